@@ -1,0 +1,156 @@
+/*
+ * conf.h - the option-table engine: declares options once, reads libconfig, reports all faults.
+ *
+ * Each folder that has options declares a struct for their values and a table of rows
+ * (struct conf_option) in its own options.c; msa/daemon/options.c composes the root. From the rows
+ * come parsing, units, ranges, defaults, reload comparison, --help, the manual page and the
+ * commented sample configuration.
+ *
+ * Ownership: all values of one read live in the arena given to conf_read(); a generation frees
+ * them at once. Value structs are plain memory, filled at each row's offset:
+ *   CONF_BOOL bool; CONF_INT, CONF_SIZE (bytes), CONF_TIME (seconds) int64_t; CONF_STRING,
+ *   CONF_PATH const char * (never NULL); CONF_ENUM int; CONF_STRINGS struct conf_strings;
+ *   CONF_TIMES struct conf_times; CONF_GROUP the nested struct itself; CONF_LIST struct conf_list
+ *   of nested structs.
+ * A single value may stand where a list is asked (a string for an array, a group for a list of
+ * groups); empty ones are allowed. Threads: one reader; values are read-only afterwards.
+ *
+ *     static const struct conf_option rows[] = {
+ *         CONF_ROW(CONF_TIME, struct x, timeout_s, "timeout", "5m", .min = 1, .max = 86400,
+ *                  .flags = CONF_RELOAD, .help = "...", .text = "..."),
+ *     };
+ */
+#ifndef MSA_BASE_CONF_H
+#define MSA_BASE_CONF_H
+
+#include "msa/base/arena.h"
+#include "msa/base/buf.h"
+
+enum conf_type {
+    CONF_BOOL,
+    CONF_INT,
+    CONF_SIZE,    /* bytes; K, M, G are powers of 1024; "25%" only with CONF_PERCENT_OK */
+    CONF_TIME,    /* seconds; "30s", "5m", "2h", "5d", "1w"; at least 1 s unless min says 0 */
+    CONF_STRING,
+    CONF_PATH,    /* a string in which <state> is replaced */
+    CONF_ENUM,    /* one of names[]; the value is its index */
+    CONF_STRINGS, /* array of strings */
+    CONF_TIMES,   /* array of times */
+    CONF_GROUP,
+    CONF_LIST, /* list of groups */
+};
+
+#define CONF_RELOAD     1u /* a new value counts after SIGHUP; without it: at the next start */
+#define CONF_FILE       2u /* CONF_PATH: the master reads this file into the generation */
+#define CONF_SECRET     4u /* not shown by "config show"; with CONF_FILE: contents only to the keeper */
+#define CONF_PERCENT_OK 8u /* CONF_SIZE: "n%" is stored as -n */
+#define CONF_REQUIRED   16u
+
+struct conf_strings {
+    const char **items;
+    size_t count;
+};
+struct conf_times {
+    int64_t *items; /* seconds */
+    size_t count;
+};
+struct conf_list {
+    void *items; /* count structs of the row's item_bytes */
+    size_t count;
+};
+
+struct conf_faults;
+
+struct conf_option {
+    const char *name;
+    enum conf_type type;
+    size_t offset;
+    const char *def;          /* default as it would be written in the file; NULL: empty or false */
+    int64_t min, max;         /* both 0: no bounds */
+    const char *const *names; /* CONF_ENUM: NULL-terminated */
+    unsigned flags;
+    const struct conf_option *rows; /* CONF_GROUP, CONF_LIST: rows of the nested struct */
+    size_t nrows;
+    size_t item_bytes; /* CONF_LIST: size of one struct */
+    const char *help;  /* one line, required */
+    const char *text;  /* a paragraph for manual page and sample, required */
+    /* Checks one value further (syntax of an address, a network, a URL); says what is wrong by
+     * conf_fault(). May be NULL. value points to the field. */
+    void (*check)(const void *value, struct conf_faults *faults);
+};
+
+/* help and text must be literals that are not empty: a row without them does not compile. */
+#define CONF_ROW(type_, struct_, field_, name_, def_, help_, text_, ...)                           \
+    {                                                                                              \
+        .name = (name_), .type = (type_), .offset = offsetof(struct_, field_), .def = (def_),      \
+        .help = "" help_ "", .text = "" text_ "", __VA_ARGS__                                      \
+    }
+
+/* What is wrong, where, and what would be right. */
+struct conf_fault {
+    const char *file; /* "" when no file is meant */
+    unsigned line;    /* 0: none */
+    const char *key;  /* full name: limits.connections, listen[1].port */
+    const char *wrong;
+    const char *right; /* may be "" */
+    bool warning;      /* said, but no reason to refuse */
+    struct conf_fault *next;
+};
+
+struct conf_faults {
+    struct arena *arena;
+    struct conf_fault *first, *last;
+    size_t errors, warnings;
+    /* where conf_fault() is at the moment; set by the engine */
+    const char *file, *key;
+    unsigned line;
+};
+
+void conf_faults_init(struct conf_faults *f, struct arena *a);
+/* At the place being checked. */
+void conf_fault(struct conf_faults *f, const char *right, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* At a named key (looked up for its line in what was read; line 0 if it was not written). */
+struct conf_source;
+void conf_fault_at(struct conf_faults *f, const struct conf_source *src, bool warning,
+                   const char *key, const char *right, const char *fmt, ...) PRINTF_LIKE(6, 7);
+/* "file:line: key: wrong; right" for each, one line each. */
+void conf_faults_print(const struct conf_faults *f, struct buf *out);
+
+/* Where each written key stands, for faults found later by cross checks. */
+struct conf_source {
+    const char *file;
+    void *index; /* engine's own, in the arena */
+};
+
+/*
+ * Reads text (as from file) into *values (zeroed by the caller), after setting all defaults. Goes
+ * on after a fault; unknown keys name the nearest known one; libconfig's silent integer overflow
+ * is caught. "<state>" in CONF_PATH values is replaced by the value of the root key "state".
+ * True if there was no error (warnings may stand in faults).
+ */
+bool conf_read(const struct conf_option *rows, size_t nrows, const char *file, struct sv text,
+               struct arena *a, void *values, struct conf_faults *faults, struct conf_source *src);
+
+/* Canonical configuration text of values: reads back to the same values. secrets: false masks
+ * CONF_SECRET values. all: also those that equal their default. */
+void conf_write(const struct conf_option *rows, size_t nrows, const void *values, bool secrets,
+                bool all, struct buf *out);
+
+/* Calls each() for every row, depth first, with the full key; index is the element of a list. */
+typedef void conf_visit(void *arg, const char *key, const struct conf_option *row, const void *value);
+void conf_walk(const struct conf_option *rows, size_t nrows, const void *values, conf_visit *each,
+               void *arg);
+/* Full keys that differ between two value structs: on_diff(arg, key, row). */
+void conf_diff(const struct conf_option *rows, size_t nrows, const void *a, const void *b,
+               void (*on_diff)(void *arg, const char *key, const struct conf_option *row), void *arg);
+
+/* Generated documents, all from the rows. */
+void conf_docs_help(const struct conf_option *rows, size_t nrows, struct buf *out);
+void conf_docs_man(const struct conf_option *rows, size_t nrows, struct buf *out); /* troff */
+void conf_docs_sample(const struct conf_option *rows, size_t nrows, struct buf *out);
+
+/* Units, also for msactl's arguments: "5d" -> seconds; "50M" -> bytes. */
+bool conf_parse_time(struct sv text, int64_t *seconds_out);
+bool conf_parse_size(struct sv text, int64_t *bytes_out);
+
+#endif

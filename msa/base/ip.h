@@ -1,0 +1,45 @@
+/*
+ * ip.h - IP addresses as values: text, classes, networks. No sockets.
+ *
+ * RFC 4291, RFC 5952 (text form of IPv6). Any thread.
+ */
+#ifndef MSA_BASE_IP_H
+#define MSA_BASE_IP_H
+
+#include "msa/base/sv.h"
+
+enum ip_family { IP_NONE, IP_V4 = 4, IP_V6 = 6 };
+
+struct ip {
+    uint8_t family;    /* enum ip_family */
+    uint8_t bytes[16]; /* network order; IPv4 uses the first four */
+};
+
+struct ip_port {
+    struct ip ip;
+    uint16_t port; /* host order */
+};
+
+#define IP_TEXT_MAX 48 /* bytes with NUL; also holds [address]:port */
+
+bool ip_parse(struct sv text, struct ip *out); /* without brackets, zone or port */
+/* Writes the text form and returns buf. */
+const char *ip_text(const struct ip *ip, char buf[IP_TEXT_MAX]);
+const char *ip_port_text(const struct ip_port *a, char buf[IP_TEXT_MAX]); /* [v6]:port, v4:port */
+bool ip_eq(const struct ip *a, const struct ip *b);
+bool ip_is_loopback(const struct ip *ip);
+/* Loopback, unspecified, multicast, link-local, broadcast, IPv4-mapped and -compatible: never a
+ * relay target unless relay.allow_loopback (DESIGN, section 5). */
+bool ip_is_forbidden_target(const struct ip *ip);
+/* One client for limits: an IPv4 address or an IPv6 /64. */
+struct ip ip_client(const struct ip *ip);
+
+/* "a.b.c.d/n" or an address alone, likewise IPv6; bits behind the prefix must be zero. */
+struct ip_net {
+    struct ip ip;
+    uint8_t prefix; /* bits */
+};
+bool ip_net_parse(struct sv text, struct ip_net *out);
+bool ip_net_has(const struct ip_net *net, const struct ip *ip);
+
+#endif

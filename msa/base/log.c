@@ -1,0 +1,198 @@
+/*
+ * The setting is written at start and at reload only; readers see a whole pointer or int. A line
+ * is made on the caller's stack, so logging allocates nothing.
+ */
+#include "msa/base/log.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const level_names[] = {"error", "warning", "info", "debug"};
+
+static struct {
+    const char *process;
+    _Atomic int format, level;
+    log_sink *_Atomic sink;
+    void *_Atomic sink_arg;
+    int64_t (*_Atomic wall_ms)(void);
+} setting = {.process = "msad", .level = LOG_INFO};
+
+struct line {
+    char text[LOG_LINE_MAX];
+    size_t len;
+};
+
+void log_setup(const char *process, enum log_format format, enum log_level level)
+{
+    setting.process = process;
+    setting.format = (int)format;
+    setting.level = (int)level;
+}
+
+void log_set_sink(log_sink *sink, void *arg)
+{
+    setting.sink_arg = arg;
+    setting.sink = sink;
+}
+
+void log_set_clock(int64_t (*wall_ms)(void))
+{
+    setting.wall_ms = wall_ms;
+}
+
+bool log_enabled(enum log_level level)
+{
+    return (int)level <= setting.level;
+}
+
+bool log_level_parse(struct sv text, enum log_level *out)
+{
+    for (size_t i = 0; i < sizeof level_names / sizeof *level_names; i++) {
+        if (sv_eq(text, sv_of(level_names[i]))) {
+            *out = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Room is kept for the closing bytes of the line. */
+static void put(struct line *l, const char *text, size_t len)
+{
+    size_t room = sizeof l->text - 4 - l->len;
+    if (len > room)
+        len = room;
+    memcpy(l->text + l->len, text, len);
+    l->len += len;
+}
+
+static void put_str(struct line *l, const char *text)
+{
+    put(l, text, strlen(text));
+}
+
+/* quoted: inside double quotes, as JSON and text fields with spaces need it */
+static void put_escaped(struct line *l, struct sv text, bool quoted)
+{
+    for (size_t i = 0; i < text.len && l->len < sizeof l->text - 12; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        char esc[8];
+        if (quoted && (c == '"' || c == '\\')) {
+            snprintf(esc, sizeof esc, "\\%c", c);
+            put_str(l, esc);
+        } else if (c < 32 || c > 126) {
+            snprintf(esc, sizeof esc, "\\u%04x", c);
+            put_str(l, esc);
+        } else {
+            put(l, text.ptr + i, 1);
+        }
+    }
+}
+
+static void put_field(struct line *l, bool json, const char *name, struct sv value)
+{
+    if (!value.len)
+        return;
+    put_str(l, json ? ",\"" : " ");
+    put_str(l, name);
+    put_str(l, json ? "\":\"" : "=");
+    if (!json && sv_find(value, ' ') < value.len) {
+        put_str(l, "\"");
+        put_escaped(l, value, true);
+        put_str(l, "\"");
+    } else {
+        put_escaped(l, value, json);
+    }
+    if (json)
+        put_str(l, "\"");
+}
+
+static void put_time(struct line *l)
+{
+    int64_t (*wall)(void) = setting.wall_ms;
+    int64_t ms;
+    struct tm tm;
+    char text[40];
+    if (wall) {
+        ms = wall();
+    } else {
+        struct timespec ts;
+        clock_gettime(CLOCK_REALTIME, &ts);
+        ms = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    }
+    time_t s = (time_t)(ms / 1000);
+    gmtime_r(&s, &tm);
+    size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(text + n, sizeof text - n, ".%03dZ", (int)(ms % 1000));
+    put_str(l, text);
+}
+
+static void write_stderr(const char *line, size_t len)
+{
+    while (len) {
+        ssize_t n = write(STDERR_FILENO, line, len);
+        if (n <= 0)
+            return; /* nobody can be told */
+        line += n;
+        len -= (size_t)n;
+    }
+}
+
+void log_event(enum log_level level, const char *event, const struct log_ctx *ctx, const char *fmt,
+               ...)
+{
+    struct line l = {.len = 0};
+    char text[LOG_LINE_MAX];
+    va_list args;
+
+    if (!log_enabled(level))
+        return;
+    va_start(args, fmt);
+    int n = vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    struct sv said = {text, n < 0 ? 0 : strnlen(text, sizeof text)};
+
+    bool json = setting.format == LOG_JSON;
+    if (json)
+        put_str(&l, "{\"time\":\"");
+    put_time(&l);
+    if (json) {
+        put_str(&l, "\"");
+        put_field(&l, true, "level", sv_of(level_names[level]));
+        put_field(&l, true, "process", sv_of(setting.process));
+        put_field(&l, true, "event", sv_of(event));
+    } else {
+        put_str(&l, " ");
+        put_str(&l, level_names[level]);
+        put_str(&l, " ");
+        put_str(&l, setting.process);
+        put_str(&l, " ");
+        put_str(&l, event);
+    }
+    if (ctx) {
+        put_field(&l, json, "session", ctx->session);
+        put_field(&l, json, "queue", ctx->queue);
+        put_field(&l, json, "login", ctx->login);
+        put_field(&l, json, "client", ctx->client);
+    }
+    if (json) {
+        put_field(&l, true, "text", said);
+    } else if (said.len) {
+        put_str(&l, ": ");
+        put_escaped(&l, said, false);
+    }
+    /* put() keeps the last bytes free for this */
+    if (json)
+        l.text[l.len++] = '}';
+    l.text[l.len++] = '\n';
+
+    log_sink *sink = setting.sink;
+    if (sink)
+        sink(setting.sink_arg, l.text, l.len);
+    else
+        write_stderr(l.text, l.len);
+}
