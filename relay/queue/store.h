@@ -1,0 +1,225 @@
+/*
+ * store.h - the durable queue: an asynchronous interface that names no database.
+ *
+ * The promise (DESIGN section 4): a put that is answered 0 is on stable storage, envelope and
+ * content, and will be delivered or reported; one that is answered with an error left nothing.
+ * Requests come from any thread; each carries its reply mailbox, on whose loop done() runs, after
+ * the commit it rode in. Several nodes may share one store: claims are leases of this node,
+ * content may be far away, an id is a text.
+ *
+ * Ownership: a request struct belongs to the store until its done() and to the receiver again
+ * then. What a request points to stays untouched until then.
+ *
+ *     worker:    content_begin .. content_append .. content_finish -> put -> 250
+ *     scheduler: store_due -> store_claim(destination) -> job -> worker
+ *     worker:    store_record(results, report)     -> done on the scheduler's mailbox
+ *
+ * Errors: -ENOSPC, -EIO, -EMFILE..., ERR_DB; none of them leaves anything half-written.
+ */
+#ifndef RELAY_QUEUE_STORE_H
+#define RELAY_QUEUE_STORE_H
+
+#include "msa/loop/thread.h"
+#include "relay/queue/message.h"
+
+struct store;
+
+/* ---- life ---- */
+struct store_config {
+    const char *dir;           /* <state>/queue; created 0700 */
+    uint64_t memory_bytes;     /* most bytes of content kept in blocks between put and delivery */
+    unsigned disk_threads;     /* of the disk pool; at least 1 */
+    /* Committed messages, told on notify's loop: rows that this put claimed for us come as a batch
+     * for each destination (the in-memory path; the receiver owns it); rows not claimed as a
+     * destination with its due time, to be claimed later. */
+    struct mailbox *notify;
+    void (*on_queued)(void *arg, struct queue_batch *claimed);
+    void (*on_due)(void *arg, const char *destination, int64_t due_ms);
+    void *arg;
+};
+/* Opens or creates the queue, recovers, removes spool files that no message names. text_out says
+ * what is wrong (static or in buf). Blocking: before the loops run. */
+int store_open(const struct store_config *config, struct buf *error, struct store **out) MUST_CHECK;
+/* Finishes what was posted, checkpoints and closes. No request may be outstanding but those. */
+void store_close(struct store *s);
+
+/* ---- content ---- */
+/* Writing: memory up to QUEUE_SMALL_BYTES, a spool file beyond, written on the disk pool with
+ * writes started early. One loop's thread. */
+struct content_writer;
+struct content_writer_ops {
+    void (*on_room)(void *arg);            /* content_full() turned false */
+    void (*on_finished)(void *arg, int err); /* after content_finish(): synced, or the first error */
+};
+struct content_writer *content_begin(struct store *s, const char *id, struct mailbox *reply,
+                                     const struct content_writer_ops *ops, void *arg);
+int content_append(struct content_writer *w, struct sv bytes) MUST_CHECK; /* first error so far */
+bool content_full(const struct content_writer *w); /* stop reading from the client until on_room */
+/* Then on_finished, always later than this call for a spool file; for small content at once is
+ * allowed. */
+void content_finish(struct content_writer *w);
+/* After on_finished(0): moves the result into the message (size, eight_bit, content or spooled). */
+void content_take(struct content_writer *w, struct queue_message *m);
+/* Frees at any time; what was not taken is removed, no callback follows. */
+void content_free(struct content_writer *w);
+
+/* Reading a piece of a message's content, from the block, the database or the spool file. */
+struct store_read {
+    struct pool_job job;
+    struct mailbox *reply;
+    struct queue_message *message; /* a reference is held by the request */
+    uint64_t offset;
+    size_t len;             /* wanted; bytes */
+    void (*done)(struct store_read *r); /* frees with store_read_free() */
+    void *arg;
+    int err;                /* 0 or negative */
+    struct buf bytes;       /* what was read; shorter only at the end */
+    bool canceled;          /* set by the asker: done() only frees */
+};
+struct store_read *store_read_new(struct queue_message *m, uint64_t offset, size_t len,
+                                  struct mailbox *reply, void (*done)(struct store_read *r),
+                                  void *arg);
+void store_read_start(struct store *s, struct store_read *r);
+void store_read_free(struct store_read *r);
+
+/* ---- put ---- */
+struct store_put {
+    struct task task;
+    struct mailbox *reply;
+    struct queue_message *message; /* reference moves to the store */
+    struct queue_batch *rows;      /* all recipients; owned by the store from here on */
+    void (*done)(struct store_put *p, int err); /* frees p */
+    void *arg;
+};
+void store_put(struct store *s, struct store_put *p);
+
+/* ---- claim ---- */
+/* Rows of one destination that are due, oldest first, at most max_rows and whole messages where
+ * they fit; they are ours until recorded. batches are owned by the receiver. */
+struct store_claim {
+    struct task task;
+    struct mailbox *reply;
+    const char *destination; /* owned by the request, free()d with it */
+    int64_t now_ms;
+    size_t max_rows;
+    void (*done)(struct store_claim *c); /* frees c with store_claim_free() */
+    void *arg;
+    int err;
+    struct queue_batch **batches;
+    size_t nbatches;
+    bool more;          /* further due rows remain */
+    int64_t next_due_ms; /* of the first row not claimed; INT64_MAX: none */
+};
+struct store_claim *store_claim_new(const char *destination, int64_t now_ms, size_t max_rows,
+                                    struct mailbox *reply, void (*done)(struct store_claim *c),
+                                    void *arg);
+void store_claim(struct store *s, struct store_claim *c);
+void store_claim_free(struct store_claim *c); /* batches not taken (set NULL) are freed */
+
+/* Destinations by their next due time, a page at a time: all whose first unclaimed, unheld row is
+ * due by until_ms, names above after. For start and for the periodic sweep. */
+struct store_due {
+    struct task task;
+    struct mailbox *reply;
+    char *after;       /* "" at first; owned */
+    int64_t until_ms;
+    size_t max;
+    void (*done)(struct store_due *d);
+    void *arg;
+    int err;
+    struct store_due_item {
+        char *destination;
+        int64_t due_ms;
+    } *items;
+    size_t nitems;
+    bool more;
+    int64_t next_ms; /* earliest due time after until_ms; INT64_MAX: none */
+};
+struct store_due *store_due_new(const char *after, int64_t until_ms, size_t max,
+                                struct mailbox *reply, void (*done)(struct store_due *d), void *arg);
+void store_due(struct store *s, struct store_due *d);
+void store_due_free(struct store_due *d);
+
+/* ---- record ---- */
+enum store_verdict {
+    STORE_DELIVERED, /* the row is done */
+    STORE_FAILED,    /* the row is done; reported where it had to be */
+    STORE_DEFERRED,  /* tried again at due_ms */
+    STORE_RELEASED,  /* not tried: as before the claim */
+};
+struct store_result {
+    uint32_t number; /* of the row */
+    enum store_verdict verdict;
+    int64_t due_ms;     /* STORE_DEFERRED */
+    bool delay_warned;  /* new value */
+    const char *status; /* enhanced status; text of the request's arena */
+    const char *text;   /* what was said, for list, trace and the report */
+    const char *remote; /* host [address]:port, or "" */
+};
+/* Results of one batch, and the report that goes out with them, in one transaction. */
+struct store_record {
+    struct task task;
+    struct mailbox *reply;
+    struct queue_batch *batch; /* whose rows are recorded; owned by the store from here on */
+    struct store_result *results;
+    size_t nresults;
+    struct queue_message *report; /* a DSN to queue in the same transaction, or NULL */
+    struct queue_batch *report_rows;
+    struct arena arena; /* owns results and their text */
+    void (*done)(struct store_record *r, int err); /* on error nothing changed: record again later */
+    void *arg;
+};
+struct store_record *store_record_new(struct queue_batch *batch, struct mailbox *reply,
+                                      void (*done)(struct store_record *r, int err), void *arg);
+void store_record(struct store *s, struct store_record *r);
+void store_record_free(struct store_record *r);
+
+/* ---- administration ---- */
+/* What an operator may select by; NULL or 0: any. Addresses and texts match as substrings without
+ * case, domain and site as a whole. */
+struct store_filter {
+    const char *id, *user, *from, *to, *domain, *error;
+    int64_t older_than_ms; /* received before this wall time; 0: any */
+};
+enum store_admin_op { STORE_LIST, STORE_SUMMARY, STORE_SHOW, STORE_RETRY, STORE_DELETE,
+    STORE_HOLD, STORE_RELEASE };
+/* One line for a row (LIST, SHOW) or a destination (SUMMARY). */
+struct store_listed {
+    const char *id, *reverse_path, *login, *address, *domain, *status, *text;
+    int64_t received_ms, due_ms;
+    uint64_t size;
+    uint32_t number, attempts;
+    bool held, claimed;
+    uint64_t rows; /* SUMMARY: of the destination; received_ms is then the oldest */
+};
+struct store_admin {
+    struct task task;
+    struct mailbox *reply;
+    enum store_admin_op op;
+    struct store_filter filter; /* text in arena */
+    bool dry_run;
+    char after_id[QUEUE_ID_LEN + 1]; /* LIST: page key; "" at first */
+    uint32_t after_number;
+    size_t max;
+    struct arena arena;
+    void (*done)(struct store_admin *a);
+    void *arg;
+    int err;
+    struct store_listed *listed; /* LIST, SHOW, SUMMARY */
+    size_t nlisted;
+    bool more;
+    uint64_t touched; /* rows changed, or that would be */
+};
+struct store_admin *store_admin_new(enum store_admin_op op, struct mailbox *reply,
+                                    void (*done)(struct store_admin *a), void *arg);
+void store_admin(struct store *s, struct store_admin *a);
+void store_admin_free(struct store_admin *a);
+
+/* Figures for status; any thread, taken at the last turn. */
+struct store_stats {
+    uint64_t messages, rows, claimed_rows, commits, puts, failed_commits, memory_bytes;
+    bool accepting; /* false while a failed commit is not yet compensated */
+};
+void store_get_stats(struct store *s, struct store_stats *out);
+
+#endif
