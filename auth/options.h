@@ -1,0 +1,30 @@
+/*
+ * options.h - the keys of the group "auth": who may log in, and how.
+ *
+ * RFC 4954 (AUTH), RFC 4616 (PLAIN), RFC 7677 (SCRAM-SHA-256). Values are plain memory inside a
+ * generation, read-only, any thread. After options_read() realms and mechanisms are never empty.
+ */
+#ifndef AUTH_OPTIONS_H
+#define AUTH_OPTIONS_H
+
+#include "msa/base/conf.h"
+
+enum auth_database {
+    AUTH_DATABASE_SASLDB,
+};
+
+struct auth_options {
+    struct conf_strings realms;     /* lower case; the first is added to a login without "@" */
+    struct conf_strings mechanisms; /* SASL names in upper case, in the order offered */
+    int database;                   /* enum auth_database */
+    const char *path;               /* of the database */
+    bool require_tls;               /* AUTH is neither offered nor taken without TLS */
+    int64_t max_failures;           /* failed logins in one session, then 421 */
+};
+
+extern const struct conf_option auth_options_rows[];
+
+/* True for a SASL mechanism that this program offers (ASCII case does not count). */
+bool auth_options_mechanism(struct sv name);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * options.h - the keys of the group "relay": where mail goes and over which connections.
+ *
+ * RFC 5321 5.1 (MX), RFC 3207 (STARTTLS), RFC 8314. Values are plain memory inside a generation,
+ * read-only, any thread. After options_read() the tls of a route is never RELAY_ROUTE_TLS_AUTO.
+ */
+#ifndef RELAY_OPTIONS_H
+#define RELAY_OPTIONS_H
+
+#include "msa/base/conf.h"
+#include "msa/base/ip.h"
+
+enum relay_route_tls {
+    RELAY_ROUTE_TLS_AUTO,          /* as written only: verify where a user is given, else next */
+    RELAY_ROUTE_TLS_NONE,          /* STARTTLS is not used */
+    RELAY_ROUTE_TLS_OPPORTUNISTIC, /* used where offered, certificate unchecked */
+    RELAY_ROUTE_TLS_REQUIRE,       /* must be used, certificate unchecked */
+    RELAY_ROUTE_TLS_VERIFY,        /* must be used, certificate valid for the host */
+};
+
+struct relay_route_options {
+    const char *domain;        /* lower case: "*", "example.net" or "*.example.net" */
+    struct conf_strings to;    /* for relay_options_url(); the next one when one fails */
+    int tls;                   /* enum relay_route_tls */
+    const char *user;          /* "" : no AUTH */
+    const char *password_file; /* its first line is the password */
+};
+
+struct relay_options {
+    bool ipv6;
+    bool allow_loopback;
+    int64_t per_site;        /* connections to one site at once */
+    struct conf_list routes; /* of struct relay_route_options; the first that matches counts */
+    const char *capture;     /* Maildir in place of the network; "": none */
+};
+
+extern const struct conf_option relay_options_rows[];
+
+enum relay_url_scheme {
+    RELAY_URL_SMTP,  /* STARTTLS as the route's tls says; port 25 */
+    RELAY_URL_SMTPS, /* TLS from the first byte; port 465 */
+};
+
+struct relay_url {
+    enum relay_url_scheme scheme;
+    struct sv host; /* name or address, without brackets; a view into the text */
+    struct ip ip;   /* family IP_NONE if host is a name */
+    uint16_t port;  /* the scheme's own if the text names none */
+};
+
+/* "smtp://host:587", "smtps://[2001:db8::1]". False: *wrong_out says what is wrong (static). */
+bool relay_options_url(struct sv text, struct relay_url *out, const char **wrong_out);
+/* Whether domain (a domain in any case, or an address literal with brackets) falls under the route
+ * pattern: "*" takes all, "*.example.net" what is below, anything else itself. */
+bool relay_options_match(struct sv pattern, struct sv domain);
+
+#endif
