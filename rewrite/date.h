@@ -1,0 +1,20 @@
+/*
+ * date.h - the date-time of header fields.
+ *
+ * RFC 5322 3.3. Always in UTC ("+0000"): the zone of the server tells nothing about the author.
+ * Time is an argument; nothing here reads a clock. Any thread.
+ */
+#ifndef REWRITE_DATE_H
+#define REWRITE_DATE_H
+
+#include "msa/base/sv.h"
+
+#define REWRITE_DATE_MAX 40 /* bytes with NUL */
+
+/* "Tue, 28 Jul 2026 10:11:12 +0000" for seconds since 1970; out is returned. Times outside the
+ * years 1900 to 9999 become the nearer end of that range. */
+const char *rewrite_date_write(char out[REWRITE_DATE_MAX], int64_t wall_s);
+/* "2026-07-28T10:11:12Z", for things machines read. */
+const char *rewrite_date_iso(char out[REWRITE_DATE_MAX], int64_t wall_s);
+
+#endif

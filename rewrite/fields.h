@@ -1,0 +1,55 @@
+/*
+ * fields.h - header fields as byte ranges of a header section.
+ *
+ * RFC 5322 2.2. A field is one line, and the lines behind it that begin with space or tab. Lines
+ * end with CRLF. Nothing is copied: a field is offsets into the section. Reading a section is
+ * linear in its size. Any thread.
+ *
+ *     size_t at = 0;
+ *     struct rewrite_field f;
+ *     while (rewrite_fields_next(section, &at, &f))
+ *         if (f.kind == REWRITE_FIELD_DATE) ...
+ */
+#ifndef REWRITE_FIELDS_H
+#define REWRITE_FIELDS_H
+
+#include "msa/base/sv.h"
+
+/* Fields this program knows by name: kind, name */
+#define REWRITE_FIELDS(XX)                                                                         \
+    XX(RECEIVED, "Received")                                                                       \
+    XX(DATE, "Date")                                                                               \
+    XX(MESSAGE_ID, "Message-ID")                                                                   \
+    XX(FROM, "From")
+
+enum rewrite_field_kind {
+    REWRITE_FIELD_OTHER,
+#define REWRITE_FIELD_ENUM(kind, name) REWRITE_FIELD_##kind,
+    REWRITE_FIELDS(REWRITE_FIELD_ENUM)
+#undef REWRITE_FIELD_ENUM
+        REWRITE_FIELD_KINDS
+};
+
+struct rewrite_field {
+    size_t start, end; /* the whole field, its last CRLF included */
+    size_t name_len;
+    size_t value;      /* offset behind the colon */
+    enum rewrite_field_kind kind;
+};
+
+enum rewrite_line_kind {
+    REWRITE_LINE_FIELD, /* begins a field */
+    REWRITE_LINE_FOLD,  /* goes on with the field above */
+    REWRITE_LINE_END,   /* empty: the header section ends here */
+    REWRITE_LINE_BAD,   /* none of these: no colon, or a name with octets outside 33-126 */
+};
+
+/* What one line is, given without its CRLF; field: its name is written to name_out. */
+enum rewrite_line_kind rewrite_fields_line(struct sv line, struct sv *name_out);
+/* Which field a name means, without regard to case. */
+enum rewrite_field_kind rewrite_fields_kind(struct sv name);
+/* The next field of a section that holds only good lines, from offset *at on; false at its end or
+ * at the empty line. */
+bool rewrite_fields_next(struct sv section, size_t *at, struct rewrite_field *out);
+
+#endif
