@@ -27,7 +27,6 @@ struct tls_ctx_cert {
     const struct sv *names; /* DNS names, "*.example.net" allowed */
     size_t name_count;      /* 0: the certificate's own subjectAltName */
     struct sv chain_pem;    /* the server's certificate, then those that lead to the root */
-    uint32_t key_id;        /* by which the keeper knows its key */
 };
 
 /* Random bytes: name 16, AES key 32, HMAC key 32. */
