@@ -1,0 +1,32 @@
+/*
+ * check.h - is this the user's password, and what does SCRAM prove itself against?
+ *
+ * The one place that turns a name and the database into a decision, at the same cost for every
+ * outcome: a password is compared after exactly one key derivation, whether the user is known, is
+ * unknown, belongs to a foreign realm or has a clear-text entry. SCRAM needs a derivation only for
+ * clear-text entries; where the database holds any, every SCRAM exchange pays one.
+ * Ownership: counted by nobody; outlives what uses it (the keeper's for its whole life). Any
+ * thread, several at once, blocking.
+ */
+#ifndef AUTH_CHECK_H
+#define AUTH_CHECK_H
+
+#include "auth/options.h"
+#include "auth/proven.h"
+#include "auth/users.h"
+
+struct auth_check;
+
+struct auth_check *auth_check_new(void);
+void auth_check_free(struct auth_check *c);
+
+/* 1: right, *login_out is filled; 0: no; negative: cannot be told now. */
+int auth_check_password(struct auth_check *c, const struct auth_options *o, struct sv user,
+                        struct sv password, struct auth_name *login_out) MUST_CHECK;
+/* The verifier for a SCRAM exchange: the user's, or one made up of this process' secret and the
+ * name, always the same for the same name. *known_out: whether it is a user's. 0 or a negative
+ * error. */
+int auth_check_verifier(struct auth_check *c, const struct auth_options *o, struct sv user,
+                        struct auth_scram *out, bool *known_out) MUST_CHECK;
+
+#endif

@@ -1,0 +1,93 @@
+/*
+ * client.h - the asking side of the keeper: AUTH exchanges, smarthost logins, signatures.
+ *
+ * One for each worker and one for the main thread, over a chan; everything here is called from its
+ * loop's thread. A request is known by its id; the callback gets the id and never runs from inside
+ * the call that made the request. Exactly one callback follows each start, step and sign, unless
+ * auth_client_cancel() is called first: after that none.
+ * Between a callback with AUTH_CONTINUE and the next step the keeper holds the exchange, for at
+ * most AUTH_EXCHANGE_MAX_MS; any other verdict ends it and its id. When the keeper goes away all
+ * that is pending is answered with AUTH_TEMPORARY, also exchanges that are between steps (at their
+ * next step); sessions that are logged in are not touched. Requests made while no keeper is there
+ * are answered the same way. Secrets: payloads that carry passwords are wiped after they are sent.
+ *
+ *     c = auth_client_new(loop, fd, &ops, worker);
+ *     id = auth_client_start(c, &(struct auth_start){.mechanism = SV("PLAIN"), ...}, on_auth,
+ * worker); on_auth(worker, id, answer): AUTH_CONTINUE: send answer->data; later auth_client_step(c,
+ * id, r);
+ *
+ * A simulation stands in tests/sim/auth, with the same symbols and scripted answers.
+ */
+#ifndef AUTH_CLIENT_CLIENT_H
+#define AUTH_CLIENT_CLIENT_H
+
+#include "auth/client/wire.h"
+#include "msa/loop/loop.h"
+
+#define AUTH_EXCHANGE_MAX_MS 600000 /* an exchange's whole life */
+#define AUTH_REQUEST_MAX_MS  15000 /* asker's own deadline for one answer; the keeper's is shorter \
+                                    */
+
+struct auth_client;
+
+struct auth_client_ops {
+    /* Password changed or user gone: sessions of this login end. May be NULL. */
+    void (*on_user_changed)(void *arg, struct sv login);
+    /* The keeper's end was closed; a new one comes by auth_client_attach(). May be NULL. */
+    void (*on_lost)(void *arg);
+};
+
+struct auth_answer {
+    enum auth_verdict verdict;
+    struct sv data; /* valid during the callback */
+    struct sv
+        login; /* AUTH_OK of an AUTH exchange: user@realm; first answer to a login: mechanism */
+};
+typedef void auth_on_answer(void *arg, uint64_t id, const struct auth_answer *answer);
+
+/* fd: our end of a chan_pair(), taken over; -1: no keeper yet. */
+struct auth_client *auth_client_new(struct loop *l, int fd, const struct auth_client_ops *ops,
+                                    void *arg);
+/* The new keeper's descriptor after a restart; taken over. */
+void auth_client_attach(struct auth_client *c, int fd);
+bool auth_client_is_attached(const struct auth_client *c);
+/* No further callback. */
+void auth_client_free(struct auth_client *c);
+
+/* A client's AUTH command, already decoded from base64. */
+struct auth_start {
+    struct sv mechanism;
+    struct sv initial;
+    bool has_initial; /* "=" is an initial response of length 0: RFC 4954 4 */
+    bool tls;
+    struct sv client; /* address, for the keeper's log */
+};
+uint64_t auth_client_start(struct auth_client *c, const struct auth_start *start,
+                           auth_on_answer *done, void *arg);
+
+/* We log in at another server: secret names the route's user and password (keeper_secret.name),
+ * mechanisms are the words of its AUTH keyword. First answer: AUTH_CONTINUE with the mechanism in
+ * login and the initial response in data (data.ptr NULL: send none). When the server has answered
+ * 235 the caller cancels the id; a last challenge (SCRAM's server signature) must have been stepped
+ * through with AUTH_CONTINUE or AUTH_OK, else the server has not proved itself. AUTH_DENIED: the
+ * other server's proof is wrong, or no mechanism of its list is usable. */
+struct auth_login {
+    struct sv secret;
+    struct sv mechanisms;
+    struct sv host;
+    bool tls;
+};
+uint64_t auth_client_login(struct auth_client *c, const struct auth_login *login,
+                           auth_on_answer *done, void *arg);
+
+/* Next step of either kind of exchange, legal only after AUTH_CONTINUE. */
+void auth_client_step(struct auth_client *c, uint64_t id, struct sv bytes);
+/* Ends an exchange or forgets a request; an unknown id is ignored. */
+void auth_client_cancel(struct auth_client *c, uint64_t id);
+
+/* key: its id (auth/keys.h). AUTH_OK: data is the signature; AUTH_DENIED: no such key, or bytes
+ * that are no signature input. */
+uint64_t auth_client_sign(struct auth_client *c, struct sv key, enum auth_sign form,
+                          struct sv bytes, auth_on_answer *done, void *arg);
+
+#endif

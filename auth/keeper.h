@@ -1,0 +1,64 @@
+/*
+ * keeper.h - the keeper as an object on a loop: secrets stay here, answers go out.
+ *
+ * The master's process glue prepares one generation after the other and attaches one descriptor
+ * for each asker (every worker and the server's main thread), which then speaks auth/client/wire.h.
+ * Work that may block or burn CPU runs on two pools, one for SASL and one for signatures; each pool
+ * takes requests from the askers in turn, so that none delays another; an asker with too many
+ * waiting requests, and a request past its deadline, get AUTH_TEMPORARY.
+ * Order: keeper_new; keeper_prepare -> keeper_commit or keeper_abort, again at each reload;
+ * keeper_attach and keeper_listen at any time; keeper_free, then loop_stop when on_closed came.
+ * Before the first commit every request is answered with AUTH_TEMPORARY. Exchanges begun under an
+ * older generation end under it; keys of the generation before the current one still sign (a
+ * handshake may have begun with the old certificate). One keeper a process (Cyrus SASL has global
+ * state). Thread: the loop's.
+ */
+#ifndef AUTH_KEEPER_H
+#define AUTH_KEEPER_H
+
+#include "auth/options.h"
+#include "msa/base/buf.h"
+#include "msa/loop/loop.h"
+
+struct keeper;
+
+/* A private key of the configuration. Its id for askers is made from its public half
+ * (auth/keys.h), so that certificate and key find each other whatever the generation. */
+struct keeper_key {
+    enum keeper_purpose { KEEPER_TLS, KEEPER_DKIM, KEEPER_SMIME } purpose;
+    struct sv name; /* the file's name, for messages */
+    struct sv pem;
+};
+
+/* User and password of a smarthost. */
+struct keeper_secret {
+    struct sv name; /* how askers name it (auth_login.secret) */
+    struct sv user;
+    struct sv password;
+};
+
+/* All is copied; nothing given is kept. */
+struct keeper_material {
+    uint64_t generation;
+    const struct auth_options *options;
+    struct sv hostname;
+    const struct keeper_key *keys;
+    size_t nkeys;
+    const struct keeper_secret *secrets;
+    size_t nsecrets;
+};
+
+struct keeper *keeper_new(struct loop *l);
+/* 0, or ERR_SYNTAX with the reason appended to why, one line for each fault (a key that cannot be
+ * read, a mechanism that is not there). A generation that was prepared before is dropped. */
+int keeper_prepare(struct keeper *k, const struct keeper_material *m, struct buf *why) MUST_CHECK;
+void keeper_commit(struct keeper *k, uint64_t generation);
+void keeper_abort(struct keeper *k, uint64_t generation);
+/* One asker's end of a chan_pair(); taken over. Closing its other end detaches it. */
+void keeper_attach(struct keeper *k, int fd);
+/* Listening unix socket of administration (auth/admin.h); a duplicate is kept. */
+int keeper_listen(struct keeper *k, int fd) MUST_CHECK;
+/* Drops what waits, waits for what runs on the pools, frees. */
+void keeper_free(struct keeper *k);
+
+#endif

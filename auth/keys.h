@@ -1,0 +1,38 @@
+/*
+ * keys.h - the keeper's private keys, and what they may sign.
+ *
+ * A key is known by its id: SHA-256 of its public half (DER SubjectPublicKeyInfo, RFC 5280 4.1), in
+ * lower-case hex, which the server computes from the certificate. A key has one purpose. The keeper
+ * is no oracle: an RSA input must be a DigestInfo of a known digest (RFC 8017 9.2) or a well-formed
+ * EMSA-PSS block (9.1), a digest for ECDSA must have the length of one, so that nothing is
+ * decrypted and no foreign structure is signed by accident.
+ * Ownership: a set is immutable after it is filled; the generation owns it. auth_keys_sign() runs
+ * on any thread, several at once.
+ */
+#ifndef AUTH_KEYS_H
+#define AUTH_KEYS_H
+
+#include "auth/client/wire.h"
+#include "auth/keeper.h"
+
+#define AUTH_KEY_ID_CHARS 64
+
+struct auth_keys;
+struct evp_pkey_st;
+
+/* Lower-case hex and a NUL. False only if the key has no public half. */
+bool auth_keys_id(const struct evp_pkey_st *key, char out[AUTH_KEY_ID_CHARS + 1]);
+
+struct auth_keys *auth_keys_new(void);
+void auth_keys_free(struct auth_keys *set); /* NULL is allowed */
+/* ERR_SYNTAX, with a reason in *wrong_out (static): no PEM private key, encrypted, RSA below 2048
+ * bits, another type. The same key twice for one purpose is one key. */
+int auth_keys_add(struct auth_keys *set, enum keeper_purpose purpose, struct sv pem,
+                  const char **wrong_out) MUST_CHECK;
+/* AUTH_OK with the signature appended to out; AUTH_DENIED for bytes or a form that do not fit the
+ * key; AUTH_TEMPORARY if OpenSSL fails. ERR_NOT_FOUND: no such key for that purpose. */
+int auth_keys_sign(const struct auth_keys *set, enum keeper_purpose purpose, struct sv id,
+                   enum auth_sign form, struct sv bytes, struct buf *out,
+                   enum auth_verdict *verdict_out) MUST_CHECK;
+
+#endif

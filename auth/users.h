@@ -1,0 +1,91 @@
+/*
+ * users.h - users in the SASL database: a Berkeley DB hash file as Cyrus' sasldb plugin keeps it.
+ *
+ * Key "user \0 realm \0 property", value the property. We write one property only: authPassword, a
+ * SCRAM-SHA-256 verifier (RFC 5803 form as Cyrus writes it); no clear text is ever stored.
+ * Databases made by saslpasswd2 (userPassword, clear text) are read as they are; where both
+ * properties are there userPassword counts, since saslpasswd2 changes only that one. Safe at the
+ * same time: every write takes an exclusive flock on "<path>.lock", changes a copy, syncs it and
+ * renames it over the old file; readers need no lock and see the old or the new file, whole.
+ * saslpasswd2 itself knows no lock: it must not run beside another writer. Threads: any, blocking
+ * (disk and locks): not on a loop's thread. Errors: negative, err.h; ERR_CORRUPT where the file is
+ * no Berkeley DB.
+ */
+#ifndef AUTH_USERS_H
+#define AUTH_USERS_H
+
+#include "auth/scram.h"
+#include "msa/base/conf.h"
+
+#define AUTH_NAME_MAX     255  /* bytes of "user@realm" */
+#define AUTH_PASSWORD_MAX 1024 /* bytes */
+
+/* A user's name, taken apart and checked. */
+struct auth_name {
+    char text[AUTH_NAME_MAX + 1]; /* "user@realm", realm as configured */
+    size_t user_len;              /* text[user_len] is '@' */
+};
+
+enum auth_name_fault {
+    AUTH_NAME_OK,
+    AUTH_NAME_EMPTY,
+    AUTH_NAME_LONG,
+    AUTH_NAME_CHARACTER, /* control character, space, NUL, invalid UTF-8, a second '@' */
+    AUTH_NAME_REALM,     /* not one of ours */
+};
+
+/* NAME or NAME@realm; without '@' the first realm is added; a realm is compared without ASCII case
+ * and must be one of realms. *out is filled only if AUTH_NAME_OK. */
+enum auth_name_fault auth_name_parse(const struct conf_strings *realms, struct sv text,
+                                     struct auth_name *out);
+const char *auth_name_fault_text(enum auth_name_fault fault);
+struct sv auth_name_view(const struct auth_name *name);
+
+/* NULL if a password can be stored, else what is wrong with it: empty, too long, control character,
+ * invalid UTF-8. */
+const char *auth_password_fault(struct sv password);
+
+/* ERR_EXISTS. Creates file and lock if absent (0600, owned by the folder's owner). */
+int auth_users_add(const char *path, const struct auth_name *name, struct sv password) MUST_CHECK;
+/* ERR_NOT_FOUND. Also turns a clear-text entry into a verifier. */
+int auth_users_passwd(const char *path, const struct auth_name *name,
+                      struct sv password) MUST_CHECK;
+/* ERR_NOT_FOUND. Removes every property of the user and looks that none is left. */
+int auth_users_delete(const char *path, const struct auth_name *name) MUST_CHECK;
+/* 0 or ERR_NOT_FOUND. */
+int auth_users_exists(const char *path, const struct auth_name *name) MUST_CHECK;
+
+/* One user with what is stored for him. */
+struct auth_users_entry {
+    struct sv login; /* "user@realm" */
+    bool cleartext;  /* userPassword is there */
+    bool verifier;   /* a SCRAM-SHA-256 verifier is there */
+};
+/* Calls each() for every user, sorted by login; also of realms that are not ours. A file that does
+ * not exist has no users. */
+int auth_users_list(const char *path, void (*each)(void *arg, const struct auth_users_entry *entry),
+                    void *arg) MUST_CHECK;
+
+/* What a login is checked against. */
+enum auth_secret_kind { AUTH_SECRET_NONE, AUTH_SECRET_VERIFIER, AUTH_SECRET_CLEARTEXT };
+struct auth_secret {
+    enum auth_secret_kind kind;
+    struct auth_scram verifier;       /* AUTH_SECRET_VERIFIER */
+    char password[AUTH_PASSWORD_MAX]; /* AUTH_SECRET_CLEARTEXT */
+    size_t password_len;
+};
+/* 0 with kind NONE for an unknown user; also where there is no file. An error is a temporary
+ * failure. The caller wipes *out. */
+int auth_users_secret(const char *path, const struct auth_name *name,
+                      struct auth_secret *out) MUST_CHECK;
+
+/* Which file a path names at this moment; equal identities mean unchanged content. */
+struct auth_users_identity {
+    uint64_t dev, ino, size;
+    int64_t mtime_ns, ctime_ns; /* all 0: no file */
+};
+int auth_users_identity(const char *path, struct auth_users_identity *out) MUST_CHECK;
+bool auth_users_identity_eq(const struct auth_users_identity *a,
+                            const struct auth_users_identity *b);
+
+#endif
