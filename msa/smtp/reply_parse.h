@@ -20,10 +20,10 @@
 #define SMTP_REPLY_MAX_BYTES  32768 /* of one reply on the wire */
 
 /* name, text for people */
-#define SMTP_REPLY_FAULTS(XX)                                                                      \
-    XX(NONE, "")                                                                                   \
-    XX(CODE, "a line that does not begin with a reply code")                                       \
-    XX(MIXED, "a reply with different codes on its lines")                                         \
+#define SMTP_REPLY_FAULTS(XX)                                \
+    XX(NONE, "")                                             \
+    XX(CODE, "a line that does not begin with a reply code") \
+    XX(MIXED, "a reply with different codes on its lines")   \
     XX(LONG, "a reply without end")
 
 enum smtp_reply_fault {
@@ -33,11 +33,11 @@ enum smtp_reply_fault {
 };
 
 struct smtp_remote_reply {
-    uint16_t code;    /* 200 to 599 */
-    uint8_t class;    /* enhanced status, 0 where there was none; equals code / 100 */
+    uint16_t code; /* 200 to 599 */
+    uint8_t class; /* enhanced status, 0 where there was none; equals code / 100 */
     uint16_t subject, detail;
     uint16_t text_len;
-    bool cut;         /* more was said than is kept */
+    bool cut;                         /* more was said than is kept */
     char text[SMTP_REPLY_KEPT_BYTES]; /* without codes and enhanced status of the first line; lines
                                          parted by '\n', no NUL at the end */
 };
@@ -47,8 +47,8 @@ enum smtp_reply_progress { SMTP_REPLY_MORE, SMTP_REPLY_DONE, SMTP_REPLY_BAD };
 struct smtp_reply_parser {
     struct smtp_remote_reply reply;
     enum smtp_reply_fault fault;
-    uint32_t bytes;    /* of this reply so far */
-    uint8_t column;    /* 0-2 code digits, 3 separator, 4 text */
+    uint32_t bytes; /* of this reply so far */
+    uint8_t column; /* 0-2 code digits, 3 separator, 4 text */
     uint16_t line_code;
     bool first_line, last_line, had_cr, done;
 };

@@ -1,0 +1,12 @@
+/*
+ * ext_list.h - the rows of the extension table, one in each ext_*.c. For ext.c only.
+ */
+#ifndef MSA_SMTP_EXT_LIST_H
+#define MSA_SMTP_EXT_LIST_H
+
+#include "msa/smtp/ext.h"
+
+extern const struct smtp_ext smtp_ext_pipelining, smtp_ext_size, smtp_ext_8bitmime,
+    smtp_ext_starttls, smtp_ext_auth, smtp_ext_enhanced, smtp_ext_dsn, smtp_ext_chunking;
+
+#endif

@@ -1,0 +1,143 @@
+/*
+ * server.h - the server's side of an SMTP session, without sockets, clock or disk.
+ *
+ * RFC 5321, 6409, 2920, 1870, 3030, 3207, 3461, 4954, 2034. Bytes and events go in, actions come
+ * out; the glue (msa/server/conn.c) does them.
+ * Ownership: the setup and its limits outlive the session. The session owns the envelope; views in
+ * an action are valid until the next call on the session, BODY and a path's parts also only while
+ * the bytes given to smtp_server_feed() are unchanged. One thread at a time; many sessions.
+ *
+ * Order of calls:
+ *     smtp_server_new(), then smtp_server_start(); after each event the actions are taken out:
+ *
+ *     for (;;) {
+ *         size_t n = smtp_server_feed(s, in);         // plain text bytes
+ *         while (smtp_server_next(s, &a))
+ *             act(&a);                                // may call smtp_server_done() at once
+ *         if (n == 0) break;                          // wait for bytes, or for an operation
+ *         in = sv_skip(in, n);
+ *     }
+ *
+ * An action with an op other than 0 is an operation: its answer comes by smtp_server_done(op), at
+ * once or later, and until then feed takes nothing (which is the back-pressure and keeps replies
+ * in order). An answer to another op than the pending one is ignored: the session has moved on.
+ * Replies of one run of input come as one SEND.
+ *
+ *     SEND          bytes for the peer, in this order
+ *     START_TLS op  drop all input not yet given to the session, then hand the connection to TLS.
+ *                   OK: the handshake is done (a new session without a greeting begins);
+ *                   FAILED: the session ends.
+ *     AUTH_STEP op  mechanism, response. MORE: challenge; OK: logged in; FAILED: reply (535 counts
+ *                   as a failure, 454 not)
+ *     CHECK_PATH op use, path, values: may this path be used? OK (reply may replace the 250) or
+ *                   FAILED with reply
+ *     OPEN_MESSAGE op  envelope is complete, content will come. OK or FAILED with reply
+ *     BODY          bytes of content: CRLF line ends, dots taken away
+ *     COMMIT op     content is complete. OK with reply ("250 2.0.0 queued as ..."): it is on stable
+ *                   storage; FAILED with reply: it is rolled back
+ *     ROLLBACK      the message opened (or being opened) is dropped. Not after COMMIT
+ *     SET_TIMER     call smtp_server_timeout() after ms; renew: every byte read starts it again; 0:
+ *                   no timer
+ *     CLOSE         after what was sent has left; why is for the log. Nothing follows
+ *
+ * Errors: what the peer does wrong is a reply. The glue's failures come in as reply too.
+ */
+#ifndef MSA_SMTP_SERVER_H
+#define MSA_SMTP_SERVER_H
+
+#include "msa/smtp/envelope.h"
+
+struct smtp_server;
+
+struct smtp_server_limits {
+    uint64_t message_size;         /* octets; 0: none */
+    uint32_t recipients;           /* of one message */
+    uint32_t messages_per_session; /* 0: none */
+    uint32_t auth_failures;        /* 421 at this one; 0: none */
+    uint32_t bad_commands;         /* unknown, malformed, out of order: 421 at this one */
+    uint32_t idle_commands;        /* NOOP, RSET, VRFY, HELP, EHLO between two messages, likewise */
+    uint32_t command_timeout_ms, data_timeout_ms;
+};
+
+/* One for a listener and generation. */
+struct smtp_server_setup {
+    struct sv hostname;         /* greeting and EHLO */
+    struct sv postmaster;       /* address that <Postmaster> stands for */
+    struct sv mechanisms_tls;   /* SASL mechanisms under TLS, separated by spaces */
+    struct sv mechanisms_clear; /* and without; empty when auth.require_tls */
+    bool tls_from_start;        /* implicit TLS */
+    bool starttls;              /* a certificate is there */
+    bool auth_required;
+    bool reject_bare_newlines;
+    const struct smtp_server_limits *limits;
+};
+
+enum smtp_action_type {
+    SMTP_ACTION_SEND = 1,
+    SMTP_ACTION_START_TLS,
+    SMTP_ACTION_AUTH_STEP,
+    SMTP_ACTION_CHECK_PATH,
+    SMTP_ACTION_OPEN_MESSAGE,
+    SMTP_ACTION_BODY,
+    SMTP_ACTION_COMMIT,
+    SMTP_ACTION_ROLLBACK,
+    SMTP_ACTION_SET_TIMER,
+    SMTP_ACTION_CLOSE
+};
+
+struct smtp_action {
+    enum smtp_action_type type;
+    uint32_t op;                  /* 0: no answer is due */
+    struct sv bytes;              /* SEND, BODY; AUTH_STEP: the response, decoded, secret */
+    struct sv mechanism;          /* AUTH_STEP: upper case; empty for a further step */
+    bool has_response;            /* AUTH_STEP: false: a first step without a response */
+    enum smtp_path_use use;       /* CHECK_PATH */
+    const struct smtp_path *path; /* CHECK_PATH */
+    const struct smtp_envelope
+        *envelope;   /* CHECK_PATH: so far, without path; OPEN_MESSAGE, COMMIT */
+    uint32_t ms;     /* SET_TIMER */
+    bool renew;      /* SET_TIMER */
+    const char *why; /* CLOSE: static text */
+};
+
+enum smtp_outcome { SMTP_OK, SMTP_MORE, SMTP_FAILED };
+
+struct smtp_result {
+    enum smtp_outcome outcome;
+    struct smtp_reply reply; /* code 0 with SMTP_OK: the usual one; needed with SMTP_FAILED */
+    struct sv challenge;     /* SMTP_MORE: before base64 */
+};
+
+struct smtp_server *smtp_server_new(const struct smtp_server_setup *setup);
+void smtp_server_free(struct smtp_server *s);
+/* Begins with the greeting; with a refusal (421, 554) that is sent instead and the session ends. */
+void smtp_server_start(struct smtp_server *s, const struct smtp_reply *refusal);
+/* Returns the bytes consumed; 0 while an operation is pending and after the end. */
+size_t smtp_server_feed(struct smtp_server *s, struct sv bytes);
+bool smtp_server_next(struct smtp_server *s, struct smtp_action *out);
+void smtp_server_done(struct smtp_server *s, uint32_t op, const struct smtp_result *r);
+/* The content being received cannot be taken (header faults, disk full): the message is rolled
+ * back, the rest of the content is read and dropped, then this reply is sent. reply's text is
+ * copied. Ignored when no content is being received. */
+void smtp_server_refuse_content(struct smtp_server *s, const struct smtp_reply *reply);
+/* The timer of SET_TIMER ran out. */
+void smtp_server_timeout(struct smtp_server *s);
+/* The peer is gone: ROLLBACK where due, then CLOSE; nothing more is sent. */
+void smtp_server_peer_closed(struct smtp_server *s);
+/* Ends the session at once with a reply (421): shutdown, a disabled user. */
+void smtp_server_end(struct smtp_server *s, const struct smtp_reply *reply, const char *why);
+/* Content is being received or committed: what a shutdown waits for. */
+bool smtp_server_is_busy(const struct smtp_server *s);
+bool smtp_server_is_closed(const struct smtp_server *s);
+
+/* For the Received field and the log. */
+struct smtp_server_info {
+    struct sv helo; /* the argument of HELO or EHLO; empty before */
+    bool esmtp;     /* EHLO was used */
+    bool tls, authenticated;
+    const char *state; /* text of the state, for the log */
+    uint32_t messages; /* committed in this session */
+};
+struct smtp_server_info smtp_server_info(const struct smtp_server *s);
+
+#endif

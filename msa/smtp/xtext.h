@@ -1,0 +1,18 @@
+/*
+ * xtext.h - xtext of RFC 3461 section 4: printable ASCII, the rest as "+HH".
+ *
+ * Any thread. The encoder's output holds only 33 to 126 without "+" and "=" but for its escapes.
+ */
+#ifndef MSA_SMTP_XTEXT_H
+#define MSA_SMTP_XTEXT_H
+
+#include "msa/base/buf.h"
+
+bool smtp_xtext_valid(struct sv text);
+/* Appends; ERR_FULL. */
+int smtp_xtext_encode(struct buf *out, struct sv bytes) MUST_CHECK;
+/* Appends the octets, which may be any (control characters too: the reader judges them);
+ * ERR_SYNTAX, ERR_FULL; on an error out is as before. */
+int smtp_xtext_decode(struct buf *out, struct sv text) MUST_CHECK;
+
+#endif
