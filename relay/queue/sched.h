@@ -6,8 +6,17 @@
  * connection, bound to one worker while it lives. Jobs are posted to slots, an idle open
  * connection first. Memory: one small record a destination with due rows, one a site in use.
  *
+ * The in-memory path: batches that a put claimed for us wait in their destination, at most
+ * wait_max of them, for a route and a slot; beyond that they are given back to the store, and what
+ * has waited longer than wait_ms is put off. A site whose hosts fail is down for a while: what is
+ * due for it then is put off without an attempt, and the first job afterwards probes it alone.
+ *
  * The scheduler knows no protocol and no DNS: its owner gives it the functions below. Main thread
- * only. Every job has a deadline here.
+ * only. Every job has a deadline here. The same calls in the same order give the same jobs.
+ *
+ *     s = sched_new(&config); sched_start(s);
+ *     resolve(destination) -> sched_resolved(); run_job(job) -> ... -> sched_job_done(s, job);
+ *     sched_stop(s, on_idle, arg); ... sched_free(s);
  */
 #ifndef RELAY_QUEUE_SCHED_H
 #define RELAY_QUEUE_SCHED_H
@@ -18,38 +27,62 @@
 struct sched;
 struct sched_site;
 
-/* The answer of a resolution, owned by the scheduler until free_plan(). */
+/* The answer of a resolution; sched_resolved() takes what it points to. */
 struct sched_route {
-    char *site;     /* key: the set of MX hosts, or the static route; free()d by the scheduler */
-    void *plan;     /* opaque: ordered attempts, shared by the jobs of a destination */
+    char *site;        /* key: the set of MX hosts, or the static route; NULL without a plan */
+    void *plan;        /* opaque: ordered attempts; one reference, given back by drop_plan() */
     uint64_t fresh_ms; /* how long the answer may be used */
-    /* Instead of a plan: the destination's rows get this result (NXDOMAIN, null MX, DNS trouble). */
+    /* Instead of a plan: the destination's rows get this result (NXDOMAIN, null MX, DNS trouble).
+     */
     bool failed, deferred;
-    char *status, *text; /* enhanced status and words for it; free()d by the scheduler */
+    char *status, *text; /* enhanced status and words for it */
 };
 
-/* One message's rows in one domain, for one slot. */
+/* How a job ended, for slots and site: results are in the store already. */
+enum sched_slot_state { SCHED_SLOT_IDLE, SCHED_SLOT_CLOSED };
+struct sched_job_end {
+    enum sched_slot_state slot;
+    bool site_failed;          /* no host of the site could be used: back the whole site off */
+    const char *status, *text; /* of that failure; in batch->arena, copied before the batch goes */
+    bool delivered;            /* something was accepted: the site is alive */
+    int64_t next_due_ms;       /* earliest new due time among the rows; INT64_MAX: none */
+};
+
+/* What the rows of a job get. */
+enum sched_job_kind {
+    SCHED_DELIVER, /* attempts along the plan, over the slot's connection */
+    SCHED_FAIL,    /* no attempt: the route says so (status, text) */
+    SCHED_DEFER, /* no attempt: no route, or the site is down, or waited too long (status, text) */
+};
+
+/* One message's rows in one domain. */
 struct sched_job {
-    struct task task;         /* for posting to the worker and back */
-    struct queue_batch *batch; /* owned by whoever holds the job */
-    void *plan;               /* one reference of the route's plan */
-    const char *site;         /* valid while the job is out */
-    uint32_t slot;            /* id of the slot */
-    unsigned worker;          /* index */
-    uint64_t deadline_ms;     /* monotonic: the worker must have answered */
-    /* Not a delivery: rows whose route says failed or deferred, or that expired while waiting. The
-     * worker makes the results (and the report) without connecting. */
-    bool no_attempt, expired;
-    const char *status, *text; /* with no_attempt; in batch->arena */
-    void *sched_private;
+    struct task task;          /* for posting to the worker */
+    struct queue_batch *batch; /* owned by whoever holds the job; NULL once it is in the store */
+    enum sched_job_kind kind;
+    void *plan;                /* SCHED_DELIVER: a reference, given back by the scheduler */
+    const char *destination;   /* valid while the job is out */
+    const char *site;          /* SCHED_DELIVER: likewise */
+    uint32_t slot;             /* id of the slot, never used twice; 0: not a delivery */
+    unsigned worker;           /* index */
+    uint64_t deadline_ms;      /* monotonic: the worker must have answered */
+    const char *status, *text; /* SCHED_FAIL, SCHED_DEFER; in batch->arena */
+    struct sched_job_end end;  /* filled by the worker */
+    void *user;                /* the owner's own */
+    struct sched_job_private *private;
 };
 
 struct sched_ops {
     /* Resolve; answer with sched_resolved(). At most resolve_max are asked at once. */
     void (*resolve)(void *arg, const char *destination);
-    /* Post to the worker; the worker records results in the store and then calls sched_job_done()
-     * by a task on the scheduler's mailbox. */
+    /* Post to the worker; the worker records results in the store, and when they are committed
+     * sched_job_done() is called on this thread. */
     void (*run_job)(void *arg, struct sched_job *job);
+    /* The deadline has passed: the owner sees that the worker gives the job up. Its slot is no
+     * longer counted; sched_job_done() still has to come. */
+    void (*job_late)(void *arg, struct sched_job *job);
+    /* The slot's idle connection is to be closed; the slot is forgotten here already. */
+    void (*close_slot)(void *arg, unsigned worker, uint32_t slot);
     void *(*keep_plan)(void *plan);
     void (*drop_plan)(void *plan);
 };
@@ -59,9 +92,11 @@ struct sched_config {
     struct mailbox *mailbox; /* the main thread's */
     struct store *store;
     unsigned workers;
-    size_t per_site;      /* slots of a site (relay.per_site) */
-    size_t slots_max;     /* all sites together */
-    size_t resolve_max;   /* look-ups at once */
+    size_t per_site;    /* slots of a site (relay.per_site) */
+    size_t slots_max;   /* all sites together */
+    size_t resolve_max; /* look-ups at once */
+    size_t wait_max;    /* batches that wait in one destination */
+    uint64_t wait_ms;   /* the longest they wait */
     uint64_t job_deadline_ms;
     const struct sched_ops *ops;
     void *arg;
@@ -81,23 +116,17 @@ void sched_on_due(struct sched *s, const char *destination, int64_t due_ms);
 /* Answer to resolve(); takes route's content. */
 void sched_resolved(struct sched *s, const char *destination, struct sched_route *route);
 
-/* How a job ended, for slots and site: results are in the store already. */
-enum sched_slot_state { SCHED_SLOT_IDLE, SCHED_SLOT_CLOSED };
-struct sched_job_end {
-    enum sched_slot_state slot;
-    bool site_failed; /* no host of the site could be used: back the whole site off */
-    bool delivered;   /* something was accepted: the site is alive */
-    int64_t next_due_ms; /* earliest new due time among the rows; INT64_MAX: none */
-};
-/* Frees the job; its batch went to the store with the results. */
-void sched_job_done(struct sched *s, struct sched_job *job, const struct sched_job_end *end);
+/* With end filled in; frees the job. Its batch went to the store with the results. */
+void sched_job_done(struct sched *s, struct sched_job *job);
 /* An idle connection of a slot went away by itself (the peer closed, or it was idle too long). */
 void sched_slot_closed(struct sched *s, uint32_t slot);
-/* Operator: forget back-off and due times of what matches are in the store already; look again. */
+/* Operator: new due times are in the store already; forget routes and back-off, look again. */
 void sched_wake(struct sched *s);
 
 struct sched_stats {
-    size_t destinations, sites, slots, jobs, resolving;
+    size_t destinations, sites, slots, idle_slots, jobs, resolving, waiting;
+    size_t sites_down;
+    uint64_t late_jobs; /* since the start */
 };
 void sched_get_stats(const struct sched *s, struct sched_stats *out);
 

@@ -1,0 +1,51 @@
+/*
+ * answer.h - questions to the DNS and their decoded answers, as plain values.
+ *
+ * RFC 1035, RFC 4035 (secure, bogus), RFC 7505 (null MX is an MX record with host "."). Names are
+ * lower case, A-labels, without the dot at the end; the root is "". Any thread; no sockets here.
+ */
+#ifndef RELAY_DNS_ANSWER_H
+#define RELAY_DNS_ANSWER_H
+
+#include "msa/base/arena.h"
+#include "msa/base/ip.h"
+
+#define DNS_NAME_MAX    253  /* bytes of text, without the dot at the end */
+#define DNS_RECORDS_MAX 1000 /* of one answer; the rest is not looked at */
+
+enum dns_type {
+    DNS_A = 1,
+    DNS_CNAME = 5,
+    DNS_MX = 15,
+    DNS_AAAA = 28,
+    DNS_SRV = 33,
+    DNS_DNSKEY = 48,
+};
+
+enum dns_status {
+    DNS_OK,       /* records stand in the answer */
+    DNS_NODATA,   /* the name exists, without such a record */
+    DNS_NXDOMAIN, /* the name does not exist */
+    DNS_TEMPFAIL, /* no usable answer; text says why */
+    DNS_BOGUS,    /* the answer failed DNSSEC validation */
+};
+
+struct dns_record {
+    uint16_t preference; /* MX; SRV: priority */
+    uint16_t weight;     /* SRV */
+    uint16_t port;       /* SRV */
+    const char *name;    /* MX, CNAME, SRV: the host */
+    struct ip ip;        /* A, AAAA */
+};
+
+struct dns_answer {
+    enum dns_status status;
+    bool secure;           /* validated, a denial too */
+    const char *canonical; /* the name behind aliases (CNAME); NULL if there was none */
+    uint32_t ttl_s;
+    const struct dns_record *records;
+    size_t nrecords;
+    const char *text; /* DNS_TEMPFAIL, DNS_BOGUS: why */
+};
+
+#endif

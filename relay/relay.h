@@ -1,0 +1,52 @@
+/*
+ * relay.h - outbound delivery as one object on the main thread.
+ *
+ * Owns the scheduler, the DNS and the look-ups of routes; posts jobs to the workers' relay parts
+ * (relay/worker.h). Nothing here blocks.
+ *
+ * Order: relay_new() with the workers running; relay_start(); the store's on_queued and on_due go
+ * to relay_on_queued() and relay_on_due(); relay_set() at a reload; relay_stop(), and after its
+ * on_idle relay_free(). Thread: main.
+ */
+#ifndef RELAY_RELAY_H
+#define RELAY_RELAY_H
+
+#include "relay/dns/dns.h"
+#include "relay/queue/sched.h"
+#include "relay/route/route.h"
+#include "relay/settings.h"
+#include "relay/worker.h"
+
+struct relay;
+
+struct relay_config {
+    struct loop *loop;
+    struct mailbox *mailbox;
+    struct store *store;
+    struct dns *dns;                 /* owned by the caller, outlives the relay */
+    struct relay_settings *settings; /* a reference is taken */
+};
+
+struct relay *relay_new(const struct relay_config *config);
+/* Before relay_start(): the arguments of every worker's relay_worker_config, then the workers. */
+void relay_on_recorded(void *relay, struct store_record *r, int err);
+void relay_on_slot_closed(void *relay, uint32_t slot);
+void relay_set_workers(struct relay *r, struct relay_worker *const *workers, size_t n);
+void relay_start(struct relay *r);
+void relay_set(struct relay *r, struct relay_settings *settings); /* takes a reference */
+void relay_set_dns(struct relay *r, struct dns *dns);
+void relay_stop(struct relay *r, void (*on_idle)(void *arg), void *arg);
+void relay_free(struct relay *r);
+
+void relay_on_queued(struct relay *r, struct queue_batch *claimed);
+void relay_on_due(struct relay *r, const char *destination, int64_t due_ms);
+/* The operator changed due times or wants a look now. */
+void relay_wake(struct relay *r);
+void relay_get_stats(const struct relay *r, struct sched_stats *out);
+
+/* Every step of the route of one address or domain; on_done is always called, later, with what
+ * lives during the call only. */
+void relay_explain(struct relay *r, const char *address,
+                   void (*on_done)(void *arg, const struct route_plan *plan), void *arg);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * route.h - from a recipient domain to an ordered plan of delivery attempts.
+ *
+ * RFC 5321 5.1 (MX, implicit MX), RFC 7505 (null MX), RFC 2782 is a later matter. Pure: a small
+ * state machine that asks questions and is told the answers; no clock, no randomness of its own
+ * (equal preferences are shuffled by a seed). Every step is kept as text for `msactl route`.
+ *
+ *     struct route *r = route_new(&input);
+ *     while (route_next(r, &question)) ask;         all questions of a stage may be out at once
+ *     route_answer(r, question.id, &answer);        then route_next() again, until
+ *     if (route_is_done(r)) use(route_plan(r));
+ *
+ * Ownership: everything belongs to the route until route_free(). Thread: any, one at a time.
+ * Bounds: at most ROUTE_HOSTS_MAX hosts of a list and ROUTE_ATTEMPTS_MAX attempts are used.
+ */
+#ifndef RELAY_ROUTE_ROUTE_H
+#define RELAY_ROUTE_ROUTE_H
+
+#include "relay/dns/answer.h"
+
+#define ROUTE_HOSTS_MAX    20 /* MX hosts whose addresses are asked for */
+#define ROUTE_ATTEMPTS_MAX 40
+
+enum route_tls { /* in the order of the configuration's own enum, without its AUTO */
+                 ROUTE_TLS_NONE,
+                 ROUTE_TLS_OPPORTUNISTIC,
+                 ROUTE_TLS_REQUIRE,
+                 ROUTE_TLS_VERIFY,
+};
+
+/* One target of a static route. */
+struct route_target {
+    const char *host; /* name, or the text of the address */
+    struct ip ip;     /* family IP_NONE: host is looked up */
+    uint16_t port;
+    bool implicit_tls;
+    enum route_tls tls;
+};
+
+struct route_input {
+    const char *domain; /* lower-case A-label domain, or "[literal]" */
+    /* The static route that takes this domain: its targets in order, and what credentials it
+     * names (an index of the owner, -1: none). ntargets 0: there is none. */
+    const struct route_target *targets;
+    size_t ntargets;
+    int credentials;
+    const char *static_name; /* the route as written, for the steps and the site key */
+    bool ipv6;
+    bool allow_loopback;
+    /* Our own listeners; one on the unspecified address listens on loopback and on own_ips. */
+    const struct ip_port *listeners;
+    size_t nlisteners;
+    const struct ip *own_ips;
+    size_t nown_ips;
+    uint64_t seed;
+};
+
+struct route_attempt {
+    const char *host; /* for HELO checks, TLS names and logs */
+    struct ip_port to;
+    bool implicit_tls;
+    enum route_tls tls;
+    int credentials; /* -1: none */
+};
+
+enum route_verdict {
+    ROUTE_DELIVER,
+    ROUTE_FAILED,   /* permanently: status, text */
+    ROUTE_DEFERRED, /* for now: status, text */
+};
+
+struct route_step {
+    const char *step; /* "static", "mx", "address", "filter"... */
+    const char *said; /* what was found: records, an error */
+    const char *why;  /* what follows from it */
+};
+
+struct route_plan {
+    enum route_verdict verdict;
+    const char *status, *text; /* not ROUTE_DELIVER */
+    const char *site;          /* ROUTE_DELIVER: the set of hosts, sorted: equal for equal sets */
+    const struct route_attempt *attempts;
+    size_t nattempts;
+    uint32_t ttl_s; /* least of the answers used, with bounds for use */
+    const struct route_step *steps;
+    size_t nsteps;
+};
+
+struct route_question {
+    uint32_t id;
+    const char *name;
+    enum dns_type type;
+};
+
+struct route;
+struct route *route_new(const struct route_input *input); /* copies */
+void route_free(struct route *r);
+bool route_next(struct route *r, struct route_question *out);
+void route_answer(struct route *r, uint32_t id, const struct dns_answer *answer);
+bool route_is_done(const struct route *r);
+const struct route_plan *route_plan(const struct route *r); /* when done */
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * settings.h - what one generation of the configuration says to the relay.
+ *
+ * Immutable after relay_settings_new(); counted atomically, because jobs on workers outlive a
+ * reload and end under the settings they began with. Any thread. What the pointers name belongs to
+ * owner (the generation), released by release(owner) with the last reference.
+ */
+#ifndef RELAY_SETTINGS_H
+#define RELAY_SETTINGS_H
+
+#include "relay/options.h"
+#include "relay/queue/options.h"
+
+struct ssl_ctx_st;
+
+struct relay_settings {
+    const char *hostname;   /* our name in EHLO and reports */
+    const char *postmaster; /* told in reports; mailbox */
+    const struct relay_options *relay;
+    const struct queue_options *queue;
+    uint64_t dns_timeout_ms;
+    const struct ip_port *listeners; /* our own, for loops */
+    size_t nlisteners;
+    const struct ip *own_ips; /* addresses of this machine, for listeners on all addresses */
+    size_t nown_ips;
+    struct ssl_ctx_st *tls; /* client side; NULL: STARTTLS is never used */
+
+    void (*release)(void *owner); /* any thread; may be NULL */
+    void *owner;
+    struct relay_settings_refs *refs;
+};
+
+/* Copies the struct (not what it points to); one reference. */
+struct relay_settings *relay_settings_new(const struct relay_settings *values);
+struct relay_settings *relay_settings_keep(struct relay_settings *s);
+void relay_settings_drop(struct relay_settings *s); /* NULL is allowed */
+
+#endif
