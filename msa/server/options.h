@@ -6,11 +6,12 @@
  * The defaults that depend on other values or on the machine are in place when options_read()
  * returns true: hostname, postmaster, auth.realms, auth.mechanisms, the tls of routes,
  * queue.delay_warning (0 when at or above the lifetime). Domains are in lower case.
+ * src_out (may be NULL) tells where each key was written, for faults found later.
  * Units: _s seconds, _bytes bytes.
  *
  *     struct msa_options o; struct conf_faults faults; struct arena a;
  *     arena_init(&a); conf_faults_init(&faults, &a);
- *     if (!options_read("msa.conf", text, fqdn_of_machine, &a, &o, &faults)) ...
+ *     if (!options_read("msa.conf", text, fqdn_of_machine, &a, &o, &faults, NULL)) ...
  *     conf_faults_print(&faults, &out);        // also when true: warnings
  */
 #ifndef MSA_SERVER_OPTIONS_H
@@ -94,7 +95,7 @@ extern const struct conf_option msa_options_rows[];
 /* Defaults, the file, derived defaults, then check_options(). fqdn: the machine's own name, used
  * as hostname where none is written; "" if unknown. False if faults holds an error. */
 bool options_read(const char *file, struct sv text, const char *fqdn, struct arena *a,
-                  struct msa_options *out, struct conf_faults *faults);
+                  struct msa_options *out, struct conf_faults *faults, struct conf_source *src_out);
 /* The machine's fully qualified name, or "" (asks the system's resolver; may block). */
 const char *options_fqdn(struct arena *a);
 

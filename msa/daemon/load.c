@@ -1,0 +1,139 @@
+#include "msa/daemon/load.h"
+#include "auth/tls/pem.h"
+#include "msa/base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CONFIG_MAX_BYTES (4u << 20)
+#define FILE_MAX_BYTES   (4u << 20)
+
+int load_file(const char *path, struct buf *out)
+{
+    char piece[16384];
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    int err = 0;
+    if (fstat(fd, &st) < 0)
+        err = -errno;
+    else if (S_ISDIR(st.st_mode))
+        err = -EISDIR;
+    while (err == 0) {
+        ssize_t n = read(fd, piece, sizeof piece);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            err = n < 0 ? -errno : 0;
+            break;
+        }
+        err = buf_append(out, piece, (size_t)n);
+    }
+    mem_wipe(piece, sizeof piece);
+    close(fd);
+    return err;
+}
+
+struct reading {
+    struct generation *g;
+    const struct conf_source *src;
+    struct conf_faults *faults;
+};
+
+static void read_file(void *arg, const char *key, const struct conf_option *row, const void *value)
+{
+    struct reading *r = arg;
+    const char *path;
+    struct buf bytes;
+    if (row->type != CONF_PATH || !(row->flags & CONF_FILE))
+        return;
+    path = *(const char *const *)value;
+    if (!*path)
+        return;
+    buf_init(&bytes, FILE_MAX_BYTES, BUF_SECRET);
+    int err = load_file(path, &bytes);
+    if (err == 0) {
+        generation_add_file(r->g, key, path, buf_view(&bytes), (row->flags & CONF_SECRET) != 0);
+    } else {
+        /* without the anchor mail still flows, unvalidated; every other file is needed */
+        bool optional = strcmp(key, "dns.trust_anchor") == 0;
+        conf_fault_at(r->faults, r->src, optional, key,
+                      optional ? "install the package dns-root-data, or set dns.dnssec = \"off\""
+                               : "name a file that the user who starts msad can read",
+                      "cannot read %s: %s", path, err_text(err));
+    }
+    buf_deinit(&bytes);
+}
+
+static void check_certificates(struct reading *r)
+{
+    const struct msa_tls_options *entry = r->g->options.tls.items;
+    for (size_t i = 0; i < r->g->options.tls.count; i++, entry++) {
+        char key[64];
+        struct sv chain, secret;
+        struct buf why;
+        if (!generation_file_at(r->g, &chain, "tls[%zu].certificate", i) ||
+            !generation_file_at(r->g, &secret, "tls[%zu].key", i))
+            continue; /* said already */
+        buf_init(&why, 1024, 0);
+        snprintf(key, sizeof key, "tls[%zu].certificate", i);
+        if (tls_pem_check(chain, secret, &why) < 0) {
+            conf_fault_at(r->faults, r->src, false, key,
+                          "a PEM certificate with its chain, and its key in tls.key", "%.*s",
+                          SV_ARG(buf_view(&why)));
+        } else if (tls_pem_dates(chain, time(NULL), &why) < 0) {
+            conf_fault_at(r->faults, r->src, true, key, "renew it and send SIGHUP", "%.*s",
+                          SV_ARG(buf_view(&why)));
+        }
+        buf_deinit(&why);
+    }
+}
+
+/* The system's resolvers, for a server that may not open the file itself. */
+static void read_resolvers(struct reading *r)
+{
+    struct buf bytes;
+    if (r->g->options.dns.servers.count)
+        return;
+    buf_init(&bytes, 65536, 0);
+    int err = load_file("/etc/resolv.conf", &bytes);
+    if (err < 0)
+        conf_fault_at(r->faults, r->src, true, "dns.servers", "name the resolvers in dns.servers",
+                      "cannot read /etc/resolv.conf: %s; asking 127.0.0.1", err_text(err));
+    generation_add_file(r->g, GENERATION_RESOLV_CONF, "/etc/resolv.conf", buf_view(&bytes), false);
+    buf_deinit(&bytes);
+}
+
+struct generation *load_generation(const char *path, uint32_t number, struct arena *arena,
+                                   struct conf_faults *faults)
+{
+    struct buf text;
+    struct generation *g = generation_new(number);
+    struct conf_source src = {0};
+    conf_faults_init(faults, arena);
+    buf_init(&text, CONFIG_MAX_BYTES, 0);
+    int err = load_file(path, &text);
+    if (err < 0) {
+        src.file = arena_str(arena, sv_of(path));
+        conf_fault_at(faults, &src, false, "", "name another file with -c", "cannot read it: %s",
+                      err_text(err));
+    } else if (options_read(path, buf_view(&text), options_fqdn(&g->arena), &g->arena, &g->options,
+                            faults, &src)) {
+        struct reading r = {.g = g, .src = &src, .faults = faults};
+        conf_walk(msa_options_rows, &g->options, read_file, &r);
+        check_certificates(&r);
+        read_resolvers(&r);
+    }
+    buf_deinit(&text);
+    if (faults->errors) {
+        generation_drop(g);
+        return NULL;
+    }
+    return g;
+}

@@ -1,0 +1,54 @@
+/*
+ * generation.h - one checked configuration with the contents of its files.
+ *
+ * Made by the master at start and at SIGHUP (msa/daemon/load.h), sent to keeper and server as one
+ * packed record, immutable from then on. A session keeps the generation it began with; the last
+ * drop frees it, secrets wiped. Files of CONF_SECRET rows are in the keeper's record only.
+ * Any thread.
+ */
+#ifndef MSA_SERVER_GENERATION_H
+#define MSA_SERVER_GENERATION_H
+
+#include "msa/server/options.h"
+
+#define GENERATION_TICKET_KEY_BYTES 80 /* name 16, AES 32, HMAC 32 */
+
+struct generation_file {
+    const char *key;  /* full option name: tls[0].certificate */
+    const char *path;
+    struct sv bytes;
+    bool secret;
+};
+
+struct generation {
+    uint32_t number;
+    struct msa_options options;
+    struct generation_file *files;
+    size_t nfiles;
+    /* the first encrypts, both decrypt */
+    uint8_t ticket_keys[2][GENERATION_TICKET_KEY_BYTES];
+    struct arena arena;
+    struct generation_refs *refs;
+};
+
+/* Keys of files that no option names: the system's resolvers, where dns.servers is empty. */
+#define GENERATION_RESOLV_CONF "resolv.conf"
+
+struct generation *generation_new(uint32_t number); /* empty, one reference */
+struct generation *generation_keep(struct generation *g);
+void generation_drop(struct generation *g); /* NULL is allowed */
+/* Adds a file; copies. */
+void generation_add_file(struct generation *g, const char *key, const char *path, struct sv bytes,
+                         bool secret);
+/* Contents of the file behind an option; false if there is none. */
+bool generation_file(const struct generation *g, const char *key, struct sv *out);
+/* printf-like key: generation_file_at(g, &bytes, "tls[%zu].key", i). */
+bool generation_file_at(const struct generation *g, struct sv *out, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
+
+/* Record for a child; secrets only for the keeper. */
+void generation_pack(const struct generation *g, bool secrets, struct buf *out);
+/* NULL and words in error if the record is not one of ours. */
+struct generation *generation_unpack(struct sv record, struct buf *error);
+
+#endif
