@@ -79,6 +79,7 @@ struct conf_option {
     size_t item_bytes;              /* CONF_LIST: size of one struct */
     const char *help;               /* one line */
     const char *text;               /* a paragraph for manual page and sample */
+    const char *example;            /* a value as it would be written, where def shows none */
     /* Checks one string further (an address, a network, a URL) and says what is wrong by
      * conf_fault(). CONF_STRINGS: called for each element. Empty single strings, which mean "not
      * set", are not checked. May be NULL. */
@@ -120,7 +121,8 @@ struct conf_faults {
 void conf_faults_init(struct conf_faults *f, struct arena *a);
 /* At the place being checked. */
 void conf_fault(struct conf_faults *f, const char *right, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* At a named key: the line where it was written, else of the nearest group around it, else 0. */
+/* At a named key: the line where it was written, else of the nearest group around it, else 0.
+ * Says nothing where the key has an error already: one key, one complaint. */
 struct conf_source;
 void conf_fault_at(struct conf_faults *f, const struct conf_source *src, bool warning,
                    const char *key, const char *right, const char *fmt, ...) PRINTF_LIKE(6, 7);
@@ -129,15 +131,16 @@ void conf_faults_print(const struct conf_faults *f, struct buf *out);
 
 /* Where each written key stands, for faults found later by cross checks. Lives in the arena. */
 struct conf_place {
-    const char *key, *file;
+    const char *key;
+    const char *plain; /* key without any "[0]", so that x and x[0] meet */
     unsigned line;
-    struct conf_place *next;
 };
 struct conf_source {
     const char *file;
-    struct conf_place *places;
+    struct conf_place *places; /* sorted by plain, then line */
+    size_t count;
 };
-/* NULL if the key was not written. */
+/* NULL if the key was not written. A single value in place of a list is found as x and x[0]. */
 const struct conf_place *conf_source_find(const struct conf_source *src, const char *key);
 
 /*

@@ -1,0 +1,77 @@
+#include "auth/options.h"
+
+static const char *const database_names[] = {"sasldb", NULL};
+
+static const char *const mechanism_names[] = {"SCRAM-SHA-256", "PLAIN", "LOGIN"};
+#define MECHANISMS (sizeof mechanism_names / sizeof mechanism_names[0])
+
+bool auth_options_mechanism(struct sv name)
+{
+    for (size_t i = 0; i < MECHANISMS; i++)
+        if (sv_ieq(name, sv_of(mechanism_names[i])))
+            return true;
+    return false;
+}
+
+static void check_mechanism(const char *value, struct conf_faults *faults)
+{
+    if (!auth_options_mechanism(sv_of(value)))
+        conf_fault(faults, "one of \"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\"",
+                   "the mechanism \"%s\" is not known", value);
+}
+
+/* A realm goes into database keys and is what stands behind the "@" of a login. */
+static void check_realm(const char *value, struct conf_faults *faults)
+{
+    struct sv realm = sv_of(value);
+    for (size_t i = 0; i < realm.len; i++) {
+        char c = realm.ptr[i];
+        if (c <= ' ' || c == '@' || c == 0x7f) {
+            conf_fault(faults, "a name such as \"example.net\"",
+                       "\"%s\" is no realm: space, control characters and @ cannot stand in one",
+                       value);
+            return;
+        }
+    }
+    if (realm.len > 255)
+        conf_fault(faults, "at most 255 bytes", "the realm is %zu bytes long", realm.len);
+}
+
+const struct conf_option auth_options_rows[] = {
+    CONF_ROW(CONF_STRINGS, struct auth_options, realms, "realms", NULL,
+             "realms whose users may log in",
+             "A login is user@realm. The first realm is added to a login without \"@\", here and "
+             "in msactl. Users of other realms in the same database cannot log in, and are "
+             "answered as if they did not exist. Default: the list in domains.",
+             .flags = CONF_RELOAD, .check = check_realm,
+             .example = "[ \"example.net\", \"example.org\" ]"),
+    CONF_ROW(CONF_STRINGS, struct auth_options, mechanisms, "mechanisms",
+             "[ \"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\" ]",
+             "SASL mechanisms offered, in this order",
+             "SCRAM-SHA-256 (RFC 7677) never sends the password. PLAIN (RFC 4616) and LOGIN send "
+             "it, protected by TLS only; most mail programs use one of these two, LOGIN mainly old "
+             "ones. An empty array means the default.",
+             .flags = CONF_RELOAD, .check = check_mechanism),
+    CONF_ROW(CONF_ENUM, struct auth_options, database, "database", "sasldb",
+             "kind of user database",
+             "\"sasldb\" is the file database of Cyrus SASL. msactl user add writes no password "
+             "into it but a SCRAM-SHA-256 verifier, against which all mechanisms are checked. "
+             "Databases made with saslpasswd2 work as they are.",
+             .names = database_names),
+    CONF_ROW(CONF_PATH, struct auth_options, path, "path", "<state>/auth/sasldb2",
+             "file of the user database",
+             "Only the keeper process (auth_user) opens it; the process that talks to the network "
+             "cannot. It is created by the first msactl user add."),
+    CONF_ROW(CONF_BOOL, struct auth_options, require_tls, "require_tls", "true",
+             "AUTH only under TLS",
+             "While true, AUTH is not offered before STARTTLS, and an attempt is answered 538 "
+             "5.7.11 (RFC 4954). Without TLS anybody on the path can read PLAIN and LOGIN "
+             "passwords: false is for tests and for listeners on loopback.",
+             .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INT, struct auth_options, max_failures, "max_failures", "5",
+             "failed logins before the connection ends",
+             "After so many failed AUTH commands in one session it is answered 421 4.7.0 and "
+             "closed, so that guessing needs a new connection each time.",
+             .min = 1, .max = 100, .flags = CONF_RELOAD),
+    CONF_END,
+};

@@ -1,0 +1,179 @@
+#include "relay/options.h"
+
+#define SMTP_PORT  25
+#define SMTPS_PORT 465
+
+static const char *const route_tls_names[] = {"auto",    "none",   "opportunistic",
+                                              "require", "verify", NULL};
+
+static bool is_domain(struct sv name)
+{
+    if (name.len == 0 || name.len > 253)
+        return false;
+    while (name.len) {
+        struct sv label = sv_split(&name, '.');
+        if (label.len == 0 || label.len > 63 || label.ptr[0] == '-' ||
+            label.ptr[label.len - 1] == '-')
+            return false;
+        for (size_t i = 0; i < label.len; i++) {
+            char c = label.ptr[i];
+            if (!ascii_alpha(c) && !ascii_digit(c) && c != '-' && c != '_')
+                return false;
+        }
+        if (name.ptr[-1] == '.' && name.len == 0)
+            return false;
+    }
+    return true;
+}
+
+/* Takes "name", "address" or "[v6 address]" from the front of *text. */
+static bool take_host(struct sv *text, struct relay_url *url)
+{
+    if (text->len && text->ptr[0] == '[') {
+        *text = sv_skip(*text, 1);
+        size_t end = sv_find(*text, ']');
+        url->host = sv_first(*text, end);
+        if (end == text->len || !ip_parse(url->host, &url->ip) || url->ip.family != IP_V6)
+            return false;
+        *text = sv_skip(*text, end + 1);
+        return true;
+    }
+    url->host = sv_first(*text, sv_find(*text, ':'));
+    *text = sv_skip(*text, url->host.len);
+    if (ip_parse(url->host, &url->ip))
+        return true;
+    url->ip.family = IP_NONE;
+    return is_domain(url->host);
+}
+
+bool relay_options_url(struct sv text, struct relay_url *out, const char **wrong_out)
+{
+    struct relay_url url = {.scheme = RELAY_URL_SMTP, .port = SMTP_PORT};
+    uint64_t port;
+    if (sv_istarts(text, SV("smtps://"))) {
+        url.scheme = RELAY_URL_SMTPS;
+        url.port = SMTPS_PORT;
+        text = sv_skip(text, 8);
+    } else if (sv_istarts(text, SV("smtp://"))) {
+        text = sv_skip(text, 7);
+    } else {
+        *wrong_out = "it begins with neither smtp:// nor smtps://";
+        return false;
+    }
+    if (text.len && text.ptr[text.len - 1] == '/')
+        text.len--;
+    if (!take_host(&text, &url)) {
+        *wrong_out = "its host is neither a name nor an address";
+        return false;
+    }
+    if (text.len) {
+        if (text.ptr[0] != ':' || !sv_u64(sv_skip(text, 1), UINT16_MAX, &port) || port == 0) {
+            *wrong_out = "its port is no number from 1 to 65535";
+            return false;
+        }
+        url.port = (uint16_t)port;
+    }
+    *out = url;
+    return true;
+}
+
+bool relay_options_match(struct sv pattern, struct sv domain)
+{
+    if (sv_eq(pattern, SV("*")))
+        return true;
+    if (!sv_starts(pattern, SV("*.")))
+        return sv_ieq(pattern, domain);
+    struct sv below = sv_skip(pattern, 1);
+    return domain.len > below.len && sv_iends(domain, below);
+}
+
+static void check_url(const char *value, struct conf_faults *faults)
+{
+    struct relay_url unused;
+    const char *wrong;
+    if (!relay_options_url(sv_of(value), &unused, &wrong))
+        conf_fault(faults, "for example \"smtp://smarthost.example.net:587\"",
+                   "\"%s\" cannot be used: %s", value, wrong);
+}
+
+static void check_pattern(const char *value, struct conf_faults *faults)
+{
+    struct sv text = sv_of(value);
+    if (sv_eq(text, SV("*")))
+        return;
+    struct ip unused;
+    bool literal = text.len > 2 && text.ptr[0] == '[' && text.ptr[text.len - 1] == ']';
+    if (literal) {
+        struct sv inside = sv_skip(sv_first(text, text.len - 1), 1);
+        if (sv_istarts(inside, SV("IPv6:")))
+            inside = sv_skip(inside, 5);
+        literal = ip_parse(inside, &unused);
+    }
+    if (!literal && !is_domain(sv_starts(text, SV("*.")) ? sv_skip(text, 2) : text))
+        conf_fault(faults, "\"*\", \"example.net\" or \"*.example.net\"",
+                   "\"%s\" is no domain pattern", value);
+}
+
+static const struct conf_option route_rows[] = {
+    CONF_ROW(CONF_STRING, struct relay_route_options, domain, "domain", "*",
+             "recipient domains that go this way",
+             "\"*\" takes all mail, address literals too; \"example.net\" that domain; "
+             "\"*.example.net\" the domains below it, not itself.",
+             .check = check_pattern),
+    CONF_ROW(CONF_STRINGS, struct relay_route_options, to, "to", NULL, "where it goes",
+             "URLs of next hops: smtp://HOST:PORT (port 25 if none is written) or "
+             "smtps://HOST:PORT with TLS from the first byte (465). HOST is a name, whose MX "
+             "records are not asked for, or an address, also of this machine; IPv6 in brackets. "
+             "The next one is tried when one cannot be reached.",
+             .flags = CONF_REQUIRED, .check = check_url,
+             .example = "[ \"smtp://smarthost.example.net:587\" ]"),
+    CONF_ROW(CONF_ENUM, struct relay_route_options, tls, "tls", "auto", "TLS on this route",
+             "\"none\": clear text. \"opportunistic\": STARTTLS where it is offered, any "
+             "certificate. \"require\": always TLS, any certificate. \"verify\": always TLS, and "
+             "the certificate must be valid for the host's name. \"auto\": \"verify\" where user "
+             "is set, else \"opportunistic\".",
+             .names = route_tls_names),
+    CONF_ROW(CONF_STRING, struct relay_route_options, user, "user", NULL, "login at the next hop",
+             "With it AUTH is used (RFC 4954), and password_file is needed. Without it the next "
+             "hop must take our mail by our address.",
+             .example = "\"gateway@example.net\""),
+    CONF_ROW(CONF_PATH, struct relay_route_options, password_file, "password_file", NULL,
+             "file with the password of user",
+             "Its first line is the password. The master process reads it at start and at reload "
+             "and gives it to the keeper alone; keep it readable for root only.",
+             .flags = CONF_FILE | CONF_SECRET, .example = "\"/etc/msa/smarthost.password\""),
+    CONF_END,
+};
+
+const struct conf_option relay_options_rows[] = {
+    CONF_ROW(CONF_BOOL, struct relay_options, ipv6, "ipv6", "true", "connect to IPv6 addresses too",
+             "False leaves IPv6 addresses of receivers out. For machines whose IPv6 has no reverse "
+             "name, which large receivers refuse.",
+             .flags = CONF_RELOAD),
+    CONF_ROW(CONF_BOOL, struct relay_options, allow_loopback, "allow_loopback", "false",
+             "connect to loopback and similar addresses",
+             "While false, loopback, unspecified, multicast, link-local and IPv4-mapped addresses "
+             "are never connected to when they come out of DNS or stand in an address, so that a "
+             "stranger's DNS cannot turn this server against its own machine. Static routes may "
+             "name any address. True is for tests.",
+             .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INT, struct relay_options, per_site, "per_site", "20",
+             "most connections to one site at once",
+             "A site is a set of MX hosts: all domains at one provider share it. Fewer are used "
+             "at first and after failures.",
+             .min = 1, .max = 1000, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_LIST, struct relay_options, routes, "routes", NULL,
+             "mail that does not go by MX records",
+             "Static routes, such as a smarthost. The first entry whose domain matches the "
+             "recipient's is taken, for each recipient at each try; changes also count for what "
+             "is queued already.",
+             .flags = CONF_RELOAD, .rows = route_rows,
+             .item_bytes = sizeof(struct relay_route_options),
+             .example = "( { domain = \"*\"; to = \"smtp://smarthost.example.net:587\"; } )"),
+    CONF_ROW(CONF_PATH, struct relay_options, capture, "capture", NULL,
+             "deliver everything into this Maildir",
+             "In place of the network: nothing leaves the machine. For a first look and for "
+             "staging. The folder is created if it does not exist. Empty: off.",
+             .example = "\"<state>/captured\""),
+    CONF_END,
+};

@@ -1,0 +1,21 @@
+#include "rewrite/options.h"
+
+const struct conf_option rewrite_options_rows[] = {
+    CONF_ROW(CONF_BOOL, struct rewrite_options, add_date, "add_date", "true",
+             "add a missing Date field",
+             "RFC 5322 demands a Date, and receivers take its absence for a sign of spam. The time "
+             "of acceptance is added (RFC 6409 8.2); a Date that is there is not touched.",
+             .flags = CONF_RELOAD),
+    CONF_ROW(CONF_BOOL, struct rewrite_options, add_message_id, "add_message_id", "true",
+             "add a missing Message-ID field",
+             "Replies, threads and duplicate suppression need a Message-ID (RFC 6409 8.3). The one "
+             "added is made of the queue id and hostname, so that it leads back to the log.",
+             .flags = CONF_RELOAD),
+    CONF_ROW(CONF_BOOL, struct rewrite_options, hide_client, "hide_client", "true",
+             "leave the client's address out of Received",
+             "While true, the Received field that is added (RFC 5321 4.4) tells the queue id but "
+             "neither the address nor the host name of the client, which often are those of a "
+             "home. The log has them under the same queue id.",
+             .flags = CONF_RELOAD),
+    CONF_END,
+};
