@@ -7,14 +7,20 @@
  * the commit it rode in. Several nodes may share one store: claims are leases of this node,
  * content may be far away, an id is a text.
  *
- * Ownership: a request struct belongs to the store until its done() and to the receiver again
- * then. What a request points to stays untouched until then.
+ * Ownership: a request struct (zeroed when it is made) belongs to the store until its done() and
+ * to the receiver again then. What a request points to stays untouched until then. Fields marked
+ * private are the store's.
  *
  *     worker:    content_begin .. content_append .. content_finish -> put -> 250
  *     scheduler: store_due -> store_claim(destination) -> job -> worker
  *     worker:    store_record(results, report)     -> done on the scheduler's mailbox
  *
- * Errors: -ENOSPC, -EIO, -EMFILE..., ERR_DB; none of them leaves anything half-written.
+ * Errors: -ENOSPC, -EIO, -EMFILE..., ERR_DB, ERR_CORRUPT; none of them leaves anything
+ * half-written. After a failed commit or sync the store does not accept (store_stats.accepting)
+ * until one transaction that deletes what it refused has committed; it tries that once a second
+ * by itself. Meanwhile puts, claims and changes are answered with the error at once, reads and
+ * listings go on, and records wait in the store: their done() comes after the commit, whenever
+ * that is.
  */
 #ifndef RELAY_QUEUE_STORE_H
 #define RELAY_QUEUE_STORE_H
@@ -26,9 +32,13 @@ struct store;
 
 /* ---- life ---- */
 struct store_config {
-    const char *dir;           /* <state>/queue; created 0700 */
-    uint64_t memory_bytes;     /* most bytes of content kept in blocks between put and delivery */
-    unsigned disk_threads;     /* of the disk pool; at least 1 */
+    const char *dir;        /* <state>/queue; created 0700 */
+    uint64_t memory_bytes;  /* most bytes of content kept in blocks between put and delivery */
+    unsigned disk_threads;  /* of the disk pool; at least 1 */
+    unsigned history_days;  /* files of trace kept; 0: none written */
+    uint64_t history_bytes; /* most bytes of them */
+    const char *vfs;        /* name of SQLite's VFS; NULL: the system's */
+    struct loop *loop;      /* notify's; carries one timer of the store */
     /* Committed messages, told on notify's loop: rows that this put claimed for us come as a batch
      * for each destination (the in-memory path; the receiver owns it); rows not claimed as a
      * destination with its due time, to be claimed later. */
@@ -37,26 +47,33 @@ struct store_config {
     void (*on_due)(void *arg, const char *destination, int64_t due_ms);
     void *arg;
 };
-/* Opens or creates the queue, recovers, removes spool files that no message names. text_out says
- * what is wrong (static or in buf). Blocking: before the loops run. */
+/* Opens or creates the queue, recovers, removes spool files that no message names. error says what
+ * is wrong, in words for the operator. Blocking, on the thread of config->loop, before it runs. */
 int store_open(const struct store_config *config, struct buf *error, struct store **out) MUST_CHECK;
-/* Finishes what was posted, checkpoints and closes. No request may be outstanding but those. */
+/* Finishes what was posted, checkpoints and closes; records that could not be written are answered
+ * ERR_CANCELED. On the thread of config->loop, before its mailbox is closed; every mailbox that
+ * waits for an answer must outlive this call. Content writers must be gone. */
 void store_close(struct store *s);
+/* New values of a generation. Any thread. */
+void store_set_history(struct store *s, unsigned days, uint64_t bytes);
 
 /* ---- content ---- */
-/* Writing: memory up to QUEUE_SMALL_BYTES, a spool file beyond, written on the disk pool with
- * writes started early. One loop's thread. */
+/* Writing: memory up to QUEUE_SMALL_BYTES, a spool file beyond, written and synced on the disk
+ * pool as it comes; at most two pieces of 256 KiB of it are in memory. One loop's thread. */
 struct content_writer;
 struct content_writer_ops {
-    void (*on_room)(void *arg);            /* content_full() turned false */
-    void (*on_finished)(void *arg, int err); /* after content_finish(): synced, or the first error */
+    void (*on_room)(void *arg); /* content_full() turned false */
+    void (*on_finished)(void *arg,
+                        int err); /* after content_finish(): synced, or the first error */
 };
 struct content_writer *content_begin(struct store *s, const char *id, struct mailbox *reply,
                                      const struct content_writer_ops *ops, void *arg);
-int content_append(struct content_writer *w, struct sv bytes) MUST_CHECK; /* first error so far */
+/* The first error so far, or 0. Takes all bytes even when full: the excess is bounded only by what
+ * the caller appends before it looks at content_full(). */
+int content_append(struct content_writer *w, struct sv bytes) MUST_CHECK;
 bool content_full(const struct content_writer *w); /* stop reading from the client until on_room */
-/* Then on_finished, always later than this call for a spool file; for small content at once is
- * allowed. */
+/* Then on_finished: for a spool file later, for small content (which cannot fail) from inside this
+ * call. */
 void content_finish(struct content_writer *w);
 /* After on_finished(0): moves the result into the message (size, eight_bit, content or spooled). */
 void content_take(struct content_writer *w, struct queue_message *m);
@@ -68,13 +85,14 @@ struct store_read {
     struct pool_job job;
     struct mailbox *reply;
     struct queue_message *message; /* a reference is held by the request */
+    struct store *store;           /* private */
     uint64_t offset;
-    size_t len;             /* wanted; bytes */
+    size_t len;                         /* wanted; bytes */
     void (*done)(struct store_read *r); /* frees with store_read_free() */
     void *arg;
-    int err;                /* 0 or negative */
-    struct buf bytes;       /* what was read; shorter only at the end */
-    bool canceled;          /* set by the asker: done() only frees */
+    int err;          /* 0 or negative */
+    struct buf bytes; /* what was read; shorter only at the end */
+    bool canceled;    /* set by the asker: done() only frees */
 };
 struct store_read *store_read_new(struct queue_message *m, uint64_t offset, size_t len,
                                   struct mailbox *reply, void (*done)(struct store_read *r),
@@ -83,6 +101,8 @@ void store_read_start(struct store *s, struct store_read *r);
 void store_read_free(struct store_read *r);
 
 /* ---- put ---- */
+/* On an error a spool file of the message is removed as well. ERR_EXISTS: the id is in use. Rows
+ * whose due time is in the future (FUTURERELEASE) or that are held wait in the store. */
 struct store_put {
     struct task task;
     struct mailbox *reply;
@@ -90,6 +110,8 @@ struct store_put {
     struct queue_batch *rows;      /* all recipients; owned by the store from here on */
     void (*done)(struct store_put *p, int err); /* frees p */
     void *arg;
+    struct store *store; /* private */
+    int err;             /* private */
 };
 void store_put(struct store *s, struct store_put *p);
 
@@ -107,8 +129,9 @@ struct store_claim {
     int err;
     struct queue_batch **batches;
     size_t nbatches;
-    bool more;          /* further due rows remain */
+    bool more;           /* further due rows remain */
     int64_t next_due_ms; /* of the first row not claimed; INT64_MAX: none */
+    struct store *store; /* private */
 };
 struct store_claim *store_claim_new(const char *destination, int64_t now_ms, size_t max_rows,
                                     struct mailbox *reply, void (*done)(struct store_claim *c),
@@ -121,7 +144,7 @@ void store_claim_free(struct store_claim *c); /* batches not taken (set NULL) ar
 struct store_due {
     struct task task;
     struct mailbox *reply;
-    char *after;       /* "" at first; owned */
+    char *after; /* "" at first; with more set by the store to where to go on; owned */
     int64_t until_ms;
     size_t max;
     void (*done)(struct store_due *d);
@@ -130,13 +153,15 @@ struct store_due {
     struct store_due_item {
         char *destination;
         int64_t due_ms;
-    } *items;
-    size_t nitems;
+    } * items;
+    size_t nitems; /* may be 0 although there is more: a page also ends after a bounded look */
     bool more;
-    int64_t next_ms; /* earliest due time after until_ms; INT64_MAX: none */
+    int64_t next_ms;     /* earliest due time after until_ms on this page; INT64_MAX: none */
+    struct store *store; /* private */
 };
 struct store_due *store_due_new(const char *after, int64_t until_ms, size_t max,
-                                struct mailbox *reply, void (*done)(struct store_due *d), void *arg);
+                                struct mailbox *reply, void (*done)(struct store_due *d),
+                                void *arg);
 void store_due(struct store *s, struct store_due *d);
 void store_due_free(struct store_due *d);
 
@@ -156,18 +181,22 @@ struct store_result {
     const char *text;   /* what was said, for list, trace and the report */
     const char *remote; /* host [address]:port, or "" */
 };
-/* Results of one batch, and the report that goes out with them, in one transaction. */
+/* Results of one batch, and the report that goes out with them, in one transaction. Rows of the
+ * batch without a result are released. A record is never lost to a full disk: it waits for the
+ * next transaction that commits. Rows deleted by the operator meanwhile end here, whatever the
+ * result. */
 struct store_record {
     struct task task;
     struct mailbox *reply;
-    struct queue_batch *batch; /* whose rows are recorded; owned by the store from here on */
+    struct queue_batch *batch; /* whose rows are recorded; freed with the request */
     struct store_result *results;
     size_t nresults;
-    struct queue_message *report; /* a DSN to queue in the same transaction, or NULL */
-    struct queue_batch *report_rows;
-    struct arena arena; /* owns results and their text */
-    void (*done)(struct store_record *r, int err); /* on error nothing changed: record again later */
+    struct queue_message *report;    /* a DSN to queue in the same transaction, or NULL */
+    struct queue_batch *report_rows; /* both are freed with the request, if still there */
+    struct arena arena;              /* owns results and their text */
+    void (*done)(struct store_record *r, int err); /* 0; ERR_CANCELED: the store closed before */
     void *arg;
+    struct store *store; /* private */
 };
 struct store_record *store_record_new(struct queue_batch *batch, struct mailbox *reply,
                                       void (*done)(struct store_record *r, int err), void *arg);
@@ -175,14 +204,21 @@ void store_record(struct store *s, struct store_record *r);
 void store_record_free(struct store_record *r);
 
 /* ---- administration ---- */
-/* What an operator may select by; NULL or 0: any. Addresses and texts match as substrings without
- * case, domain and site as a whole. */
+/* What an operator may select by; NULL or 0: any. Addresses, user and texts match as substrings
+ * without ASCII case, id and domain as a whole. */
 struct store_filter {
     const char *id, *user, *from, *to, *domain, *error;
     int64_t older_than_ms; /* received before this wall time; 0: any */
 };
-enum store_admin_op { STORE_LIST, STORE_SUMMARY, STORE_SHOW, STORE_RETRY, STORE_DELETE,
-    STORE_HOLD, STORE_RELEASE };
+enum store_admin_op {
+    STORE_LIST,
+    STORE_SUMMARY,
+    STORE_SHOW,
+    STORE_RETRY,
+    STORE_DELETE,
+    STORE_HOLD,
+    STORE_RELEASE
+};
 /* One line for a row (LIST, SHOW) or a destination (SUMMARY). */
 struct store_listed {
     const char *id, *reverse_path, *login, *address, *domain, *status, *text;
@@ -190,34 +226,45 @@ struct store_listed {
     uint64_t size;
     uint32_t number, attempts;
     bool held, claimed;
-    uint64_t rows; /* SUMMARY: of the destination; received_ms is then the oldest */
+    uint64_t
+        rows; /* SUMMARY: of the destination; received_ms is then the oldest, due_ms the next */
 };
+/* Reading runs in slices on the disk pool, changes in slices of transactions, so that neither
+ * stops the mail. RETRY makes unheld rows due now, RELEASE ends a hold; DELETE sends no report. A
+ * row being delivered is deleted when its result is recorded. */
 struct store_admin {
-    struct task task;
+    struct pool_job job;
     struct mailbox *reply;
     enum store_admin_op op;
     struct store_filter filter; /* text in arena */
     bool dry_run;
-    char after_id[QUEUE_ID_LEN + 1]; /* LIST: page key; "" at first */
+    char after_id[QUEUE_ID_LEN + 1]; /* LIST, SHOW: page key, set by the store; "" at first */
     uint32_t after_number;
-    size_t max;
-    struct arena arena;
+    size_t max;         /* most rows (or destinations) listed */
+    struct arena arena; /* owns filter and listed */
     void (*done)(struct store_admin *a);
     void *arg;
     int err;
     struct store_listed *listed; /* LIST, SHOW, SUMMARY */
     size_t nlisted;
     bool more;
-    uint64_t touched; /* rows changed, or that would be */
+    uint64_t touched;        /* rows changed, or that would be */
+    struct store *store;     /* private */
+    struct store_scan *scan; /* private */
 };
 struct store_admin *store_admin_new(enum store_admin_op op, struct mailbox *reply,
                                     void (*done)(struct store_admin *a), void *arg);
 void store_admin(struct store *s, struct store_admin *a);
 void store_admin_free(struct store_admin *a);
 
+/* What happened to messages: relay/queue/history.h. */
+struct history_query;
+void store_trace(struct store *s, struct history_query *q);
+
 /* Figures for status; any thread, taken at the last turn. */
 struct store_stats {
     uint64_t messages, rows, claimed_rows, commits, puts, failed_commits, memory_bytes;
+    uint64_t wal_bytes, history_dropped;
     bool accepting; /* false while a failed commit is not yet compensated */
 };
 void store_get_stats(struct store *s, struct store_stats *out);
