@@ -1,0 +1,86 @@
+/* DSN, RFC 3461 section 4: RET and ENVID at MAIL, NOTIFY and ORCPT at RCPT. */
+#include "msa/smtp/ext_list.h"
+#include "msa/smtp/xtext.h"
+
+#define ENVID_MAX 100 /* octets, RFC 3461 4.4 */
+#define ORCPT_MAX 500 /* octets, RFC 3461 4.2 */
+
+static bool parse_ret(struct arena *a, struct sv value, bool has_value, struct smtp_value *out)
+{
+    bool full = sv_ieq(value, SV("FULL"));
+    if (!has_value || (!full && !sv_ieq(value, SV("HDRS"))))
+        return false;
+    *out = (struct smtp_value){.text = arena_sv(a, full ? SV("FULL") : SV("HDRS")),
+                               .number = full ? SMTP_RET_FULL : SMTP_RET_HDRS};
+    return true;
+}
+
+static bool parse_envid(struct arena *a, struct sv value, bool has_value, struct smtp_value *out)
+{
+    if (!has_value || value.len > ENVID_MAX || !smtp_xtext_valid(value))
+        return false;
+    *out = (struct smtp_value){.text = arena_sv(a, value)};
+    return true;
+}
+
+static uint32_t notify_bit(struct sv word)
+{
+    return sv_ieq(word, SV("NEVER"))     ? SMTP_NOTIFY_NEVER
+           : sv_ieq(word, SV("SUCCESS")) ? SMTP_NOTIFY_SUCCESS
+           : sv_ieq(word, SV("FAILURE")) ? SMTP_NOTIFY_FAILURE
+           : sv_ieq(word, SV("DELAY"))   ? SMTP_NOTIFY_DELAY
+                                         : 0;
+}
+
+/* NEVER alone, or a list of the others. */
+static bool parse_notify(struct arena *a, struct sv value, bool has_value, struct smtp_value *out)
+{
+    uint32_t bits = 0;
+    struct sv rest = value;
+    if (!has_value || value.ptr[value.len - 1] == ',')
+        return false;
+    while (rest.len) {
+        uint32_t bit = notify_bit(sv_split(&rest, ','));
+        if (bit == 0 || (bits & bit))
+            return false;
+        bits |= bit;
+    }
+    if ((bits & SMTP_NOTIFY_NEVER) && bits != SMTP_NOTIFY_NEVER)
+        return false;
+    *out = (struct smtp_value){.text = arena_sv(a, value), .number = bits};
+    return true;
+}
+
+/* addr-type ";" xtext; an address type is an atom (RFC 3461 4.2). */
+static bool parse_orcpt(struct arena *a, struct sv value, bool has_value, struct smtp_value *out)
+{
+    struct sv address = value;
+    struct sv type = sv_split(&address, ';');
+    if (!has_value || value.len > ORCPT_MAX || type.len == 0 || address.len == 0 ||
+        !smtp_xtext_valid(address))
+        return false;
+    for (size_t i = 0; i < type.len; i++)
+        if (!ascii_alpha(type.ptr[i]) && !ascii_digit(type.ptr[i]) && type.ptr[i] != '-')
+            return false;
+    *out = (struct smtp_value){.text = arena_sv(a, value)};
+    return true;
+}
+
+static const struct smtp_param_rule mail_params[] = {
+    {{"RET", 3}, SMTP_MAIL_RET, parse_ret},
+    {{"ENVID", 5}, SMTP_MAIL_ENVID, parse_envid},
+    {{NULL, 0}, 0, NULL},
+};
+
+static const struct smtp_param_rule rcpt_params[] = {
+    {{"NOTIFY", 6}, SMTP_RCPT_NOTIFY, parse_notify},
+    {{"ORCPT", 5}, SMTP_RCPT_ORCPT, parse_orcpt},
+    {{NULL, 0}, 0, NULL},
+};
+
+const struct smtp_ext smtp_ext_dsn = {
+    .id = SMTP_EXT_DSN,
+    .keyword = {"DSN", 3},
+    .mail_params = mail_params,
+    .rcpt_params = rcpt_params,
+};

@@ -1,0 +1,323 @@
+/*
+ * Design: one cursor walks the text once and writes the canonical form into a buffer on the stack;
+ * only a path that is good is copied to the arena. The local part's length counts as written
+ * (RFC 5321 4.5.3.1.1), the path's without the source route, which is dropped.
+ */
+#include "msa/smtp/path.h"
+
+#include <string.h>
+
+struct cursor {
+    const char *at, *end;
+};
+
+struct draft {
+    char text[SMTP_PATH_MAX];
+    size_t len, local_len;
+    enum smtp_path_kind kind;
+    bool qualified;
+};
+
+static struct cursor cursor_of(struct sv text)
+{
+    const char *at = text.ptr ? text.ptr : "";
+    return (struct cursor){at, at + text.len};
+}
+
+static int peek(const struct cursor *c)
+{
+    return c->at < c->end ? (unsigned char)*c->at : -1;
+}
+
+static bool take(struct cursor *c, char want)
+{
+    if (peek(c) != (unsigned char)want)
+        return false;
+    c->at++;
+    return true;
+}
+
+static bool is_let_dig(int c)
+{
+    return c >= 0 && c < 128 && (ascii_alpha((char)c) || ascii_digit((char)c));
+}
+
+/* RFC 5322 3.2.3, without UTF-8 */
+static bool is_atext(int c)
+{
+    return is_let_dig(c) || (c > 0 && c < 128 && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
+}
+
+/* Dot-string = Atom *("." Atom) */
+static bool is_dot_string(struct sv text)
+{
+    bool dot = true;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '.' ? dot : !is_atext((unsigned char)text.ptr[i]))
+            return false;
+        dot = text.ptr[i] == '.';
+    }
+    return !dot;
+}
+
+/* Domain = sub-domain *("." sub-domain); stops behind the last character that can be part of it. */
+static enum smtp_path_verdict read_domain(struct cursor *c, struct sv *out, bool *qualified)
+{
+    const char *start = c->at;
+    size_t labels = 0;
+    bool digits;
+    do {
+        const char *label = c->at;
+        if (!is_let_dig(peek(c)))
+            return SMTP_PATH_BAD_SYNTAX;
+        digits = true;
+        for (int b = peek(c); is_let_dig(b) || b == '-'; b = peek(c)) {
+            digits = digits && ascii_digit((char)b);
+            c->at++;
+        }
+        if (c->at[-1] == '-')
+            return SMTP_PATH_BAD_SYNTAX;
+        if (c->at - label > SMTP_LABEL_MAX)
+            return SMTP_PATH_TOO_LONG;
+        labels++;
+    } while (take(c, '.'));
+    *out = sv_range(start, c->at);
+    *qualified = labels > 1 && !digits; /* no top level consists of digits: RFC 1123 2.1 */
+    return out->len > SMTP_DOMAIN_MAX ? SMTP_PATH_TOO_LONG : SMTP_PATH_OK;
+}
+
+/* RFC 5321 4.1.3, what stands between the brackets */
+static bool literal_valid(struct sv text)
+{
+    struct ip ip;
+    if (text.len && ascii_digit(text.ptr[0]) && sv_find(text, ':') == text.len)
+        return ip_parse(text, &ip) && ip.family == IP_V4;
+    if (sv_istarts(text, SV("IPv6:")))
+        return ip_parse(sv_skip(text, 5), &ip) && ip.family == IP_V6;
+
+    struct sv content = text;
+    struct sv tag = sv_split(&content, ':');
+    if (tag.len == text.len || tag.len == 0 || content.len == 0)
+        return false;
+    for (size_t i = 0; i < tag.len; i++)
+        if (!is_let_dig((unsigned char)tag.ptr[i]) && tag.ptr[i] != '-')
+            return false;
+    for (size_t i = 0; i < content.len; i++)
+        if (content.ptr[i] < 33 || content.ptr[i] > 126 || strchr("[]\\", content.ptr[i]))
+            return false;
+    return tag.ptr[tag.len - 1] != '-';
+}
+
+static enum smtp_path_verdict read_literal(struct cursor *c, struct sv *out)
+{
+    const char *start = c->at++;
+    const char *close = memchr(start, ']', (size_t)(c->end - start));
+    if (!close || !literal_valid(sv_range(start + 1, close)))
+        return SMTP_PATH_BAD_SYNTAX;
+    c->at = close + 1;
+    *out = sv_range(start, c->at);
+    return out->len > SMTP_DOMAIN_MAX ? SMTP_PATH_TOO_LONG : SMTP_PATH_OK;
+}
+
+/* Writes local as a dot-string if it is one, else quoted; raw has no more than SMTP_LOCAL_MAX. */
+static void put_local(struct draft *d, struct sv raw)
+{
+    if (is_dot_string(raw)) {
+        memcpy(d->text, raw.ptr, raw.len);
+        d->len = raw.len;
+    } else {
+        d->text[d->len++] = '"';
+        for (size_t i = 0; i < raw.len; i++) {
+            if (raw.ptr[i] == '"' || raw.ptr[i] == '\\')
+                d->text[d->len++] = '\\';
+            d->text[d->len++] = raw.ptr[i];
+        }
+        d->text[d->len++] = '"';
+    }
+    d->local_len = d->len;
+}
+
+/* Quoted-string: qtextSMTP is 32-33, 35-91, 93-126; after a backslash 32-126. */
+static enum smtp_path_verdict read_quoted(struct cursor *c, struct draft *d)
+{
+    char raw[SMTP_LOCAL_MAX];
+    size_t len = 0;
+    const char *start = c->at++;
+    while (!take(c, '"')) {
+        take(c, '\\');
+        int b = peek(c);
+        if (b < 32 || b > 126)
+            return SMTP_PATH_BAD_SYNTAX;
+        if (len < sizeof raw)
+            raw[len++] = (char)b;
+        c->at++;
+    }
+    if (c->at - start > SMTP_LOCAL_MAX)
+        return SMTP_PATH_TOO_LONG;
+    put_local(d, (struct sv){raw, len});
+    return SMTP_PATH_OK;
+}
+
+static enum smtp_path_verdict read_local(struct cursor *c, struct draft *d)
+{
+    if (peek(c) == '"')
+        return read_quoted(c, d);
+    const char *start = c->at;
+    while (is_atext(peek(c)) || peek(c) == '.')
+        c->at++;
+    struct sv raw = sv_range(start, c->at);
+    if (!is_dot_string(raw))
+        return SMTP_PATH_BAD_SYNTAX;
+    if (raw.len > SMTP_LOCAL_MAX)
+        return SMTP_PATH_TOO_LONG;
+    put_local(d, raw);
+    return SMTP_PATH_OK;
+}
+
+/* Mailbox = Local-part "@" ( Domain / address-literal ) */
+static enum smtp_path_verdict read_mailbox(struct cursor *c, struct draft *d)
+{
+    struct sv domain;
+    enum smtp_path_verdict v = read_local(c, d);
+    if (v != SMTP_PATH_OK)
+        return v;
+    if (!take(c, '@'))
+        return peek(c) < 0 || peek(c) == '>' ? SMTP_PATH_NO_DOMAIN : SMTP_PATH_BAD_SYNTAX;
+    d->kind = peek(c) == '[' ? SMTP_PATH_LITERAL : SMTP_PATH_MAILBOX;
+    d->qualified = true;
+    v = d->kind == SMTP_PATH_LITERAL ? read_literal(c, &domain)
+                                     : read_domain(c, &domain, &d->qualified);
+    if (v != SMTP_PATH_OK)
+        return v;
+    if (d->len + 1 + domain.len > SMTP_PATH_MAX - 2)
+        return SMTP_PATH_TOO_LONG;
+    d->text[d->len++] = '@';
+    for (size_t i = 0; i < domain.len; i++)
+        d->text[d->len++] = ascii_lower(domain.ptr[i]);
+    return SMTP_PATH_OK;
+}
+
+/* A-d-l ":", RFC 5321 C: must be accepted, should be ignored. */
+static enum smtp_path_verdict skip_route(struct cursor *c)
+{
+    struct sv domain;
+    bool qualified;
+    do {
+        if (!take(c, '@'))
+            return SMTP_PATH_BAD_SYNTAX;
+        enum smtp_path_verdict v = read_domain(c, &domain, &qualified);
+        if (v != SMTP_PATH_OK)
+            return v;
+    } while (take(c, ','));
+    return take(c, ':') ? SMTP_PATH_OK : SMTP_PATH_BAD_SYNTAX;
+}
+
+static void keep(struct arena *a, const struct draft *d, struct smtp_path *out)
+{
+    *out = (struct smtp_path){.text = arena_sv(a, (struct sv){d->text, d->len}),
+                              .local_len = (uint16_t)d->local_len,
+                              .kind = (uint8_t)d->kind};
+}
+
+/* The inside of the brackets, up to close (or the end when close is 0). */
+static enum smtp_path_verdict read_inside(struct cursor *c, enum smtp_path_use use, int close,
+                                          struct draft *d)
+{
+    if (peek(c) == close) {
+        d->kind = SMTP_PATH_NULL;
+        return use == SMTP_PATH_REVERSE ? SMTP_PATH_OK : SMTP_PATH_BAD_SYNTAX;
+    }
+    enum smtp_path_verdict v = peek(c) == '@' ? skip_route(c) : SMTP_PATH_OK;
+    if (v == SMTP_PATH_OK)
+        v = read_mailbox(c, d);
+    if (v != SMTP_PATH_OK && v != SMTP_PATH_NO_DOMAIN)
+        return v;
+    if (peek(c) != close)
+        return SMTP_PATH_BAD_SYNTAX;
+    if (v == SMTP_PATH_NO_DOMAIN && close == '>' && use == SMTP_PATH_FORWARD &&
+        sv_ieq((struct sv){d->text, d->len}, SV("postmaster"))) {
+        d->kind = SMTP_PATH_POSTMASTER;
+        return SMTP_PATH_OK;
+    }
+    if (v == SMTP_PATH_OK && !d->qualified)
+        return SMTP_PATH_UNQUALIFIED;
+    return v;
+}
+
+enum smtp_path_verdict smtp_path_parse(struct arena *a, struct sv text, enum smtp_path_use use,
+                                       struct smtp_path *out, struct sv *rest_out)
+{
+    struct draft d = {.len = 0};
+    while (text.len && text.ptr[0] == ' ')
+        text = sv_skip(text, 1);
+    struct cursor c = cursor_of(text);
+    if (!take(&c, '<'))
+        return SMTP_PATH_BAD_SYNTAX;
+    enum smtp_path_verdict v = read_inside(&c, use, '>', &d);
+    if (v != SMTP_PATH_OK)
+        return v;
+    c.at++;
+    if (peek(&c) >= 0 && peek(&c) != ' ')
+        return SMTP_PATH_BAD_SYNTAX;
+    keep(a, &d, out);
+    *rest_out = sv_range(c.at, c.end);
+    return SMTP_PATH_OK;
+}
+
+enum smtp_path_verdict smtp_path_parse_address(struct arena *a, struct sv text,
+                                               enum smtp_path_use use, struct smtp_path *out)
+{
+    struct draft d = {.len = 0};
+    struct cursor c = cursor_of(text);
+    enum smtp_path_verdict v = read_inside(&c, use, -1, &d);
+    if (v == SMTP_PATH_OK)
+        keep(a, &d, out);
+    return v;
+}
+
+struct smtp_reply smtp_path_refusal(enum smtp_path_verdict v, enum smtp_path_use use)
+{
+    bool reverse = use == SMTP_PATH_REVERSE;
+    struct smtp_status syntax = reverse ? SMTP_STATUS(5, 1, 7) : SMTP_STATUS(5, 1, 3);
+    switch (v) {
+    case SMTP_PATH_TOO_LONG:
+        return (struct smtp_reply){501, syntax, SV("Path too long")};
+    case SMTP_PATH_NO_DOMAIN:
+        return (struct smtp_reply){501, syntax, SV("Address needs a domain")};
+    case SMTP_PATH_UNQUALIFIED:
+        return (struct smtp_reply){554, reverse ? SMTP_STATUS(5, 1, 8) : SMTP_STATUS(5, 1, 2),
+                                   SV("Domain is not fully qualified")};
+    case SMTP_PATH_OK:
+        return SMTP_REPLY_NONE;
+    case SMTP_PATH_BAD_SYNTAX:
+        break;
+    }
+    return (struct smtp_reply){501, syntax, SV("Bad address syntax")};
+}
+
+bool smtp_path_ip(const struct smtp_path *p, struct ip *out)
+{
+    struct sv text = smtp_path_domain(p);
+    if (p->kind != SMTP_PATH_LITERAL)
+        return false;
+    text = sv_first(sv_skip(text, 1), text.len - 2);
+    return ip_parse(sv_istarts(text, SV("IPv6:")) ? sv_skip(text, 5) : text, out);
+}
+
+bool smtp_path_same(const struct smtp_path *a, const struct smtp_path *b)
+{
+    return a->kind == b->kind && sv_ieq(a->text, b->text);
+}
+
+bool smtp_path_eq(const struct smtp_path *a, const struct smtp_path *b)
+{
+    return a->kind == b->kind && sv_eq(a->text, b->text);
+}
+
+bool smtp_domain_valid(struct sv text)
+{
+    struct cursor c = cursor_of(text);
+    struct sv domain;
+    bool qualified;
+    return text.len > 0 && read_domain(&c, &domain, &qualified) == SMTP_PATH_OK && c.at == c.end;
+}
