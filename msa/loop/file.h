@@ -20,7 +20,7 @@ struct file;
 #define FILE_APPEND 8u /* opened or created, written at its end */
 
 int file_open(const char *path, unsigned flags, struct file **out) MUST_CHECK;
-void file_close(struct file *f); /* NULL is allowed */
+void file_close(struct file *f);                                             /* NULL is allowed */
 int file_write(struct file *f, uint64_t offset, struct sv bytes) MUST_CHECK; /* all or an error */
 /* Bytes read into at (fewer only at the end of the file), or a negative error. */
 ssize_t file_read(struct file *f, uint64_t offset, void *at, size_t len) MUST_CHECK;

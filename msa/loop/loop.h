@@ -3,6 +3,7 @@
  *
  * One loop belongs to one thread; everything in this header but mailbox_post() is called from
  * that thread only. Callbacks run from loop_run() and never from inside the call that armed them.
+ * Making a loop sets SIGPIPE to be ignored, for the whole process.
  * In a simulation (tests/sim/loop) the same calls run on virtual time, all loops in one thread.
  *
  *     struct loop *l = loop_new();

@@ -21,9 +21,11 @@ struct stream;
 struct stream_ops {
     void (*on_connect)(void *arg, int err); /* stream_connect() only; err < 0: close it */
     void (*on_read)(void *arg, struct sv bytes);
-    void (*on_end)(void *arg, int err); /* ERR_EOF or another negative error; reading is over */
-    void (*on_drain)(void *arg);        /* all that was kept has been written */
-    void (*on_closed)(void *arg);       /* the last call; the stream is freed afterwards */
+    /* ERR_EOF or another negative error; reading is over. When kept bytes cannot be written later
+     * than that, it is called once more with that error. */
+    void (*on_end)(void *arg, int err);
+    void (*on_drain)(void *arg);  /* all that was kept has been written */
+    void (*on_closed)(void *arg); /* the last call; the stream is freed afterwards */
 };
 
 /* Starts to connect from source (NULL or family IP_NONE: any address). Result by on_connect. */
@@ -43,7 +45,7 @@ void stream_shutdown(struct stream *s);
 void stream_close(struct stream *s);
 /* Closes with RST, so that a peer that does not read holds nothing here. */
 void stream_reset(struct stream *s);
-struct ip_port stream_peer(const struct stream *s);  /* family IP_NONE for a unix socket */
+struct ip_port stream_peer(const struct stream *s); /* family IP_NONE for a unix socket */
 struct ip_port stream_local(const struct stream *s);
 /* uid of a unix socket's peer, or -1. */
 int64_t stream_peer_uid(const struct stream *s);

@@ -13,8 +13,9 @@
 #include "msa/loop/loop.h"
 
 struct loop_thread;
-/* start(loop, arg) runs on the new thread before its loop runs. finish(arg) after loop_stop(), may
- * be NULL. The loop belongs to the thread and is freed by it. */
+/* start(loop, arg) runs on the new thread before its loop runs; loop_thread_start() returns after
+ * it, so that mailboxes made there can be used. finish(arg) after loop_stop(), may be NULL: it
+ * closes what is open. The loop belongs to the thread and is freed by it. */
 struct loop_thread *loop_thread_start(const char *name, void (*start)(struct loop *l, void *arg),
                                       void (*finish)(void *arg), void *arg);
 /* Waits for the thread's end; its loop must have been told to stop by a task of its mailbox. */
@@ -24,14 +25,14 @@ struct batch;
 /* turn() must leave list empty: run, free or forward each task. */
 struct batch *batch_start(const char *name, void (*turn)(void *arg, struct task *list), void *arg);
 void batch_post(struct batch *b, struct task *task); /* any thread */
-size_t batch_waiting(const struct batch *b);         /* tasks posted and not yet taken; any thread */
+size_t batch_waiting(const struct batch *b); /* tasks posted and not yet taken; any thread */
 /* A last turn for what waits, then the thread ends and is joined. No sender may be left. */
 void batch_stop(struct batch *b);
 
 struct pool;
 struct pool_job {
-    struct task task;           /* used by the pool */
-    struct mailbox *reply;      /* done() runs on this mailbox's loop */
+    struct task task;                   /* used by the pool */
+    struct mailbox *reply;              /* done() runs on this mailbox's loop */
     void (*work)(struct pool_job *job); /* on a pool thread */
     void (*done)(struct pool_job *job); /* owns the job again */
 };

@@ -1,0 +1,82 @@
+#include "msa/base/mem.h"
+#include "msa/loop/start.h"
+#include "msa/loop/thread.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct batch {
+    pthread_t id;
+    pthread_mutex_t lock; /* guards first, end, stopping */
+    pthread_cond_t arrived;
+    struct task *first, **end;
+    bool stopping;
+    atomic_size_t waiting;
+    void (*turn)(void *arg, struct task *list);
+    void *arg;
+};
+
+/* Waits for tasks; NULL when the batch was stopped and nothing is left. */
+static struct task *take_all(struct batch *b)
+{
+    pthread_mutex_lock(&b->lock);
+    while (!b->first && !b->stopping)
+        pthread_cond_wait(&b->arrived, &b->lock);
+    struct task *list = b->first;
+    b->first = NULL;
+    b->end = &b->first;
+    atomic_store_explicit(&b->waiting, 0, memory_order_relaxed);
+    pthread_mutex_unlock(&b->lock);
+    return list;
+}
+
+static void *batch_main(void *arg)
+{
+    struct batch *b = arg;
+    struct task *list;
+    while ((list = take_all(b)) != NULL)
+        b->turn(b->arg, list);
+    return NULL;
+}
+
+struct batch *batch_start(const char *name, void (*turn)(void *arg, struct task *list), void *arg)
+{
+    struct batch *b = NEW(struct batch);
+    b->turn = turn;
+    b->arg = arg;
+    b->end = &b->first;
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_cond_init(&b->arrived, NULL);
+    b->id = thread_new(name, batch_main, b);
+    return b;
+}
+
+void batch_post(struct batch *b, struct task *task)
+{
+    task->next = NULL;
+    pthread_mutex_lock(&b->lock);
+    bool was_empty = !b->first;
+    *b->end = task;
+    b->end = &task->next;
+    atomic_fetch_add_explicit(&b->waiting, 1, memory_order_relaxed);
+    if (was_empty)
+        pthread_cond_signal(&b->arrived);
+    pthread_mutex_unlock(&b->lock);
+}
+
+size_t batch_waiting(const struct batch *b)
+{
+    return atomic_load_explicit(&b->waiting, memory_order_relaxed);
+}
+
+void batch_stop(struct batch *b)
+{
+    pthread_mutex_lock(&b->lock);
+    b->stopping = true;
+    pthread_cond_signal(&b->arrived);
+    pthread_mutex_unlock(&b->lock);
+    pthread_join(b->id, NULL);
+    pthread_cond_destroy(&b->arrived);
+    pthread_mutex_destroy(&b->lock);
+    free(b);
+}
