@@ -13,13 +13,13 @@
 
 #include "msa/base/buf.h"
 
-#include <openssl/types.h>
+#include <openssl/x509.h>
 
 /* The certificates in order, the server's own first; free with sk_X509_pop_free(). */
 int tls_pem_chain(struct sv pem, STACK_OF(X509) * *out, struct buf *why) MUST_CHECK;
 /* An unencrypted private key; free with EVP_PKEY_free(). */
 int tls_pem_key(struct sv pem, EVP_PKEY **out, struct buf *why) MUST_CHECK;
-/* All of it: chain readable and in order, key readable, both of one pair, a kind that we serve. */
+/* All of it: chain and key readable, both of one pair and of a kind that we serve. */
 int tls_pem_check(struct sv chain_pem, struct sv key_pem, struct buf *why) MUST_CHECK;
 /* Whether the server's own certificate is within its dates at now_s (wall seconds). */
 int tls_pem_dates(struct sv chain_pem, int64_t now_s, struct buf *why) MUST_CHECK;
