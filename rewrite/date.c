@@ -26,9 +26,9 @@ static struct tm parts(int64_t wall_s)
 const char *rewrite_date_write(char out[REWRITE_DATE_MAX], int64_t wall_s)
 {
     struct tm tm = parts(wall_s);
-    int len = snprintf(out, REWRITE_DATE_MAX, "%s, %d %s %d %02d:%02d:%02d +0000",
-                       days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900,
-                       tm.tm_hour, tm.tm_min, tm.tm_sec);
+    int len = snprintf(out, REWRITE_DATE_MAX, "%s, %d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday],
+                       tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+                       tm.tm_sec);
     REQUIRE(len > 0 && len < REWRITE_DATE_MAX);
     return out;
 }

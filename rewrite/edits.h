@@ -20,7 +20,7 @@
 #include "msa/base/buf.h"
 
 struct rewrite_edit {
-    size_t from, to; /* range of the section */
+    size_t from, to;  /* range of the section */
     size_t text, len; /* in the list's buffer */
 };
 

@@ -28,17 +28,18 @@
 
 #define REWRITE_LINE_MAX 998 /* bytes without CRLF */
 
-/* name, reply code, enhanced status, words; "%llu" is the line's number in the content */
-#define REWRITE_REFUSALS(XX)                                                                       \
-    XX(HEADER_SIZE, 552, "5.3.4", "The header section is larger than this server accepts")         \
-    XX(HOPS, 554, "5.4.6", "Too many Received fields: this message is in a loop")                  \
-    XX(HEADER_LINE, 554, "5.6.0", "Header line %llu is longer than 998 octets")                    \
-    XX(BODY_LINE, 554, "5.6.0", "Body line %llu is longer than 998 octets")                        \
-    XX(BAD_FIELD, 554, "5.6.0",                                                                    \
-       "Line %llu is neither a header field nor the empty line that ends the header section")
+/* name, reply code, enhanced status, words, words behind the number of the line (NULL: no number)
+ */
+#define REWRITE_REFUSALS(XX)                                                                     \
+    XX(HEADER_SIZE, 552, "5.3.4", "The header section is larger than this server accepts", NULL) \
+    XX(HOPS, 554, "5.4.6", "Too many Received fields: this message is in a loop", NULL)          \
+    XX(HEADER_LINE, 554, "5.6.0", "Header line ", " is longer than 998 octets")                  \
+    XX(BODY_LINE, 554, "5.6.0", "Body line ", " is longer than 998 octets")                      \
+    XX(BAD_FIELD, 554, "5.6.0", "Line ",                                                         \
+       " is neither a header field nor the empty line that ends the header section")
 
 enum rewrite_refusal_kind {
-#define REWRITE_REFUSAL_ENUM(name, code, status, words) REWRITE_REFUSAL_##name,
+#define REWRITE_REFUSAL_ENUM(name, code, status, words, behind) REWRITE_REFUSAL_##name,
     REWRITE_REFUSALS(REWRITE_REFUSAL_ENUM)
 #undef REWRITE_REFUSAL_ENUM
 };
@@ -92,13 +93,15 @@ struct rewrite_stream {
     enum rewrite_stream_state state;
     struct rewrite_facts facts;
     struct rewrite_refusal refusal;
-    struct buf header;        /* of a section that comes in pieces */
-    struct sv section;        /* the whole section, in header or in what was fed */
+    struct buf header; /* of a section that comes in pieces */
+    struct sv section; /* the whole section, in header or in what was fed */
     struct rewrite_edits edits;
     struct rewrite_edits_cursor cursor;
-    struct sv run;            /* body bytes to emit */
-    size_t line_len;          /* bytes of the unfinished line */
-    bool line_cr, ended, told;
+    struct sv run;     /* body bytes to emit */
+    size_t line_start; /* header: offset of the unfinished line */
+    size_t line_len;   /* body: bytes of the unfinished line */
+    bool line_cr;      /* body: the unfinished line ends with CR so far */
+    bool ended, told;
 };
 
 void rewrite_stream_init(struct rewrite_stream *s, const struct rewrite_stream_config *config);

@@ -1,0 +1,318 @@
+/*
+ * Design: the header section is scanned line by line as it arrives, each byte once. A section that
+ * is whole in the first piece is used where it lies; otherwise pieces are gathered in a buffer that
+ * holds at most header_size bytes. When the empty line is seen, the edits are made and the state
+ * goes HEADER -> EMITTING -> BODY -> DONE; REFUSED is reached from HEADER and BODY and is final.
+ */
+#include "rewrite/stream.h"
+
+#include "msa/base/require.h"
+#include "rewrite/date.h"
+#include "rewrite/fields.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Of all fields that are added: Received, Message-ID and Date are each far below this. */
+#define ADDED_MAX (4 * REWRITE_RECEIVED_MAX)
+
+static const struct {
+    uint16_t code;
+    const char *status, *words, *behind;
+} refusals[] = {
+#define REFUSAL_ROW(name, code, status, words, behind) \
+    [REWRITE_REFUSAL_##name] = {code, status, words, behind},
+    REWRITE_REFUSALS(REFUSAL_ROW)
+#undef REFUSAL_ROW
+};
+
+void rewrite_stream_init(struct rewrite_stream *s, const struct rewrite_stream_config *config)
+{
+    *s = (struct rewrite_stream){.config = *config};
+    s->config.received.hide_client = config->options->hide_client;
+    buf_init(&s->header, config->header_size, 0);
+    rewrite_edits_init(&s->edits, ADDED_MAX);
+}
+
+void rewrite_stream_deinit(struct rewrite_stream *s)
+{
+    buf_deinit(&s->header);
+    rewrite_edits_deinit(&s->edits);
+}
+
+static void refuse(struct rewrite_stream *s, enum rewrite_refusal_kind kind)
+{
+    struct rewrite_refusal *r = &s->refusal;
+    unsigned long long line = s->facts.lines + 1;
+    *r = (struct rewrite_refusal){
+        .kind = kind, .code = refusals[kind].code, .status = refusals[kind].status};
+    if (refusals[kind].behind)
+        snprintf(r->text, sizeof(r->text), "%s%llu%s", refusals[kind].words, line,
+                 refusals[kind].behind);
+    else
+        snprintf(r->text, sizeof(r->text), "%s", refusals[kind].words);
+    s->state = REWRITE_STREAM_REFUSED;
+    s->run = SV_NONE;
+    buf_release(&s->header);
+}
+
+static bool has_eight_bit(struct sv bytes)
+{
+    size_t i = 0;
+    for (; i + 8 <= bytes.len; i += 8) {
+        uint64_t word;
+        memcpy(&word, bytes.ptr + i, 8);
+        if (word & 0x8080808080808080u)
+            return true;
+    }
+    for (; i < bytes.len; i++)
+        if (bytes.ptr[i] & 0x80)
+            return true;
+    return false;
+}
+
+/* ---- header section ---- */
+
+static void note_field(struct rewrite_stream *s, struct sv name)
+{
+    switch (rewrite_fields_kind(name)) {
+    case REWRITE_FIELD_RECEIVED:
+        s->facts.received_fields++;
+        break;
+    case REWRITE_FIELD_DATE:
+        s->facts.has_date = true;
+        break;
+    case REWRITE_FIELD_MESSAGE_ID:
+        s->facts.has_message_id = true;
+        break;
+    case REWRITE_FIELD_FROM:
+        s->facts.has_from = true;
+        break;
+    default:
+        break;
+    }
+}
+
+/* One complete header line, without CRLF. True if it ended the section; may refuse. */
+static bool judge_line(struct rewrite_stream *s, struct sv line)
+{
+    struct sv name;
+    if (line.len > REWRITE_LINE_MAX) {
+        refuse(s, REWRITE_REFUSAL_HEADER_LINE);
+        return false;
+    }
+    switch (rewrite_fields_line(line, &name)) {
+    case REWRITE_LINE_END:
+        s->facts.lines++;
+        return true;
+    case REWRITE_LINE_FIELD:
+        note_field(s, name);
+        if (s->facts.received_fields > s->config.received_hops)
+            refuse(s, REWRITE_REFUSAL_HOPS);
+        break;
+    case REWRITE_LINE_FOLD:
+        if (!s->line_start) /* nothing above that it could go on with */
+            refuse(s, REWRITE_REFUSAL_BAD_FIELD);
+        break;
+    case REWRITE_LINE_BAD:
+        refuse(s, REWRITE_REFUSAL_BAD_FIELD);
+        break;
+    }
+    if (s->state != REWRITE_STREAM_REFUSED)
+        s->facts.lines++;
+    return false;
+}
+
+/* Reads lines of all, whose first known bytes hold no line end behind line_start. True: the empty
+ * line was found and line_start is behind it. */
+static bool scan_header(struct rewrite_stream *s, struct sv all, size_t known)
+{
+    while (s->state == REWRITE_STREAM_HEADER) {
+        size_t from = known > s->line_start ? known : s->line_start;
+        const char *lf = from < all.len ? memchr(all.ptr + from, '\n', all.len - from) : NULL;
+        if (!lf)
+            break;
+        struct sv line = sv_range(all.ptr + s->line_start, lf);
+        if (line.len && line.ptr[line.len - 1] == '\r')
+            line.len--;
+        bool is_end = judge_line(s, line);
+        s->line_start = (size_t)(lf - all.ptr) + 1;
+        if (is_end)
+            return true;
+    }
+    if (s->state == REWRITE_STREAM_HEADER && all.len - s->line_start > REWRITE_LINE_MAX + 1)
+        refuse(s, REWRITE_REFUSAL_HEADER_LINE);
+    return false;
+}
+
+static int put_top_fields(struct rewrite_stream *s, struct buf *text)
+{
+    const struct rewrite_stream_config *c = &s->config;
+    char date[REWRITE_DATE_MAX];
+    int err = rewrite_received_write(text, &c->received);
+    if (!err && c->options->add_message_id && !s->facts.has_message_id)
+        err = buf_printf(text, "Message-ID: <%.*s@%.*s>\r\n", SV_ARG(c->received.id),
+                         SV_ARG(c->received.by));
+    if (!err && c->options->add_date && !s->facts.has_date)
+        err = buf_printf(text, "Date: %s\r\n", rewrite_date_write(date, c->received.wall_s));
+    return err;
+}
+
+/* The section is whole: decide what changes. end_text is what its end lacks. */
+static void make_edits(struct rewrite_stream *s, struct sv section, struct sv end_text)
+{
+    struct buf text;
+    s->section = section;
+    s->facts.header_bytes = section.len;
+    s->facts.eight_bit_header = has_eight_bit(section);
+    buf_init(&text, ADDED_MAX - 8, 0);
+    int err = put_top_fields(s, &text);
+    if (!err)
+        err = rewrite_edits_put(&s->edits, 0, 0, buf_view(&text));
+    if (!err && end_text.len)
+        err = rewrite_edits_put(&s->edits, section.len, section.len, end_text);
+    buf_deinit(&text);
+    REQUIRE(!err); /* each field's length is bounded, ADDED_MAX holds them all */
+    s->state = REWRITE_STREAM_EMITTING;
+}
+
+static void feed_header(struct rewrite_stream *s, struct sv bytes)
+{
+    size_t known = buf_len(&s->header), limit = s->config.header_size;
+    struct sv all = sv_first(bytes, limit);
+    if (known) {
+        int err = buf_put(&s->header, sv_first(bytes, limit - known));
+        REQUIRE(!err);
+        all = buf_view(&s->header);
+    }
+    if (scan_header(s, all, known)) {
+        make_edits(s, sv_first(all, s->line_start), SV_NONE);
+        s->run = sv_skip(bytes, s->line_start - known);
+    } else if (s->state == REWRITE_STREAM_HEADER && bytes.len > limit - known) {
+        refuse(s, REWRITE_REFUSAL_HEADER_SIZE);
+    } else if (s->state == REWRITE_STREAM_HEADER && !known) {
+        int err = buf_put(&s->header, all);
+        REQUIRE(!err);
+    }
+}
+
+/* RFC 5322 2.1: a message may end behind its header section; the empty line is made up for it. */
+static void end_header(struct rewrite_stream *s)
+{
+    struct sv all = buf_view(&s->header);
+    bool is_cut = s->line_start < all.len; /* BDAT: the last line has no CRLF */
+    if (is_cut)
+        judge_line(s, sv_skip(all, s->line_start));
+    if (s->state == REWRITE_STREAM_HEADER)
+        make_edits(s, all, is_cut ? SV("\r\n\r\n") : SV("\r\n"));
+}
+
+/* ---- body ---- */
+
+/* Counts lines and their lengths over pieces. */
+static void scan_body(struct rewrite_stream *s, struct sv bytes)
+{
+    const char *at = bytes.ptr, *end = bytes.ptr + bytes.len, *lf;
+    while (at < end && (lf = memchr(at, '\n', (size_t)(end - at)))) {
+        bool cr = lf > at ? lf[-1] == '\r' : s->line_cr;
+        if (s->line_len + (size_t)(lf - at) - cr > REWRITE_LINE_MAX) {
+            refuse(s, REWRITE_REFUSAL_BODY_LINE);
+            return;
+        }
+        s->facts.lines++;
+        s->line_len = 0;
+        s->line_cr = false;
+        at = lf + 1;
+    }
+    if (at == end)
+        return;
+    s->line_len += (size_t)(end - at);
+    s->line_cr = end[-1] == '\r';
+    if (s->line_len - s->line_cr > REWRITE_LINE_MAX)
+        refuse(s, REWRITE_REFUSAL_BODY_LINE);
+}
+
+static void take_body(struct rewrite_stream *s, struct sv bytes)
+{
+    scan_body(s, bytes);
+    if (s->state == REWRITE_STREAM_REFUSED)
+        return;
+    if (!s->facts.eight_bit_body)
+        s->facts.eight_bit_body = has_eight_bit(bytes);
+    s->run = bytes;
+}
+
+/* ---- interface ---- */
+
+void rewrite_stream_feed(struct rewrite_stream *s, struct sv bytes)
+{
+    REQUIRE(!s->ended && !s->run.len && s->state != REWRITE_STREAM_EMITTING);
+    if (!bytes.len)
+        return;
+    if (s->state == REWRITE_STREAM_HEADER) {
+        feed_header(s, bytes);
+        if (s->state == REWRITE_STREAM_EMITTING && s->run.len) {
+            struct sv body = s->run;
+            s->run = SV_NONE;
+            take_body(s, body);
+        }
+    } else if (s->state == REWRITE_STREAM_BODY) {
+        buf_release(&s->header);
+        take_body(s, bytes);
+    }
+}
+
+void rewrite_stream_end(struct rewrite_stream *s)
+{
+    REQUIRE(!s->ended && !s->run.len && s->state != REWRITE_STREAM_EMITTING);
+    s->ended = true;
+    if (s->state == REWRITE_STREAM_HEADER)
+        end_header(s);
+}
+
+static bool emit(struct rewrite_stream *s, struct sv run, struct rewrite_action *out)
+{
+    s->facts.bytes_out += run.len;
+    *out = (struct rewrite_action){.kind = REWRITE_EMIT, .bytes = run};
+    return true;
+}
+
+static bool tell_once(struct rewrite_stream *s, enum rewrite_action_kind kind,
+                      struct rewrite_action *out)
+{
+    if (s->told)
+        return false;
+    s->told = true;
+    *out = (struct rewrite_action){.kind = kind,
+                                   .refusal = kind == REWRITE_REFUSE ? &s->refusal : NULL};
+    return true;
+}
+
+bool rewrite_stream_next(struct rewrite_stream *s, struct rewrite_action *out)
+{
+    struct sv run;
+    switch (s->state) {
+    case REWRITE_STREAM_HEADER:
+        return false;
+    case REWRITE_STREAM_EMITTING:
+        if (rewrite_edits_next(&s->edits, s->section, &s->cursor, &run))
+            return emit(s, run, out);
+        s->state = REWRITE_STREAM_BODY;
+        /* fall through */
+    case REWRITE_STREAM_BODY:
+        if (s->run.len) {
+            run = s->run;
+            s->run = SV_NONE;
+            return emit(s, run, out);
+        }
+        if (!s->ended)
+            return false;
+        s->state = REWRITE_STREAM_DONE;
+        /* fall through */
+    case REWRITE_STREAM_DONE:
+        return tell_once(s, REWRITE_DONE, out);
+    case REWRITE_STREAM_REFUSED:
+        return tell_once(s, REWRITE_REFUSE, out);
+    }
+    return false;
+}

@@ -1,0 +1,286 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "rewrite/stream.h"
+
+#include "msa/base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <stdio.h>
+#include <time.h>
+
+#define TRACE                                                             \
+    "Received: from m.example by m.example\r\n\twith ESMTPSA id qid;\r\n" \
+    "\tTue, 28 Jul 2026 10:11:12 +0000\r\n"
+#define MID  "Message-ID: <qid@m.example>\r\n"
+#define DATE "Date: Tue, 28 Jul 2026 10:11:12 +0000\r\n"
+
+static const struct rewrite_options all = {true, true, true};
+static const struct rewrite_options none = {false, false, true};
+
+static struct rewrite_stream_config config_of(const struct rewrite_options *options)
+{
+    return (struct rewrite_stream_config){
+        .options = options,
+        .received = {.helo = SV("secret"),
+                     .address = SV("192.0.2.7"),
+                     .by = SV("m.example"),
+                     .protocol = SV("ESMTPSA"),
+                     .id = SV("qid"),
+                     .wall_s = 1785233472},
+        .header_size = 4096,
+        .received_hops = 3,
+    };
+}
+
+struct outcome {
+    struct buf out;
+    int refused; /* reply code, 0: accepted */
+    char text[200];
+    struct rewrite_facts facts;
+};
+
+static void drain(struct rewrite_stream *s, struct outcome *o, bool *done)
+{
+    struct rewrite_action a;
+    while (rewrite_stream_next(s, &a)) {
+        assert_false(*done);
+        if (a.kind == REWRITE_EMIT) {
+            assert_true(a.bytes.len > 0);
+            assert_int_equal(o->refused, 0);
+            assert_int_equal(buf_put(&o->out, a.bytes), 0);
+        } else if (a.kind == REWRITE_REFUSE) {
+            assert_int_equal(o->refused, 0);
+            o->refused = a.refusal->code;
+            snprintf(o->text, sizeof(o->text), "%s %s", a.refusal->status, a.refusal->text);
+        } else {
+            *done = true;
+        }
+    }
+}
+
+/* piece 0: whole; 1: byte by byte; else random pieces from that seed. Each piece is given in
+ * memory of its own, which is gone afterwards: a view kept too long is found by the sanitizers. */
+static void run(struct rewrite_stream_config *c, struct sv in, unsigned piece, struct outcome *o)
+{
+    struct rewrite_stream s;
+    bool done = false;
+    *o = (struct outcome){0};
+    buf_init(&o->out, 1u << 26, 0);
+    rewrite_stream_init(&s, c);
+    srand(piece);
+    while (in.len) {
+        size_t n = piece == 0 ? in.len : piece == 1 ? 1 : 1 + (size_t)rand() % 50;
+        struct sv part = sv_first(in, n);
+        char *copy = mem_dup(part.ptr, part.len);
+        rewrite_stream_feed(&s, (struct sv){copy, part.len});
+        drain(&s, o, &done);
+        free(copy);
+        in = sv_skip(in, n);
+    }
+    rewrite_stream_end(&s);
+    drain(&s, o, &done);
+    assert_int_equal(done, o->refused == 0);
+    if (done)
+        assert_int_equal(s.facts.bytes_out, buf_len(&o->out));
+    o->facts = s.facts;
+    rewrite_stream_deinit(&s);
+}
+
+static const struct {
+    const char *label;
+    const struct rewrite_options *options;
+    struct sv in;
+    const char *out; /* NULL: refused */
+    int code;
+    const char *text;
+} rows[] = {
+    {"complete", &all, SV("Date: d\r\nMESSAGE-ID: <m>\r\nFrom: x\r\n\r\nhi\r\n"),
+     TRACE "Date: d\r\nMESSAGE-ID: <m>\r\nFrom: x\r\n\r\nhi\r\n", 0, NULL},
+    {"all missing", &all, SV("From: x\r\n\r\nhi\r\n.\r\n"),
+     TRACE MID DATE "From: x\r\n\r\nhi\r\n.\r\n", 0, NULL},
+    {"nothing to be added", &none, SV("From: x\r\n\r\nhi\r\n"), TRACE "From: x\r\n\r\nhi\r\n", 0,
+     NULL},
+    {"date only in the body", &all, SV("Message-ID: <m>\r\n\r\nDate: body\r\n"),
+     TRACE DATE "Message-ID: <m>\r\n\r\nDate: body\r\n", 0, NULL},
+    {"date only in a folded line", &all, SV("Message-ID: <m>\r\nX: a\r\n Date: b\r\n\r\n"),
+     TRACE DATE "Message-ID: <m>\r\nX: a\r\n Date: b\r\n\r\n", 0, NULL},
+    {"no header fields", &none, SV("\r\nhi\r\n"), TRACE "\r\nhi\r\n", 0, NULL},
+    {"empty", &all, SV(""), TRACE MID DATE "\r\n", 0, NULL},
+    {"no separator", &none, SV("From: x\r\n"), TRACE "From: x\r\n\r\n", 0, NULL},
+    {"no separator, no line end", &none, SV("From: x"), TRACE "From: x\r\n\r\n", 0, NULL},
+    {"body without line end", &none, SV("From: x\r\n\r\nhi"), TRACE "From: x\r\n\r\nhi", 0, NULL},
+    {"odd bytes untouched", &none, SV("X:\t \177\303\274\r\n \r\n\r\n\n\t\r\n"),
+     TRACE "X:\t \177\303\274\r\n \r\n\r\n\n\t\r\n", 0, NULL},
+    {"3 hops", &none, SV("Received: a\r\nReceived: b\r\nrEceived : c\r\n\r\n"),
+     TRACE "Received: a\r\nReceived: b\r\nrEceived : c\r\n\r\n", 0, NULL},
+    {"4 hops", &none, SV("Received: a\r\nReceived: b\r\nReceived: c\r\nReceived: d\r\n\r\nx\r\n"),
+     NULL, 554, "5.4.6 Too many Received fields: this message is in a loop"},
+    {"text without header", &all, SV("hello\r\nworld\r\n"), NULL, 554,
+     "5.6.0 Line 1 is neither a header field nor the empty line that ends the header section"},
+    {"text without header or line end", &all, SV("hello"), NULL, 554,
+     "5.6.0 Line 1 is neither a header field nor the empty line that ends the header section"},
+    {"bad third line", &all, SV("A: b\r\n c\r\nnot a field\r\n\r\n"), NULL, 554,
+     "5.6.0 Line 3 is neither a header field nor the empty line that ends the header section"},
+    {"folded first line", &all, SV(" A: b\r\n\r\n"), NULL, 554,
+     "5.6.0 Line 1 is neither a header field nor the empty line that ends the header section"},
+};
+
+static void test_rows(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        for (unsigned piece = 0; piece < 20; piece++) {
+            struct rewrite_stream_config c = config_of(rows[i].options);
+            struct outcome o;
+            run(&c, rows[i].in, piece, &o);
+            if (o.refused != rows[i].code || (o.refused && strcmp(o.text, rows[i].text) != 0) ||
+                (!o.refused && !sv_eq(buf_view(&o.out), sv_of(rows[i].out))))
+                fail_msg("%s (pieces %u): %d %s\n%.*s", rows[i].label, piece, o.refused, o.text,
+                         SV_ARG(buf_view(&o.out)));
+            buf_deinit(&o.out);
+        }
+}
+
+/* before + n times 'x' + after; free() */
+static struct sv long_line(const char *before, size_t n, const char *after)
+{
+    size_t head = strlen(before), tail = strlen(after);
+    char *at = mem_new(1, head + n + tail);
+    memcpy(at, before, head);
+    memset(at + head, 'x', n);
+    memcpy(at + head + n, after, tail);
+    return (struct sv){at, head + n + tail};
+}
+
+static void test_long_lines(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before;
+        size_t n;
+        const char *after;
+        const char *text; /* NULL: accepted */
+    } cases[] = {
+        {"A: ", 995, "\r\n\r\n", NULL},
+        {"A: ", 996, "\r\n\r\n", "5.6.0 Header line 1 is longer than 998 octets"},
+        {"A: b\r\n ", 998, "\r\n\r\n", "5.6.0 Header line 2 is longer than 998 octets"},
+        {"A: ", 2000, "", "5.6.0 Header line 1 is longer than 998 octets"},
+        {"A: b\r\n\r\nc\r\n", 998, "\r\nd\r\n", NULL},
+        {"A: b\r\n\r\nc\r\n", 998, "", NULL},
+        {"A: b\r\n\r\nc\r\n", 999, "\r\nd\r\n", "5.6.0 Body line 4 is longer than 998 octets"},
+        {"A: b\r\n\r\nc\r\n", 999, "", "5.6.0 Body line 4 is longer than 998 octets"},
+        {"A: b\r\n\r\n", 100000, "", "5.6.0 Body line 3 is longer than 998 octets"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (unsigned piece = 0; piece < 5; piece++) {
+            struct rewrite_stream_config c = config_of(&none);
+            struct sv in = long_line(cases[i].before, cases[i].n, cases[i].after);
+            struct outcome o;
+            run(&c, in, piece, &o);
+            assert_int_equal(o.refused, cases[i].text ? 554 : 0);
+            if (cases[i].text)
+                assert_string_equal(o.text, cases[i].text);
+            buf_deinit(&o.out);
+            free((char *)in.ptr);
+        }
+}
+
+static void test_header_size(void **state)
+{
+    (void)state;
+    /* header of 4096 bytes with its empty line passes, of 4097 does not */
+    for (unsigned piece = 0; piece < 5; piece++)
+        for (size_t extra = 0; extra < 2; extra++) {
+            struct rewrite_stream_config c = config_of(&none);
+            struct buf in;
+            struct outcome o;
+            buf_init(&in, 10000, 0);
+            for (int i = 0; i < 63; i++)
+                assert_int_equal(buf_printf(&in, "X: %059d\r\n", i), 0);
+            assert_int_equal(buf_printf(&in, "Y: %0*d\r\n\r\n", (int)(57 + extra), 1), 0);
+            assert_int_equal(buf_len(&in), 4096 + extra);
+            assert_int_equal(buf_put(&in, SV("body\r\n")), 0);
+            run(&c, buf_view(&in), piece, &o);
+            assert_int_equal(o.refused, extra ? 552 : 0);
+            if (!extra)
+                assert_int_equal(o.facts.header_bytes, 4096);
+            buf_deinit(&o.out);
+            buf_deinit(&in);
+        }
+}
+
+static void test_facts(void **state)
+{
+    (void)state;
+    static const struct {
+        struct sv in;
+        bool from, header8, body8;
+        uint64_t lines;
+    } cases[] = {
+        {SV("From: x\r\n\r\n12345678\r\n"), true, false, false, 3},
+        {SV("Subject: 1234567\303\274\r\n\r\n12345678\r\n"), false, true, false, 3},
+        {SV("From: x\r\n\r\n123456789012\200\r\n\r\n"), true, false, true, 4},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (unsigned piece = 0; piece < 5; piece++) {
+            struct rewrite_stream_config c = config_of(&all);
+            struct outcome o;
+            run(&c, cases[i].in, piece, &o);
+            assert_int_equal(o.facts.has_from, cases[i].from);
+            assert_int_equal(o.facts.eight_bit_header, cases[i].header8);
+            assert_int_equal(o.facts.eight_bit_body, cases[i].body8);
+            assert_int_equal(o.facts.lines, cases[i].lines);
+            buf_deinit(&o.out);
+        }
+}
+
+/* The client stays hidden unless the option says otherwise. */
+static void test_hide_client(void **state)
+{
+    (void)state;
+    for (int hide = 0; hide < 2; hide++) {
+        struct rewrite_options options = {true, true, hide};
+        struct rewrite_stream_config c = config_of(&options);
+        struct outcome o;
+        run(&c, SV("From: x\r\n\r\n"), 0, &o);
+        struct sv out = buf_view(&o.out);
+        assert_int_equal(!memmem(out.ptr, out.len, "192.0.2.7", 9), hide);
+        assert_int_equal(!memmem(out.ptr, out.len, "secret", 6), hide);
+        buf_deinit(&o.out);
+    }
+}
+
+/* 500,000 lines in pieces of 50 bytes at most: far below a second without sanitizers. */
+static void test_linear(void **state)
+{
+    (void)state;
+    struct rewrite_stream_config c = config_of(&all);
+    struct buf in;
+    c.header_size = 16u << 20;
+    buf_init(&in, c.header_size, 0);
+    for (int i = 0; i < 500000; i++)
+        assert_int_equal(buf_put(&in, i % 2 ? SV(" folded\r\n") : SV("X-Field: y\r\n")), 0);
+    assert_int_equal(buf_put(&in, SV("\r\n")), 0);
+    struct outcome o;
+    clock_t began = clock();
+    run(&c, buf_view(&in), 2, &o);
+    assert_true(clock() - began < 5 * CLOCKS_PER_SEC);
+    assert_int_equal(o.refused, 0);
+    assert_int_equal(o.facts.lines, 500001);
+    buf_deinit(&o.out);
+    buf_deinit(&in);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_header_size), cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_hide_client), cmocka_unit_test(test_linear),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
