@@ -72,7 +72,7 @@ struct conf_option {
     /* Default, read by the same code as the file. Bare for one value (5m, 25%, true, stderr); as
      * in the file for arrays and lists. NULL: empty, or false, or nothing (CONF_GROUP). */
     const char *def;
-    int64_t min, max;         /* both 0: no bounds */
+    int64_t min, max;         /* CONF_INT, CONF_SIZE, CONF_TIME, CONF_TIMES: required */
     const char *const *names; /* CONF_ENUM: NULL-terminated */
     unsigned flags;
     const struct conf_option *rows; /* CONF_GROUP, CONF_LIST: rows of the nested struct */

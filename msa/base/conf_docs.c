@@ -1,0 +1,250 @@
+/*
+ * The documents that come from the rows: --help, manual page, sample configuration. All three show
+ * a default by the same function, so that they cannot differ from each other or from the reader.
+ */
+#include "msa/base/conf_value.h"
+
+#include <string.h>
+
+#define SAMPLE_COLUMNS 88
+
+struct docs {
+    struct arena scratch;
+    struct buf *out;
+    int err;
+};
+
+static void put(struct docs *d, const char *text)
+{
+    if (d->err == 0)
+        d->err = buf_put(d->out, sv_of(text));
+}
+
+PRINTF_LIKE(2, 3) static void putf(struct docs *d, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    if (d->err == 0)
+        d->err = buf_vprintf(d->out, fmt, args);
+    va_end(args);
+}
+
+/* As it would be written in the file. */
+static const char *default_text(struct docs *d, const struct conf_option *row)
+{
+    switch (row->type) {
+    case CONF_BOOL:
+    case CONF_INT:
+        return row->def ? row->def : "false";
+    case CONF_STRINGS:
+    case CONF_TIMES:
+        return row->def ? row->def : "[ ]";
+    case CONF_LIST:
+        return row->def ? row->def : "( )";
+    default:
+        return arena_printf(&d->scratch, "\"%s\"", row->def ? row->def : "");
+    }
+}
+
+/* "Values", "Range", "At reload": what the type and flags of the row say. */
+static const char *facts(struct docs *d, const struct conf_option *row)
+{
+    const char *range = conf_value_range(row, &d->scratch);
+    const char *values = "";
+    if (row->type == CONF_ENUM)
+        values = arena_printf(&d->scratch, "One of %s. ", conf_value_asked(row, &d->scratch));
+    else if (range[0])
+        values = arena_printf(&d->scratch, "Range: %s. ", range);
+    return arena_printf(&d->scratch, "%s%s", values,
+                        row->flags & CONF_RELOAD ? "Counts after a reload."
+                                                 : "Counts after a restart.");
+}
+
+static const char *join(struct docs *d, const char *prefix, const char *name)
+{
+    return arena_printf(&d->scratch, "%s%s%s", prefix, prefix[0] ? "." : "", name);
+}
+
+static void help_rows(struct docs *d, const struct conf_option *rows, const char *prefix)
+{
+    for (const struct conf_option *row = rows; row->name; row++) {
+        const char *key = join(d, prefix, row->name);
+        if (row->type == CONF_GROUP) {
+            help_rows(d, row->rows, key);
+            continue;
+        }
+        putf(d, "  %-28s %s\n", key, row->help);
+        if (row->type == CONF_LIST)
+            help_rows(d, row->rows, arena_printf(&d->scratch, "%s[]", key));
+        else
+            putf(d, "  %-28s default: %s\n", "", default_text(d, row));
+    }
+}
+
+/* Text for troff: no line begins with a control character, no backslash is one. */
+static void put_troff(struct docs *d, const char *text)
+{
+    if (*text == '.' || *text == '\'')
+        put(d, "\\&");
+    for (; *text && d->err == 0; text++) {
+        if (*text == '\\')
+            put(d, "\\e");
+        else if (*text == '-')
+            put(d, "\\-");
+        else
+            d->err = buf_append(d->out, text, 1);
+    }
+}
+
+static void man_rows(struct docs *d, const struct conf_option *rows, const char *prefix);
+
+static void man_row(struct docs *d, const struct conf_option *row, const char *key)
+{
+    put(d, ".TP\n.B ");
+    put_troff(d, key);
+    if (row->type != CONF_LIST) {
+        put(d, "\n.br\ndefault: ");
+        put_troff(d, default_text(d, row));
+    }
+    put(d, "\n.br\n");
+    putf(d, "%c", row->help[0] >= 'a' && row->help[0] <= 'z' ? row->help[0] - 32 : row->help[0]);
+    put_troff(d, row->help + 1);
+    put(d, ".\n");
+    put_troff(d, row->text);
+    put(d, "\n");
+    put_troff(d, facts(d, row));
+    put(d, "\n");
+    if (row->example) {
+        put(d, ".br\nExample:\n");
+        put_troff(d, row->name);
+        put(d, " = ");
+        put_troff(d, row->example);
+        put(d, ";\n");
+    }
+    if (row->type == CONF_LIST) {
+        if (row->def) {
+            put(d, ".br\nDefault:\n");
+            put_troff(d, row->def);
+            put(d, "\n");
+        }
+        man_rows(d, row->rows, arena_printf(&d->scratch, "%s[]", key));
+    }
+}
+
+static void man_rows(struct docs *d, const struct conf_option *rows, const char *prefix)
+{
+    for (const struct conf_option *row = rows; row->name; row++) {
+        const char *key = join(d, prefix, row->name);
+        if (row->type == CONF_GROUP) {
+            putf(d, ".SS %s\n", key);
+            put_troff(d, row->text);
+            put(d, "\n");
+            man_rows(d, row->rows, key);
+        } else {
+            man_row(d, row, key);
+        }
+    }
+}
+
+static void put_margin(struct docs *d, unsigned indent)
+{
+    putf(d, "%*s# ", (int)indent * 4, "");
+}
+
+/* A comment, wrapped at SAMPLE_COLUMNS. */
+static void put_wrapped(struct docs *d, unsigned indent, const char *text)
+{
+    size_t column = 0, left = indent * 4 + 2;
+    while (*text) {
+        size_t len = strcspn(text, " ");
+        if (column && left + column + 1 + len > SAMPLE_COLUMNS) {
+            put(d, "\n");
+            column = 0;
+        }
+        if (column == 0)
+            put_margin(d, indent);
+        else
+            put(d, " ");
+        putf(d, "%.*s", (int)len, text);
+        column += len + (column ? 1 : 0);
+        text += len;
+        text += strspn(text, " ");
+    }
+    put(d, "\n");
+}
+
+static void sample_text(struct docs *d, unsigned indent, const struct conf_option *row,
+                        const char *label)
+{
+    const char *s = arena_printf(&d->scratch, "%s%s: %s. %s %s", label, row->name, row->help,
+                                 row->text, row->type == CONF_GROUP ? "" : facts(d, row));
+    put_wrapped(d, indent, s);
+    if (row->example)
+        put_wrapped(d, indent,
+                    arena_printf(&d->scratch, "Example: %s = %s;", row->name, row->example));
+}
+
+static void sample_rows(struct docs *d, const struct conf_option *rows, unsigned indent)
+{
+    for (const struct conf_option *row = rows; row->name; row++) {
+        if (row != rows)
+            put(d, "\n");
+        sample_text(d, indent, row, "");
+        if (row->type == CONF_GROUP) {
+            putf(d, "%*s%s = {\n", (int)indent * 4, "", row->name);
+            sample_rows(d, row->rows, indent + 1);
+            putf(d, "%*s};\n", (int)indent * 4, "");
+            continue;
+        }
+        if (row->type == CONF_LIST)
+            for (const struct conf_option *inner = row->rows; inner->name; inner++) {
+                const char *def =
+                    inner->flags & CONF_REQUIRED ? "required" : default_text(d, inner);
+                put_wrapped(d, indent, "");
+                sample_text(d, indent, inner, "in an entry, ");
+                put_wrapped(d, indent, arena_printf(&d->scratch, "Default: %s", def));
+            }
+        putf(d, "%*s#%s = %s;\n", (int)indent * 4, "", row->name, default_text(d, row));
+    }
+}
+
+typedef void write_rows(struct docs *d, const struct conf_option *rows);
+
+static void write_help(struct docs *d, const struct conf_option *rows)
+{
+    help_rows(d, rows, "");
+}
+
+static void write_man(struct docs *d, const struct conf_option *rows)
+{
+    man_rows(d, rows, "");
+}
+
+static void write_sample(struct docs *d, const struct conf_option *rows)
+{
+    sample_rows(d, rows, 0);
+}
+
+static int write_with(write_rows *write, const struct conf_option *rows, struct buf *out)
+{
+    struct docs d = {.out = out};
+    arena_init(&d.scratch);
+    write(&d, rows);
+    arena_deinit(&d.scratch);
+    return d.err;
+}
+
+int conf_docs_help(const struct conf_option *rows, struct buf *out)
+{
+    return write_with(write_help, rows, out);
+}
+
+int conf_docs_man(const struct conf_option *rows, struct buf *out)
+{
+    return write_with(write_man, rows, out);
+}
+
+int conf_docs_sample(const struct conf_option *rows, struct buf *out)
+{
+    return write_with(write_sample, rows, out);
+}
