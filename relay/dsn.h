@@ -1,0 +1,69 @@
+/*
+ * dsn.h - delivery status notifications: when one is due, and its text.
+ *
+ * RFC 3464 (multipart/report; delivery-status), RFC 6522, RFC 3461 4.1, 4.3, 5.2, 6.3 (NOTIFY,
+ * RET, which actions), RFC 3834 (Auto-Submitted), RFC 5321 4.5.5, 6.1 (null reverse-path).
+ * Output: a whole message with CRLF line ends, no line over 998 octets, and no bytes above 127
+ * unless 8-bit content is returned whole (then 8-bit is labelled, and *eight_bit_out is set);
+ * 8-bit bytes of returned headers become "?". It goes out with the null reverse-path.
+ *
+ * Whole content is returned only for a failed recipient, RET=FULL, and content that is complete
+ * and within bounce_body; the header section otherwise.
+ * Ownership: all views are the caller's and only read. Any thread. Pure: time is an argument.
+ */
+#ifndef RELAY_DSN_H
+#define RELAY_DSN_H
+
+#include "msa/base/buf.h"
+
+/* name, value of the Action field, what is said of the recipient */
+#define RELAY_DSN_ACTIONS(XX)                                                           \
+    XX(FAILED, "failed", "could not be delivered to")                                   \
+    XX(DELAYED, "delayed", "could not be delivered yet to")                             \
+    XX(RELAYED, "relayed", "was passed on to a server that sends no such reports, for") \
+    XX(DELIVERED, "delivered", "was delivered to")
+
+enum relay_dsn_action {
+#define RELAY_DSN_ACTION_ENUM(name, value, words) RELAY_DSN_##name,
+    RELAY_DSN_ACTIONS(RELAY_DSN_ACTION_ENUM)
+#undef RELAY_DSN_ACTION_ENUM
+};
+
+/* Whether a recipient's fate is to be reported. notify: smtp_envelope_notify(). hop_has_dsn: the
+ * next hop took the message and the NOTIFY parameter with it (RELAYED is its business then). */
+bool relay_dsn_wanted(enum relay_dsn_action action, uint32_t notify, bool null_reverse_path,
+                      bool hop_has_dsn);
+
+struct relay_dsn_recipient {
+    enum relay_dsn_action action;
+    struct sv address;      /* forward-path, without <> */
+    struct sv orcpt;        /* ORCPT parameter as received ("rfc822;xtext"); empty: none */
+    struct sv status;       /* "5.1.1" */
+    struct sv text;         /* what was said: "550 5.1.1 words", "\n" between lines; or our words */
+    struct sv remote;       /* who said it: "mx.example [192.0.2.1]:25"; empty: nobody did */
+    int64_t last_attempt_s; /* wall time; 0: none was made */
+    int64_t retry_until_s;  /* DELAYED only; 0: not said */
+};
+
+struct relay_dsn {
+    struct sv id;             /* queue id of the report, also its boundary and Message-ID */
+    struct sv reporting_mta;  /* our host name */
+    struct sv postmaster;     /* mailbox that answers people */
+    struct sv to;             /* reverse-path of the message, without <>; not null */
+    struct sv original_id;    /* queue id of the message reported on */
+    struct sv envid;          /* ENVID parameter as received (xtext); empty: none */
+    int64_t arrival_s, now_s; /* wall time */
+    const struct relay_dsn_recipient *recipients;
+    size_t count;      /* at least 1 */
+    struct sv content; /* of the message, from its first byte on; may be only a part */
+    bool content_complete;
+    bool ret_full;      /* RET=FULL */
+    size_t bounce_body; /* queue.bounce_body, bytes */
+};
+
+/* Appends the message. ERR_FULL: out's maximum is too small; nothing is appended. */
+int relay_dsn_write(struct buf *out, const struct relay_dsn *d, bool *eight_bit_out) MUST_CHECK;
+/* Most bytes of content that are of use to the writer. */
+size_t relay_dsn_content_max(size_t bounce_body);
+
+#endif
