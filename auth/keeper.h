@@ -23,7 +23,7 @@
 struct keeper;
 
 /* A private key of the configuration. Its id for askers is made from its public half
- * (auth/keys.h), so that certificate and key find each other whatever the generation. */
+ * (tls_key_id()), so that certificate and key find each other whatever the generation. */
 struct keeper_key {
     enum keeper_purpose { KEEPER_TLS, KEEPER_DKIM, KEEPER_SMIME } purpose;
     struct sv name; /* the file's name, for messages */

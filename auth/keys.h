@@ -1,8 +1,8 @@
 /*
  * keys.h - the keeper's private keys, and what they may sign.
  *
- * A key is known by its id: SHA-256 of its public half (DER SubjectPublicKeyInfo, RFC 5280 4.1), in
- * lower-case hex, which the server computes from the certificate. A key has one purpose. The keeper
+ * A key is known by its id, made from its public half (tls_key_id() in auth/tls/key.h), which the
+ * server computes from the certificate. A key has one purpose. The keeper
  * is no oracle: an RSA input must be a DigestInfo of a known digest (RFC 8017 9.2) or a well-formed
  * EMSA-PSS block (9.1), a digest for ECDSA must have the length of one, so that nothing is
  * decrypted and no foreign structure is signed by accident.
@@ -15,13 +15,7 @@
 #include "auth/client/wire.h"
 #include "auth/keeper.h"
 
-#define AUTH_KEY_ID_CHARS 64
-
 struct auth_keys;
-struct evp_pkey_st;
-
-/* Lower-case hex and a NUL. False only if the key has no public half. */
-bool auth_keys_id(const struct evp_pkey_st *key, char out[AUTH_KEY_ID_CHARS + 1]);
 
 struct auth_keys *auth_keys_new(void);
 void auth_keys_free(struct auth_keys *set); /* NULL is allowed */

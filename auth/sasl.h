@@ -32,31 +32,26 @@ struct auth_sasl *auth_sasl_ref(struct auth_sasl *s);
 void auth_sasl_unref(struct auth_sasl *s); /* NULL is allowed */
 /* NULL if all mechanisms of the options work, else the name of one that does not. */
 const char *auth_sasl_missing(const struct auth_sasl *s);
+const struct auth_options *auth_sasl_options(const struct auth_sasl *s);
 
-struct auth_exchange_start {
+/* A client's AUTH command. */
+struct auth_sasl_start {
     struct sv mechanism;
-    struct sv data; /* initial response; other server's mechanisms for a login */
+    struct sv initial;
     bool has_initial;
     bool tls;
-    struct sv host;           /* login: the other server's name */
-    struct sv user, password; /* login */
 };
-/* One result of a step, data and login valid until the next call on the exchange. */
-struct auth_exchange_result {
+/* One result of a step; views are valid until the next call on the exchange. */
+struct auth_sasl_result {
     enum auth_verdict verdict;
-    struct sv data;
-    struct sv login; /* AUTH_OK: user@realm; first result of a login: mechanism */
+    struct sv data;  /* AUTH_CONTINUE: the challenge */
+    struct sv login; /* AUTH_OK: user@realm */
 };
 
-/* Server side: a client logs in with us. The object is freed by its owner whatever the verdict. */
-struct auth_exchange *auth_exchange_server(struct auth_sasl *s,
-                                           const struct auth_exchange_start *start,
-                                           struct auth_exchange_result *out);
-/* Client side: we log in at another server. */
-struct auth_exchange *auth_exchange_login(struct auth_sasl *s,
-                                          const struct auth_exchange_start *start,
-                                          struct auth_exchange_result *out);
-void auth_exchange_step(struct auth_exchange *x, struct sv bytes, struct auth_exchange_result *out);
+/* The exchange is freed by its owner whatever the verdict; a step is legal after AUTH_CONTINUE. */
+struct auth_exchange *auth_exchange_new(struct auth_sasl *s, const struct auth_sasl_start *start,
+                                        struct auth_sasl_result *out);
+void auth_exchange_step(struct auth_exchange *x, struct sv bytes, struct auth_sasl_result *out);
 void auth_exchange_free(struct auth_exchange *x); /* NULL is allowed */
 
 #endif

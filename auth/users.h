@@ -14,36 +14,8 @@
 #ifndef AUTH_USERS_H
 #define AUTH_USERS_H
 
+#include "auth/name.h"
 #include "auth/scram.h"
-#include "msa/base/conf.h"
-
-#define AUTH_NAME_MAX     255  /* bytes of "user@realm" */
-#define AUTH_PASSWORD_MAX 1024 /* bytes */
-
-/* A user's name, taken apart and checked. */
-struct auth_name {
-    char text[AUTH_NAME_MAX + 1]; /* "user@realm", realm as configured */
-    size_t user_len;              /* text[user_len] is '@' */
-};
-
-enum auth_name_fault {
-    AUTH_NAME_OK,
-    AUTH_NAME_EMPTY,
-    AUTH_NAME_LONG,
-    AUTH_NAME_CHARACTER, /* control character, space, NUL, invalid UTF-8, a second '@' */
-    AUTH_NAME_REALM,     /* not one of ours */
-};
-
-/* NAME or NAME@realm; without '@' the first realm is added; a realm is compared without ASCII case
- * and must be one of realms. *out is filled only if AUTH_NAME_OK. */
-enum auth_name_fault auth_name_parse(const struct conf_strings *realms, struct sv text,
-                                     struct auth_name *out);
-const char *auth_name_fault_text(enum auth_name_fault fault);
-struct sv auth_name_view(const struct auth_name *name);
-
-/* NULL if a password can be stored, else what is wrong with it: empty, too long, control character,
- * invalid UTF-8. */
-const char *auth_password_fault(struct sv password);
 
 /* ERR_EXISTS. Creates file and lock if absent (0600, owned by the folder's owner). */
 int auth_users_add(const char *path, const struct auth_name *name, struct sv password) MUST_CHECK;
@@ -52,9 +24,6 @@ int auth_users_passwd(const char *path, const struct auth_name *name,
                       struct sv password) MUST_CHECK;
 /* ERR_NOT_FOUND. Removes every property of the user and looks that none is left. */
 int auth_users_delete(const char *path, const struct auth_name *name) MUST_CHECK;
-/* 0 or ERR_NOT_FOUND. */
-int auth_users_exists(const char *path, const struct auth_name *name) MUST_CHECK;
-
 /* One user with what is stored for him. */
 struct auth_users_entry {
     struct sv login; /* "user@realm" */
@@ -78,6 +47,9 @@ struct auth_secret {
  * failure. The caller wipes *out. */
 int auth_users_secret(const char *path, const struct auth_name *name,
                       struct auth_secret *out) MUST_CHECK;
+
+/* Whether any user has a clear-text entry. */
+int auth_users_has_cleartext(const char *path, bool *out) MUST_CHECK;
 
 /* Which file a path names at this moment; equal identities mean unchanged content. */
 struct auth_users_identity {

@@ -25,8 +25,9 @@
 #include "msa/loop/loop.h"
 
 #define AUTH_EXCHANGE_MAX_MS 600000 /* an exchange's whole life */
-#define AUTH_REQUEST_MAX_MS  15000 /* asker's own deadline for one answer; the keeper's is shorter \
-                                    */
+#define AUTH_REQUEST_MAX_MS                                               \
+    15000 /* asker's own deadline for one answer; the keeper's is shorter \
+           */
 
 struct auth_client;
 
@@ -66,11 +67,12 @@ uint64_t auth_client_start(struct auth_client *c, const struct auth_start *start
                            auth_on_answer *done, void *arg);
 
 /* We log in at another server: secret names the route's user and password (keeper_secret.name),
- * mechanisms are the words of its AUTH keyword. First answer: AUTH_CONTINUE with the mechanism in
- * login and the initial response in data (data.ptr NULL: send none). When the server has answered
- * 235 the caller cancels the id; a last challenge (SCRAM's server signature) must have been stepped
- * through with AUTH_CONTINUE or AUTH_OK, else the server has not proved itself. AUTH_DENIED: the
- * other server's proof is wrong, or no mechanism of its list is usable. */
+ * mechanisms are the words of its AUTH keyword. The first answer has the mechanism in login and the
+ * initial response in data (data.ptr NULL: send none), later ones the response to a challenge.
+ * AUTH_CONTINUE: the other server must send a challenge; if it says 235 now it has not proved
+ * itself (SCRAM) and is not to be trusted; cancel. AUTH_OK: data is our last response, then only
+ * 235 counts. AUTH_DENIED: its proof or challenge is wrong, or no mechanism of its list is usable.
+ */
 struct auth_login {
     struct sv secret;
     struct sv mechanisms;
@@ -85,7 +87,7 @@ void auth_client_step(struct auth_client *c, uint64_t id, struct sv bytes);
 /* Ends an exchange or forgets a request; an unknown id is ignored. */
 void auth_client_cancel(struct auth_client *c, uint64_t id);
 
-/* key: its id (auth/keys.h). AUTH_OK: data is the signature; AUTH_DENIED: no such key, or bytes
+/* key: its id (tls_key_id()). AUTH_OK: data is the signature; AUTH_DENIED: no such key, or bytes
  * that are no signature input. */
 uint64_t auth_client_sign(struct auth_client *c, struct sv key, enum auth_sign form,
                           struct sv bytes, auth_on_answer *done, void *arg);

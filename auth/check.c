@@ -1,0 +1,214 @@
+/*
+ * check.c - names, database and derivations joined so that every outcome costs the same.
+ *
+ * A name that cannot be a user is replaced by a stand-in for the look-up, so that the disk is asked
+ * as for any other; what is found then does not count.
+ */
+#include "auth/check.h"
+
+#include "msa/base/mem.h"
+#include "msa/base/require.h"
+#include "msa/loop/clock.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAC_BYTES      32
+#define RESCAN_MS      1000
+#define UNSETTLED_MS   100 /* a file changed so lately may change again within its time stamp */
+#define STAND_IN       "nobody"
+#define PURPOSE_SALT   "salt"
+#define PURPOSE_STORED "stored"
+#define PURPOSE_SERVER "server"
+
+struct auth_check {
+    struct auth_proven *proven;
+    uint8_t secret[MAC_BYTES]; /* from which salts and made-up verifiers come */
+    pthread_mutex_t lock;      /* of what follows */
+    bool scanned, any_cleartext;
+    struct auth_users_identity scanned_db;
+    uint64_t scanned_ms;
+};
+
+struct auth_check *auth_check_new(void)
+{
+    struct auth_check *c = NEW(struct auth_check);
+
+    c->proven = auth_proven_new();
+    random_fill(c->secret, sizeof(c->secret));
+    REQUIRE(pthread_mutex_init(&c->lock, NULL) == 0);
+    return c;
+}
+
+void auth_check_free(struct auth_check *c)
+{
+    if (c == NULL)
+        return;
+    auth_proven_free(c->proven);
+    pthread_mutex_destroy(&c->lock);
+    mem_wipe(c, sizeof(*c));
+    free(c);
+}
+
+/* False for a name that is nobody's; *out is good for a look-up all the same. */
+static bool name_of(const struct auth_options *o, struct sv user, struct auth_name *out)
+{
+    if (auth_name_parse(&o->realms, user, out) == AUTH_NAME_OK)
+        return true;
+    REQUIRE(auth_name_parse(&o->realms, SV(STAND_IN), out) == AUTH_NAME_OK);
+    return false;
+}
+
+/* HMAC of purpose and text under the secret of this process. */
+static void made_up(const struct auth_check *c, const char *purpose, struct sv text,
+                    uint8_t out[MAC_BYTES])
+{
+    uint8_t first[MAC_BYTES];
+    unsigned len = 0;
+
+    REQUIRE(HMAC(EVP_sha256(), c->secret, sizeof(c->secret), (const unsigned char *)purpose,
+                 strlen(purpose), first, &len) != NULL);
+    REQUIRE(HMAC(EVP_sha256(), first, sizeof(first),
+                 (const unsigned char *)(text.ptr ? text.ptr : ""), text.len, out, &len) != NULL);
+}
+
+static void salt_of(const struct auth_check *c, struct sv text, struct auth_scram *v)
+{
+    uint8_t mac[MAC_BYTES];
+
+    made_up(c, PURPOSE_SALT, text, mac);
+    *v =
+        (struct auth_scram){.iterations = AUTH_SCRAM_ITERATIONS, .salt_len = AUTH_SCRAM_SALT_BYTES};
+    memcpy(v->salt, mac, AUTH_SCRAM_SALT_BYTES);
+}
+
+/* A verifier for which nobody knows a password. */
+static void verifier_of_nobody(const struct auth_check *c, struct sv text, struct auth_scram *v)
+{
+    salt_of(c, text, v);
+    made_up(c, PURPOSE_STORED, text, v->stored_key);
+    made_up(c, PURPOSE_SERVER, text, v->server_key);
+}
+
+/* Compares whole arrays, so that the time tells nothing of the length. */
+static bool cleartext_matches(const struct auth_secret *secret, struct sv password)
+{
+    char tried[AUTH_PASSWORD_MAX] = {0}, stored[AUTH_PASSWORD_MAX] = {0};
+    bool same;
+
+    memcpy(tried, password.ptr, password.len);
+    memcpy(stored, secret->password, secret->password_len);
+    same = mem_equal_ct(tried, stored, sizeof(stored)) & (password.len == secret->password_len);
+    mem_wipe(tried, sizeof(tried));
+    mem_wipe(stored, sizeof(stored));
+    return same;
+}
+
+/* Exactly one derivation on each way. */
+static bool secret_matches(const struct auth_check *c, const struct auth_secret *secret,
+                           struct sv login, struct sv password)
+{
+    struct auth_scram nobody;
+
+    if (secret->kind == AUTH_SECRET_VERIFIER)
+        return auth_scram_matches(&secret->verifier, password);
+    verifier_of_nobody(c, login, &nobody);
+    (void)auth_scram_matches(&nobody, password);
+    return secret->kind == AUTH_SECRET_CLEARTEXT && cleartext_matches(secret, password);
+}
+
+/* A second change within the granularity of the time stamps would not be seen. */
+static bool is_settled(const struct auth_users_identity *db)
+{
+    int64_t age_ms = clock_wall_ms() - db->ctime_ns / 1000000;
+
+    return age_ms < 0 || age_ms > UNSETTLED_MS;
+}
+
+int auth_check_password(struct auth_check *c, const struct auth_options *o, struct sv user,
+                        struct sv password, struct auth_name *login_out)
+{
+    struct auth_users_identity db;
+    struct auth_secret secret;
+    struct auth_name name;
+    bool possible = name_of(o, user, &name);
+    bool right;
+    int err;
+
+    if (password.len == 0 || password.len > AUTH_PASSWORD_MAX) {
+        possible = false;
+        password = password.len ? sv_first(password, AUTH_PASSWORD_MAX) : SV("-");
+    }
+    if ((err = auth_users_identity(o->path, &db)) < 0)
+        return err;
+    if (possible &&
+        auth_proven_has(c->proven, &db, auth_name_view(&name), password, clock_mono_ms())) {
+        *login_out = name;
+        return 1;
+    }
+    if ((err = auth_users_secret(o->path, &name, &secret)) < 0)
+        return err;
+    right = secret_matches(c, &secret, auth_name_view(&name), password) && possible;
+    mem_wipe(&secret, sizeof(secret));
+    if (!right)
+        return 0;
+    if (is_settled(&db))
+        auth_proven_put(c->proven, &db, auth_name_view(&name), password, clock_mono_ms());
+    *login_out = name;
+    return 1;
+}
+
+/* Whether the database has clear-text entries; looked at again when it is another one, at most once
+ * a second. */
+static int has_cleartext(struct auth_check *c, const struct auth_options *o, bool *out)
+{
+    struct auth_users_identity db;
+    int err = auth_users_identity(o->path, &db);
+    uint64_t now = clock_mono_ms();
+
+    if (err < 0)
+        return err;
+    pthread_mutex_lock(&c->lock);
+    if (!c->scanned ||
+        (!auth_users_identity_eq(&db, &c->scanned_db) && now - c->scanned_ms >= RESCAN_MS)) {
+        err = auth_users_has_cleartext(o->path, &c->any_cleartext);
+        c->scanned = err == 0;
+        c->scanned_db = db;
+        c->scanned_ms = now;
+    }
+    *out = c->any_cleartext;
+    pthread_mutex_unlock(&c->lock);
+    return err;
+}
+
+int auth_check_verifier(struct auth_check *c, const struct auth_options *o, struct sv user,
+                        struct auth_scram *out, bool *known_out)
+{
+    struct auth_secret secret;
+    struct auth_name name;
+    bool possible = name_of(o, user, &name);
+    struct sv login = possible ? auth_name_view(&name) : user;
+    bool derive = false;
+    int err = has_cleartext(c, o, &derive);
+
+    if (err == 0)
+        err = auth_users_secret(o->path, &name, &secret);
+    if (err < 0)
+        return err;
+    *known_out = possible && secret.kind != AUTH_SECRET_NONE;
+    if (*known_out && secret.kind == AUTH_SECRET_CLEARTEXT) {
+        salt_of(c, login, out);
+        auth_scram_derive(out, (struct sv){secret.password, secret.password_len});
+    } else {
+        verifier_of_nobody(c, login, out);
+        if (derive)
+            (void)auth_scram_matches(out, SV(STAND_IN));
+        if (*known_out)
+            *out = secret.verifier;
+    }
+    mem_wipe(&secret, sizeof(secret));
+    return 0;
+}

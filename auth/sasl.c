@@ -1,0 +1,268 @@
+/*
+ * sasl.c - AUTH exchanges, server side.
+ *
+ * Cyrus' verdict alone does not count. For PLAIN and LOGIN our callback has the last word (Cyrus
+ * goes on to pwcheck_method after a callback's no), for SCRAM the verifier must be a user's;
+ * afterwards the name must be one of ours. So all ways to fail end in the one AUTH_DENIED.
+ */
+#include "auth/sasl.h"
+
+#include "auth/cyrus.h"
+#include "msa/base/arena.h"
+#include "msa/base/mem.h"
+#include "msa/base/require.h"
+
+#include <sasl/sasl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct auth_sasl {
+    atomic_uint refs;
+    struct arena arena;
+    struct auth_options options;
+    const char *hostname;
+    char *mech_list;
+    struct auth_check *check;
+};
+
+typedef int callback(void);
+enum { CALLBACK_COUNT = 3 };
+
+struct auth_exchange {
+    struct auth_sasl *sasl;
+    sasl_conn_t *conn;
+    sasl_callback_t callbacks[CALLBACK_COUNT];
+    struct auth_cyrus_source source;
+    bool is_scram;
+    bool known;   /* password right, or the SCRAM verifier is a user's */
+    bool trouble; /* the database could not be asked */
+    struct auth_name login;
+};
+
+int auth_sasl_init(void)
+{
+    return auth_cyrus_init();
+}
+
+void auth_sasl_done(void)
+{
+    auth_cyrus_done();
+}
+
+static struct conf_strings copy_strings(struct arena *a, const struct conf_strings *from)
+{
+    struct conf_strings to = {arena_alloc(a, from->count * sizeof(char *)), from->count};
+
+    for (size_t i = 0; i < from->count; i++)
+        to.items[i] = arena_str(a, sv_of(from->items[i]));
+    return to;
+}
+
+static char *join(struct arena *a, const struct conf_strings *words)
+{
+    char *text = arena_str(a, SV(""));
+
+    for (size_t i = 0; i < words->count; i++)
+        text = arena_printf(a, "%s%s%s", text, i ? " " : "", words->items[i]);
+    return text;
+}
+
+struct auth_sasl *auth_sasl_new(const struct auth_options *options, struct sv hostname,
+                                struct auth_check *check)
+{
+    struct auth_sasl *s = NEW(struct auth_sasl);
+
+    REQUIRE(options->realms.count > 0 && options->mechanisms.count > 0);
+    atomic_init(&s->refs, 1);
+    arena_init(&s->arena);
+    s->options = *options;
+    s->options.realms = copy_strings(&s->arena, &options->realms);
+    s->options.mechanisms = copy_strings(&s->arena, &options->mechanisms);
+    s->options.path = arena_str(&s->arena, sv_of(options->path));
+    s->hostname = arena_str(&s->arena, hostname);
+    s->mech_list = join(&s->arena, &s->options.mechanisms);
+    s->check = check;
+    return s;
+}
+
+struct auth_sasl *auth_sasl_ref(struct auth_sasl *s)
+{
+    atomic_fetch_add(&s->refs, 1);
+    return s;
+}
+
+void auth_sasl_unref(struct auth_sasl *s)
+{
+    if (s == NULL || atomic_fetch_sub(&s->refs, 1) > 1)
+        return;
+    arena_deinit(&s->arena);
+    free(s);
+}
+
+const struct auth_options *auth_sasl_options(const struct auth_sasl *s)
+{
+    return &s->options;
+}
+
+const char *auth_sasl_missing(const struct auth_sasl *s)
+{
+    const char **loaded = sasl_global_listmech();
+
+    for (size_t i = 0; i < s->options.mechanisms.count; i++) {
+        size_t n = 0;
+
+        while (loaded != NULL && loaded[n] != NULL &&
+               strcmp(loaded[n], s->options.mechanisms.items[i]) != 0)
+            n++;
+        if (loaded == NULL || loaded[n] == NULL)
+            return s->options.mechanisms.items[i];
+    }
+    return NULL;
+}
+
+/* SASL_CB_SERVER_USERDB_CHECKPASS, for PLAIN and LOGIN. */
+static int on_checkpass(sasl_conn_t *conn, void *context, const char *user, const char *pass,
+                        unsigned passlen, struct propctx *props)
+{
+    struct auth_exchange *x = context;
+    int right = auth_check_password(x->sasl->check, &x->sasl->options, sv_of(user),
+                                    (struct sv){pass, passlen}, &x->login);
+
+    (void)conn;
+    (void)props;
+    x->known = right == 1;
+    x->trouble = right < 0;
+    return right == 1 ? SASL_OK : right == 0 ? SASL_BADAUTH : SASL_FAIL;
+}
+
+static int on_verifier(void *arg, struct sv user, char *text_out)
+{
+    struct auth_exchange *x = arg;
+    struct auth_scram verifier;
+    int err = auth_check_verifier(x->sasl->check, &x->sasl->options, user, &verifier, &x->known);
+
+    x->trouble = err < 0;
+    if (err < 0)
+        return err;
+    auth_scram_write(&verifier, text_out);
+    mem_wipe(&verifier, sizeof(verifier));
+    return 0;
+}
+
+static int open_conn(struct auth_exchange *x, bool tls)
+{
+    static const sasl_security_properties_t props = {.security_flags = SASL_SEC_NOANONYMOUS};
+    sasl_ssf_t ssf = tls ? 256 : 0;
+
+    x->callbacks[0] = (sasl_callback_t){SASL_CB_GETOPT, (callback *)(uintptr_t)auth_cyrus_getopt,
+                                        x->sasl->mech_list};
+    x->callbacks[1] =
+        (sasl_callback_t){SASL_CB_SERVER_USERDB_CHECKPASS, (callback *)(uintptr_t)on_checkpass, x};
+    x->callbacks[2] = (sasl_callback_t){SASL_CB_LIST_END, NULL, NULL};
+    if (sasl_server_new("smtp", x->sasl->hostname, x->sasl->options.realms.items[0], NULL, NULL,
+                        x->callbacks, 0, &x->conn) != SASL_OK)
+        return ERR_NOT_FOUND;
+    if (sasl_setprop(x->conn, SASL_SEC_PROPS, &props) != SASL_OK ||
+        sasl_setprop(x->conn, SASL_SSF_EXTERNAL, &ssf) != SASL_OK)
+        return ERR_NOT_FOUND;
+    return 0;
+}
+
+/* What Cyrus says is the login must be what we found. */
+static bool is_login(struct auth_exchange *x)
+{
+    const void *user = NULL;
+
+    return x->known && sasl_getprop(x->conn, SASL_USERNAME, &user) == SASL_OK && user != NULL &&
+           auth_name_parse(&x->sasl->options.realms, sv_of(user), &x->login) == AUTH_NAME_OK;
+}
+
+static void conclude(struct auth_exchange *x, int rc, const char *data, unsigned len,
+                     struct auth_sasl_result *out)
+{
+    *out = (struct auth_sasl_result){.verdict = AUTH_DENIED};
+    if (x->trouble) {
+        out->verdict = AUTH_TEMPORARY;
+    } else if (rc == SASL_CONTINUE) {
+        out->verdict = AUTH_CONTINUE;
+        out->data = (struct sv){data ? data : "", len};
+    } else if (rc == SASL_OK && is_login(x)) {
+        out->verdict = AUTH_OK;
+        out->login = auth_name_view(&x->login);
+    } else if (rc == SASL_NOMEM || rc == SASL_FAIL || rc == SASL_UNAVAIL) {
+        out->verdict = AUTH_TEMPORARY;
+    }
+}
+
+/* The name as the options write it; NULL if it is not offered. */
+static const char *offered(const struct auth_sasl *s, struct sv mechanism)
+{
+    for (size_t i = 0; i < s->options.mechanisms.count; i++) {
+        if (sv_ieq(sv_of(s->options.mechanisms.items[i]), mechanism))
+            return s->options.mechanisms.items[i];
+    }
+    return NULL;
+}
+
+static void begin(struct auth_exchange *x, const char *mechanism,
+                  const struct auth_sasl_start *start, struct auth_sasl_result *out)
+{
+    const char *data = NULL;
+    unsigned len = 0;
+    int rc;
+
+    if (open_conn(x, start->tls) < 0) {
+        *out = (struct auth_sasl_result){.verdict = AUTH_TEMPORARY};
+        return;
+    }
+    x->is_scram = strncmp(mechanism, "SCRAM-", 6) == 0;
+    x->source = (struct auth_cyrus_source){on_verifier, x};
+    auth_cyrus_serve(x->is_scram ? &x->source : NULL);
+    rc = sasl_server_start(x->conn, mechanism,
+                           start->has_initial ? (start->initial.ptr ? start->initial.ptr : "")
+                                              : NULL,
+                           (unsigned)start->initial.len, &data, &len);
+    auth_cyrus_serve(NULL);
+    conclude(x, rc, data, len, out);
+}
+
+struct auth_exchange *auth_exchange_new(struct auth_sasl *s, const struct auth_sasl_start *start,
+                                        struct auth_sasl_result *out)
+{
+    struct auth_exchange *x = NEW(struct auth_exchange);
+    const char *mechanism = offered(s, start->mechanism);
+
+    REQUIRE(start->initial.len <= AUTH_WIRE_DATA_MAX);
+    x->sasl = auth_sasl_ref(s);
+    if (mechanism == NULL)
+        *out = (struct auth_sasl_result){.verdict = AUTH_NO_MECHANISM};
+    else if (s->options.require_tls && !start->tls)
+        *out = (struct auth_sasl_result){.verdict = AUTH_NEEDS_TLS};
+    else
+        begin(x, mechanism, start, out);
+    return x;
+}
+
+void auth_exchange_step(struct auth_exchange *x, struct sv bytes, struct auth_sasl_result *out)
+{
+    const char *data = NULL;
+    unsigned len = 0;
+    int rc;
+
+    REQUIRE(x->conn != NULL && bytes.len <= AUTH_WIRE_DATA_MAX);
+    auth_cyrus_serve(x->is_scram ? &x->source : NULL);
+    rc = sasl_server_step(x->conn, bytes.ptr ? bytes.ptr : "", (unsigned)bytes.len, &data, &len);
+    auth_cyrus_serve(NULL);
+    conclude(x, rc, data, len, out);
+}
+
+void auth_exchange_free(struct auth_exchange *x)
+{
+    if (x == NULL)
+        return;
+    if (x->conn != NULL)
+        sasl_dispose(&x->conn);
+    auth_sasl_unref(x->sasl);
+    free(x);
+}

@@ -1,0 +1,357 @@
+/* AUTH exchanges against a real database, with our own client side as the peer. */
+#include "auth/login.h"
+#include "auth/sasl.h"
+#include "tests/unit/auth/database.h"
+
+#include <string.h>
+#include <time.h>
+
+struct outcome {
+    enum auth_verdict verdict;
+    unsigned steps; /* responses that the client sent */
+    char login[AUTH_NAME_MAX + 1];
+    char challenges[4][1024];
+    uint64_t derivations;
+};
+
+static struct auth_check *check;
+
+/* One exchange: the client side drives mechanism until one side has enough. */
+static struct outcome talk(struct auth_sasl *s, const char *mechanism, const char *user,
+                           const char *password)
+{
+    struct outcome o = {0};
+    struct auth_login_start ls = {.mechanisms = sv_of(mechanism), .host = SV("mail.example.net"),
+                                  .user = sv_of(user), .password = sv_of(password), .tls = true};
+    struct auth_sasl_start ss = {.mechanism = sv_of(mechanism), .tls = true};
+    struct auth_login_result lr;
+    struct auth_sasl_result sr;
+    struct auth_login_exchange *login = auth_login_new(&ls, &lr);
+    struct auth_exchange *x;
+    uint64_t before = auth_scram_derivations();
+
+    ss.has_initial = lr.data.ptr != NULL;
+    ss.initial = lr.data;
+    x = auth_exchange_new(s, &ss, &sr);
+    while (sr.verdict == AUTH_CONTINUE && o.steps < 4) {
+        assert_true(sr.data.len < sizeof(o.challenges[0]));
+        memcpy(o.challenges[o.steps], sr.data.ptr, sr.data.len);
+        auth_login_step(login, sr.data, &lr);
+        /* a client that was refused a proof sends something all the same */
+        auth_exchange_step(x, lr.data.ptr ? lr.data : SV(""), &sr);
+        o.steps++;
+    }
+    o.verdict = sr.verdict;
+    if (sr.verdict == AUTH_OK) {
+        memcpy(o.login, sr.login.ptr, sr.login.len);
+        assert_int_equal(lr.verdict, AUTH_OK);
+    }
+    o.derivations = auth_scram_derivations() - before;
+    auth_login_free(login);
+    auth_exchange_free(x);
+    return o;
+}
+
+static struct outcome plain(struct auth_sasl *s, struct sv message)
+{
+    struct outcome o = {0};
+    struct auth_sasl_start start = {
+        .mechanism = SV("PLAIN"), .initial = message, .has_initial = true, .tls = true};
+    struct auth_sasl_result r;
+    uint64_t before = auth_scram_derivations();
+    struct auth_exchange *x = auth_exchange_new(s, &start, &r);
+
+    o.verdict = r.verdict;
+    if (r.login.len)
+        memcpy(o.login, r.login.ptr, r.login.len);
+    o.derivations = auth_scram_derivations() - before;
+    auth_exchange_free(x);
+    return o;
+}
+
+static const char *mechanisms[] = {"PLAIN", "LOGIN", "SCRAM-SHA-256"};
+
+static struct auth_sasl *make(const char *path)
+{
+    struct auth_options o = database_options(path);
+    struct auth_sasl *s = auth_sasl_new(&o, SV("mail.example.net"), check);
+
+    assert_null(auth_sasl_missing(s));
+    return s;
+}
+
+/* Every mechanism, both forms of the name, right and wrong; verifier_only or clear text. */
+static void all_mechanisms(struct auth_sasl *s)
+{
+    static const struct {
+        const char *user, *password;
+        enum auth_verdict verdict;
+    } rows[] = {
+        {"alice", "secret", AUTH_OK},
+        {"alice@example.net", "secret", AUTH_OK},
+        {"alice@EXAMPLE.net", "secret", AUTH_OK},
+        {"alice", "Secret", AUTH_DENIED},
+        {"alice", "secret ", AUTH_DENIED},
+        {"alice@other.example", "secret", AUTH_DENIED},
+        {"eve@other.example", "secret", AUTH_DENIED},
+        {"nobody", "secret", AUTH_DENIED},
+        {"bob", "secret", AUTH_DENIED},
+        {"alice@example.net@example.net", "secret", AUTH_DENIED},
+    };
+
+    for (size_t m = 0; m < 3; m++) {
+        struct outcome denied = {0};
+
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+            struct outcome o = talk(s, mechanisms[m], rows[i].user, rows[i].password);
+
+            if (o.verdict != rows[i].verdict)
+                fail_msg("%s %s: verdict %d", mechanisms[m], rows[i].user, o.verdict);
+            if (o.verdict == AUTH_OK) {
+                assert_string_equal(o.login, "alice@example.net");
+                continue;
+            }
+            if (denied.steps == 0 && denied.verdict == AUTH_CONTINUE)
+                denied = o;
+            if (o.steps != denied.steps || o.derivations != denied.derivations)
+                fail_msg("%s %s: %u steps, %u derivations", mechanisms[m], rows[i].user, o.steps,
+                         (unsigned)o.derivations);
+        }
+    }
+}
+
+static void verifier_only(void **state)
+{
+    const char *path = database_new();
+    struct auth_sasl *s = make(path);
+
+    (void)state;
+    database_add(path, "alice", "secret");
+    all_mechanisms(s);
+    auth_sasl_unref(s);
+    database_drop(path);
+}
+
+static void made_by_saslpasswd2(void **state)
+{
+    const char *path = database_new();
+    struct auth_sasl *s = make(path);
+
+    (void)state;
+    database_saslpasswd2(path, "alice", "example.net", "secret");
+    database_saslpasswd2(path, "eve", "other.example", "secret");
+    all_mechanisms(s);
+    auth_sasl_unref(s);
+    database_drop(path);
+}
+
+static void both_kinds(void **state)
+{
+    const char *path = database_new();
+    struct auth_sasl *s = make(path);
+
+    (void)state;
+    database_saslpasswd2(path, "carl", "example.net", "secret");
+    database_saslpasswd2(path, "eve", "other.example", "secret");
+    database_add(path, "alice", "secret");
+    all_mechanisms(s);
+    /* of two kinds of entry SCRAM costs the same */
+    assert_int_equal(talk(s, "SCRAM-SHA-256", "alice", "x").derivations, 1);
+    assert_int_equal(talk(s, "SCRAM-SHA-256", "carl", "x").derivations, 1);
+    assert_int_equal(talk(s, "SCRAM-SHA-256", "nobody", "x").derivations, 1);
+    auth_sasl_unref(s);
+    database_drop(path);
+}
+
+/* An unknown user's salt and count look like a user's and stay the same. */
+static void unknown_user_in_scram(void **state)
+{
+    const char *path = database_new();
+    struct auth_sasl *s = make(path);
+    struct outcome known, first, second, other;
+    const char *a, *b, *c, *k;
+
+    (void)state;
+    database_add(path, "alice", "secret");
+    known = talk(s, "SCRAM-SHA-256", "alice", "wrong");
+    first = talk(s, "SCRAM-SHA-256", "nobody", "wrong");
+    second = talk(s, "SCRAM-SHA-256", "nobody", "wrong");
+    other = talk(s, "SCRAM-SHA-256", "nobody2", "wrong");
+    k = strstr(known.challenges[0], ",s=");
+    a = strstr(first.challenges[0], ",s=");
+    b = strstr(second.challenges[0], ",s=");
+    c = strstr(other.challenges[0], ",s=");
+    assert_true(a && b && c && k);
+    assert_string_equal(a, b);
+    assert_string_not_equal(a, c);
+    assert_int_equal(strlen(a), strlen(k));
+    assert_int_equal(strlen(first.challenges[0]), strlen(known.challenges[0]));
+    assert_string_equal(strstr(a, ",i="), strstr(k, ",i="));
+    auth_sasl_unref(s);
+    database_drop(path);
+}
+
+static void plain_messages(void **state)
+{
+    static const struct {
+        struct sv message;
+        enum auth_verdict verdict;
+        unsigned derivations;
+    } rows[] = {
+        {{"\0alice\0secret", 13}, AUTH_OK, 1},
+        {{"alice\0alice\0secret", 18}, AUTH_OK, 1},
+        {{"alice@example.net\0alice\0secret", 30}, AUTH_OK, 1},
+        {{"bob\0alice\0secret", 16}, AUTH_DENIED, 1},
+        {{"alice@other.example\0alice\0secret", 32}, AUTH_DENIED, 1},
+        {{"alice\0bob\0secret", 16}, AUTH_DENIED, 1},
+        {{"\0alice\0secret\0", 14}, AUTH_DENIED, 0},
+        {{"\0alice\0sec\0ret", 14}, AUTH_DENIED, 0},
+        {{"\0alice\0", 7}, AUTH_DENIED, 0},
+        {{"\0\0secret", 8}, AUTH_DENIED, 0},
+        {{"alice", 5}, AUTH_DENIED, 0},
+        {{"", 0}, AUTH_DENIED, 0},
+        {{"\0al\nice\0secret", 14}, AUTH_DENIED, 1},
+    };
+    const char *path = database_new();
+
+    (void)state;
+    database_add(path, "alice", "secret");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct auth_check *mine = check;
+        struct auth_sasl *s;
+        struct outcome o;
+
+        check = auth_check_new(); /* no proven credentials of the row before */
+        s = make(path);
+        o = plain(s, rows[i].message);
+        if (o.verdict != rows[i].verdict)
+            fail_msg("row %zu: verdict %d", i, o.verdict);
+        if (o.verdict == AUTH_OK)
+            assert_int_equal(o.derivations, rows[i].derivations);
+        auth_sasl_unref(s);
+        auth_check_free(check);
+        check = mine;
+    }
+    database_drop(path);
+}
+
+/* A client that logs in for each message pays one derivation; any change of the database ends it. */
+static void proven(void **state)
+{
+    const char *path = database_new();
+    struct auth_sasl *s = make(path);
+
+    (void)state;
+    database_add(path, "alice", "secret");
+    nanosleep(&(struct timespec){.tv_nsec = 150000000}, NULL); /* the file counts as settled */
+    assert_int_equal(talk(s, "PLAIN", "alice", "secret").derivations, 1);
+    assert_int_equal(talk(s, "PLAIN", "alice", "secret").derivations, 0);
+    assert_int_equal(talk(s, "LOGIN", "alice@example.net", "secret").derivations, 0);
+    assert_int_equal(talk(s, "PLAIN", "alice", "wrong").derivations, 1);
+    database_passwd(path, "alice", "new one");
+    assert_int_equal(talk(s, "PLAIN", "alice", "secret").verdict, AUTH_DENIED);
+    assert_int_equal(talk(s, "PLAIN", "alice", "new one").verdict, AUTH_OK);
+    database_delete(path, "alice");
+    assert_int_equal(talk(s, "PLAIN", "alice", "new one").verdict, AUTH_DENIED);
+    assert_int_equal(talk(s, "SCRAM-SHA-256", "alice", "new one").verdict, AUTH_DENIED);
+    auth_sasl_unref(s);
+    database_drop(path);
+}
+
+static void not_offered(void **state)
+{
+    static const char *names[] = {"CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "EXTERNAL", "ANONYMOUS",
+                                  "PLAIN ", "", "SCRAM-SHA-256-PLUS", "GSSAPI"};
+    const char *path = database_new();
+    struct auth_sasl *s = make(path);
+    struct auth_sasl_result r;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        auth_exchange_free(auth_exchange_new(
+            s, &(struct auth_sasl_start){.mechanism = sv_of(names[i]), .tls = true}, &r));
+        assert_int_equal(r.verdict, AUTH_NO_MECHANISM);
+    }
+    auth_exchange_free(
+        auth_exchange_new(s, &(struct auth_sasl_start){.mechanism = SV("plain")}, &r));
+    assert_int_equal(r.verdict, AUTH_NEEDS_TLS);
+    auth_sasl_unref(s);
+    database_drop(path);
+}
+
+/* Garbage, the longest message, and ten failures in a row leave nothing behind. */
+static void bad_input(void **state)
+{
+    const char *path = database_new();
+    struct auth_sasl *s = make(path);
+    char *big = malloc(AUTH_WIRE_DATA_MAX);
+
+    (void)state;
+    database_add(path, "alice", "secret");
+    for (unsigned round = 0; round < 10; round++) {
+        for (size_t m = 0; m < 3; m++) {
+            for (unsigned kind = 0; kind < 4; kind++) {
+                struct auth_sasl_start start = {.mechanism = sv_of(mechanisms[m]), .tls = true,
+                                                .has_initial = true};
+                struct auth_sasl_result r;
+                struct auth_exchange *x;
+
+                memset(big, kind == 0 ? 'a' : kind == 1 ? 0 : kind == 2 ? ',' : 0xff,
+                       AUTH_WIRE_DATA_MAX);
+                start.initial = (struct sv){big, round % 2 ? 12288 : AUTH_WIRE_DATA_MAX};
+                x = auth_exchange_new(s, &start, &r);
+                for (unsigned step = 0; step < 5 && r.verdict == AUTH_CONTINUE; step++)
+                    auth_exchange_step(x, start.initial, &r);
+                if (r.verdict == AUTH_OK || r.verdict == AUTH_CONTINUE)
+                    fail_msg("%s kind %u: verdict %d", mechanisms[m], kind, r.verdict);
+                auth_exchange_free(x);
+            }
+        }
+    }
+    assert_int_equal(talk(s, "PLAIN", "alice", "secret").verdict, AUTH_OK);
+    free(big);
+    auth_sasl_unref(s);
+    database_drop(path);
+}
+
+/* A database that cannot be read is no reason to refuse a user. */
+static void unreadable(void **state)
+{
+    const char *path = database_new();
+    struct auth_sasl *s = make(path);
+
+    (void)state;
+    database_garbage(path);
+    for (size_t m = 0; m < 3; m++)
+        assert_int_equal(talk(s, mechanisms[m], "alice", "secret").verdict, AUTH_TEMPORARY);
+    auth_sasl_unref(s);
+    database_drop(path);
+}
+
+static int start_all(void **state)
+{
+    (void)state;
+    check = auth_check_new();
+    return auth_sasl_init();
+}
+
+static int stop_all(void **state)
+{
+    (void)state;
+    auth_check_free(check);
+    auth_sasl_done();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(verifier_only),         cmocka_unit_test(made_by_saslpasswd2),
+        cmocka_unit_test(both_kinds),            cmocka_unit_test(unknown_user_in_scram),
+        cmocka_unit_test(plain_messages),        cmocka_unit_test(proven),
+        cmocka_unit_test(not_offered),           cmocka_unit_test(bad_input),
+        cmocka_unit_test(unreadable),
+    };
+
+    return cmocka_run_group_tests(tests, start_all, stop_all);
+}
