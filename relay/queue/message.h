@@ -30,7 +30,7 @@ struct queue_message {
     char id[QUEUE_ID_LEN + 1];
     int64_t received_ms;      /* wall time of acceptance, milliseconds */
     const char *reverse_path; /* mailbox without <>; "" is the null reverse-path */
-    const char *mail_params; /* esmtp-params of MAIL kept for the relay (smtp_envelope text form) */
+    const char *mail_params; /* what smtp_envelope_write_mail() wrote: path in brackets, params */
     const char *login;       /* who submitted it; "" for our own reports */
     const char *client;      /* client address, for trace; never sent on */
     const char *message_id;  /* value of the Message-ID field, for trace */
@@ -51,7 +51,7 @@ struct queue_row {
     uint32_t number;         /* within the message, from 0, below QUEUE_ROWS_MAX */
     const char *address;     /* mailbox of the forward-path, without <> */
     const char *domain;      /* the destination: lower-case A-label domain, or "[literal]" */
-    const char *rcpt_params; /* esmtp-params of RCPT (NOTIFY, ORCPT), text form */
+    const char *rcpt_params; /* what smtp_envelope_write_rcpt() wrote: path in brackets, params */
     int64_t due_ms;          /* wall time of the next attempt */
     uint32_t attempts;       /* made so far */
     bool delay_warned;       /* a delayed report has been sent */
