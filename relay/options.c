@@ -119,29 +119,30 @@ static const struct conf_option route_rows[] = {
              "recipient domains that go this way",
              "\"*\" takes all mail, address literals too; \"example.net\" that domain; "
              "\"*.example.net\" the domains below it, not itself.",
-             .check = check_pattern),
+             .flags = CONF_RELOAD, .check = check_pattern),
     CONF_ROW(CONF_STRINGS, struct relay_route_options, to, "to", NULL, "where it goes",
              "URLs of next hops: smtp://HOST:PORT (port 25 if none is written) or "
              "smtps://HOST:PORT with TLS from the first byte (465). HOST is a name, whose MX "
              "records are not asked for, or an address, also of this machine; IPv6 in brackets. "
              "The next one is tried when one cannot be reached.",
-             .flags = CONF_REQUIRED, .check = check_url,
+             .flags = CONF_RELOAD | CONF_REQUIRED, .check = check_url,
              .example = "[ \"smtp://smarthost.example.net:587\" ]"),
     CONF_ROW(CONF_ENUM, struct relay_route_options, tls, "tls", "auto", "TLS on this route",
              "\"none\": clear text. \"opportunistic\": STARTTLS where it is offered, any "
              "certificate. \"require\": always TLS, any certificate. \"verify\": always TLS, and "
              "the certificate must be valid for the host's name. \"auto\": \"verify\" where user "
              "is set, else \"opportunistic\".",
-             .names = route_tls_names),
+             .flags = CONF_RELOAD, .names = route_tls_names),
     CONF_ROW(CONF_STRING, struct relay_route_options, user, "user", NULL, "login at the next hop",
              "With it AUTH is used (RFC 4954), and password_file is needed. Without it the next "
              "hop must take our mail by our address.",
-             .example = "\"gateway@example.net\""),
+             .flags = CONF_RELOAD, .example = "\"gateway@example.net\""),
     CONF_ROW(CONF_PATH, struct relay_route_options, password_file, "password_file", NULL,
              "file with the password of user",
              "Its first line is the password. The master process reads it at start and at reload "
              "and gives it to the keeper alone; keep it readable for root only.",
-             .flags = CONF_FILE | CONF_SECRET, .example = "\"/etc/msa/smarthost.password\""),
+             .flags = CONF_RELOAD | CONF_FILE | CONF_SECRET,
+             .example = "\"/etc/msa/smarthost.password\""),
     CONF_END,
 };
 

@@ -139,6 +139,7 @@ struct conf_source {
     const char *file;
     struct conf_place *places; /* sorted by plain, then line */
     size_t count;
+    bool readable; /* the syntax was good: what is not found was not written */
 };
 /* NULL if the key was not written. A single value in place of a list is found as x and x[0]. */
 const struct conf_place *conf_source_find(const struct conf_source *src, const char *key);

@@ -66,10 +66,12 @@ void conf_fault(struct conf_faults *f, const char *right, const char *fmt, ...)
     va_end(args);
 }
 
+/* Of the key itself, or of something inside it. */
 static bool has_error(const struct conf_faults *f, const char *key)
 {
+    size_t len = strlen(key);
     for (const struct conf_fault *e = f->first; e; e = e->next)
-        if (!e->warning && strcmp(e->key, key) == 0)
+        if (!e->warning && len && strncmp(e->key, key, len) == 0 && strchr(".[", e->key[len]))
             return true;
     return false;
 }

@@ -307,6 +307,7 @@ bool conf_read(const struct conf_option *rows, const char *file, struct sv text,
         syntax_fault(&parsed, src->file, faults);
         ok = false;
     }
+    src->readable = ok;
     r.state = find_state(rows, &parsed, a);
     if (ok)
         read_group(&r, rows, config_root_setting(&parsed), "", values);

@@ -4,12 +4,13 @@
  * Ownership: all values live in the arena given to options_read(); the generation frees it.
  * Order: options_read() once on a fresh struct; read-only afterwards, any thread.
  * The defaults that depend on other values or on the machine are in place when options_read()
- * returns true: hostname, postmaster, auth.realms, auth.mechanisms, the tls of routes,
- * queue.delay_warning (0 when at or above the lifetime). Domains are in lower case.
+ * returns true: hostname, postmaster, auth.realms, auth.mechanisms, the tls of routes. Domains
+ * and realms are in lower case. src then finds lines for the faults that a caller adds itself.
  * src_out (may be NULL) tells where each key was written, for faults found later.
  * Units: _s seconds, _bytes bytes.
  *
  *     struct msa_options o; struct conf_faults faults; struct arena a;
+ *     struct conf_source src;
  *     arena_init(&a); conf_faults_init(&faults, &a);
  *     if (!options_read("msa.conf", text, fqdn_of_machine, &a, &o, &faults, NULL)) ...
  *     conf_faults_print(&faults, &out);        // also when true: warnings

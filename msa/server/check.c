@@ -1,0 +1,205 @@
+/*
+ * Each function checks one matter and speaks of one key. A key that has an error already is not
+ * spoken of again (conf_fault_at()), so that a wrong type does not also count as missing.
+ */
+#include "msa/server/check.h"
+
+#include "msa/smtp/path.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct checking {
+    const struct msa_options *o;
+    const struct conf_source *src;
+    struct conf_faults *faults;
+};
+
+#define FAULT(c, key, right, ...) \
+    conf_fault_at((c)->faults, (c)->src, false, (key), (right), __VA_ARGS__)
+#define WARNING(c, key, right, ...) \
+    conf_fault_at((c)->faults, (c)->src, true, (key), (right), __VA_ARGS__)
+
+#define KEY_MAX 64 /* bytes of a composed key */
+
+static bool is_fqdn(const char *name)
+{
+    struct sv text = sv_of(name);
+    return smtp_domain_valid(text) && sv_find(text, '.') < text.len;
+}
+
+static void check_names(struct checking *c)
+{
+    const struct msa_options *o = c->o;
+    if (!is_fqdn(o->hostname))
+        FAULT(c, "hostname", "hostname = \"mail.example.net\";",
+              "no name is written, and the machine's own, \"%s\", is not fully qualified",
+              o->hostname);
+    if (o->domains.count == 0)
+        FAULT(c, "domains",
+              "three lines suffice: hostname = \"mail.example.net\"; domains = [ \"example.net\" "
+              "]; tls = ( { certificate = \"/etc/msa/cert.pem\"; key = \"/etc/msa/key.pem\"; } );",
+              "at least one domain is needed");
+}
+
+static void check_state(struct checking *c)
+{
+    if (strcmp(c->o->state, "/") == 0)
+        FAULT(c, "state", "a folder of its own, such as \"/var/lib/msa\"",
+              "the root folder cannot be the state folder");
+    else if (strstr(c->o->state, "/../") || sv_iends(sv_of(c->o->state), SV("/..")))
+        FAULT(c, "state", "the path without \"..\"", "\"%s\" has \"..\" in it", c->o->state);
+    if (strcmp(c->o->user, c->o->auth_user) == 0)
+        FAULT(c, "auth_user", "another user, such as \"msa-auth\"",
+              "it is the same as user, so that the server could read passwords and keys");
+}
+
+/* Whether two entries would bind the same address and port. */
+static bool same_listener(const struct msa_listen_options *a, const struct msa_listen_options *b)
+{
+    struct ip_port x[2], y[2];
+    size_t nx = options_listen_addresses(a, x), ny = options_listen_addresses(b, y);
+    for (size_t i = 0; i < nx; i++)
+        for (size_t j = 0; j < ny; j++) {
+            bool any = strcmp(a->address, "*") == 0 || strcmp(b->address, "*") == 0;
+            if (x[i].port == y[j].port && x[i].ip.family == y[j].ip.family &&
+                (any || ip_eq(&x[i].ip, &y[j].ip)))
+                return true;
+        }
+    return false;
+}
+
+static void check_listener(struct checking *c, size_t index)
+{
+    const struct msa_listen_options *l = CONF_ITEM(c->o->listen, index, struct msa_listen_options);
+    char key[KEY_MAX];
+    for (size_t i = 0; i < index; i++)
+        if (same_listener(CONF_ITEM(c->o->listen, i, struct msa_listen_options), l)) {
+            snprintf(key, sizeof key, "listen[%zu]", index);
+            FAULT(c, key, "another address or port",
+                  "address \"%s\", port %" PRId64 " is taken by listen[%zu]", l->address, l->port,
+                  i);
+            break;
+        }
+    snprintf(key, sizeof key, "listen[%zu].tls", index);
+    if (l->port == 465 && l->tls != MSA_LISTEN_IMPLICIT)
+        WARNING(c, key, "tls = \"implicit\";",
+                "clients expect TLS from the first byte on port 465");
+    if (l->port == 587 && l->tls == MSA_LISTEN_IMPLICIT)
+        WARNING(c, key, "tls = \"starttls\";", "clients expect STARTTLS on port 587");
+    if (l->tls == MSA_LISTEN_NO_TLS && c->o->auth.require_tls)
+        FAULT(c, key, "tls = \"starttls\"; or auth.require_tls = false",
+              "nobody could log in here: auth.require_tls is true");
+}
+
+static void check_auth(struct checking *c)
+{
+    const struct conf_strings *m = &c->o->auth.mechanisms;
+    char key[KEY_MAX];
+    for (size_t i = 1; i < m->count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(m->items[i], m->items[j]) == 0) {
+                snprintf(key, sizeof key, "auth.mechanisms[%zu]", i);
+                FAULT(c, key, "name it once", "%s is named twice", m->items[i]);
+                break;
+            }
+    if (!c->o->auth.require_tls)
+        WARNING(c, "auth.require_tls", "true, but for tests and loopback",
+                "passwords may cross the network unprotected");
+}
+
+static void check_limits(struct checking *c)
+{
+    const struct msa_limits_options *l = &c->o->limits;
+    if (l->header_size_bytes > l->message_size_bytes)
+        FAULT(c, "limits.header_size", "a size up to limits.message_size",
+              "larger than limits.message_size");
+    if (l->connections_per_client > l->connections)
+        WARNING(c, "limits.connections_per_client", "a number below limits.connections",
+                "it never counts, as limits.connections is smaller");
+    if (l->memory > 0 && l->memory < l->header_size_bytes * 4)
+        FAULT(c, "limits.memory", "at least four times limits.header_size",
+              "too small to hold the headers of a few sessions");
+}
+
+static void check_queue(struct checking *c)
+{
+    const struct queue_options *q = &c->o->queue;
+    if (q->retry.count == 0)
+        FAULT(c, "queue.retry", "at least one time, such as [ \"5m\", \"1h\" ]",
+              "there is no time to wait between tries");
+    for (size_t i = 0; i < q->retry.count; i++)
+        if (q->retry.items[i] >= q->lifetime_s) {
+            char key[KEY_MAX];
+            snprintf(key, sizeof key, "queue.retry[%zu]", i);
+            WARNING(c, key, "times below queue.lifetime",
+                    "as long as queue.lifetime: no further try would follow");
+            break;
+        }
+    /* only what was written: a short lifetime beside the default warning is no mistake */
+    if (q->delay_warning_s >= q->lifetime_s && conf_source_find(c->src, "queue.delay_warning"))
+        WARNING(c, "queue.delay_warning", "a time below queue.lifetime, if reports are wanted",
+                "not below queue.lifetime: there will be no delay reports");
+}
+
+static void check_route(struct checking *c, size_t index)
+{
+    const struct relay_route_options *r =
+        CONF_ITEM(c->o->relay.routes, index, struct relay_route_options);
+    char key[KEY_MAX];
+    bool smtps = false;
+    struct relay_url url;
+    const char *wrong;
+    for (size_t i = 0; i < r->to.count; i++)
+        smtps |=
+            relay_options_url(sv_of(r->to.items[i]), &url, &wrong) && url.scheme == RELAY_URL_SMTPS;
+    snprintf(key, sizeof key, "relay.routes[%zu].to", index);
+    if (r->to.count == 0)
+        FAULT(c, key, "to = [ \"smtp://smarthost.example.net:587\" ];", "no next hop is named");
+    snprintf(key, sizeof key, "relay.routes[%zu].password_file", index);
+    if (r->user[0] && !r->password_file[0])
+        FAULT(c, key, "password_file = \"/etc/msa/smarthost.password\";",
+              "is missing, but user is set");
+    if (!r->user[0] && r->password_file[0])
+        FAULT(c, key, "user = \"...\"; beside it", "is set without user");
+    snprintf(key, sizeof key, "relay.routes[%zu].tls", index);
+    if (smtps && r->tls == RELAY_ROUTE_TLS_NONE)
+        FAULT(c, key, "another value of tls, or smtp:// in to",
+              "\"none\" contradicts smtps:// in to");
+    if (r->user[0] && r->tls == RELAY_ROUTE_TLS_NONE)
+        WARNING(c, key, "\"verify\"", "the password of user is sent without TLS");
+}
+
+static void check_routes(struct checking *c)
+{
+    const struct conf_list *routes = &c->o->relay.routes;
+    char key[KEY_MAX];
+    for (size_t i = 0; i < routes->count; i++) {
+        const struct relay_route_options *r = CONF_ITEM(*routes, i, struct relay_route_options);
+        check_route(c, i);
+        for (size_t j = 0; j < i; j++) {
+            const char *before = CONF_ITEM(*routes, j, struct relay_route_options)->domain;
+            if (strcmp(before, r->domain) != 0 && strcmp(before, "*") != 0)
+                continue;
+            snprintf(key, sizeof key, "relay.routes[%zu].domain", i);
+            WARNING(c, key, "the more special route first",
+                    "never taken: relay.routes[%zu] takes \"%s\" before it", j, before);
+            break;
+        }
+    }
+}
+
+void check_options(const struct msa_options *o, const struct conf_source *src,
+                   struct conf_faults *faults)
+{
+    struct checking c = {.o = o, .src = src, .faults = faults};
+    check_names(&c);
+    check_state(&c);
+    for (size_t i = 0; i < o->listen.count; i++)
+        check_listener(&c, i);
+    check_auth(&c);
+    check_limits(&c);
+    check_queue(&c);
+    check_routes(&c);
+}

@@ -1,0 +1,393 @@
+/*
+ * The root table, and the defaults that depend on other values or on the machine.
+ */
+#include "msa/server/options.h"
+
+#include "msa/base/log.h"
+#include "msa/server/check.h"
+#include "msa/smtp/path.h"
+
+#include <netdb.h>
+#include <string.h>
+#include <unistd.h>
+
+#define KIB INT64_C(1024)
+#define MIB (KIB * KIB)
+#define GIB (KIB * MIB)
+
+static const char *const listen_tls_names[] = {"starttls", "implicit", "none", NULL};
+static const char *const listen_auth_names[] = {"required", NULL};
+static const char *const bare_newlines_names[] = {"normalize", "reject", NULL};
+static const char *const tls_minimum_names[] = {"1.2", "1.3", NULL};
+static const char *const log_to_names[] = {"stderr", NULL};
+static const char *const log_format_names[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json", NULL};
+static const char *const log_level_names[] = {[LOG_ERROR] = "error",
+                                              [LOG_WARNING] = "warning",
+                                              [LOG_INFO] = "info",
+                                              [LOG_DEBUG] = "debug",
+                                              NULL};
+
+static void check_domain(const char *value, struct conf_faults *faults)
+{
+    struct sv text = sv_of(value);
+    if (!smtp_domain_valid(text) || sv_find(text, '.') == text.len)
+        conf_fault(faults, "for example \"example.net\" (international names as xn--...)",
+                   "\"%s\" is no fully qualified domain", value);
+}
+
+static void check_postmaster(const char *value, struct conf_faults *faults)
+{
+    struct arena scratch;
+    struct smtp_path path;
+    arena_init(&scratch);
+    enum smtp_path_verdict v =
+        smtp_path_parse_address(&scratch, sv_of(value), SMTP_PATH_FORWARD, &path);
+    if (v != SMTP_PATH_OK || path.kind != SMTP_PATH_MAILBOX)
+        conf_fault(faults, "for example \"postmaster@example.net\"", "\"%s\" is no mail address",
+                   value);
+    arena_deinit(&scratch);
+}
+
+static void check_listen_address(const char *value, struct conf_faults *faults)
+{
+    struct ip unused;
+    if (strcmp(value, "*") != 0 && !ip_parse(sv_of(value), &unused))
+        conf_fault(faults, "\"*\" for all, or one address of this machine", "\"%s\" is no address",
+                   value);
+}
+
+/* A name in a certificate: a domain, or one with "*" as its first label (RFC 6125). */
+static void check_tls_name(const char *value, struct conf_faults *faults)
+{
+    struct sv text = sv_of(value);
+    if (sv_starts(text, SV("*.")))
+        text = sv_skip(text, 2);
+    if (!smtp_domain_valid(text))
+        conf_fault(faults, "for example \"mail.example.net\"", "\"%s\" is no host name", value);
+}
+
+static const struct conf_option listen_rows[] = {
+    CONF_ROW(CONF_STRING, struct msa_listen_options, address, "address", "*", "where to listen",
+             "\"*\" means all addresses of the machine, IPv4 and IPv6; else one address, without "
+             "brackets.",
+             .check = check_listen_address),
+    CONF_ROW(CONF_INT, struct msa_listen_options, port, "port", "587", "TCP port",
+             "587 is for submission with STARTTLS (RFC 6409), 465 for submission with TLS from "
+             "the first byte (RFC 8314).",
+             .min = 1, .max = 65535),
+    CONF_ROW(CONF_ENUM, struct msa_listen_options, tls, "tls", "starttls", "how TLS begins",
+             "\"starttls\": by the STARTTLS command (RFC 3207). \"implicit\": at once. \"none\": "
+             "no TLS; logins are then possible only if auth.require_tls is false.",
+             .names = listen_tls_names),
+    CONF_ROW(CONF_ENUM, struct msa_listen_options, auth, "auth", "required", "who may submit",
+             "\"required\": nobody without AUTH; MAIL is answered 530 5.7.0 before it.",
+             .names = listen_auth_names),
+    CONF_ROW(CONF_ENUM, struct msa_listen_options, bare_newlines, "bare_newlines", "normalize",
+             "what to do with a bare LF or CR in content",
+             "RFC 5321 2.3.8 allows only CRLF, but scanners and scripts send bare LF. "
+             "\"normalize\": a bare LF becomes CRLF, a bare CR a space. \"reject\": the message "
+             "is answered 554 5.6.0. Only CRLF.CRLF ends a message under both, so that no second "
+             "message can be smuggled in.",
+             .names = bare_newlines_names),
+    CONF_END,
+};
+
+static const struct conf_option tls_rows[] = {
+    CONF_ROW(CONF_STRINGS, struct msa_tls_options, names, "names", NULL,
+             "host names this certificate serves",
+             "Compared with the name the client asks for (SNI, RFC 6066); \"*.example.net\" "
+             "serves any one label there. Empty: the names in the certificate itself.",
+             .flags = CONF_RELOAD, .check = check_tls_name, .example = "[ \"mail.example.net\" ]"),
+    CONF_ROW(CONF_PATH, struct msa_tls_options, certificate, "certificate", "/etc/msa/cert.pem",
+             "file with the certificate",
+             "PEM; the intermediate certificates stand behind the server's own. Read by the "
+             "master at start and at reload.",
+             .flags = CONF_RELOAD | CONF_FILE),
+    CONF_ROW(CONF_PATH, struct msa_tls_options, key, "key", "/etc/msa/key.pem",
+             "file with the private key",
+             "PEM, RSA or EC, without a password. It goes to the keeper process alone, which "
+             "signs for the process that talks to the network.",
+             .flags = CONF_RELOAD | CONF_FILE | CONF_SECRET),
+    CONF_END,
+};
+
+static const struct conf_option limits_rows[] = {
+    CONF_ROW(CONF_SIZE, struct msa_limits_options, message_size_bytes, "message_size", "50M",
+             "largest message",
+             "Told to clients by SIZE (RFC 1870); a larger one is answered 552 5.3.4. Attachments "
+             "grow by a third on their way.",
+             .min = 64 * KIB, .max = 64 * GIB, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INT, struct msa_limits_options, recipients, "recipients", "1000",
+             "most recipients of one message",
+             "One more is answered 452 4.5.3, on which clients send the rest as another message. "
+             "RFC 5321 4.5.3.1.8 wants at least 100.",
+             .min = 1, .max = 100000, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INT, struct msa_limits_options, connections, "connections", "10000",
+             "most client connections at once",
+             "One more is answered 421 4.3.2. Each takes a file descriptor: where the hard limit "
+             "of the system is too low, this number is lowered with a warning.",
+             .min = 1, .max = 1000000, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INT, struct msa_limits_options, connections_per_client, "connections_per_client",
+             "50", "most connections of one client at once",
+             "A client is an IPv4 address or an IPv6 /64 network. One more is answered 421 4.7.0. "
+             "Offices behind one address may need more.",
+             .min = 1, .max = 1000000, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INT, struct msa_limits_options, messages_per_session, "messages_per_session",
+             "1000", "most messages over one connection",
+             "Then MAIL is answered 421 4.7.0, and the client connects again.", .min = 1,
+             .max = 1000000, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_TIME, struct msa_limits_options, command_timeout_s, "command_timeout", "5m",
+             "how long to wait for a command",
+             "An idle session is answered 421 4.4.2 and closed. RFC 5321 4.5.3.2.7 wants at least "
+             "5 minutes.",
+             .min = 1, .max = 3600, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_TIME, struct msa_limits_options, data_timeout_s, "data_timeout", "3m",
+             "how long to wait for more of a message",
+             "Counts from the last bytes that came after DATA or BDAT. RFC 5321 4.5.3.2.5 wants "
+             "3 minutes.",
+             .min = 1, .max = 3600, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_SIZE, struct msa_limits_options, header_size_bytes, "header_size", "256K",
+             "largest header section",
+             "All fields of a message together; a larger one is answered 552 5.3.4. The header is "
+             "held in memory while it comes in.",
+             .min = 4 * KIB, .max = 16 * MIB, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INT, struct msa_limits_options, received_hops, "received_hops", "100",
+             "most Received fields",
+             "A message with more has gone round in a loop and is answered 554 5.4.6 (RFC 5321 "
+             "6.3).",
+             .min = 1, .max = 1000, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_SIZE, struct msa_limits_options, memory, "memory", "25%",
+             "memory for sessions and small messages",
+             "A size, or a share of the memory limit of the service (its cgroup), else of the "
+             "machine's RAM. What would exceed it is answered 452 4.3.1 and can be tried again "
+             "later.",
+             .min = 16 * MIB, .max = 1024 * GIB, .flags = CONF_RELOAD | CONF_PERCENT_OK),
+    CONF_END,
+};
+
+static const struct conf_option admin_rows[] = {
+    CONF_ROW(CONF_PATH, struct msa_admin_options, socket, "socket", "<state>/control.sock",
+             "control socket of msactl",
+             "A Unix socket for the user who started msad alone (mode 0600)."),
+    CONF_END,
+};
+
+static const struct conf_option log_rows[] = {
+    CONF_ROW(CONF_ENUM, struct msa_log_options, to, "to", "stderr", "where the log goes",
+             "\"stderr\": standard error, which is the journal under systemd.",
+             .names = log_to_names),
+    CONF_ROW(CONF_ENUM, struct msa_log_options, format, "format", "text", "form of a line",
+             "\"text\" for people, \"json\" for programs: one object a line with the same fields.",
+             .flags = CONF_RELOAD, .names = log_format_names),
+    CONF_ROW(CONF_ENUM, struct msa_log_options, level, "level", "info", "how much is logged",
+             "\"info\" has a few lines for each message; \"warning\" what an operator should "
+             "look at; \"error\" what stopped something; \"debug\" each step. Passwords are never "
+             "logged.",
+             .flags = CONF_RELOAD, .names = log_level_names),
+    CONF_ROW(CONF_INT, struct msa_log_options, per_client_per_minute, "per_client_per_minute", "60",
+             "most lines about one client in a minute",
+             "Further lines about refused commands and logins of that client are counted, and the "
+             "count is logged. 0: no limit.",
+             .min = 0, .max = 1000000, .flags = CONF_RELOAD),
+    CONF_END,
+};
+
+const struct conf_option msa_options_rows[] = {
+    CONF_ROW(CONF_STRING, struct msa_options, hostname, "hostname", NULL, "our name",
+             "Stands in the greeting, in EHLO to other servers and in Received fields. It should "
+             "resolve to our address, and our address back to it: many receivers refuse mail "
+             "otherwise. Default: the fully qualified name of the machine.",
+             .flags = CONF_RELOAD, .check = check_domain, .example = "\"mail.example.net\""),
+    CONF_ROW(CONF_STRINGS, struct msa_options, domains, "domains", NULL, "our domains",
+             "The domains whose people submit here, each with its subdomains. At least one is "
+             "needed.",
+             .flags = CONF_RELOAD, .check = check_domain, .example = "[ \"example.net\" ]"),
+    CONF_ROW(CONF_STRING, struct msa_options, postmaster, "postmaster", NULL,
+             "address of the postmaster",
+             "Takes mail to <Postmaster> without a domain (RFC 5321 4.1.1.3), and stands in the "
+             "reports that this server writes. Default: postmaster at the first of domains.",
+             .flags = CONF_RELOAD, .check = check_postmaster,
+             .example = "\"postmaster@example.net\""),
+    CONF_ROW(CONF_PATH, struct msa_options, state, "state", "/var/lib/msa",
+             "folder of everything that is kept",
+             "Queue, users and control sockets. It is created, with the right owners, if it does "
+             "not exist, and must be on a local disk that honours fsync. \"<state>\" in other "
+             "paths stands for it."),
+    CONF_ROW(CONF_STRING, struct msa_options, user, "user", "msa",
+             "system user of the server process",
+             "The process that talks to the network runs as this user, who owns <state>/queue. "
+             "Counts only when msad is started as root."),
+    CONF_ROW(CONF_STRING, struct msa_options, auth_user, "auth_user", "msa-auth",
+             "system user of the keeper process",
+             "The process that holds passwords and keys runs as this user, who owns "
+             "<state>/auth. Must be another than user. Counts only when msad is started as root."),
+    CONF_ROW(CONF_INT, struct msa_options, workers, "workers", "0",
+             "threads that serve connections", "0: one for each processor that msad may use.",
+             .min = 0, .max = 256),
+    CONF_ROW(CONF_TIME, struct msa_options, shutdown_grace_s, "shutdown_grace", "30s",
+             "how long a stop may take",
+             "At SIGTERM idle sessions are answered 421 4.3.2 at once. A message that is being "
+             "received or delivered may end within this time; what remains is in the queue.",
+             .min = 1, .max = 3600, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_LIST, struct msa_options, listen, "listen",
+             "( { port = 587; tls = \"starttls\"; }, { port = 465; tls = \"implicit\"; } )",
+             "addresses and ports for mail clients",
+             "One entry for each address and port. Where a list is written it replaces the "
+             "default.",
+             .rows = listen_rows, .item_bytes = sizeof(struct msa_listen_options)),
+    CONF_ROW(CONF_ENUM, struct msa_options, tls_minimum, "tls_minimum", "1.2",
+             "oldest version of TLS that clients may use",
+             "TLS 1.0 and 1.1 are gone for good (RFC 8996). \"1.3\" shuts out mail programs from "
+             "before about 2018.",
+             .flags = CONF_RELOAD, .names = tls_minimum_names),
+    CONF_ROW(CONF_LIST, struct msa_options, tls, "tls",
+             "( { certificate = \"/etc/msa/cert.pem\"; key = \"/etc/msa/key.pem\"; } )",
+             "certificates",
+             "Several entries serve several host names; a client that names none of them gets "
+             "the first. Not needed where no listener speaks TLS.",
+             .flags = CONF_RELOAD, .rows = tls_rows, .item_bytes = sizeof(struct msa_tls_options)),
+    CONF_ROW(CONF_GROUP, struct msa_options, auth, "auth", NULL, "logins",
+             "Who may log in, and how (RFC 4954).", .rows = auth_options_rows),
+    CONF_ROW(CONF_GROUP, struct msa_options, limits, "limits", NULL, "limits",
+             "Bounds on what clients may ask of this server. Within them it stays responsive to "
+             "everybody.",
+             .rows = limits_rows),
+    CONF_ROW(CONF_GROUP, struct msa_options, rewrite, "rewrite", NULL, "changes to messages",
+             "What is completed in the header of a submitted message, and what is hidden (RFC 6409 "
+             "section 8).",
+             .rows = rewrite_options_rows),
+    CONF_ROW(CONF_GROUP, struct msa_options, queue, "queue", NULL, "the queue",
+             "How long mail is kept and how often delivery is tried (RFC 5321 4.5.4.1).",
+             .rows = queue_options_rows),
+    CONF_ROW(CONF_GROUP, struct msa_options, relay, "relay", NULL, "delivery",
+             "Where accepted mail goes, and over which connections. Without any of these keys it "
+             "goes by the MX records of each recipient's domain (RFC 5321 section 5).",
+             .rows = relay_options_rows),
+    CONF_ROW(CONF_GROUP, struct msa_options, dns, "dns", NULL, "names",
+             "Who answers questions about names, and whether answers are validated.",
+             .rows = dns_options_rows),
+    CONF_ROW(CONF_GROUP, struct msa_options, admin, "admin", NULL, "administration",
+             "How msactl reaches the running server.", .rows = admin_rows),
+    CONF_ROW(CONF_GROUP, struct msa_options, log, "log", NULL, "log",
+             "Where events are written, and how many.", .rows = log_rows),
+    CONF_END,
+};
+
+static const char *lower(struct arena *a, const char *text)
+{
+    char *copy = arena_str(a, sv_of(text));
+    for (char *c = copy; *c; c++)
+        *c = ascii_lower(*c);
+    return copy;
+}
+
+static void lower_all(struct arena *a, struct conf_strings *strings)
+{
+    for (size_t i = 0; i < strings->count; i++)
+        strings->items[i] = lower(a, strings->items[i]);
+}
+
+static void upper_all(struct arena *a, struct conf_strings *strings)
+{
+    for (size_t i = 0; i < strings->count; i++) {
+        char *copy = arena_str(a, sv_of(strings->items[i]));
+        for (char *c = copy; *c; c++)
+            if (*c >= 'a' && *c <= 'z')
+                *c = (char)(*c - 32);
+        strings->items[i] = copy;
+    }
+}
+
+static void complete_auth(struct arena *a, struct msa_options *o)
+{
+    static const char *const every[] = {"SCRAM-SHA-256", "PLAIN", "LOGIN"};
+    if (o->auth.mechanisms.count == 0) {
+        o->auth.mechanisms.items = arena_alloc(a, sizeof every);
+        memcpy(o->auth.mechanisms.items, every, sizeof every);
+        o->auth.mechanisms.count = sizeof every / sizeof every[0];
+    }
+    upper_all(a, &o->auth.mechanisms);
+    lower_all(a, &o->auth.realms);
+    if (o->auth.realms.count == 0)
+        o->auth.realms = o->domains;
+}
+
+static bool speaks_tls(const struct msa_options *o)
+{
+    for (size_t i = 0; i < o->listen.count; i++)
+        if (CONF_ITEM(o->listen, i, struct msa_listen_options)->tls != MSA_LISTEN_NO_TLS)
+            return true;
+    return false;
+}
+
+static void complete_routes(struct arena *a, struct relay_options *relay)
+{
+    for (size_t i = 0; i < relay->routes.count; i++) {
+        struct relay_route_options *r = CONF_ITEM(relay->routes, i, struct relay_route_options);
+        r->domain = lower(a, r->domain);
+        if (r->tls == RELAY_ROUTE_TLS_AUTO)
+            r->tls = r->user[0] ? RELAY_ROUTE_TLS_VERIFY : RELAY_ROUTE_TLS_OPPORTUNISTIC;
+    }
+}
+
+static void complete(struct arena *a, const char *fqdn, struct msa_options *o)
+{
+    size_t len = strlen(o->state);
+    while (len > 1 && o->state[len - 1] == '/')
+        len--;
+    o->state = arena_str(a, (struct sv){o->state, len});
+    o->hostname = lower(a, o->hostname[0] ? o->hostname : fqdn);
+    lower_all(a, &o->domains);
+    if (!o->postmaster[0] && o->domains.count)
+        o->postmaster = arena_printf(a, "postmaster@%s", o->domains.items[0]);
+    complete_auth(a, o);
+    complete_routes(a, &o->relay);
+    if (!speaks_tls(o))
+        o->tls = (struct conf_list){0}; /* else its default files would have to exist */
+}
+
+bool options_read(const char *file, struct sv text, const char *fqdn, struct arena *a,
+                  struct msa_options *out, struct conf_faults *faults, struct conf_source *src)
+{
+    *out = (struct msa_options){0};
+    size_t errors = faults->errors;
+    bool ok = conf_read(msa_options_rows, file, text, a, out, faults, src);
+    complete(a, fqdn, out);
+    /* without a tree every cross check would complain of what it could not see */
+    if (ok || src->readable)
+        check_options(out, src, faults);
+    return faults->errors == errors;
+}
+
+const char *options_fqdn(struct arena *a)
+{
+    char name[256];
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_flags = AI_CANONNAME}, *found;
+    if (gethostname(name, sizeof name) < 0)
+        return "";
+    name[sizeof name - 1] = '\0';
+    const char *fqdn = arena_str(a, sv_of(name));
+    if (strchr(name, '.') || getaddrinfo(name, NULL, &hints, &found) != 0)
+        return fqdn;
+    if (found->ai_canonname && strchr(found->ai_canonname, '.'))
+        fqdn = arena_str(a, sv_of(found->ai_canonname));
+    freeaddrinfo(found);
+    return fqdn;
+}
+
+size_t options_listen_addresses(const struct msa_listen_options *l, struct ip_port out[2])
+{
+    uint16_t port = (uint16_t)l->port;
+    if (strcmp(l->address, "*") == 0) {
+        out[0] = (struct ip_port){.ip = {.family = IP_V6}, .port = port};
+        out[1] = (struct ip_port){.ip = {.family = IP_V4}, .port = port};
+        return 2;
+    }
+    out[0].port = port;
+    return ip_parse(sv_of(l->address), &out[0].ip) ? 1 : 0;
+}
+
+int64_t options_memory_bytes(const struct msa_limits_options *l, int64_t total_bytes)
+{
+    return l->memory < 0 ? total_bytes / 100 * -l->memory : l->memory;
+}
