@@ -16,9 +16,9 @@
  * The same seed and the same calls give the same run: sim_fingerprint() is equal. The wall clock
  * starts at SIM_WALL_START_MS and log stamps are taken from it. One thread only.
  *
- * Memory: sim_crash() does not free what the program under test had allocated; it keeps everything
- * that was in flight reachable until sim_stop(), after which the leak checker would see it: so a
- * test that crashes ends its program objects in a process of their own or leaves them reachable.
+ * Memory: what was in flight at sim_crash() or sim_stop() is not freed, but kept reachable for the
+ * rest of the process, so that the leak checker does not report what the program had no chance to
+ * free. What the program drops by itself is still found.
  */
 #ifndef TESTS_SIM_LOOP_SIM_H
 #define TESTS_SIM_LOOP_SIM_H
@@ -29,7 +29,7 @@
 #define SIM_WALL_START_MS INT64_C(1767225600000) /* 2026-01-01 00:00:00 UTC */
 
 void sim_start(uint64_t seed);
-/* Ends the world and the disk; whatever is still there is dropped without callbacks. */
+/* Ends the world and the disk; what is still there is dropped without callbacks. */
 void sim_stop(void);
 /* One event. False: nothing can ever happen, or the disk's power is off. */
 bool sim_step(void);
