@@ -34,8 +34,7 @@ void world_add(struct actor *a, struct loop *l, uint64_t (*due)(struct actor *a)
 void world_remove(struct actor *a);
 /* The first actor that matches, or NULL. */
 struct actor *world_first(bool (*match)(struct actor *a, void *arg), void *arg);
-                void *arg); /* each() removes none but a */
-                uint64_t world_random(void);
+uint64_t world_random(void);
                 uint32_t world_thread_delay(void);
                 int64_t world_wall_ms(void);
                 void loop_finish_closing(struct loop *l); /* stream.c */
