@@ -79,7 +79,7 @@ int tls_pem_key(struct sv pem, EVP_PKEY **out, struct buf *why)
     BIO_free(text);
     if (!key && encrypted)
         return tls_fault(why, "the private key is encrypted; it must be stored without passphrase");
-    if (!key && at_end_of_pem())
+    if (!key && !memmem(pem.ptr, pem.len, "PRIVATE KEY-----", 16))
         return tls_fault(why, "no PEM private key (BEGIN PRIVATE KEY) is in the file");
     if (!key)
         return tls_fault(why, "the private key is damaged: %s", tls_fault_reason());

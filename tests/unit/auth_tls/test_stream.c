@@ -5,8 +5,6 @@
 
 #include "tests/unit/auth_tls/fixture.h"
 
-#include <openssl/ssl.h>
-
 static struct cert ec, rsa;
 
 static const struct tls_stream_peer anyone = {.name = SV("mail.example.net")};
