@@ -11,7 +11,7 @@
 #include "relay/options.h"
 #include "relay/queue/options.h"
 
-struct ssl_ctx_st;
+struct tls_ctx;
 
 struct relay_settings {
     const char *hostname;   /* our name in EHLO and reports */
@@ -23,7 +23,7 @@ struct relay_settings {
     size_t nlisteners;
     const struct ip *own_ips; /* addresses of this machine, for listeners on all addresses */
     size_t nown_ips;
-    struct ssl_ctx_st *tls; /* client side; NULL: STARTTLS is never used */
+    struct tls_ctx *tls; /* client side; NULL: STARTTLS is never used */
 
     void (*release)(void *owner); /* any thread; may be NULL */
     void *owner;

@@ -24,8 +24,9 @@
 #include "msa/loop/loop.h"
 #include "relay/queue/store.h"
 
+#define SCHED_TEXT_MAX 256 /* bytes with NUL; longer words are cut */
+
 struct sched;
-struct sched_site;
 
 /* The answer of a resolution; sched_resolved() takes what it points to. */
 struct sched_route {
@@ -42,10 +43,10 @@ struct sched_route {
 enum sched_slot_state { SCHED_SLOT_IDLE, SCHED_SLOT_CLOSED };
 struct sched_job_end {
     enum sched_slot_state slot;
-    bool site_failed;          /* no host of the site could be used: back the whole site off */
-    const char *status, *text; /* of that failure; in batch->arena, copied before the batch goes */
-    bool delivered;            /* something was accepted: the site is alive */
-    int64_t next_due_ms;       /* earliest new due time among the rows; INT64_MAX: none */
+    bool site_failed; /* no host of the site could be used: back the whole site off */
+    char status[12], text[SCHED_TEXT_MAX]; /* of that failure */
+    bool delivered;                        /* something was accepted: the site is alive */
+    int64_t next_due_ms; /* earliest new due time among the rows; INT64_MAX: none */
 };
 
 /* What the rows of a job get. */

@@ -1,0 +1,263 @@
+/*
+ * Sites and slots. A site serves its destinations in turn (a ring), one batch a turn, as long as it
+ * has a free slot:
+ *
+ *     limit   starts small, grows by one with each success up to per_site, halves with a failure
+ *     down    after FAILURES_TO_DOWN failures in a row, for a pause that doubles: what is due is
+ *             put off without an attempt
+ *     probing after the pause: one job alone; success opens the site, failure makes it down again
+ *
+ * Slots of all sites together are bounded too. A site that finds none closes the connection that
+ * has been idle longest, elsewhere; if there is none it stands in a queue (starved).
+ */
+#include "relay/queue/sched_internal.h"
+
+#include "msa/base/mem.h"
+#include "msa/base/require.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIMIT_START      4
+#define FAILURES_TO_DOWN 2
+#define BACKOFF_MIN_MS   30000
+#define BACKOFF_MAX_MS   300000
+#define MEMORY_MS        600000 /* a site that was down is remembered so long after it */
+#define CLAIM_ROWS       50     /* one slot sends them one batch after the other */
+
+struct sched_site *sched_site_use(struct sched *s, const char *key)
+{
+    struct sched_site *site;
+    HASH_FIND_STR(s->sites, key, site);
+    if (!site) {
+        site = NEW(struct sched_site);
+        site->key = mem_str(key);
+        site->limit = s->config.per_site < LIMIT_START ? s->config.per_site : LIMIT_START;
+        HASH_ADD_KEYPTR(hh, s->sites, site->key, strlen(site->key), site);
+    }
+    site->uses++;
+    return site;
+}
+
+void sched_site_unuse(struct sched_site *site)
+{
+    site->uses--;
+}
+
+void sched_site_forget(struct sched *s, struct sched_site *site, bool anyway)
+{
+    if (site->uses > 0 || (!anyway && sched_now(s) < site->down_until_ms + MEMORY_MS))
+        return;
+    REQUIRE(!site->ring && !site->idle && site->busy == 0);
+    if (site->starved)
+        DL_DELETE2(s->starved, site, starved_prev, starved_next);
+    HASH_DEL(s->sites, site);
+    free(site->key);
+    free(site);
+}
+
+void sched_site_add(struct sched_site *site, struct sched_dest *d)
+{
+    if (d->in_ring)
+        return;
+    d->in_ring = true;
+    DL_APPEND2(site->ring, d, ring_prev, ring_next);
+}
+
+void sched_site_remove(struct sched_site *site, struct sched_dest *d)
+{
+    d->in_ring = false;
+    DL_DELETE2(site->ring, d, ring_prev, ring_next);
+}
+
+bool sched_site_is_down(const struct sched *s, const struct sched_site *site)
+{
+    return sched_now(s) < site->down_until_ms;
+}
+
+/* ---- slots ---- */
+
+static struct sched_slot *slot_new(struct sched *s, struct sched_site *site)
+{
+    unsigned worker = 0;
+    for (unsigned i = 1; i < s->config.workers; i++)
+        if (s->worker_slots[i] < s->worker_slots[worker])
+            worker = i;
+    struct sched_slot *slot = NEW(struct sched_slot);
+    if (++s->last_slot == 0)
+        s->last_slot = 1;
+    slot->id = s->last_slot;
+    slot->worker = worker;
+    slot->site = site;
+    site->uses++;
+    s->worker_slots[worker]++;
+    HASH_ADD(hh, s->slots, id, sizeof slot->id, slot);
+    return slot;
+}
+
+void sched_slot_forget(struct sched *s, struct sched_slot *slot)
+{
+    if (slot->busy) {
+        slot->site->busy--;
+    } else {
+        DL_DELETE(slot->site->idle, slot);
+        DL_DELETE2(s->idle, slot, idle_prev, idle_next);
+    }
+    s->worker_slots[slot->worker]--;
+    HASH_DEL(s->slots, slot);
+    sched_site_unuse(slot->site);
+    free(slot);
+}
+
+static bool evict_idle(struct sched *s)
+{
+    struct sched_slot *slot = s->idle;
+    if (!slot)
+        return false;
+    s->config.ops->close_slot(s->config.arg, slot->worker, slot->id);
+    sched_slot_forget(s, slot);
+    return true;
+}
+
+/* An open connection first, the one used last: the others may then close. */
+static struct sched_slot *slot_take(struct sched *s, struct sched_site *site)
+{
+    struct sched_slot *slot = site->idle;
+    if (slot) {
+        DL_DELETE(site->idle, slot);
+        DL_DELETE2(s->idle, slot, idle_prev, idle_next);
+    } else {
+        if (HASH_COUNT(s->slots) >= s->config.slots_max && !evict_idle(s))
+            return NULL;
+        slot = slot_new(s, site);
+    }
+    slot->busy = true;
+    site->busy++;
+    return slot;
+}
+
+void sched_slot_release(struct sched *s, struct sched_slot *slot, enum sched_slot_state state)
+{
+    if (state == SCHED_SLOT_CLOSED) {
+        sched_slot_forget(s, slot);
+        return;
+    }
+    slot->busy = false;
+    slot->site->busy--;
+    DL_PREPEND(slot->site->idle, slot);
+    DL_APPEND2(s->idle, slot, idle_prev, idle_next);
+}
+
+/* ---- turns ---- */
+
+static void deliver(struct sched *s, struct sched_site *site, struct sched_dest *d,
+                    struct sched_slot *slot)
+{
+    struct sched_job *job = sched_job_new(s, d, sched_dest_take(s, d));
+    job->kind = SCHED_DELIVER;
+    job->plan = s->config.ops->keep_plan(d->route.plan);
+    job->site = site->key;
+    job->slot = slot->id;
+    job->worker = slot->worker;
+    job->private->site = site;
+    job->private->slot = slot;
+    site->uses++;
+    s->config.ops->run_job(s->config.arg, job);
+}
+
+/* One turn of d, for which a slot is free. False: no slot in all. */
+static bool serve(struct sched *s, struct sched_site *site, struct sched_dest *d)
+{
+    if (d->due && !d->claiming && d->nclaimed == 0 && (d->nwaiting == 0 || d->claim_turn)) {
+        d->claim_turn = false;
+        sched_dest_claim(s, d, CLAIM_ROWS);
+        return true;
+    }
+    if (d->nwaiting == 0)
+        return true;
+    struct sched_slot *slot = slot_take(s, site);
+    if (!slot) {
+        if (!site->starved)
+            DL_APPEND2(s->starved, site, starved_prev, starved_next);
+        site->starved = true;
+        return false;
+    }
+    d->claim_turn = true;
+    deliver(s, site, d, slot);
+    return true;
+}
+
+static void pump_down(struct sched *s, struct sched_site *site)
+{
+    while (site->ring) {
+        struct sched_dest *d = site->ring;
+        sched_site_remove(site, d);
+        sched_dest_drain(s, d, SCHED_DEFER, site->status, site->text);
+    }
+}
+
+void sched_site_pump(struct sched *s, struct sched_site *site)
+{
+    site->uses++; /* what is done here may give the others back */
+    if (sched_site_is_down(s, site))
+        pump_down(s, site);
+    size_t allowed = site->probing ? 1 : site->limit;
+    while (site->ring && site->busy + site->claims < allowed && !s->stopping) {
+        struct sched_dest *d = site->ring;
+        if (!sched_dest_is_fresh(s, d)) {
+            sched_site_remove(site, d);
+            sched_dest_advance(s, d);
+            continue;
+        }
+        if (!serve(s, site, d))
+            break;
+        /* a destination that waits for its claim comes back with it */
+        sched_site_remove(site, d);
+        if (d->nwaiting > 0 || (d->due && !d->claiming))
+            sched_site_add(site, d);
+    }
+    sched_site_unuse(site);
+}
+
+void sched_starved_pump(struct sched *s)
+{
+    while (s->starved && (s->idle || HASH_COUNT(s->slots) < s->config.slots_max)) {
+        struct sched_site *site = s->starved;
+        DL_DELETE2(s->starved, site, starved_prev, starved_next);
+        site->starved = false;
+        sched_site_pump(s, site);
+    }
+}
+
+/* ---- success and failure ---- */
+
+static void site_failed(struct sched *s, struct sched_site *site, const struct sched_job_end *end)
+{
+    snprintf(site->status, sizeof site->status, "%s", end->status[0] ? end->status : "4.4.1");
+    snprintf(site->text, sizeof site->text, "%s", end->text);
+    site->failures++;
+    site->limit = site->limit > 1 ? site->limit / 2 : 1;
+    if (sched_site_is_down(s, site) || (!site->probing && site->failures < FAILURES_TO_DOWN))
+        return;
+    site->backoff_ms = site->backoff_ms ? site->backoff_ms * 2 : BACKOFF_MIN_MS;
+    if (site->backoff_ms > BACKOFF_MAX_MS)
+        site->backoff_ms = BACKOFF_MAX_MS;
+    site->down_until_ms = sched_now(s) + site->backoff_ms;
+    site->probing = true;
+}
+
+void sched_site_ended(struct sched *s, struct sched_site *site, const struct sched_job_end *end)
+{
+    if (end->site_failed) {
+        site_failed(s, site, end);
+        return;
+    }
+    /* a host answered, whatever it said */
+    site->failures = 0;
+    site->backoff_ms = 0;
+    site->down_until_ms = 0;
+    site->probing = false;
+    if (end->delivered && site->limit < s->config.per_site)
+        site->limit++;
+}
