@@ -82,8 +82,8 @@ int auth_cyrus_getopt(void *context, const char *plugin, const char *option, con
 static int on_log(void *context, int level, const char *text)
 {
     (void)context;
-    if (level == SASL_LOG_ERR)
-        log_event(LOG_WARNING, "sasl", NULL, "%s", text);
+    if (level <= SASL_LOG_WARN) /* higher ones may hold what is secret */
+        log_event(LOG_DEBUG, "sasl", NULL, "%s", text);
     return SASL_OK;
 }
 

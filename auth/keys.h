@@ -19,10 +19,10 @@ struct auth_keys;
 
 struct auth_keys *auth_keys_new(void);
 void auth_keys_free(struct auth_keys *set); /* NULL is allowed */
-/* ERR_SYNTAX, with a reason in *wrong_out (static): no PEM private key, encrypted, RSA below 2048
- * bits, another type. The same key twice for one purpose is one key. */
+/* ERR_SYNTAX, with one sentence appended to why (auth/tls/pem.h). The same key twice for one
+ * purpose is one key. */
 int auth_keys_add(struct auth_keys *set, enum keeper_purpose purpose, struct sv pem,
-                  const char **wrong_out) MUST_CHECK;
+                  struct buf *why) MUST_CHECK;
 /* AUTH_OK with the signature appended to out; AUTH_DENIED for bytes or a form that do not fit the
  * key; AUTH_TEMPORARY if OpenSSL fails. ERR_NOT_FOUND: no such key for that purpose. */
 int auth_keys_sign(const struct auth_keys *set, enum keeper_purpose purpose, struct sv id,

@@ -9,6 +9,7 @@
 
 #include "auth/cyrus.h"
 #include "msa/base/arena.h"
+#include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 
@@ -35,9 +36,10 @@ struct auth_exchange {
     sasl_callback_t callbacks[CALLBACK_COUNT];
     struct auth_cyrus_source source;
     bool is_scram;
-    bool known;   /* password right, or the SCRAM verifier is a user's */
-    bool trouble; /* the database could not be asked */
+    bool known;  /* password right, or the SCRAM verifier is a user's */
+    int trouble; /* negative: why the database could not be asked */
     struct auth_name login;
+    char tried[AUTH_NAME_MAX + 1]; /* name that was claimed, cut, for the log */
 };
 
 int auth_sasl_init(void)
@@ -121,6 +123,14 @@ const char *auth_sasl_missing(const struct auth_sasl *s)
     return NULL;
 }
 
+static void remember(struct auth_exchange *x, struct sv user)
+{
+    struct sv cut = sv_first(user, AUTH_NAME_MAX);
+
+    memcpy(x->tried, cut.ptr, cut.len);
+    x->tried[cut.len] = '\0';
+}
+
 /* SASL_CB_SERVER_USERDB_CHECKPASS, for PLAIN and LOGIN. */
 static int on_checkpass(sasl_conn_t *conn, void *context, const char *user, const char *pass,
                         unsigned passlen, struct propctx *props)
@@ -131,8 +141,9 @@ static int on_checkpass(sasl_conn_t *conn, void *context, const char *user, cons
 
     (void)conn;
     (void)props;
+    remember(x, sv_of(user));
     x->known = right == 1;
-    x->trouble = right < 0;
+    x->trouble = right < 0 ? right : 0;
     return right == 1 ? SASL_OK : right == 0 ? SASL_BADAUTH : SASL_FAIL;
 }
 
@@ -142,7 +153,8 @@ static int on_verifier(void *arg, struct sv user, char *text_out)
     struct auth_scram verifier;
     int err = auth_check_verifier(x->sasl->check, &x->sasl->options, user, &verifier, &x->known);
 
-    x->trouble = err < 0;
+    remember(x, user);
+    x->trouble = err;
     if (err < 0)
         return err;
     auth_scram_write(&verifier, text_out);
@@ -182,7 +194,9 @@ static void conclude(struct auth_exchange *x, int rc, const char *data, unsigned
                      struct auth_sasl_result *out)
 {
     *out = (struct auth_sasl_result){.verdict = AUTH_DENIED};
-    if (x->trouble) {
+    if (x->trouble < 0) {
+        log_event(LOG_ERROR, "auth-database", NULL, "%s: %s", x->sasl->options.path,
+                  err_text(x->trouble));
         out->verdict = AUTH_TEMPORARY;
     } else if (rc == SASL_CONTINUE) {
         out->verdict = AUTH_CONTINUE;
@@ -190,7 +204,7 @@ static void conclude(struct auth_exchange *x, int rc, const char *data, unsigned
     } else if (rc == SASL_OK && is_login(x)) {
         out->verdict = AUTH_OK;
         out->login = auth_name_view(&x->login);
-    } else if (rc == SASL_NOMEM || rc == SASL_FAIL || rc == SASL_UNAVAIL) {
+    } else if (rc == SASL_NOMEM || rc == SASL_UNAVAIL) {
         out->verdict = AUTH_TEMPORARY;
     }
 }
@@ -255,6 +269,11 @@ void auth_exchange_step(struct auth_exchange *x, struct sv bytes, struct auth_sa
     rc = sasl_server_step(x->conn, bytes.ptr ? bytes.ptr : "", (unsigned)bytes.len, &data, &len);
     auth_cyrus_serve(NULL);
     conclude(x, rc, data, len, out);
+}
+
+struct sv auth_exchange_tried(const struct auth_exchange *x)
+{
+    return sv_of(x->tried);
 }
 
 void auth_exchange_free(struct auth_exchange *x)

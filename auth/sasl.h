@@ -52,6 +52,8 @@ struct auth_sasl_result {
 struct auth_exchange *auth_exchange_new(struct auth_sasl *s, const struct auth_sasl_start *start,
                                         struct auth_sasl_result *out);
 void auth_exchange_step(struct auth_exchange *x, struct sv bytes, struct auth_sasl_result *out);
+/* The name that was claimed, as it came; empty if the exchange did not get that far. */
+struct sv auth_exchange_tried(const struct auth_exchange *x);
 void auth_exchange_free(struct auth_exchange *x); /* NULL is allowed */
 
 #endif

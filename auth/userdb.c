@@ -39,7 +39,7 @@ static void on_db_error(const DB_ENV *env, const char *prefix, const char *text)
 {
     (void)env;
     (void)prefix;
-    log_event(LOG_WARNING, "user-database", NULL, "%s", text);
+    log_event(LOG_DEBUG, "user-database", NULL, "%s", text);
 }
 
 int auth_userdb_open(const char *path, enum auth_userdb_mode mode, struct auth_userdb **out)
