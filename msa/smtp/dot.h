@@ -15,6 +15,9 @@
  *         in = sv_skip(in, smtp_dot_next(&d, in, &piece));
  *         use(piece);                                   // may be empty
  *     }
+ *
+ * A call takes at least one byte of those given. Static text or the machine's own two bytes stand
+ * in for what is changed, so that a piece is valid until the next call only.
  */
 #ifndef MSA_SMTP_DOT_H
 #define MSA_SMTP_DOT_H
@@ -39,18 +42,20 @@ struct smtp_dot {
     uint8_t mode, state;
     bool reject;         /* bare CR and LF are faults */
     bool ended;          /* CRLF.CRLF was read */
+    bool lone_dot;       /* the current line, after a bare LF, is a dot so far */
     bool fake_end;       /* the last line was a dot between line ends that do not count */
     uint8_t seen;        /* enum smtp_dot_fault bits: all that was met */
     uint8_t refused;     /* the first of them that makes the content unacceptable; 0: none */
     uint64_t line;       /* number of the current line, from 1 */
     uint64_t fault_line; /* where the fault in refused was */
     uint64_t bytes;      /* octets of content given out */
+    char pair[2];        /* a piece that is not in the input */
     uint64_t column;     /* octets in the current line */
 };
 
 void smtp_dot_init(struct smtp_dot *d, enum smtp_dot_mode mode, bool reject_bare_newlines);
-/* Takes bytes from the front of in, returns how many; *piece is content, maybe empty. Takes at
- * least one if in is not empty; nothing after the end. */
+/* Takes bytes from the front of in, returns how many; *piece is content, maybe empty. Takes nothing
+ * after the end. */
 size_t smtp_dot_next(struct smtp_dot *d, struct sv in, struct sv *piece);
 /* The last chunk is complete: *piece is what was held back (a CR at the very end). */
 void smtp_dot_finish(struct smtp_dot *d, struct sv *piece);
@@ -58,11 +63,11 @@ void smtp_dot_finish(struct smtp_dot *d, struct sv *piece);
 struct smtp_stuff {
     bool dots; /* for DATA; false for BDAT */
     uint8_t state;
+    char pair[2];
 };
 
 void smtp_stuff_init(struct smtp_stuff *s, bool dots);
-/* Takes bytes from the front of in, returns how many (at least one if in is not empty); *piece
- * goes to the peer, maybe empty. */
+/* Takes bytes from the front of in, returns how many; *piece goes to the peer, maybe empty. */
 size_t smtp_stuff_next(struct smtp_stuff *s, struct sv in, struct sv *piece);
 /* What ends the content: completes the last line and, for DATA, adds the lone dot. Static. */
 struct sv smtp_stuff_end(struct smtp_stuff *s);

@@ -84,14 +84,6 @@ void smtp_envelope_drop_last(struct smtp_envelope *e)
     e->count--;
 }
 
-bool smtp_envelope_has(const struct smtp_envelope *e, const struct smtp_path *path)
-{
-    for (uint32_t i = 0; i < e->count; i++)
-        if (smtp_path_eq(&e->recipients[i].path, path))
-            return true;
-    return false;
-}
-
 uint32_t smtp_envelope_notify(const struct smtp_recipient *r)
 {
     const struct smtp_value *v = &r->values[SMTP_RCPT_NOTIFY];

@@ -82,7 +82,6 @@ int smtp_envelope_write_rcpt(const struct smtp_recipient *r, struct buf *out) MU
  * valid until the next one is added. */
 struct smtp_recipient *smtp_envelope_add(struct smtp_envelope *e, const struct smtp_path *path);
 void smtp_envelope_drop_last(struct smtp_envelope *e);
-bool smtp_envelope_has(const struct smtp_envelope *e, const struct smtp_path *path);
 /* When to notify about a recipient: bits of enum smtp_notify, FAILURE and DELAY if not given. */
 uint32_t smtp_envelope_notify(const struct smtp_recipient *r);
 

@@ -4,7 +4,8 @@
  * RFC 5321 2.3.8, 4.5.3.1.4. A line ends at CRLF and nowhere else: a bare CR, a bare LF or a NUL
  * spoils the whole line up to the next CRLF, so that two commands never come out of one line.
  * A line inside the bytes given is not copied; memory is held only while a part of one waits.
- * Ownership: the view of a line is valid until the next call and while the bytes given are.
+ * Ownership: the view of a line is valid until smtp_line_release(), which must come before the next
+ * feed, and while the bytes given are.
  * What is held is wiped when released: lines may be credentials. One thread at a time.
  */
 #ifndef MSA_SMTP_LINE_H
@@ -29,6 +30,7 @@ struct smtp_line {
     struct buf part;
     uint32_t length; /* octets of the current line, also of what was not kept */
     uint8_t state;
+    bool last_cr; /* the last octet was a CR */
 };
 
 void smtp_line_init(struct smtp_line *l);
@@ -37,5 +39,8 @@ void smtp_line_deinit(struct smtp_line *l);
  * that the long limit holds; else it holds for lines that begin with AUTH. */
 enum smtp_line_event smtp_line_feed(struct smtp_line *l, struct sv in, bool auth, size_t *taken_out,
                                     struct sv *line_out);
+
+/* The line returned is not needed any more: wipes and releases what was held for it. */
+void smtp_line_release(struct smtp_line *l);
 
 #endif

@@ -28,7 +28,7 @@
  *                   OK: the handshake is done (a new session without a greeting begins);
  *                   FAILED: the session ends.
  *     AUTH_STEP op  mechanism, response. MORE: challenge; OK: logged in; FAILED: reply (535 counts
- *                   as a failure, 454 not)
+ *                   as a failure, 454 not). With cancel (and without op): the exchange is over
  *     CHECK_PATH op use, path, values: may this path be used? OK (reply may replace the 250) or
  *                   FAILED with reply
  *     OPEN_MESSAGE op  envelope is complete, content will come. OK or FAILED with reply
@@ -87,17 +87,17 @@ enum smtp_action_type {
 
 struct smtp_action {
     enum smtp_action_type type;
-    uint32_t op;                  /* 0: no answer is due */
-    struct sv bytes;              /* SEND, BODY; AUTH_STEP: the response, decoded, secret */
-    struct sv mechanism;          /* AUTH_STEP: upper case; empty for a further step */
-    bool has_response;            /* AUTH_STEP: false: a first step without a response */
-    enum smtp_path_use use;       /* CHECK_PATH */
-    const struct smtp_path *path; /* CHECK_PATH */
-    const struct smtp_envelope
-        *envelope;   /* CHECK_PATH: so far, without path; OPEN_MESSAGE, COMMIT */
-    uint32_t ms;     /* SET_TIMER */
-    bool renew;      /* SET_TIMER */
-    const char *why; /* CLOSE: static text */
+    uint32_t op;                          /* 0: no answer is due */
+    struct sv bytes;                      /* SEND, BODY; AUTH_STEP: the response, decoded, secret */
+    struct sv mechanism;                  /* AUTH_STEP: upper case; empty for a further step */
+    bool has_response;                    /* AUTH_STEP: false: a first step without a response */
+    bool cancel;                          /* AUTH_STEP: the exchange begun is over */
+    enum smtp_path_use use;               /* CHECK_PATH */
+    const struct smtp_path *path;         /* CHECK_PATH */
+    const struct smtp_envelope *envelope; /* CHECK_PATH: so far, with it; OPEN_MESSAGE, COMMIT */
+    uint32_t ms;                          /* SET_TIMER */
+    bool renew;                           /* SET_TIMER */
+    const char *why;                      /* CLOSE: static text */
 };
 
 enum smtp_outcome { SMTP_OK, SMTP_MORE, SMTP_FAILED };
@@ -118,7 +118,7 @@ bool smtp_server_next(struct smtp_server *s, struct smtp_action *out);
 void smtp_server_done(struct smtp_server *s, uint32_t op, const struct smtp_result *r);
 /* The content being received cannot be taken (header faults, disk full): the message is rolled
  * back, the rest of the content is read and dropped, then this reply is sent. reply's text is
- * copied. Ignored when no content is being received. */
+ * copied. Ignored when no message is open. */
 void smtp_server_refuse_content(struct smtp_server *s, const struct smtp_reply *reply);
 /* The timer of SET_TIMER ran out. */
 void smtp_server_timeout(struct smtp_server *s);

@@ -1,0 +1,74 @@
+/*
+ * client_int.h - the inside of the client core, shared by client*.c only.
+ *
+ * A transaction is a row of steps: 0 RSET (left out where nothing is to be reset), 1 MAIL, then
+ * one RCPT a recipient, then DATA. step_sent and step_replied walk over them; replies are matched
+ * by counting alone (RFC 2920 3.1). phase is always that of the next reply.
+ */
+#ifndef MSA_SMTP_CLIENT_INT_H
+#define MSA_SMTP_CLIENT_INT_H
+
+#include "msa/smtp/client.h"
+#include "msa/smtp/dot.h"
+#include "msa/smtp/reply_parse.h"
+
+#define CLIENT_OUT_MAX    (40u << 10) /* bytes of commands and small bodies in one SEND, at most */
+#define CLIENT_OUT_FULL   (32u << 10) /* no further command is added beyond */
+#define CLIENT_SECRET_MAX (16u << 10) /* of an AUTH line or challenge */
+
+enum { STEP_RSET, STEP_MAIL, STEP_RCPT };
+
+struct smtp_client {
+    struct smtp_client_config config;
+    enum smtp_phase phase;
+    uint64_t phase_began_ms, now_ms;
+    struct smtp_reply_parser parser;
+    struct smtp_peer peer;
+    bool tls_active, starttls_refused, logged_in, auth_waiting;
+    bool need_rset; /* the server holds a transaction that did not reach its end of data */
+
+    struct buf out;       /* to be sent; emptied when the SEND after it is asked for */
+    struct buf secret;    /* the same for AUTH lines */
+    struct buf challenge; /* decoded */
+    bool was_sent;        /* out, secret were given out by the last next() */
+
+    struct smtp_client_mail mail;
+    bool in_mail;  /* a transaction is under way */
+    bool decided;  /* its MESSAGE result exists */
+    bool discards; /* a lone dot was sent because nobody accepted it */
+    uint32_t step_sent, step_replied, step_data; /* step_data: number of the DATA step */
+    uint32_t accepted, refused;                  /* recipients */
+
+    struct smtp_stuff stuff;
+    struct sv body;
+    bool body_last, body_asked;
+
+    /* actions that wait for next() */
+    bool has_recipient, has_message, has_timer, has_starttls, has_auth, has_body, has_ready,
+        has_closed;
+    bool auth_first;
+    uint32_t recipient_index;
+    uint64_t timeout_ms;
+    struct smtp_client_result recipient, message, closed;
+};
+
+/* First thing in every event: time, and bytes that were given out are gone. */
+void smtp_client_event(struct smtp_client *c, uint64_t now_ms);
+void smtp_client_enter(struct smtp_client *c, enum smtp_phase phase); /* the one writer of phase */
+void smtp_client_put(struct smtp_client *c, struct sv text);          /* to out */
+struct smtp_client_result smtp_client_result_of(const struct smtp_client *c, enum smtp_end end);
+/* The session is over: MESSAGE for what is undecided, CLOSED; polite: QUIT goes out before. */
+void smtp_client_finish(struct smtp_client *c, const struct smtp_client_result *r, bool polite);
+void smtp_client_protocol(struct smtp_client *c, const char *detail); /* finish with PROTOCOL */
+void smtp_client_after_ehlo(struct smtp_client *c);                   /* TLS, AUTH or idle */
+/* One whole reply is in the parser. */
+void smtp_client_on_reply(struct smtp_client *c);
+/* Transaction (client_mail.c). */
+void smtp_client_on_step(struct smtp_client *c, const struct smtp_reply *r);
+void smtp_client_on_early(struct smtp_client *c, const struct smtp_reply *r);
+void smtp_client_on_end_of_data(struct smtp_client *c, const struct smtp_reply *r);
+void smtp_client_fill(struct smtp_client *c); /* writes commands that may go out now */
+/* Content that may go out now: into out, or a view of a long run. */
+struct sv smtp_client_fill_body(struct smtp_client *c);
+
+#endif

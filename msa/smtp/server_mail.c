@@ -1,0 +1,99 @@
+/* MAIL and RCPT: from text to the envelope, then the question whether the path may be used. */
+#include "msa/smtp/session.h"
+
+/* How many RCPT commands, refused ones too, are looked at in one transaction: they take memory. */
+static bool too_many_tries(struct smtp_server *s)
+{
+    return ++s->rcpt_tried > (uint64_t)s->setup->limits->recipients * 2 + 100;
+}
+
+/* "FROM:" or "TO:", then the path and the parameters. */
+static struct smtp_reply read_path(struct smtp_server *s, struct sv args, struct sv word,
+                                   enum smtp_path_use use, struct smtp_path *path,
+                                   struct sv *params)
+{
+    if (!sv_istarts(args, word))
+        return use == SMTP_PATH_REVERSE ? SMTP_REPLY(501, 5, 5, 4, "Syntax: MAIL FROM:<address>")
+                                        : SMTP_REPLY(501, 5, 5, 4, "Syntax: RCPT TO:<address>");
+    enum smtp_path_verdict v =
+        smtp_path_parse(&s->arena, sv_skip(args, word.len), use, path, params);
+    return smtp_path_refusal(v, use);
+}
+
+static struct smtp_reply begin_mail(struct smtp_server *s, struct sv args)
+{
+    struct smtp_ext_offer offer = session_offer(s);
+    struct sv params;
+    struct smtp_reply r =
+        read_path(s, args, SV("FROM:"), SMTP_PATH_REVERSE, &s->envelope.reverse, &params);
+    if (r.code == 0)
+        r = smtp_ext_parse_mail(&s->arena, params, s->envelope.values);
+    if (r.code == 0)
+        r = smtp_ext_check_mail(&offer, &s->envelope);
+    return r;
+}
+
+void session_mail(struct smtp_server *s, struct sv args)
+{
+    uint32_t most = s->setup->limits->messages_per_session;
+    if (most && s->messages >= most) {
+        session_say(s, SMTP_REPLY(421, 4, 7, 0, "Too many messages in this session"));
+        s->close_why = "too many messages";
+        return;
+    }
+    struct smtp_reply r = begin_mail(s, args);
+    if (r.code) {
+        session_reset(s);
+        session_refuse(s, r);
+        return;
+    }
+    session_operate(s, SMTP_ACTION_CHECK_PATH);
+}
+
+static struct smtp_reply add_rcpt(struct smtp_server *s, struct sv args)
+{
+    struct smtp_path path;
+    struct sv params;
+    if (s->envelope.count >= s->setup->limits->recipients || too_many_tries(s))
+        return SMTP_REPLY(452, 4, 5, 3, "Too many recipients");
+    struct smtp_reply r = read_path(s, args, SV("TO:"), SMTP_PATH_FORWARD, &path, &params);
+    if (r.code)
+        return r;
+    if (path.kind == SMTP_PATH_POSTMASTER &&
+        smtp_path_parse_address(&s->arena, s->setup->postmaster, SMTP_PATH_FORWARD, &path) !=
+            SMTP_PATH_OK)
+        return SMTP_REPLY(550, 5, 1, 1, "No postmaster is configured");
+    struct smtp_recipient *to = smtp_envelope_add(&s->envelope, &path);
+    r = smtp_ext_parse_rcpt(&s->arena, params, to->values);
+    if (r.code)
+        smtp_envelope_drop_last(&s->envelope);
+    return r;
+}
+
+void session_rcpt(struct smtp_server *s, struct sv args)
+{
+    struct smtp_reply r = add_rcpt(s, args);
+    /* a list with bad addresses is not an attack: these are not counted as bad commands */
+    if (r.code)
+        session_reply(s, &r);
+    else
+        session_operate(s, SMTP_ACTION_CHECK_PATH);
+}
+
+void session_path_done(struct smtp_server *s, const struct smtp_result *r)
+{
+    bool reverse = s->state == SESSION_READY;
+    struct smtp_reply reply = r->reply;
+    if (r->outcome != SMTP_OK) {
+        if (reverse)
+            session_reset(s);
+        else
+            smtp_envelope_drop_last(&s->envelope);
+    } else {
+        session_enter(s, reverse ? SESSION_MAIL : SESSION_RCPT);
+        if (reply.code == 0)
+            reply = reverse ? SMTP_REPLY(250, 2, 1, 0, "Sender ok")
+                            : SMTP_REPLY(250, 2, 1, 5, "Recipient ok");
+    }
+    session_reply(s, &reply);
+}
