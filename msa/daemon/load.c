@@ -110,6 +110,28 @@ static void read_resolvers(struct reading *r)
     buf_deinit(&bytes);
 }
 
+/* The system's authorities, for routes that verify. */
+static void read_authorities(struct reading *r)
+{
+    static const char path[] = "/etc/ssl/certs/ca-certificates.crt";
+    const struct relay_route_options *route = r->g->options.relay.routes.items;
+    struct buf bytes;
+    bool wanted = false;
+    for (size_t i = 0; i < r->g->options.relay.routes.count; i++)
+        wanted |= route[i].tls == RELAY_ROUTE_TLS_VERIFY;
+    if (!wanted)
+        return;
+    buf_init(&bytes, FILE_MAX_BYTES, 0);
+    int err = load_file(path, &bytes);
+    if (err < 0)
+        conf_fault_at(r->faults, r->src, true, "relay.routes",
+                      "install the package ca-certificates", "cannot read %s: %s; no route with "
+                      "tls = \"verify\" can be used", path, err_text(err));
+    else
+        generation_add_file(r->g, GENERATION_CA_BUNDLE, path, buf_view(&bytes), false);
+    buf_deinit(&bytes);
+}
+
 struct generation *load_generation(const char *path, uint32_t number, struct arena *arena,
                                    struct conf_faults *faults)
 {
@@ -129,6 +151,7 @@ struct generation *load_generation(const char *path, uint32_t number, struct are
         conf_walk(msa_options_rows, &g->options, read_file, &r);
         check_certificates(&r);
         read_resolvers(&r);
+        read_authorities(&r);
     }
     buf_deinit(&text);
     if (faults->errors) {

@@ -31,8 +31,10 @@ struct generation {
     struct generation_refs *refs;
 };
 
-/* Keys of files that no option names: the system's resolvers, where dns.servers is empty. */
+/* Keys of files that no option names: the system's resolvers, where dns.servers is empty, */
 #define GENERATION_RESOLV_CONF "resolv.conf"
+/* The system's certificate authorities, where a route verifies its next hop. */
+#define GENERATION_CA_BUNDLE "ca-bundle"
 
 struct generation *generation_new(uint32_t number); /* empty, one reference */
 struct generation *generation_keep(struct generation *g);

@@ -1,0 +1,48 @@
+#include "msa/server/policy.h"
+
+bool policy_reverse_path(const struct smtp_path *path, struct sv login, struct arena *a,
+                         struct smtp_reply *reply_out)
+{
+    struct smtp_path own;
+    if (path->kind == SMTP_PATH_NULL)
+        return true; /* RFC 6409 3.2: <> must not be refused for itself */
+    if (smtp_path_parse_address(a, login, SMTP_PATH_REVERSE, &own) == SMTP_PATH_OK &&
+        smtp_path_same(path, &own))
+        return true;
+    *reply_out = SMTP_REPLY(550, 5, 7, 1, "");
+    reply_out->text = sv_of(arena_printf(
+        a, "<%.*s> is not an address that %.*s may send as; allowed: %.*s (permissions, may_send_as)",
+        SV_ARG(path->text), SV_ARG(login), SV_ARG(login)));
+    return false;
+}
+
+/* A static route may name any host: it takes what it matches. */
+static bool has_route(const struct msa_options *o, struct sv domain)
+{
+    const struct relay_route_options *r = o->relay.routes.items;
+    for (size_t i = 0; i < o->relay.routes.count; i++)
+        if (relay_options_match(sv_of(r[i].domain), domain))
+            return true;
+    return *o->relay.capture != '\0';
+}
+
+bool policy_forward_path(const struct smtp_path *path, const struct msa_options *o,
+                         struct arena *a, struct smtp_reply *reply_out)
+{
+    struct ip ip;
+    if (path->kind != SMTP_PATH_LITERAL || has_route(o, smtp_path_domain(path)))
+        return true;
+    if (!smtp_path_ip(path, &ip)) {
+        *reply_out = SMTP_REPLY(550, 5, 1, 2, "");
+        reply_out->text = sv_of(arena_printf(
+            a, "<%.*s>: no mail can be sent to this form of address literal", SV_ARG(path->text)));
+        return false;
+    }
+    if (o->relay.allow_loopback || !ip_is_forbidden_target(&ip))
+        return true;
+    *reply_out = SMTP_REPLY(550, 5, 1, 2, "");
+    reply_out->text =
+        sv_of(arena_printf(a, "<%.*s>: mail to this address is not sent (relay.allow_loopback)",
+                           SV_ARG(path->text)));
+    return false;
+}

@@ -1,0 +1,19 @@
+/*
+ * policy.h - who may use which path: the rules that an envelope has to pass. Pure.
+ *
+ * RFC 6409 section 6 (submission rights), DESIGN sections 5 and 6. Any thread.
+ */
+#ifndef MSA_SERVER_POLICY_H
+#define MSA_SERVER_POLICY_H
+
+#include "msa/server/options.h"
+#include "msa/smtp/path.h"
+
+/* Ask for each path of the envelope. login: user@realm. True: allowed; else *reply_out says which
+ * address is refused, by which rule, and which is allowed (text in the arena). */
+bool policy_reverse_path(const struct smtp_path *path, struct sv login, struct arena *a,
+                         struct smtp_reply *reply_out);
+bool policy_forward_path(const struct smtp_path *path, const struct msa_options *o,
+                         struct arena *a, struct smtp_reply *reply_out);
+
+#endif

@@ -1,0 +1,51 @@
+#include "msa/server/reject.h"
+
+#include <errno.h>
+
+struct smtp_reply reject_storage(int err)
+{
+    switch (err) {
+    case -ENOSPC:
+    case -EDQUOT:
+    case -EFBIG:
+    case -EMFILE:
+    case -ENFILE:
+    case -ENOMEM:
+    case ERR_FULL:
+    case ERR_LIMIT:
+        return SMTP_REPLY(452, 4, 3, 1, "Insufficient system storage, try again later");
+    default:
+        return SMTP_REPLY(451, 4, 3, 0, "The message could not be stored, try again later");
+    }
+}
+
+struct smtp_reply reject_shutdown(void)
+{
+    return SMTP_REPLY(421, 4, 3, 2, "The server is going down, try again in a moment");
+}
+
+struct smtp_reply reject_memory(void)
+{
+    return SMTP_REPLY(452, 4, 3, 1, "No memory for another message now (limits.memory), try again");
+}
+
+struct smtp_reply reject_connections(void)
+{
+    return SMTP_REPLY(421, 4, 3, 2, "Too many connections (limits.connections), try again later");
+}
+
+struct smtp_reply reject_client(void)
+{
+    return SMTP_REPLY(421, 4, 7, 0,
+                      "Too many connections from your address (limits.connections_per_client)");
+}
+
+struct smtp_reply reject_auth_temporary(void)
+{
+    return SMTP_REPLY(454, 4, 7, 0, "Temporary authentication failure, try again later");
+}
+
+struct smtp_reply reject_auth_failed(void)
+{
+    return SMTP_REPLY(535, 5, 7, 8, "Authentication credentials invalid");
+}

@@ -1,0 +1,22 @@
+/*
+ * reject.h - the one table from environment errors to SMTP replies.
+ *
+ * RFC 5321 4.2.4, RFC 3463. No other function of the server turns an error number into a code.
+ * Any thread; texts are static.
+ */
+#ifndef MSA_SERVER_REJECT_H
+#define MSA_SERVER_REJECT_H
+
+#include "msa/smtp/reply.h"
+
+/* The reply to a client whose message could not be kept because of err (negative). */
+struct smtp_reply reject_storage(int err);
+/* Refusals that need no error number. */
+struct smtp_reply reject_shutdown(void);       /* 421 4.3.2 */
+struct smtp_reply reject_memory(void);         /* 452 4.3.1 */
+struct smtp_reply reject_connections(void);    /* 421 4.3.2 limits.connections */
+struct smtp_reply reject_client(void);         /* 421 4.7.0 limits.connections_per_client */
+struct smtp_reply reject_auth_temporary(void); /* 454 4.7.0 */
+struct smtp_reply reject_auth_failed(void);    /* 535 5.7.8 */
+
+#endif

@@ -1,0 +1,204 @@
+#include "msa/server/service.h"
+#include "msa/base/mem.h"
+
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BAD_COMMANDS  25  /* before 421 */
+#define IDLE_COMMANDS 250 /* NOOP and its like between two messages */
+#define TLS_SESSIONS  1024
+
+struct service *service_keep(struct service *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void service_drop(struct service *s)
+{
+    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    tls_ctx_drop(s->tls);
+    relay_settings_drop(s->relay);
+    arena_deinit(&s->arena);
+    generation_drop(s->generation);
+    free(s->setups);
+    free(s);
+}
+
+static bool make_tls(struct service *s, struct buf *why)
+{
+    const struct generation *g = s->generation;
+    const struct msa_tls_options *entries = g->options.tls.items;
+    size_t count = g->options.tls.count;
+    if (count == 0)
+        return true;
+    struct tls_ctx_cert *certs = arena_alloc(&s->arena, count * sizeof *certs);
+    for (size_t i = 0; i < count; i++) {
+        struct sv *names = arena_alloc(&s->arena, entries[i].names.count * sizeof *names);
+        for (size_t k = 0; k < entries[i].names.count; k++)
+            names[k] = sv_of(entries[i].names.items[k]);
+        certs[i] = (struct tls_ctx_cert){.names = names, .name_count = entries[i].names.count};
+        if (!generation_file_at(g, &certs[i].chain_pem, "tls[%zu].certificate", i)) {
+            int cut = buf_printf(why, "tls[%zu].certificate: the file did not come along", i);
+            (void)cut;
+            return false;
+        }
+    }
+    struct tls_ctx_server_options o = {
+        .certs = certs,
+        .cert_count = count,
+        .minimum = g->options.tls_minimum == MSA_TLS_MINIMUM_1_3 ? AUTH_TLS_MINIMUM_1_3
+                                                                 : AUTH_TLS_MINIMUM_1_2};
+    _Static_assert(GENERATION_TICKET_KEY_BYTES == AUTH_TLS_TICKET_KEY_BYTES, "one size of keys");
+    memcpy(o.tickets.current, g->ticket_keys[0], sizeof o.tickets.current);
+    memcpy(o.tickets.previous, g->ticket_keys[1], sizeof o.tickets.previous);
+    return tls_ctx_server_new(&o, &s->tls, why) == 0;
+}
+
+static uint32_t ms_of(int64_t seconds)
+{
+    return seconds > UINT32_MAX / 1000 ? UINT32_MAX : (uint32_t)(seconds * 1000);
+}
+
+static void make_setups(struct service *s)
+{
+    const struct msa_options *o = &s->generation->options;
+    const struct msa_listen_options *l = o->listen.items;
+    struct buf words;
+    buf_init(&words, 4096, 0);
+    for (size_t i = 0; i < o->auth.mechanisms.count; i++) {
+        int err = buf_printf(&words, "%s%s", i ? " " : "", o->auth.mechanisms.items[i]);
+        (void)err; /* names of mechanisms that we know: a few dozen bytes */
+    }
+    struct sv mechanisms = arena_sv(&s->arena, buf_view(&words));
+    buf_deinit(&words);
+
+    s->limits = (struct smtp_server_limits){
+        .message_size = (uint64_t)o->limits.message_size_bytes,
+        .recipients = (uint32_t)o->limits.recipients,
+        .messages_per_session = (uint32_t)o->limits.messages_per_session,
+        .auth_failures = (uint32_t)o->auth.max_failures,
+        .bad_commands = BAD_COMMANDS,
+        .idle_commands = IDLE_COMMANDS,
+        .command_timeout_ms = ms_of(o->limits.command_timeout_s),
+        .data_timeout_ms = ms_of(o->limits.data_timeout_s),
+    };
+    s->setups = mem_new(o->listen.count, sizeof *s->setups);
+    for (size_t i = 0; i < o->listen.count; i++) {
+        s->setups[i] = (struct smtp_server_setup){
+            .hostname = sv_of(o->hostname),
+            .postmaster = sv_of(o->postmaster),
+            .mechanisms_tls = mechanisms,
+            .mechanisms_clear = o->auth.require_tls ? SV("") : mechanisms,
+            .tls_from_start = l[i].tls == MSA_LISTEN_IMPLICIT,
+            .starttls = l[i].tls == MSA_LISTEN_STARTTLS && s->tls,
+            .auth_required = true,
+            .reject_bare_newlines = l[i].bare_newlines == MSA_BARE_NEWLINES_REJECT,
+            .limits = &s->limits,
+        };
+    }
+}
+
+/* Total memory this process may use: the cgroup's limit (v2, then v1), else RAM. */
+static int64_t total_memory(void)
+{
+    static const char *const files[] = {"/sys/fs/cgroup/memory.max",
+                                        "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    int64_t ram = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char line[64] = "";
+        uint64_t limit;
+        FILE *f = fopen(files[i], "re");
+        if (!f)
+            continue;
+        bool got = fgets(line, sizeof line, f) != NULL;
+        fclose(f);
+        if (got && sv_u64(sv_first(sv_of(line), strcspn(line, "\n")), INT64_MAX, &limit) &&
+            (int64_t)limit < ram)
+            return (int64_t)limit;
+    }
+    return ram;
+}
+
+static void release_generation(void *owner)
+{
+    generation_drop(owner);
+}
+
+/* Addresses of this machine, for listeners on all addresses. */
+static size_t own_addresses(struct arena *a, struct ip **out)
+{
+    struct ifaddrs *all = NULL;
+    size_t n = 0, cap = 0;
+    if (getifaddrs(&all) < 0)
+        return 0;
+    for (struct ifaddrs *i = all; i; i = i->ifa_next)
+        cap++;
+    struct ip *list = arena_alloc(a, cap * sizeof *list);
+    for (struct ifaddrs *i = all; i; i = i->ifa_next) {
+        if (!i->ifa_addr)
+            continue;
+        if (i->ifa_addr->sa_family == AF_INET) {
+            list[n].family = IP_V4;
+            memcpy(list[n++].bytes, &((struct sockaddr_in *)i->ifa_addr)->sin_addr, 4);
+        } else if (i->ifa_addr->sa_family == AF_INET6) {
+            list[n].family = IP_V6;
+            memcpy(list[n++].bytes, &((struct sockaddr_in6 *)i->ifa_addr)->sin6_addr, 16);
+        }
+    }
+    freeifaddrs(all);
+    *out = list;
+    return n;
+}
+
+static bool make_relay(struct service *s, struct buf *why)
+{
+    struct generation *g = s->generation;
+    const struct msa_options *o = &g->options;
+    const struct msa_listen_options *l = o->listen.items;
+    struct tls_ctx_client_options client = {.session_count = TLS_SESSIONS};
+    struct relay_settings values = {
+        .hostname = o->hostname,
+        .postmaster = o->postmaster,
+        .relay = &o->relay,
+        .queue = &o->queue,
+        .dns_timeout_ms = (uint64_t)o->dns.timeout_s * 1000,
+        .release = release_generation,
+    };
+    struct sv ca;
+    if (generation_file(g, GENERATION_CA_BUNDLE, &ca))
+        client.ca_pem = ca;
+    if (tls_ctx_client_new(&client, &values.tls, why) < 0)
+        return false;
+    /* these live in the generation's arena, which the settings keep */
+    struct ip_port *own = arena_alloc(&g->arena, 2 * o->listen.count * sizeof *own);
+    for (size_t i = 0; i < o->listen.count; i++)
+        values.nlisteners += options_listen_addresses(&l[i], own + values.nlisteners);
+    values.listeners = own;
+    struct ip *ips = NULL;
+    values.nown_ips = own_addresses(&g->arena, &ips);
+    values.own_ips = ips;
+    values.owner = generation_keep(g);
+    s->relay = relay_settings_new(&values);
+    return true;
+}
+
+struct service *service_new(struct generation *g, struct buf *why)
+{
+    struct service *s = NEW(struct service);
+    atomic_init(&s->refs, 1);
+    arena_init(&s->arena);
+    s->generation = g;
+    if (!make_tls(s, why) || !make_relay(s, why)) {
+        service_drop(s);
+        return NULL;
+    }
+    make_setups(s);
+    s->memory_bytes = options_memory_bytes(&g->options.limits, total_memory());
+    return s;
+}

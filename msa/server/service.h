@@ -1,0 +1,34 @@
+/*
+ * service.h - one generation made ready to serve: TLS context, session setups, relay settings.
+ *
+ * Built once on the main thread at prepare, immutable, counted: each session holds a reference and
+ * ends under the one it began with. Any thread.
+ */
+#ifndef MSA_SERVER_SERVICE_H
+#define MSA_SERVER_SERVICE_H
+
+#include "auth/tls/ctx.h"
+#include "msa/server/generation.h"
+#include "msa/smtp/server.h"
+#include "relay/settings.h"
+
+#include <stdatomic.h>
+
+struct service {
+    atomic_uint refs;
+    struct generation *generation;
+    struct tls_ctx *tls; /* NULL if no listener speaks TLS */
+    struct smtp_server_limits limits;
+    struct smtp_server_setup *setups; /* one for each options.listen entry */
+    struct smtp_path postmaster;
+    int64_t memory_bytes; /* limits.memory */
+    struct relay_settings *relay;
+    struct arena arena;
+};
+
+/* Takes over one reference of g (dropped on an error). NULL with words in why. */
+struct service *service_new(struct generation *g, struct buf *why);
+struct service *service_keep(struct service *s);
+void service_drop(struct service *s); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,296 @@
+/*
+ *     open -> body* -> commit: end of completer -> content_finish -> on_finished -> store_put
+ *                                                                       -> on_put -> on_done
+ *
+ * A refusal that is found only at the end (the completer's last line, the disk) goes the same way,
+ * to on_done.
+ */
+#include "msa/server/submission.h"
+#include "msa/base/log.h"
+#include "msa/base/mem.h"
+#include "msa/loop/clock.h"
+#include "msa/server/reject.h"
+#include "rewrite/stream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct submission {
+    struct task told; /* posts on_done */
+    struct worker *worker;
+    struct service *service;
+    struct queue_message *message;
+    struct queue_batch *rows;
+    struct content_writer *writer;
+    struct rewrite_stream rewrite;
+    void (*on_room)(void *arg);
+    void (*on_done)(void *arg, bool accepted, const struct smtp_reply *reply);
+    void *arg;
+    bool committed, forgotten, accepted;
+    size_t nrows;
+    struct smtp_reply reply;
+    char reply_text[160];
+    struct sv session; /* in message's arena, as all text kept here */
+    uint64_t opened_ms;
+};
+
+const char *submission_id(const struct submission *s)
+{
+    return s->message->id;
+}
+
+static void release(struct submission *s)
+{
+    if (s->writer)
+        content_free(s->writer);
+    rewrite_stream_deinit(&s->rewrite);
+    queue_batch_free(s->rows);
+    queue_message_drop(s->message);
+    memory_give(&s->worker->shared->memory, MEMORY_MESSAGE_BYTES);
+    service_drop(s->service);
+    free(s);
+}
+
+static void log_refused(struct submission *s)
+{
+    struct queue_message *m = s->message;
+    atomic_fetch_add(&s->worker->shared->refused_messages, 1);
+    log_event(LOG_INFO, "refused",
+              &(struct log_ctx){.session = s->session,
+                                .queue = sv_of(m->id),
+                                .login = sv_of(m->login),
+                                .client = sv_of(m->client)},
+              "from=<%s> %d %.*s", m->reverse_path, s->reply.code, SV_ARG(s->reply.text));
+}
+
+static void run_told(struct task *t)
+{
+    struct submission *s = (struct submission *)t;
+    if (!s->accepted)
+        log_refused(s);
+    if (!s->forgotten)
+        s->on_done(s->arg, s->accepted, &s->reply);
+    release(s);
+}
+
+static void finish(struct submission *s, bool accepted, struct smtp_reply reply)
+{
+    s->accepted = accepted;
+    s->reply = reply;
+    s->told.run = run_told;
+    mailbox_post(s->worker->mailbox, &s->told);
+}
+
+/* The refusal's words, kept where the session can still read them. */
+static struct smtp_reply refusal_reply(struct submission *s, const struct rewrite_refusal *r)
+{
+    struct smtp_reply reply = {.code = r->code};
+    struct sv rest;
+    bool good = smtp_status_parse(sv_of(r->status), &reply.enhanced, &rest);
+    (void)good; /* from the completer's own table */
+    snprintf(s->reply_text, sizeof s->reply_text, "%s", r->text);
+    reply.text = sv_of(s->reply_text);
+    return reply;
+}
+
+/* Moves what the completer has to the store. */
+static bool drain(struct submission *s, struct smtp_reply *reply_out)
+{
+    struct rewrite_action a;
+    while (rewrite_stream_next(&s->rewrite, &a)) {
+        if (a.kind == REWRITE_REFUSE) {
+            *reply_out = refusal_reply(s, a.refusal);
+            return false;
+        }
+        if (a.kind == REWRITE_EMIT) {
+            int err = content_append(s->writer, a.bytes);
+            if (err < 0) {
+                *reply_out = reject_storage(err);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void on_writer_room(void *arg)
+{
+    struct submission *s = arg;
+    if (!s->committed)
+        s->on_room(s->arg);
+}
+
+static void log_accepted(const struct submission *s)
+{
+    const struct queue_message *m = s->message;
+    log_event(LOG_INFO, "accepted",
+              &(struct log_ctx){.session = s->session,
+                                .queue = sv_of(m->id),
+                                .login = sv_of(m->login),
+                                .client = sv_of(m->client)},
+              "from=<%s> recipients=%zu size=%llu message-id=%s ms=%llu", m->reverse_path, s->nrows,
+              (unsigned long long)m->size, m->message_id,
+              (unsigned long long)(clock_mono_ms() - s->opened_ms));
+}
+
+static void on_put(struct store_put *p, int err)
+{
+    struct submission *s = p->arg;
+    free(p);
+    if (err < 0) {
+        log_event(LOG_ERROR, "queue-failed", &(struct log_ctx){.queue = sv_of(s->message->id)},
+                  "%s", err_text(err));
+        finish(s, false, reject_storage(err));
+        return;
+    }
+    atomic_fetch_add(&s->worker->shared->accepted_messages, 1);
+    log_accepted(s);
+    snprintf(s->reply_text, sizeof s->reply_text, "Queued as %s", s->message->id);
+    struct smtp_reply reply = SMTP_REPLY(250, 2, 0, 0, "");
+    reply.text = sv_of(s->reply_text);
+    finish(s, true, reply);
+}
+
+static void on_writer_finished(void *arg, int err)
+{
+    struct submission *s = arg;
+    if (err < 0) {
+        finish(s, false, reject_storage(err));
+        return;
+    }
+    struct queue_message *m = s->message;
+    content_take(s->writer, m);
+    content_free(s->writer);
+    s->writer = NULL;
+    m->eight_bit |= s->rewrite.facts.eight_bit_header || s->rewrite.facts.eight_bit_body;
+    struct store_put *p = NEW(struct store_put);
+    p->reply = s->worker->mailbox;
+    p->message = queue_message_keep(m);
+    p->rows = s->rows;
+    p->done = on_put;
+    p->arg = s;
+    s->nrows = s->rows->nrows;
+    s->rows = NULL;
+    store_put(s->worker->shared->store, p);
+}
+
+static struct sv protocol_of(const struct submission_from *f)
+{
+    if (!f->esmtp)
+        return SV("SMTP");
+    if (f->tls_cipher.len)
+        return f->login.len ? SV("ESMTPSA") : SV("ESMTPS");
+    return f->login.len ? SV("ESMTPA") : SV("ESMTP");
+}
+
+static const char *text_form(struct arena *a, struct buf *b)
+{
+    const char *text = arena_str(a, buf_view(b));
+    buf_reset(b);
+    return text;
+}
+
+static void fill_envelope(struct submission *s, const struct submission_from *f)
+{
+    struct queue_message *m = s->message;
+    const struct smtp_envelope *e = f->envelope;
+    struct buf b;
+    buf_init(&b, 8192, 0);
+    m->reverse_path = arena_str(&m->arena, e->reverse.text);
+    if (smtp_envelope_write_mail(e, &b) == 0)
+        m->mail_params = text_form(&m->arena, &b);
+    m->login = arena_str(&m->arena, f->login);
+    m->client = arena_str(&m->arena, f->client);
+    s->session = arena_sv(&m->arena, f->session);
+    s->rows = queue_batch_new(m, e->count);
+    for (uint32_t i = 0; i < e->count; i++) {
+        struct queue_row *row = &s->rows->rows[i];
+        struct arena *a = &s->rows->arena;
+        /* <Postmaster> without a domain is the address in postmaster: RFC 5321 4.1.1.3 */
+        struct smtp_recipient r = e->recipients[i];
+        if (r.path.kind == SMTP_PATH_POSTMASTER)
+            r.path = s->service->postmaster;
+        row->address = arena_str(a, r.path.text);
+        row->domain = arena_str(a, smtp_path_domain(&r.path));
+        if (smtp_envelope_write_rcpt(&r, &b) == 0)
+            row->rcpt_params = text_form(a, &b);
+        row->due_ms = m->received_ms;
+    }
+    buf_deinit(&b);
+}
+
+struct submission *submission_open(const struct submission_from *f, struct smtp_reply *reply_out)
+{
+    static const struct content_writer_ops ops = {.on_room = on_writer_room,
+                                                  .on_finished = on_writer_finished};
+    const struct msa_options *o = &f->service->generation->options;
+    if (!memory_take(&f->worker->shared->memory, MEMORY_MESSAGE_BYTES)) {
+        *reply_out = reject_memory();
+        return NULL;
+    }
+    struct submission *s = NEW(struct submission);
+    s->worker = f->worker;
+    s->service = service_keep(f->service);
+    s->on_room = f->on_room;
+    s->on_done = f->on_done;
+    s->arg = f->arg;
+    s->opened_ms = clock_mono_ms();
+    s->message = queue_message_new();
+    s->message->received_ms = clock_wall_ms();
+    queue_id_make(s->message->id, s->message->received_ms, random_u64());
+    fill_envelope(s, f);
+    struct arena *a = &s->message->arena;
+    struct rewrite_stream_config config = {
+        .options = &o->rewrite,
+        .received = {.helo = arena_sv(a, f->helo),
+                     .address = sv_of(s->message->client),
+                     .by = sv_of(o->hostname),
+                     .protocol = protocol_of(f),
+                     .id = sv_of(s->message->id),
+                     .tls = arena_sv(a, f->tls_cipher),
+                     .for_path = s->rows->nrows == 1 ? sv_of(s->rows->rows[0].address) : SV(""),
+                     .wall_s = s->message->received_ms / 1000},
+        .header_size = (size_t)o->limits.header_size_bytes,
+        .received_hops = (size_t)o->limits.received_hops,
+    };
+    rewrite_stream_init(&s->rewrite, &config);
+    s->writer = content_begin(s->worker->shared->store, s->message->id, s->worker->mailbox, &ops, s);
+    return s;
+}
+
+bool submission_body(struct submission *s, struct sv bytes, struct smtp_reply *reply_out)
+{
+    rewrite_stream_feed(&s->rewrite, bytes);
+    if (drain(s, reply_out))
+        return true;
+    s->reply = *reply_out;
+    log_refused(s);
+    return false;
+}
+
+bool submission_full(const struct submission *s)
+{
+    return content_full(s->writer);
+}
+
+void submission_commit(struct submission *s)
+{
+    struct smtp_reply reply;
+    s->committed = true;
+    rewrite_stream_end(&s->rewrite);
+    if (drain(s, &reply))
+        content_finish(s->writer);
+    else
+        finish(s, false, reply);
+}
+
+void submission_forget(struct submission *s)
+{
+    s->forgotten = true;
+}
+
+void submission_drop(struct submission *s)
+{
+    release(s);
+}

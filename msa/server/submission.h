@@ -1,0 +1,46 @@
+/*
+ * submission.h - one message on its way in: from the complete envelope to the answer to its end.
+ *
+ * Content goes through the completer (rewrite/stream.h) into the store's content writer; commit
+ * puts envelope and content into the queue. Bounded memory whatever the message's size.
+ * Ownership: the caller holds it until submission_commit() or submission_drop(); after commit it
+ * lives by itself and goes on even when the session is gone (submission_forget()).
+ * Thread: the worker's.
+ */
+#ifndef MSA_SERVER_SUBMISSION_H
+#define MSA_SERVER_SUBMISSION_H
+
+#include "msa/server/worker.h"
+#include "msa/smtp/envelope.h"
+
+struct submission;
+
+/* What the session knows; used during the call only, except service, which is kept. */
+struct submission_from {
+    struct worker *worker;
+    struct service *service;
+    const struct smtp_envelope *envelope;
+    struct sv session, login, client, helo;
+    struct sv tls_cipher; /* empty without TLS */
+    bool esmtp;
+    void (*on_room)(void *arg); /* submission_full() turned false */
+    /* After commit: the reply to the client; accepted: it is on stable storage. */
+    void (*on_done)(void *arg, bool accepted, const struct smtp_reply *reply);
+    void *arg;
+};
+
+/* NULL: refused with *reply_out. */
+struct submission *submission_open(const struct submission_from *from,
+                                   struct smtp_reply *reply_out);
+const char *submission_id(const struct submission *s); /* queue id */
+/* False: the message is refused with *reply_out; drop it. */
+bool submission_body(struct submission *s, struct sv bytes, struct smtp_reply *reply_out) MUST_CHECK;
+bool submission_full(const struct submission *s); /* feed no more until on_room */
+/* The content is complete. on_done follows, never from inside this call. */
+void submission_commit(struct submission *s);
+/* After commit: the session is gone, nobody is told. */
+void submission_forget(struct submission *s);
+/* Before commit: nothing stays. */
+void submission_drop(struct submission *s);
+
+#endif
