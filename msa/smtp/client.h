@@ -22,7 +22,7 @@
  * Ownership: bytes and replies in an action are valid until the next call. The mail and its
  * envelope stay untouched until READY or CLOSED, body bytes until the next NEED_BODY, MESSAGE or
  * CLOSED. Time is a monotonic clock in milliseconds, given with each event. One thread at a time.
- * Memory: about 5 KiB, and up to 32 KiB of commands while they are sent.
+ * Memory: about 5 KiB, and up to 40 KiB of commands or content while they are sent.
  */
 #ifndef MSA_SMTP_CLIENT_H
 #define MSA_SMTP_CLIENT_H
