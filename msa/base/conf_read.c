@@ -14,6 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef MSA_SANITIZED
+#include <sanitizer/lsan_interface.h>
+#endif
+
 #define TEXT_MAX ((size_t)64 << 20)
 
 struct reader {
@@ -249,21 +253,35 @@ static void read_group(struct reader *r, const struct conf_option *rows,
     refuse_unknown(r, rows, group, prefix);
 }
 
-/* The value of "state" is needed before any path; its own faults are reported in its turn. */
-static const char *find_state(const struct conf_option *rows, const config_t *parsed,
-                              struct arena *a)
+static bool is_sound_path(const char *text)
+{
+    if (text[0] != '/')
+        return false;
+    while (*text && (unsigned char)*text >= ' ' && *text != 0x7f)
+        text++;
+    return *text == '\0';
+}
+
+/* The value of "state" is needed before any path; its other faults are reported in its turn, and
+ * the default stands in for a value that would make every path a fault. */
+static const char *find_state(struct reader *r, const config_t *parsed)
 {
     const char *text = NULL;
-    for (const struct conf_option *row = rows; row->name; row++)
+    for (const struct conf_option *row = r->root; row->name; row++)
         if (strcmp(row->name, "state") == 0)
             text = row->def;
     const config_setting_t *s = config_lookup(parsed, "state");
-    if (s && config_setting_type(s) == CONFIG_TYPE_STRING)
-        text = config_setting_get_string(s);
+    const char *written = s ? config_setting_get_string(s) : NULL;
+    if (written && strstr(written, "<state>")) {
+        at_key(r, "state", "");
+        conf_fault(r->faults, "an absolute path in quotes", "<state> cannot stand in itself");
+    } else if (written && is_sound_path(written)) {
+        text = written;
+    }
     struct sv state = sv_of(text);
     while (state.len > 1 && state.ptr[state.len - 1] == '/')
         state.len--;
-    return state.len && !strstr(text, "<state>") ? arena_str(a, state) : "";
+    return arena_str(r->arena, state);
 }
 
 const char *conf_read_state(const struct conf_option *rows, const void *values)
@@ -272,6 +290,19 @@ const char *conf_read_state(const struct conf_option *rows, const void *values)
         if (strcmp(rows->name, "state") == 0)
             return *(const char *const *)((const char *)values + rows->offset);
     return "";
+}
+
+/* libconfig 1.5 loses the strings it holds at a syntax error: a few bytes a refused file. */
+static bool parse(config_t *parsed, const char *text)
+{
+#ifdef MSA_SANITIZED
+    __lsan_disable();
+#endif
+    bool ok = config_read_string(parsed, text) == CONFIG_TRUE;
+#ifdef MSA_SANITIZED
+    __lsan_enable();
+#endif
+    return ok;
 }
 
 static void syntax_fault(const config_t *parsed, const char *file, struct conf_faults *faults)
@@ -303,12 +334,12 @@ bool conf_read(const struct conf_option *rows, const char *file, struct sv text,
     bool ok = conf_scan(text, a, faults, src, &mended);
     size_t len;
     char *string = buf_take(&mended, &len);
-    if (ok && config_read_string(&parsed, string) != CONFIG_TRUE) {
+    if (ok && !parse(&parsed, string)) {
         syntax_fault(&parsed, src->file, faults);
         ok = false;
     }
     src->readable = ok;
-    r.state = find_state(rows, &parsed, a);
+    r.state = find_state(&r, &parsed);
     if (ok)
         read_group(&r, rows, config_root_setting(&parsed), "", values);
     else
