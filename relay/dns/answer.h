@@ -48,4 +48,23 @@ struct dns_answer {
     const char *text; /* DNS_TEMPFAIL, DNS_BOGUS: why */
 };
 
+static inline const char *dns_type_text(enum dns_type type)
+{
+    switch (type) {
+    case DNS_A:
+        return "A";
+    case DNS_CNAME:
+        return "CNAME";
+    case DNS_MX:
+        return "MX";
+    case DNS_AAAA:
+        return "AAAA";
+    case DNS_SRV:
+        return "SRV";
+    case DNS_DNSKEY:
+        return "DNSKEY";
+    }
+    return "?";
+}
+
 #endif

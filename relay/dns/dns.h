@@ -36,7 +36,7 @@ struct dns_config {
 
 /* 0, or ERR_DNS with *why_out (static or the library's text): nothing is usable then. */
 int dns_new(const struct dns_config *config, struct dns **out, const char **why_out) MUST_CHECK;
-/* Callbacks of questions in flight do not come any more. */
+/* Callbacks of questions in flight do not come any more. Not from inside a callback. */
 void dns_free(struct dns *d);
 
 /* Answers by on_answer, always later than this call. deadline_ms: from now; 0 is not allowed. A

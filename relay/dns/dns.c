@@ -1,0 +1,522 @@
+/*
+ * One libunbound context with its own thread, watched by the loop through its descriptor.
+ *
+ * Whoever asks holds a dns_query with a timer; questions with the same name and type share one
+ * flight. A flight is canceled when its last asker has gone. A context that is replaced (the
+ * resolver strips DNSSEC) takes its flights with it: they are asked again in the new one.
+ * Order of ub_* calls: options, forwarders, anchor, async, and last the local zones, because the
+ * first query and zone_remove fix the context and later settings are silently ignored.
+ */
+#include "relay/dns/dns.h"
+
+#include "msa/base/buf.h"
+#include "msa/base/log.h"
+#include "msa/base/mem.h"
+#include "msa/base/require.h"
+#include "msa/loop/watch.h"
+#include "relay/dns/rdata.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unbound.h>
+#include <uthash.h>
+#include <utlist.h>
+
+#define PROBE_EVERY_MS    600000
+#define PROBE_AGAIN_MS    30000 /* the probe itself found no answer */
+#define PROBE_DEADLINE_MS 8000
+#define SERVERS_MAX       8
+#define KEY_MAX           (DNS_NAME_MAX + 8)
+#define RCODE_NXDOMAIN    3
+#define RCODE_NOERROR     0
+
+struct dns_query {
+    struct dns *dns;
+    struct flight *flight;   /* NULL: it has its answer, or needs none (a name that cannot be) */
+    struct dns_query **list; /* where it stands */
+    struct timer timer;
+    void (*on_answer)(void *arg, const struct dns_answer *answer);
+    void *arg;
+    struct dns_query *next, *prev;
+};
+
+/* One question under way. */
+struct flight {
+    struct dns *dns;
+    char key[KEY_MAX]; /* "type name" */
+    char *name;
+    enum dns_type type;
+    int id; /* of ub_resolve_async */
+    struct dns_query *askers;
+    UT_hash_handle hh;
+};
+
+enum probe_verdict { PROBE_UNKNOWN, PROBE_SECURE, PROBE_STRIPPED };
+
+struct dns {
+    struct loop *loop;
+    struct ip_port servers[SERVERS_MAX];
+    size_t nservers;
+    char *anchor; /* records, one a line; NULL: none */
+    bool validating, loopback_only;
+    struct ub_ctx *ctx;
+    struct watch *watch;
+    struct flight *flights;
+    struct dns_query *invalid; /* wait for their NXDOMAIN */
+    /* the probe of ". DNSKEY": in a context of its own */
+    struct ub_ctx *trial;
+    struct watch *trial_watch;
+    bool probing;
+    enum probe_verdict verdict;
+    struct timer probe_timer;
+    struct dns_stats stats;
+};
+
+/* ---- context ---- */
+
+/* A context whose forwarders were not taken asks the public root servers: every result counts. */
+static int set_options(struct ub_ctx *ctx)
+{
+    static const char *const options[][2] = {
+        {"infra-cache-max-rtt:", "1000"},  {"outbound-msg-retry:", "2"},
+        {"infra-keep-probing:", "yes"},    {"infra-host-ttl:", "5"},
+        {"cache-max-negative-ttl:", "60"}, {"qname-minimisation:", "no"},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        int err = ub_ctx_set_option(ctx, options[i][0], options[i][1]);
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+static int set_servers(const struct dns *d, struct ub_ctx *ctx)
+{
+    for (size_t i = 0; i < d->nservers; i++) {
+        char ip[IP_TEXT_MAX], text[IP_TEXT_MAX + 8];
+        snprintf(text, sizeof text, "%s@%u", ip_text(&d->servers[i].ip, ip),
+                 (unsigned)d->servers[i].port);
+        int err = ub_ctx_set_fwd(ctx, text);
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+/* Records one a line; comments and the multi-line form of zone files are not. */
+static int set_anchor(const struct dns *d, struct ub_ctx *ctx)
+{
+    struct sv rest = sv_of(d->anchor);
+    while (rest.len > 0) {
+        struct sv line = sv_split(&rest, '\n');
+        line = sv_trim(sv_first(line, sv_find(line, ';')));
+        if (line.len > 0 && line.ptr[line.len - 1] == '\r')
+            line.len--;
+        if (line.len == 0)
+            continue;
+        char *record = sv_dup(line);
+        int err = ub_ctx_add_ta(ctx, record);
+        free(record);
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+static int make_context(const struct dns *d, bool validate, struct ub_ctx **out)
+{
+    struct ub_ctx *ctx = ub_ctx_create();
+    if (!ctx)
+        return UB_NOMEM;
+    int err = set_options(ctx);
+    if (err == 0)
+        err = set_servers(d, ctx);
+    if (err == 0 && validate)
+        err = set_anchor(d, ctx);
+    if (err == 0)
+        err = ub_ctx_async(ctx, 1);
+    if (err == 0 && d->loopback_only)
+        err = ub_ctx_zone_remove(ctx, "test.");
+    if (err != 0) {
+        ub_ctx_delete(ctx);
+        return err;
+    }
+    *out = ctx;
+    return 0;
+}
+
+static void on_ready(void *arg, int events)
+{
+    struct dns *d = arg;
+    (void)events;
+    int err = ub_process(d->ctx);
+    if (err != 0)
+        log_event(LOG_ERROR, "dns", NULL, "resolver: %s", ub_strerror(err));
+}
+
+static void use_context(struct dns *d, struct ub_ctx *ctx, bool validating)
+{
+    d->ctx = ctx;
+    d->validating = validating;
+    d->watch = watch_new(d->loop, ub_fd(ctx), on_ready, d);
+    watch_set(d->watch, WATCH_READ);
+}
+
+static void drop_context(struct dns *d)
+{
+    watch_close(d->watch);
+    ub_ctx_delete(d->ctx);
+    d->watch = NULL;
+    d->ctx = NULL;
+}
+
+/* ---- answers ---- */
+
+static void decode_records(const struct ub_result *res, enum dns_type type, struct arena *arena,
+                           struct dns_answer *out)
+{
+    size_t n = 0;
+    while (n < DNS_RECORDS_MAX && res->data[n])
+        n++;
+    struct dns_record *records = arena_alloc(arena, n * sizeof *records);
+    for (size_t i = 0; i < n; i++) {
+        struct sv rdata = {res->data[i], (size_t)res->len[i]};
+        if (dns_rdata_decode(type, rdata, arena, &records[out->nrecords]) == 0)
+            out->nrecords++;
+    }
+    out->records = records;
+    out->status = DNS_OK;
+    if (out->nrecords == 0) {
+        out->status = DNS_TEMPFAIL;
+        out->text = "the records are malformed";
+    }
+}
+
+/* Bogus data comes with rcode 0: that is looked at first (RFC 4035 5). */
+static void decode(const struct ub_result *res, enum dns_type type, struct arena *arena,
+                   struct dns_answer *out)
+{
+    *out = (struct dns_answer){.status = DNS_TEMPFAIL, .secure = res->secure != 0};
+    if (res->ttl > 0)
+        out->ttl_s = (uint32_t)res->ttl;
+    if (res->canonname) {
+        struct sv name = sv_of(res->canonname);
+        if (name.len > 1 && name.ptr[name.len - 1] == '.')
+            name.len--;
+        out->canonical = arena_str(arena, name);
+    }
+    if (res->bogus) {
+        out->status = DNS_BOGUS;
+        out->text = arena_printf(arena, "DNSSEC validation failed: %s",
+                                 res->why_bogus ? res->why_bogus : "no reason given");
+    } else if (res->rcode != RCODE_NOERROR && res->rcode != RCODE_NXDOMAIN) {
+        out->text = arena_printf(arena, "%s",
+                                 res->rcode == 2   ? "SERVFAIL"
+                                 : res->rcode == 5 ? "REFUSED"
+                                                   : "an error reply");
+    } else if (res->havedata) {
+        decode_records(res, type, arena, out);
+    } else {
+        out->status = res->nxdomain ? DNS_NXDOMAIN : DNS_NODATA;
+    }
+}
+
+static void query_free(struct dns_query *q)
+{
+    timer_stop(&q->timer);
+    free(q);
+}
+
+static void flight_free(struct flight *f)
+{
+    HASH_DEL(f->dns->flights, f);
+    free(f->name);
+    free(f);
+}
+
+static void tell(struct flight *f, const struct dns_answer *answer)
+{
+    struct dns *d = f->dns;
+    d->stats.tempfails += answer->status == DNS_TEMPFAIL;
+    d->stats.bogus += answer->status == DNS_BOGUS;
+    /* A callback may ask the same again: that is a new flight. */
+    struct dns_query *askers = f->askers;
+    f->askers = NULL;
+    flight_free(f);
+    struct dns_query *q;
+    DL_FOREACH(askers, q)
+    {
+        q->flight = NULL;
+        q->list = &askers; /* one callback may cancel another one's question */
+        timer_stop(&q->timer);
+    }
+    while (askers) {
+        q = askers;
+        DL_DELETE(askers, q);
+        q->on_answer(q->arg, answer);
+        query_free(q);
+    }
+}
+
+static void on_resolved(void *arg, int err, struct ub_result *res)
+{
+    struct flight *f = arg;
+    struct arena arena;
+    struct dns_answer answer = {.status = DNS_TEMPFAIL};
+    arena_init(&arena);
+    if (err == 0)
+        decode(res, f->type, &arena, &answer);
+    else
+        answer.text = ub_strerror(err);
+    tell(f, &answer);
+    if (res)
+        ub_resolve_free(res);
+    arena_deinit(&arena);
+}
+
+static void launch(struct flight *f)
+{
+    int err = ub_resolve_async(f->dns->ctx, f->name, (int)f->type, 1, f, on_resolved, &f->id);
+    /* only memory or a broken library: the askers' timers end it */
+    if (err != 0) {
+        f->id = 0;
+        log_event(LOG_ERROR, "dns", NULL, "resolver: %s", ub_strerror(err));
+    }
+}
+
+/* ---- questions ---- */
+
+static void on_deadline(void *arg)
+{
+    static const struct dns_answer late = {.status = DNS_TEMPFAIL,
+                                           .text = "no answer within the time allowed"};
+    static const struct dns_answer invalid = {.status = DNS_NXDOMAIN};
+    struct dns_query *q = arg;
+    void (*on_answer)(void *, const struct dns_answer *) = q->on_answer;
+    void *to = q->arg;
+    bool was_asked = q->flight != NULL;
+    q->dns->stats.timeouts += was_asked;
+    dns_cancel(q);
+    on_answer(to, was_asked ? &late : &invalid);
+}
+
+struct dns_query *dns_query(struct dns *d, const char *name, enum dns_type type,
+                            uint64_t deadline_ms,
+                            void (*on_answer)(void *arg, const struct dns_answer *answer),
+                            void *arg)
+{
+    REQUIRE(deadline_ms > 0);
+    struct dns_query *q = NEW(struct dns_query);
+    q->dns = d;
+    q->on_answer = on_answer;
+    q->arg = arg;
+    d->stats.questions++;
+    timer_init(&q->timer, d->loop, on_deadline, q);
+    if (!dns_rdata_name_ok(sv_of(name))) {
+        q->list = &d->invalid;
+        DL_APPEND(d->invalid, q);
+        timer_start(&q->timer, 0);
+        return q;
+    }
+    timer_start(&q->timer, deadline_ms);
+    char key[KEY_MAX];
+    struct flight *f;
+    snprintf(key, sizeof key, "%d %s", (int)type, name);
+    HASH_FIND_STR(d->flights, key, f);
+    if (f) {
+        d->stats.merged++;
+    } else {
+        f = NEW(struct flight);
+        f->dns = d;
+        memcpy(f->key, key, sizeof key);
+        f->name = mem_str(name);
+        f->type = type;
+        HASH_ADD_STR(d->flights, key, f);
+        launch(f);
+    }
+    q->flight = f;
+    q->list = &f->askers;
+    DL_APPEND(f->askers, q);
+    return q;
+}
+
+void dns_cancel(struct dns_query *q)
+{
+    struct flight *f = q->flight;
+    DL_DELETE(*q->list, q);
+    if (f && !f->askers) {
+        if (f->id)
+            (void)ub_cancel(f->dns->ctx, f->id); /* fails only if it is being answered */
+        flight_free(f);
+    }
+    query_free(q);
+}
+
+/* ---- probe ---- */
+
+static void rebuild(struct dns *d, bool validate)
+{
+    struct ub_ctx *ctx = NULL;
+    int err = make_context(d, validate, &ctx);
+    if (err != 0) {
+        log_event(LOG_ERROR, "dns", NULL, "resolver: %s", ub_strerror(err));
+        return;
+    }
+    drop_context(d);
+    use_context(d, ctx, validate);
+    for (struct flight *f = d->flights; f; f = f->hh.next)
+        launch(f);
+}
+
+/* Root keys that do not validate, or come unsigned, or not at all: DNSSEC is stripped. No answer
+ * says nothing. Called inside ub_process(trial): what follows is the timer's. */
+static void on_probed(void *arg, int err, struct ub_result *res)
+{
+    struct dns *d = arg;
+    struct arena arena;
+    struct dns_answer a = {.status = DNS_TEMPFAIL};
+    arena_init(&arena);
+    if (err == 0)
+        decode(res, DNS_DNSKEY, &arena, &a);
+    if (a.status != DNS_TEMPFAIL)
+        d->verdict = a.status == DNS_OK && a.secure ? PROBE_SECURE : PROBE_STRIPPED;
+    if (res)
+        ub_resolve_free(res);
+    arena_deinit(&arena);
+    timer_start(&d->probe_timer, 0);
+}
+
+static void on_trial_ready(void *arg, int events)
+{
+    struct dns *d = arg;
+    (void)events;
+    (void)ub_process(d->trial); /* its failure is the probe's time-out */
+}
+
+/* A context of its own, so that the cache of the one in use says nothing about today. */
+static void start_probe(struct dns *d)
+{
+    d->verdict = PROBE_UNKNOWN;
+    timer_start(&d->probe_timer, PROBE_DEADLINE_MS);
+    if (make_context(d, true, &d->trial) != 0) {
+        d->trial = NULL;
+        return;
+    }
+    d->trial_watch = watch_new(d->loop, ub_fd(d->trial), on_trial_ready, d);
+    watch_set(d->trial_watch, WATCH_READ);
+    (void)ub_resolve_async(d->trial, ".", DNS_DNSKEY, 1, d, on_probed, NULL);
+}
+
+static void drop_trial(struct dns *d)
+{
+    if (!d->trial)
+        return;
+    watch_close(d->trial_watch);
+    ub_ctx_delete(d->trial);
+    d->trial = NULL;
+}
+
+static void on_probe_timer(void *arg)
+{
+    struct dns *d = arg;
+    if (!d->probing) {
+        d->probing = true;
+        start_probe(d);
+        return;
+    }
+    d->probing = false;
+    drop_trial(d);
+    timer_start(&d->probe_timer, d->verdict == PROBE_UNKNOWN ? PROBE_AGAIN_MS : PROBE_EVERY_MS);
+    if (d->verdict == PROBE_STRIPPED && d->validating) {
+        log_event(LOG_WARNING, "dns-insecure", NULL,
+                  "the resolver does not pass DNSSEC on: its answers are used without validation");
+        rebuild(d, false);
+    } else if (d->verdict == PROBE_SECURE && !d->validating) {
+        log_event(LOG_INFO, "dns-secure", NULL,
+                  "the resolver passes DNSSEC on: answers are validated");
+        rebuild(d, true);
+    }
+}
+
+/* ---- life ---- */
+
+static void read_resolv_conf(struct dns *d, struct sv text)
+{
+    while (text.len > 0 && d->nservers < SERVERS_MAX) {
+        struct sv line = sv_trim(sv_split(&text, '\n'));
+        struct sv word = sv_first(line, SV("nameserver").len);
+        struct sv rest = sv_skip(line, word.len);
+        struct ip ip;
+        if (!sv_eq(word, SV("nameserver")) || sv_trim(rest).len == rest.len)
+            continue;
+        rest = sv_trim(rest);
+        rest = sv_first(rest, sv_find(rest, '%')); /* a zone cannot be given to the library */
+        if (ip_parse(rest, &ip))
+            d->servers[d->nservers++] = (struct ip_port){ip, 53};
+    }
+}
+
+static void set_up_servers(struct dns *d, const struct dns_config *config)
+{
+    for (size_t i = 0; i < config->nservers && i < SERVERS_MAX; i++)
+        d->servers[d->nservers++] = config->servers[i];
+    d->loopback_only = config->nservers > 0;
+    for (size_t i = 0; i < d->nservers; i++)
+        d->loopback_only = d->loopback_only && ip_is_loopback(&d->servers[i].ip);
+    if (config->nservers == 0)
+        read_resolv_conf(d, config->resolv_conf);
+}
+
+int dns_new(const struct dns_config *config, struct dns **out, const char **why_out)
+{
+    struct dns *d = NEW(struct dns);
+    struct ub_ctx *ctx = NULL;
+    d->loop = config->loop;
+    set_up_servers(d, config);
+    bool validate = config->dnssec && config->trust_anchor.len > 0;
+    if (validate)
+        d->anchor = sv_dup(config->trust_anchor);
+    /* without forwarders the library would ask the root servers itself */
+    int err = d->nservers > 0 ? make_context(d, validate, &ctx) : 0;
+    if (d->nservers == 0 || err != 0) {
+        *why_out = err ? ub_strerror(err) : "no DNS server is named, here or in resolv.conf";
+        free(d->anchor);
+        free(d);
+        return ERR_DNS;
+    }
+    use_context(d, ctx, validate);
+    timer_init(&d->probe_timer, d->loop, on_probe_timer, d);
+    if (validate)
+        timer_start(&d->probe_timer, 0);
+    *out = d;
+    return 0;
+}
+
+void dns_free(struct dns *d)
+{
+    struct flight *f, *tmp;
+    timer_stop(&d->probe_timer);
+    drop_trial(d);
+    drop_context(d);
+    while (d->invalid)
+        dns_cancel(d->invalid);
+    HASH_ITER(hh, d->flights, f, tmp)
+    {
+        while (f->askers) {
+            struct dns_query *q = f->askers;
+            DL_DELETE(f->askers, q);
+            query_free(q);
+        }
+        flight_free(f);
+    }
+    free(d->anchor);
+    free(d);
+}
+
+void dns_get_stats(const struct dns *d, struct dns_stats *out)
+{
+    *out = d->stats;
+    out->in_flight = HASH_COUNT(d->flights);
+    out->validating = d->validating;
+}
