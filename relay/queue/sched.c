@@ -96,11 +96,11 @@ static void on_swept(struct store_due *page)
     struct sched *s = page->arg;
     for (size_t i = 0; page->err == 0 && i < page->nitems && !s->stopping; i++)
         mark_due(s, page->items[i].destination);
-    if (page->err == 0 && page->more && page->nitems > 0 && !s->stopping) {
-        ask_page(s, page->items[page->nitems - 1].destination);
+    sched_note_due(s, page->err < 0 ? clock_wall_ms() + TICK_MS : page->next_ms);
+    if (page->err == 0 && page->more && !s->stopping) {
+        ask_page(s, page->after);
     } else {
         s->sweeping = false;
-        sched_note_due(s, page->err < 0 ? clock_wall_ms() + TICK_MS : page->next_ms);
         if (!s->stopping)
             arm_sweep(s, s->hint_ms);
     }
@@ -120,15 +120,12 @@ static void sweep(void *arg)
 
 /* ---- giving back ---- */
 
+/* An error only says that the store has closed before. */
 static void on_released(struct store_record *r, int err)
 {
     struct sched *s = r->arg;
-    if (err < 0 && !s->stopping) { /* the rows would stay ours forever: again at the next tick */
-        r->task.next = s->releases ? &s->releases->task : NULL;
-        s->releases = r;
-    } else {
-        store_record_free(r);
-    }
+    (void)err;
+    store_record_free(r);
     sched_request_over(s);
 }
 
@@ -145,18 +142,6 @@ static void release(struct sched *s, struct queue_batch *batch)
                                               .remote = ""};
     s->requests++;
     store_record(s->config.store, r);
-}
-
-static void release_again(struct sched *s)
-{
-    struct store_record *r = s->releases;
-    s->releases = NULL;
-    while (r) {
-        struct store_record *next = (struct store_record *)(void *)r->task.next;
-        s->requests++;
-        store_record(s->config.store, r);
-        r = next;
-    }
 }
 
 /* ---- tick: watchdog, waiting too long, forgetting ---- */
@@ -188,7 +173,6 @@ static void tick(void *arg)
     struct sched_dest *d, *tmp;
     struct sched_site *site, *site_tmp;
     watch_jobs(s);
-    release_again(s);
     HASH_ITER(hh, s->dests, d, tmp)
     {
         sched_dest_expire(s, d);
@@ -373,11 +357,6 @@ void sched_free(struct sched *s)
     HASH_ITER(hh, s->sites, site, site_tmp)
     {
         sched_site_forget(s, site, true);
-    }
-    while (s->releases) {
-        struct store_record *r = s->releases;
-        s->releases = (struct store_record *)(void *)r->task.next;
-        store_record_free(r);
     }
     free(s->worker_slots);
     free(s);

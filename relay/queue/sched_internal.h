@@ -92,7 +92,6 @@ struct sched {
     struct sched_job_private *jobs;
     struct sched_dest *resolve_queue;
     struct sched_site *starved;
-    struct store_record *releases; /* to be recorded again, linked by task.next */
     size_t njobs, nresolving, nwaiting, no_attempts, requests;
     size_t *worker_slots; /* slots of each worker */
     uint32_t last_slot;
