@@ -127,7 +127,7 @@ static void test_data_in_any_pieces(void **state)
         send_and_check(&p, &p.server, &p.client, 50000, rows[i].most, rows[i].random);
         tls_stream_info(p.server.tls, &info);
         assert_string_equal(info.version, "TLSv1.3");
-        assert_string_equal(info.cipher, "TLS_AES_256_GCM_SHA384");
+        assert_string_equal(info.cipher, "TLS_AES_128_GCM_SHA256");
         assert_string_equal(info.group, "x25519");
         assert_true(sv_eq(info.sni, anyone.name));
         assert_false(info.resumed);
@@ -147,14 +147,14 @@ static void test_versions_and_suites(void **state)
         enum tls_ctx_minimum minimum;
         const char *cipher; /* NULL: refused */
     } rows[] = {
-        {TLS1_2_VERSION, NULL, &ec, 0, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"},
-        {TLS1_2_VERSION, NULL, &rsa, 0, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"},
+        {TLS1_2_VERSION, NULL, &ec, 0, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
+        {TLS1_2_VERSION, NULL, &rsa, 0, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"},
         {TLS1_2_VERSION, "ECDHE+CHACHA20", &ec, 0, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"},
         {TLS1_2_VERSION, NULL, &ec, AUTH_TLS_MINIMUM_1_3, NULL},
         {TLS1_2_VERSION, "kRSA", &rsa, 0, NULL},
         {TLS1_2_VERSION, "aNULL", &rsa, 0, NULL},
         {TLS1_1_VERSION, NULL, &rsa, 0, NULL},
-        {TLS1_3_VERSION, NULL, &rsa, AUTH_TLS_MINIMUM_1_3, "TLS_AES_256_GCM_SHA384"},
+        {TLS1_3_VERSION, NULL, &rsa, AUTH_TLS_MINIMUM_1_3, "TLS_AES_128_GCM_SHA256"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct tls_ctx *ctx = server_ctx(rows[i].cert, rows[i].minimum, &test_tickets);
