@@ -7,7 +7,7 @@
  * takes requests from the askers in turn, so that none delays another; an asker with too many
  * waiting requests, and a request past its deadline, get AUTH_TEMPORARY.
  * Order: keeper_new; keeper_prepare -> keeper_commit or keeper_abort, again at each reload;
- * keeper_attach and keeper_listen at any time; keeper_free, then loop_stop when on_closed came.
+ * keeper_attach and keeper_listen at any time; keeper_free before the loop stops.
  * Before the first commit every request is answered with AUTH_TEMPORARY. Exchanges begun under an
  * older generation end under it; keys of the generation before the current one still sign (a
  * handshake may have begun with the old certificate). One keeper a process (Cyrus SASL has global
@@ -48,6 +48,7 @@ struct keeper_material {
     size_t nsecrets;
 };
 
+/* NULL if Cyrus SASL cannot start. */
 struct keeper *keeper_new(struct loop *l);
 /* 0, or ERR_SYNTAX with the reason appended to why, one line for each fault (a key that cannot be
  * read, a mechanism that is not there). A generation that was prepared before is dropped. */

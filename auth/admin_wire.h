@@ -1,0 +1,21 @@
+/*
+ * admin_wire.h - administration's request and answer as frames: one message type each.
+ * Views read point into the payload; an answer's users are copied. Any thread.
+ */
+#ifndef AUTH_ADMIN_WIRE_H
+#define AUTH_ADMIN_WIRE_H
+
+#include "auth/admin.h"
+
+#define AUTH_ADMIN_REQUEST 1u
+#define AUTH_ADMIN_ANSWER  2u
+#define AUTH_ADMIN_MAX     (16u << 20) /* bytes of an answer: what a chan takes */
+
+void auth_admin_request_write(struct buf *out, const struct auth_admin_request *r);
+int auth_admin_request_read(struct sv payload, struct auth_admin_request *out) MUST_CHECK;
+/* A list that is too long for a frame becomes ERR_FULL. */
+void auth_admin_answer_write(struct buf *out, const struct auth_admin_answer *a);
+/* out is initialised. */
+int auth_admin_answer_read(struct sv payload, struct auth_admin_answer *out) MUST_CHECK;
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * asker.h - one asker of the keeper: its channel, its exchanges, its waiting requests.
+ *
+ * An exchange is known by the id that the asker chose; one step at a time. Whatever an asker sends
+ * that the protocol does not allow closes its channel: it is a process that may have been taken
+ * over. Ownership: the keeper's list owns askers; auth_asker_close() frees one as soon as nothing
+ * of it is on a pool. Thread: the loop's.
+ */
+#ifndef AUTH_ASKER_H
+#define AUTH_ASKER_H
+
+#include "auth/generation.h"
+#include "auth/work.h"
+
+#define AUTH_ASKER_EXCHANGES_MAX 2048 /* at once; each holds about 8 KiB in Cyrus */
+
+struct auth_asker;
+
+/* What an asker needs of the keeper. */
+struct auth_asker_host {
+    struct loop *loop;
+    struct auth_work *sasl, *sign;
+    void *arg;
+    /* NULL before the first commit. previous may be NULL. */
+    struct auth_generation *(*current)(void *arg);
+    struct auth_generation *(*previous)(void *arg);
+    /* Its channel has ended: take it out of the list and close it. */
+    void (*on_end)(void *arg, struct auth_asker *a);
+};
+
+/* Takes fd over. */
+struct auth_asker *auth_asker_new(const struct auth_asker_host *host, int fd);
+void auth_asker_close(struct auth_asker *a);
+void auth_asker_tell_changed(struct auth_asker *a, struct sv login);
+/* Ends exchanges that are older than AUTH_EXCHANGE_MAX_MS. */
+void auth_asker_sweep(struct auth_asker *a);
+
+#endif

@@ -1,0 +1,109 @@
+/*
+ * generation.c - what the keeper holds of one generation.
+ */
+#include "auth/generation.h"
+
+#include "msa/base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct sv copy(struct sv text)
+{
+    return (struct sv){sv_dup(text), text.len};
+}
+
+static void drop(struct sv text)
+{
+    char *bytes = (char *)(uintptr_t)text.ptr;
+
+    mem_wipe(bytes, text.len);
+    free(bytes);
+}
+
+static int add_keys(struct auth_generation *g, const struct keeper_material *m, struct buf *why)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < m->nkeys; i++) {
+        struct buf fault;
+
+        buf_init(&fault, 512, 0);
+        if (auth_keys_add(g->keys, m->keys[i].purpose, m->keys[i].pem, &fault) < 0) {
+            err = ERR_SYNTAX;
+            if (buf_printf(why, "%.*s: %.*s\n", SV_ARG(m->keys[i].name), SV_ARG(buf_view(&fault))) <
+                0)
+                i = m->nkeys - 1; /* enough was said */
+        }
+        buf_deinit(&fault);
+    }
+    return err;
+}
+
+static void add_secrets(struct auth_generation *g, const struct keeper_material *m)
+{
+    g->secrets = mem_new(m->nsecrets + 1, sizeof(*g->secrets));
+    g->nsecrets = m->nsecrets;
+    for (size_t i = 0; i < m->nsecrets; i++) {
+        g->secrets[i] = (struct keeper_secret){.name = copy(m->secrets[i].name),
+                                               .user = copy(m->secrets[i].user),
+                                               .password = copy(m->secrets[i].password)};
+    }
+}
+
+int auth_generation_new(const struct keeper_material *m, struct auth_check *check, struct buf *why,
+                        struct auth_generation **out)
+{
+    struct auth_generation *g = NEW(struct auth_generation);
+    const char *missing;
+    int err;
+
+    g->number = m->generation;
+    g->refs = 1;
+    g->keys = auth_keys_new();
+    g->sasl = auth_sasl_new(m->options, m->hostname, check);
+    add_secrets(g, m);
+    err = add_keys(g, m, why);
+    missing = auth_sasl_missing(g->sasl);
+    if (missing != NULL) {
+        err = ERR_SYNTAX;
+        if (buf_printf(why, "auth.mechanisms: %s is not installed; package libsasl2-modules\n",
+                       missing) < 0)
+            err = ERR_FULL;
+    }
+    if (err < 0)
+        auth_generation_unref(g);
+    else
+        *out = g;
+    return err;
+}
+
+struct auth_generation *auth_generation_ref(struct auth_generation *g)
+{
+    g->refs++;
+    return g;
+}
+
+void auth_generation_unref(struct auth_generation *g)
+{
+    if (g == NULL || --g->refs > 0)
+        return;
+    auth_sasl_unref(g->sasl);
+    auth_keys_free(g->keys);
+    for (size_t i = 0; i < g->nsecrets; i++) {
+        drop(g->secrets[i].name);
+        drop(g->secrets[i].user);
+        drop(g->secrets[i].password);
+    }
+    free(g->secrets);
+    free(g);
+}
+
+const struct keeper_secret *auth_generation_secret(const struct auth_generation *g, struct sv name)
+{
+    for (size_t i = 0; i < g->nsecrets; i++) {
+        if (sv_eq(g->secrets[i].name, name))
+            return &g->secrets[i];
+    }
+    return NULL;
+}

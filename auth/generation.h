@@ -1,0 +1,30 @@
+/*
+ * generation.h - what the keeper holds of one generation: options, keys, smarthost passwords.
+ *
+ * Immutable after it is made; counted, by the loop's thread only. Pool threads read it while a job
+ * holds a reference.
+ */
+#ifndef AUTH_GENERATION_H
+#define AUTH_GENERATION_H
+
+#include "auth/keys.h"
+#include "auth/sasl.h"
+
+struct auth_generation {
+    uint64_t number;
+    unsigned refs;
+    struct auth_sasl *sasl;
+    struct auth_keys *keys;
+    struct keeper_secret *secrets; /* user and password in one wiped block each */
+    size_t nsecrets;
+};
+
+/* ERR_SYNTAX with one line for each fault appended to why. */
+int auth_generation_new(const struct keeper_material *m, struct auth_check *check, struct buf *why,
+                        struct auth_generation **out) MUST_CHECK;
+struct auth_generation *auth_generation_ref(struct auth_generation *g);
+void auth_generation_unref(struct auth_generation *g); /* NULL is allowed */
+/* NULL if there is none of that name. */
+const struct keeper_secret *auth_generation_secret(const struct auth_generation *g, struct sv name);
+
+#endif

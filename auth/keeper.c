@@ -1,0 +1,171 @@
+/*
+ * keeper.c - generations, askers, pools.
+ */
+#include "auth/keeper.h"
+
+#include "auth/admin.h"
+#include "auth/asker.h"
+#include "msa/base/mem.h"
+#include "msa/base/require.h"
+#include "msa/loop/thread.h"
+
+#include <stdlib.h>
+
+#define SASL_THREADS  2 /* a step is about a millisecond of CPU when it derives a key */
+#define SIGN_THREADS  2
+#define SASL_LANE_MAX 256 /* requests of one asker that wait */
+#define SIGN_LANE_MAX 1024
+#define WAIT_MAX_MS   10000 /* less than AUTH_REQUEST_MAX_MS */
+#define SWEEP_MS      10000
+
+struct listed {
+    struct auth_asker *asker;
+    struct listed *next;
+};
+
+struct keeper {
+    struct loop *loop;
+    struct mailbox *mailbox;
+    struct auth_work *sasl, *sign;
+    struct auth_check *check;
+    struct auth_generation *prepared, *current, *previous;
+    struct listed *askers;
+    struct auth_admin *admin;
+    struct timer sweep;
+};
+
+static void on_sweep(void *arg)
+{
+    struct keeper *k = arg;
+
+    for (struct listed *l = k->askers; l != NULL; l = l->next)
+        auth_asker_sweep(l->asker);
+    timer_start(&k->sweep, SWEEP_MS);
+}
+
+struct keeper *keeper_new(struct loop *l)
+{
+    struct keeper *k = NEW(struct keeper);
+
+    if (auth_sasl_init() < 0) {
+        free(k);
+        return NULL;
+    }
+    k->loop = l;
+    k->mailbox = mailbox_new(l);
+    k->check = auth_check_new();
+    k->sasl = auth_work_new(l, k->mailbox, "sasl", SASL_THREADS, SASL_LANE_MAX, WAIT_MAX_MS);
+    k->sign = auth_work_new(l, k->mailbox, "sign", SIGN_THREADS, SIGN_LANE_MAX, WAIT_MAX_MS);
+    timer_init(&k->sweep, l, on_sweep, k);
+    timer_start(&k->sweep, SWEEP_MS);
+    return k;
+}
+
+int keeper_prepare(struct keeper *k, const struct keeper_material *m, struct buf *why)
+{
+    auth_generation_unref(k->prepared);
+    k->prepared = NULL;
+    return auth_generation_new(m, k->check, why, &k->prepared);
+}
+
+void keeper_commit(struct keeper *k, uint64_t generation)
+{
+    REQUIRE(k->prepared != NULL && k->prepared->number == generation);
+    auth_generation_unref(k->previous);
+    k->previous = k->current;
+    k->current = k->prepared;
+    k->prepared = NULL;
+}
+
+void keeper_abort(struct keeper *k, uint64_t generation)
+{
+    if (k->prepared == NULL || k->prepared->number != generation)
+        return;
+    auth_generation_unref(k->prepared);
+    k->prepared = NULL;
+}
+
+static struct auth_generation *current_of(void *arg)
+{
+    return ((struct keeper *)arg)->current;
+}
+
+static struct auth_generation *previous_of(void *arg)
+{
+    return ((struct keeper *)arg)->previous;
+}
+
+static void on_asker_end(void *arg, struct auth_asker *a)
+{
+    struct keeper *k = arg;
+
+    for (struct listed **at = &k->askers; *at != NULL; at = &(*at)->next) {
+        if ((*at)->asker == a) {
+            struct listed *gone = *at;
+
+            *at = gone->next;
+            free(gone);
+            break;
+        }
+    }
+    auth_asker_close(a);
+}
+
+void keeper_attach(struct keeper *k, int fd)
+{
+    struct auth_asker_host host = {.loop = k->loop,
+                                   .sasl = k->sasl,
+                                   .sign = k->sign,
+                                   .arg = k,
+                                   .current = current_of,
+                                   .previous = previous_of,
+                                   .on_end = on_asker_end};
+    struct listed *l = NEW(struct listed);
+
+    l->asker = auth_asker_new(&host, fd);
+    l->next = k->askers;
+    k->askers = l;
+}
+
+static const struct auth_options *options_of(void *arg)
+{
+    struct keeper *k = arg;
+
+    return k->current ? auth_sasl_options(k->current->sasl) : NULL;
+}
+
+static void on_changed(void *arg, struct sv login)
+{
+    struct keeper *k = arg;
+
+    for (struct listed *l = k->askers; l != NULL; l = l->next)
+        auth_asker_tell_changed(l->asker, login);
+}
+
+int keeper_listen(struct keeper *k, int fd)
+{
+    static const struct auth_admin_ops ops = {options_of, on_changed};
+
+    REQUIRE(k->admin == NULL);
+    return auth_admin_new(k->loop, fd, &ops, k, &k->admin);
+}
+
+void keeper_free(struct keeper *k)
+{
+    timer_stop(&k->sweep);
+    if (k->admin != NULL)
+        auth_admin_free(k->admin);
+    while (k->askers != NULL)
+        on_asker_end(k, k->askers->asker);
+    auth_work_stop(k->sasl);
+    auth_work_stop(k->sign);
+    mailbox_close(k->mailbox); /* the last done() of each job */
+    auth_work_free(k->sasl);
+    auth_work_free(k->sign);
+    auth_generation_unref(k->prepared);
+    auth_generation_unref(k->current);
+    auth_generation_unref(k->previous);
+    auth_check_free(k->check);
+    auth_sasl_done();
+    free(k);
+}
