@@ -16,6 +16,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define LARGE 30000000 /* bytes; more than the kernel keeps for a connection */
+
 /* One end of a connection and all that happened to it. */
 struct end {
     struct loop *l;
@@ -196,7 +198,7 @@ static void connect_both(void)
 
 static bool server_got_all(void)
 {
-    return server.got == 3000000;
+    return server.got == LARGE;
 }
 
 static bool client_drained(void)
@@ -206,13 +208,13 @@ static bool client_drained(void)
 
 static bool client_got_all(void)
 {
-    return client.got == 3000000;
+    return client.got == LARGE;
 }
 
 static void more_than_the_kernel_takes(void **state)
 {
     (void)state;
-    static char bytes[3000000];
+    static char bytes[LARGE];
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (char)(i * 7 + i / 1000);
     connect_both();
@@ -245,7 +247,7 @@ static bool client_ended(void)
 static void half_close_after_what_is_pending(void **state)
 {
     (void)state;
-    static char bytes[3000000];
+    static char bytes[LARGE];
     connect_both();
     stream_read_stop(server.s);
     assert_int_equal(stream_write(client.s, (struct sv){bytes, sizeof bytes}), 0);
