@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -110,6 +112,33 @@ static void read_resolvers(struct reading *r)
     buf_deinit(&bytes);
 }
 
+/* The server may not ask the kernel for them. */
+static void read_own_addresses(struct reading *r)
+{
+    struct ifaddrs *all = NULL;
+    struct buf text;
+    buf_init(&text, 65536, 0);
+    if (getifaddrs(&all) < 0)
+        all = NULL;
+    for (struct ifaddrs *i = all; i; i = i->ifa_next) {
+        char line[IP_TEXT_MAX];
+        struct ip ip = {0};
+        if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET) {
+            ip.family = IP_V4;
+            memcpy(ip.bytes, &((struct sockaddr_in *)i->ifa_addr)->sin_addr, 4);
+        } else if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET6) {
+            ip.family = IP_V6;
+            memcpy(ip.bytes, &((struct sockaddr_in6 *)i->ifa_addr)->sin6_addr, 16);
+        }
+        if (ip.family && buf_printf(&text, "%s\n", ip_text(&ip, line)) < 0)
+            break; /* over a thousand addresses: the first are enough for a guard */
+    }
+    if (all)
+        freeifaddrs(all);
+    generation_add_file(r->g, GENERATION_OWN_ADDRESSES, "", buf_view(&text), false);
+    buf_deinit(&text);
+}
+
 /* The system's authorities, for routes that verify. */
 static void read_authorities(struct reading *r)
 {
@@ -152,6 +181,7 @@ struct generation *load_generation(const char *path, uint32_t number, struct are
         check_certificates(&r);
         read_resolvers(&r);
         read_authorities(&r);
+        read_own_addresses(&r);
     }
     buf_deinit(&text);
     if (faults->errors) {

@@ -209,7 +209,7 @@ static void on_closed(void *arg)
     w->nconns--;
     free(c->login);
     free(c);
-    worker_on_conn_closed(w);
+    worker_on_ended(w);
 }
 
 /* ---- actions of the session ---- */

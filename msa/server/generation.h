@@ -33,6 +33,8 @@ struct generation {
 
 /* Keys of files that no option names: the system's resolvers, where dns.servers is empty, */
 #define GENERATION_RESOLV_CONF "resolv.conf"
+/* Addresses of this machine, a line each. */
+#define GENERATION_OWN_ADDRESSES "own-addresses"
 /* The system's certificate authorities, where a route verifies its next hop. */
 #define GENERATION_CA_BUNDLE "ca-bundle"
 

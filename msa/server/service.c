@@ -1,8 +1,6 @@
 #include "msa/server/service.h"
 #include "msa/base/mem.h"
 
-#include <ifaddrs.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,27 +129,16 @@ static void release_generation(void *owner)
 }
 
 /* Addresses of this machine, for listeners on all addresses. */
-static size_t own_addresses(struct arena *a, struct ip **out)
+static size_t own_addresses(struct generation *g, const struct ip **out)
 {
-    struct ifaddrs *all = NULL;
-    size_t n = 0, cap = 0;
-    if (getifaddrs(&all) < 0)
-        return 0;
-    for (struct ifaddrs *i = all; i; i = i->ifa_next)
-        cap++;
-    struct ip *list = arena_alloc(a, cap * sizeof *list);
-    for (struct ifaddrs *i = all; i; i = i->ifa_next) {
-        if (!i->ifa_addr)
-            continue;
-        if (i->ifa_addr->sa_family == AF_INET) {
-            list[n].family = IP_V4;
-            memcpy(list[n++].bytes, &((struct sockaddr_in *)i->ifa_addr)->sin_addr, 4);
-        } else if (i->ifa_addr->sa_family == AF_INET6) {
-            list[n].family = IP_V6;
-            memcpy(list[n++].bytes, &((struct sockaddr_in6 *)i->ifa_addr)->sin6_addr, 16);
-        }
-    }
-    freeifaddrs(all);
+    struct sv text = SV_NONE;
+    size_t n = 0, lines = 1;
+    generation_file(g, GENERATION_OWN_ADDRESSES, &text);
+    for (size_t i = 0; i < text.len; i++)
+        lines += text.ptr[i] == '\n';
+    struct ip *list = arena_alloc(&g->arena, lines * sizeof *list);
+    while (text.len)
+        n += ip_parse(sv_split(&text, '\n'), &list[n]);
     *out = list;
     return n;
 }
@@ -180,9 +167,7 @@ static bool make_relay(struct service *s, struct buf *why)
     for (size_t i = 0; i < o->listen.count; i++)
         values.nlisteners += options_listen_addresses(&l[i], own + values.nlisteners);
     values.listeners = own;
-    struct ip *ips = NULL;
-    values.nown_ips = own_addresses(&g->arena, &ips);
-    values.own_ips = ips;
+    values.nown_ips = own_addresses(g, &values.own_ips);
     values.owner = generation_keep(g);
     s->relay = relay_settings_new(&values);
     return true;

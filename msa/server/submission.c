@@ -49,7 +49,10 @@ static void release(struct submission *s)
     queue_message_drop(s->message);
     memory_give(&s->worker->shared->memory, MEMORY_MESSAGE_BYTES);
     service_drop(s->service);
+    struct worker *w = s->worker;
     free(s);
+    w->nsubmissions--;
+    worker_on_ended(w);
 }
 
 static void log_refused(struct submission *s)
@@ -231,6 +234,7 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
     }
     struct submission *s = NEW(struct submission);
     s->worker = f->worker;
+    s->worker->nsubmissions++;
     s->service = service_keep(f->service);
     s->on_room = f->on_room;
     s->on_done = f->on_done;

@@ -95,14 +95,14 @@ static void close_listeners(struct worker *w)
 
 static void tell_stopped(struct worker *w)
 {
-    if (w->stopping && w->nconns == 0 && !w->told_stopped) {
+    if (w->stopping && w->nconns == 0 && w->nsubmissions == 0 && !w->told_stopped) {
         w->told_stopped = true;
         timer_stop(&w->grace);
         w->shared->on_stopped(w->shared->arg, w);
     }
 }
 
-void worker_on_conn_closed(struct worker *w)
+void worker_on_ended(struct worker *w)
 {
     tell_stopped(w);
 }

@@ -54,7 +54,7 @@ struct worker {
     struct accepting **accepting; /* argument of each listener */
     size_t nlisteners;
     struct conn *conns; /* list of all sessions */
-    size_t nconns;
+    size_t nconns, nsubmissions; /* a commit goes on when its session is gone */
     uint64_t last_conn;
     struct buf plain, out; /* of the TLS stream that is being fed */
     struct clientlog *clientlog;
@@ -76,7 +76,7 @@ void worker_post_stop(struct worker *w, uint64_t grace_ms);
 /* After on_stopped and the relay's idle: closes what is left and ends the thread. */
 void worker_join(struct worker *w);
 
-/* For conn.c, on the worker's thread. */
-void worker_on_conn_closed(struct worker *w);
+/* From conn.c and submission.c, on the worker's thread: one of theirs has ended. */
+void worker_on_ended(struct worker *w);
 
 #endif

@@ -1,0 +1,181 @@
+/*
+ * The keeper's process: gives up root, then joins the keeper (auth/keeper.h) to the master's
+ * channel. It reads no byte of the network.
+ */
+#include "auth/keeper.h"
+#include "msa/base/log.h"
+#include "msa/base/pack.h"
+#include "msa/daemon/privileges.h"
+#include "msa/daemon/process_args.h"
+#include "msa/daemon/wire.h"
+#include "msa/loop/chan.h"
+#include "msa/server/generation.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct keeper_proc {
+    struct loop *loop;
+    struct chan *chan;
+    struct keeper *keeper;
+    bool serving;
+};
+
+static void answer(struct keeper_proc *p, uint32_t type, struct buf *payload)
+{
+    int err = chan_send(p->chan, type, buf_view(payload), NULL, 0);
+    if (err < 0)
+        loop_stop(p->loop); /* the master is gone */
+    buf_deinit(payload);
+}
+
+static void say_prepared(struct keeper_proc *p, uint32_t number, bool good, struct sv why)
+{
+    struct buf b;
+    buf_init(&b, why.len + 64, 0);
+    pack_u32(&b, number);
+    pack_u8(&b, good);
+    pack_sv(&b, why);
+    answer(p, WIRE_PREPARED, &b);
+}
+
+/* The secret of a route: its name is the option's key, so that asker and keeper agree. */
+static size_t collect_secrets(const struct generation *g, struct arena *a,
+                              struct keeper_secret **out)
+{
+    const struct relay_route_options *r = g->options.relay.routes.items;
+    size_t n = 0, count = g->options.relay.routes.count;
+    struct keeper_secret *list = arena_alloc(a, (count + 1) * sizeof *list);
+    for (size_t i = 0; i < count; i++) {
+        struct sv password;
+        if (!*r[i].user || !generation_file_at(g, &password, "relay.routes[%zu].password_file", i))
+            continue;
+        password = sv_first(password, sv_find(password, '\n'));
+        if (password.len && password.ptr[password.len - 1] == '\r')
+            password.len--;
+        list[n++] = (struct keeper_secret){.name = sv_of(arena_printf(a, "relay.routes[%zu]", i)),
+                                           .user = sv_of(r[i].user),
+                                           .password = password};
+    }
+    *out = list;
+    return n;
+}
+
+static size_t collect_keys(const struct generation *g, struct arena *a, struct keeper_key **out)
+{
+    const struct msa_tls_options *t = g->options.tls.items;
+    size_t n = 0, count = g->options.tls.count;
+    struct keeper_key *list = arena_alloc(a, (count + 1) * sizeof *list);
+    for (size_t i = 0; i < count; i++) {
+        struct sv pem;
+        if (generation_file_at(g, &pem, "tls[%zu].key", i))
+            list[n++] = (struct keeper_key){
+                .purpose = KEEPER_TLS, .name = sv_of(t[i].key), .pem = pem};
+    }
+    *out = list;
+    return n;
+}
+
+static void prepare(struct keeper_proc *p, uint32_t number, struct sv record)
+{
+    struct arena scratch;
+    struct buf why;
+    arena_init(&scratch);
+    buf_init(&why, 65536, 0);
+    bool good = false;
+    struct generation *g = generation_unpack(record, &why);
+    if (g) {
+        struct keeper_key *keys;
+        struct keeper_secret *secrets;
+        struct keeper_material m = {.generation = number,
+                                    .options = &g->options.auth,
+                                    .hostname = sv_of(g->options.hostname),
+                                    .nkeys = collect_keys(g, &scratch, &keys),
+                                    .nsecrets = collect_secrets(g, &scratch, &secrets)};
+        m.keys = keys;
+        m.secrets = secrets;
+        log_setup("keeper", (enum log_format)g->options.log.format,
+                  (enum log_level)g->options.log.level);
+        good = keeper_prepare(p->keeper, &m, &why) == 0;
+    }
+    say_prepared(p, number, good, buf_view(&why));
+    generation_drop(g);
+    buf_deinit(&why);
+    arena_deinit(&scratch);
+}
+
+static void commit(struct keeper_proc *p, uint32_t number)
+{
+    struct buf none;
+    keeper_commit(p->keeper, number);
+    if (p->serving)
+        return;
+    p->serving = true;
+    buf_init(&none, 0, 0);
+    answer(p, WIRE_SERVING, &none);
+}
+
+static void on_message(void *arg, uint32_t type, struct sv payload, int *fds, size_t nfds)
+{
+    struct keeper_proc *p = arg;
+    struct unpack u = unpack_start(payload);
+    if (type == WIRE_ATTACH) {
+        for (size_t i = 0; i < nfds; i++)
+            keeper_attach(p->keeper, fds[i]);
+        return;
+    }
+    for (size_t i = 0; i < nfds; i++)
+        close(fds[i]);
+    uint32_t number = unpack_u32(&u);
+    switch (type) {
+    case WIRE_PREPARE:
+        prepare(p, number, unpack_sv(&u));
+        break;
+    case WIRE_COMMIT:
+        commit(p, number);
+        break;
+    case WIRE_ABORT:
+        keeper_abort(p->keeper, number);
+        break;
+    case WIRE_STOP:
+        loop_stop(p->loop);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_end(void *arg, int err)
+{
+    struct keeper_proc *p = arg;
+    (void)err;
+    loop_stop(p->loop); /* the master is gone, so are we */
+}
+
+int keeper_process(const struct process_args *args)
+{
+    static const struct chan_ops ops = {.on_message = on_message, .on_end = on_end};
+    struct keeper_proc p = {0};
+    log_setup("keeper", LOG_TEXT, LOG_INFO);
+    int err = priv_become(args->uid, args->gid, args->change, args->parent);
+    if (err < 0) {
+        log_event(LOG_ERROR, "start-failed", NULL, "cannot give up root: %s", err_text(err));
+        return 1;
+    }
+    umask(0077);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, SIG_IGN); /* a terminal's ^C goes to the master, which stops us */
+    p.loop = loop_new();
+    p.keeper = keeper_new(p.loop);
+    p.chan = chan_new(p.loop, WIRE_FD_MASTER, &ops, &p);
+    err = keeper_listen(p.keeper, WIRE_FD_EXTRA);
+    if (err < 0)
+        log_event(LOG_ERROR, "keeper.sock", NULL, "user commands will not work: %s", err_text(err));
+    close(WIRE_FD_EXTRA);
+    loop_run(p.loop);
+    chan_close(p.chan);
+    keeper_free(p.keeper);
+    loop_free(p.loop);
+    return 0;
+}

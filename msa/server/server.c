@@ -1,0 +1,496 @@
+/*
+ * Start: prepare (service, store, DNS) -> commit: workers start -> all started: relay -> listeners.
+ * Stop:  workers stop taking -> all sessions ended -> relay idle -> store closed -> workers joined.
+ */
+#include "msa/server/server.h"
+#include "msa/base/log.h"
+#include "msa/base/mem.h"
+#include "msa/base/require.h"
+#include "msa/server/quota.h"
+#include "msa/server/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define DISK_THREADS   4
+#define CAPTURE_THREADS 1
+#define DNS_SERVERS_MAX 16
+#define OTHER_DESCRIPTORS 256 /* databases, spool files, channels */
+
+struct waiting_fd {
+    int fd;
+    uint32_t listen, worker;
+};
+
+struct server {
+    struct loop *loop;
+    struct mailbox *mailbox;
+    const struct server_ops *ops;
+    void *arg;
+    struct service *service, *next;
+    struct store *store;
+    struct dns *dns, *next_dns;
+    struct relay *relay;
+    struct quota *quota;
+    struct worker_shared shared;
+    struct worker **workers;
+    unsigned nworkers, started, stopped;
+    struct waiting_fd *waiting; /* listeners that came before the workers */
+    size_t nwaiting;
+    int *keeper_fds; /* likewise; -1 where there is none */
+    bool running, stopping;
+};
+
+/* ---- messages from workers ---- */
+
+struct note {
+    struct task task;
+    struct server *server;
+    struct worker *worker;
+    uint64_t conn;
+    struct ip ip;
+};
+
+static void post_note(struct server *s, void (*run)(struct task *t), struct worker *w,
+                      uint64_t conn, const struct ip *ip)
+{
+    struct note *n = NEW(struct note);
+    *n = (struct note){.task = {.run = run}, .server = s, .worker = w, .conn = conn};
+    if (ip)
+        n->ip = *ip;
+    mailbox_post(s->mailbox, &n->task);
+}
+
+static void run_quota(struct task *t)
+{
+    struct note *n = (struct note *)t;
+    enum quota_verdict v = quota_connect(n->server->quota, &n->ip);
+    worker_post_quota(n->worker, n->conn, &n->ip, v);
+    free(n);
+}
+
+static void run_disconnect(struct task *t)
+{
+    struct note *n = (struct note *)t;
+    quota_disconnect(n->server->quota, &n->ip);
+    free(n);
+}
+
+static void on_quota(void *arg, struct worker *from, uint64_t conn, const struct ip *client)
+{
+    post_note(arg, run_quota, from, conn, client);
+}
+
+static void on_disconnect(void *arg, const struct ip *client)
+{
+    post_note(arg, run_disconnect, NULL, 0, client);
+}
+
+/* ---- stop ---- */
+
+static void finish_stop(struct server *s)
+{
+    /* answers of the store still find their mailboxes: workers run until it is closed */
+    if (s->store)
+        store_close(s->store);
+    s->store = NULL;
+    for (unsigned i = 0; i < s->nworkers && s->workers; i++)
+        worker_join(s->workers[i]);
+    free(s->workers);
+    s->workers = NULL;
+    if (s->relay)
+        relay_free(s->relay);
+    s->relay = NULL;
+    s->ops->on_stopped(s->arg);
+}
+
+static void run_finish_stop(struct task *t)
+{
+    struct note *n = (struct note *)t;
+    finish_stop(n->server);
+    free(n);
+}
+
+static void on_relay_idle(void *arg)
+{
+    post_note(arg, run_finish_stop, NULL, 0, NULL);
+}
+
+static void run_stopped(struct task *t)
+{
+    struct note *n = (struct note *)t;
+    struct server *s = n->server;
+    free(n);
+    if (++s->stopped == s->nworkers)
+        relay_stop(s->relay, on_relay_idle, s);
+}
+
+static void on_worker_stopped(void *arg, struct worker *from)
+{
+    post_note(arg, run_stopped, from, 0, NULL);
+}
+
+/* ---- configuration ---- */
+
+static bool same_dns(const struct generation *a, const struct generation *b)
+{
+    struct sv x = SV_NONE, y = SV_NONE;
+    const struct dns_options *p = &a->options.dns, *q = &b->options.dns;
+    if (p->dnssec != q->dnssec || p->servers.count != q->servers.count)
+        return false;
+    for (size_t i = 0; i < p->servers.count; i++)
+        if (strcmp(p->servers.items[i], q->servers.items[i]) != 0)
+            return false;
+    generation_file(a, GENERATION_RESOLV_CONF, &x);
+    generation_file(b, GENERATION_RESOLV_CONF, &y);
+    if (!sv_eq(x, y))
+        return false;
+    x = y = SV_NONE;
+    generation_file(a, "dns.trust_anchor", &x);
+    generation_file(b, "dns.trust_anchor", &y);
+    return sv_eq(x, y);
+}
+
+static struct dns *make_dns(struct server *s, const struct generation *g, struct buf *why)
+{
+    struct ip_port servers[DNS_SERVERS_MAX];
+    struct dns *dns;
+    const char *said;
+    struct dns_config config = {
+        .loop = s->loop, .servers = servers, .dnssec = g->options.dns.dnssec != DNS_DNSSEC_OFF};
+    for (size_t i = 0; i < g->options.dns.servers.count && config.nservers < DNS_SERVERS_MAX; i++)
+        if (dns_options_server(sv_of(g->options.dns.servers.items[i]), &servers[config.nservers]))
+            config.nservers++;
+    generation_file(g, GENERATION_RESOLV_CONF, &config.resolv_conf);
+    generation_file(g, "dns.trust_anchor", &config.trust_anchor);
+    if (dns_new(&config, &dns, &said) < 0) {
+        int cut = buf_printf(why, "dns: %s", said);
+        (void)cut;
+        return NULL;
+    }
+    return dns;
+}
+
+static void on_queued(void *arg, struct queue_batch *claimed)
+{
+    struct server *s = arg;
+    relay_on_queued(s->relay, claimed);
+}
+
+static void on_due(void *arg, const char *destination, int64_t due_ms)
+{
+    struct server *s = arg;
+    relay_on_due(s->relay, destination, due_ms);
+}
+
+static bool open_store(struct server *s, const struct service *v, struct buf *why)
+{
+    char dir[4096];
+    const struct msa_options *o = &v->generation->options;
+    struct store_config config = {
+        .dir = dir,
+        .memory_bytes = (uint64_t)v->memory_bytes / 2,
+        .disk_threads = DISK_THREADS,
+        .history_days = (unsigned)(o->queue.history_s / 86400),
+        .history_bytes = (uint64_t)o->queue.history_size_bytes,
+        .loop = s->loop,
+        .notify = s->mailbox,
+        .on_queued = on_queued,
+        .on_due = on_due,
+        .arg = s,
+    };
+    snprintf(dir, sizeof dir, "%s/queue", o->state);
+    return store_open(&config, why, &s->store) == 0;
+}
+
+bool server_prepare(struct server *s, struct generation *g, struct buf *why)
+{
+    struct service *v = service_new(g, why);
+    if (!v)
+        return false;
+    struct dns *dns = NULL;
+    bool good = true;
+    if (!s->service || !same_dns(s->service->generation, g)) {
+        dns = make_dns(s, g, why);
+        good = dns != NULL;
+    }
+    if (good && !s->store)
+        good = open_store(s, v, why);
+    if (!good) {
+        if (dns)
+            dns_free(dns);
+        service_drop(v);
+        return false;
+    }
+    server_abort(s, s->next ? s->next->generation->number : 0);
+    s->next = v;
+    s->next_dns = dns;
+    return true;
+}
+
+void server_abort(struct server *s, uint32_t number)
+{
+    if (!s->next || s->next->generation->number != number)
+        return;
+    service_drop(s->next);
+    s->next = NULL;
+    if (s->next_dns)
+        dns_free(s->next_dns);
+    s->next_dns = NULL;
+}
+
+/* Where the hard limit of descriptors is too low, start goes on with fewer connections. */
+static size_t possible_connections(size_t wanted)
+{
+    struct rlimit lim;
+    if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur == RLIM_INFINITY)
+        return wanted;
+    size_t most = lim.rlim_cur > 2 * OTHER_DESCRIPTORS ? lim.rlim_cur - OTHER_DESCRIPTORS
+                                                       : lim.rlim_cur / 2;
+    if (wanted > most)
+        log_event(LOG_WARNING, "descriptors", NULL,
+                  "limits.connections lowered from %zu to %zu: the limit of open files is %llu",
+                  wanted, most, (unsigned long long)lim.rlim_cur);
+    return wanted < most ? wanted : most;
+}
+
+static void apply(struct server *s)
+{
+    const struct msa_options *o = &s->service->generation->options;
+    log_setup("server", (enum log_format)o->log.format, (enum log_level)o->log.level);
+    quota_set(s->quota, possible_connections((size_t)o->limits.connections),
+              (size_t)o->limits.connections_per_client);
+    atomic_store(&s->shared.memory.max_bytes, s->service->memory_bytes / 2);
+    store_set_history(s->store, (unsigned)(o->queue.history_s / 86400),
+                      (uint64_t)o->queue.history_size_bytes);
+}
+
+/* ---- start ---- */
+
+static void hand_out(struct server *s)
+{
+    for (size_t i = 0; i < s->nwaiting; i++) {
+        struct waiting_fd *f = &s->waiting[i];
+        if (f->worker < s->nworkers)
+            worker_post_listener(s->workers[f->worker], f->fd, f->listen);
+        else
+            close(f->fd);
+    }
+    free(s->waiting);
+    s->waiting = NULL;
+    s->nwaiting = 0;
+}
+
+static void hand_out_keeper(struct server *s)
+{
+    for (unsigned i = 0; i < s->nworkers; i++) {
+        if (s->keeper_fds[i] >= 0)
+            worker_post_keeper(s->workers[i], s->keeper_fds[i]);
+        s->keeper_fds[i] = -1;
+    }
+    /* the main thread has nothing to ask yet: rewriting's signatures will */
+    if (s->keeper_fds[s->nworkers] >= 0)
+        close(s->keeper_fds[s->nworkers]);
+    s->keeper_fds[s->nworkers] = -1;
+}
+
+static void begin_serving(struct server *s)
+{
+    struct relay_worker **parts = mem_new(s->nworkers, sizeof *parts);
+    for (unsigned i = 0; i < s->nworkers; i++)
+        parts[i] = s->workers[i]->relay;
+    relay_set_workers(s->relay, parts, s->nworkers);
+    free(parts);
+    relay_start(s->relay);
+    s->running = true;
+    hand_out_keeper(s);
+    hand_out(s);
+    s->ops->on_serving(s->arg);
+}
+
+static void on_worker_started(void *arg, struct worker *w)
+{
+    struct server *s = arg;
+    (void)w;
+    if (++s->started == s->nworkers)
+        begin_serving(s);
+}
+
+static void start_threads(struct server *s)
+{
+    struct relay_config config = {.loop = s->loop,
+                                  .mailbox = s->mailbox,
+                                  .store = s->store,
+                                  .dns = s->dns,
+                                  .settings = s->service->relay};
+    s->relay = relay_new(&config);
+    s->shared.main = s->mailbox;
+    s->shared.store = s->store;
+    s->shared.disk = pool_start("capture", CAPTURE_THREADS);
+    s->shared.on_quota = on_quota;
+    s->shared.on_disconnect = on_disconnect;
+    s->shared.on_stopped = on_worker_stopped;
+    s->shared.on_recorded = relay_on_recorded;
+    s->shared.on_slot_closed = relay_on_slot_closed;
+    s->shared.arg = s;
+    s->shared.relay_arg = s->relay;
+    s->workers = mem_new(s->nworkers, sizeof *s->workers);
+    for (unsigned i = 0; i < s->nworkers; i++)
+        s->workers[i] = worker_start(i, &s->shared, s->service, on_worker_started, s);
+}
+
+void server_commit(struct server *s, uint32_t number)
+{
+    if (!s->next || s->next->generation->number != number)
+        return;
+    bool first = s->service == NULL;
+    struct dns *old_dns = s->next_dns ? s->dns : NULL;
+    service_drop(s->service);
+    s->service = s->next;
+    s->next = NULL;
+    if (s->next_dns)
+        s->dns = s->next_dns;
+    s->next_dns = NULL;
+    apply(s);
+    if (first) {
+        start_threads(s);
+        return;
+    }
+    for (unsigned i = 0; i < s->nworkers; i++)
+        worker_post_service(s->workers[i], s->service);
+    relay_set(s->relay, s->service->relay);
+    if (old_dns) {
+        relay_set_dns(s->relay, s->dns);
+        dns_free(old_dns);
+    }
+}
+
+struct server *server_new(struct loop *l, unsigned workers, const struct server_ops *ops, void *arg)
+{
+    struct server *s = NEW(struct server);
+    REQUIRE(workers > 0);
+    s->loop = l;
+    s->mailbox = mailbox_new(l);
+    s->nworkers = workers;
+    s->ops = ops;
+    s->arg = arg;
+    s->quota = quota_new();
+    s->keeper_fds = mem_new(workers + 1, sizeof *s->keeper_fds);
+    for (unsigned i = 0; i <= workers; i++)
+        s->keeper_fds[i] = -1;
+    return s;
+}
+
+void server_listen(struct server *s, int fd, uint32_t listen, uint32_t worker)
+{
+    s->waiting = mem_resize(s->waiting, s->nwaiting + 1, sizeof *s->waiting);
+    s->waiting[s->nwaiting++] = (struct waiting_fd){.fd = fd, .listen = listen, .worker = worker};
+    if (s->running)
+        hand_out(s);
+}
+
+void server_keeper(struct server *s, const int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (i > s->nworkers) {
+            close(fds[i]);
+            continue;
+        }
+        if (s->keeper_fds[i] >= 0)
+            close(s->keeper_fds[i]);
+        s->keeper_fds[i] = fds[i];
+    }
+    if (s->running)
+        hand_out_keeper(s);
+}
+
+static void on_held(struct store_admin *a)
+{
+    log_event(LOG_WARNING, "held", &(struct log_ctx){.queue = sv_of(a->filter.id)},
+              "%llu recipients are held because the message crashed the server twice; "
+              "\"msactl queue release %s\" tries it again",
+              (unsigned long long)a->touched, a->filter.id);
+    store_admin_free(a);
+}
+
+void server_poison(struct server *s, struct sv id)
+{
+    if (!s->store)
+        return;
+    struct store_admin *a = store_admin_new(STORE_HOLD, s->mailbox, on_held, s);
+    a->filter.id = arena_str(&a->arena, id);
+    store_admin(s->store, a);
+}
+
+void server_stop(struct server *s, uint64_t grace_ms)
+{
+    if (s->stopping)
+        return;
+    s->stopping = true;
+    if (!s->running) {
+        finish_stop(s);
+        return;
+    }
+    for (unsigned i = 0; i < s->nworkers; i++)
+        worker_post_stop(s->workers[i], grace_ms);
+}
+
+void server_free(struct server *s)
+{
+    for (size_t i = 0; i < s->nwaiting; i++)
+        close(s->waiting[i].fd);
+    free(s->waiting);
+    for (unsigned i = 0; i <= s->nworkers; i++)
+        if (s->keeper_fds[i] >= 0)
+            close(s->keeper_fds[i]);
+    free(s->keeper_fds);
+    if (s->shared.disk)
+        pool_stop(s->shared.disk);
+    if (s->dns)
+        dns_free(s->dns);
+    server_abort(s, s->next ? s->next->generation->number : 0);
+    service_drop(s->service);
+    quota_free(s->quota);
+    mailbox_close(s->mailbox);
+    free(s);
+}
+
+struct store *server_store(struct server *s)
+{
+    return s->store;
+}
+
+struct relay *server_relay(struct server *s)
+{
+    return s->relay;
+}
+
+struct mailbox *server_mailbox(struct server *s)
+{
+    return s->mailbox;
+}
+
+void server_get_stats(struct server *s, struct server_stats *out)
+{
+    *out = (struct server_stats){
+        .generation = s->service ? s->service->generation->number : 0,
+        .workers = s->nworkers,
+        .sessions = atomic_load(&s->shared.sessions),
+        .connections = quota_connections(s->quota),
+        .accepted_messages = atomic_load(&s->shared.accepted_messages),
+        .refused_messages = atomic_load(&s->shared.refused_messages),
+        .logins = atomic_load(&s->shared.logins),
+        .failed_logins = atomic_load(&s->shared.failed_logins),
+        .memory_used_bytes = (uint64_t)atomic_load(&s->shared.memory.used_bytes),
+        .memory_max_bytes = (uint64_t)atomic_load(&s->shared.memory.max_bytes),
+    };
+    if (s->store)
+        store_get_stats(s->store, &out->store);
+    if (s->relay)
+        relay_get_stats(s->relay, &out->relay);
+    if (s->dns)
+        dns_get_stats(s->dns, &out->dns);
+}

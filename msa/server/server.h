@@ -1,0 +1,55 @@
+/*
+ * server.h - the submission service as one object on the main thread of the server process.
+ *
+ * Owns store, DNS, relay, quota and the workers. Generations come from the master: prepare builds
+ * what can fail, commit takes it over; sessions end under the one they began with.
+ * Order: server_new; server_prepare + server_commit (the first commit starts threads; on_serving
+ * follows); server_listen and server_keeper at any time after server_new; server_stop, and after
+ * its on_stopped server_free. Thread: main.
+ */
+#ifndef MSA_SERVER_SERVER_H
+#define MSA_SERVER_SERVER_H
+
+#include "msa/server/generation.h"
+#include "relay/queue/store.h"
+#include "relay/relay.h"
+
+struct server;
+
+struct server_ops {
+    void (*on_serving)(void *arg); /* after the first commit: connections are taken */
+    void (*on_stopped)(void *arg); /* after server_stop() */
+};
+
+struct server *server_new(struct loop *l, unsigned workers, const struct server_ops *ops,
+                          void *arg);
+/* Takes g over. False with words in why: nothing changed. */
+bool server_prepare(struct server *s, struct generation *g, struct buf *why);
+void server_commit(struct server *s, uint32_t number);
+void server_abort(struct server *s, uint32_t number);
+/* A listening socket for the listen entry, of one worker; takes the descriptor. */
+void server_listen(struct server *s, int fd, uint32_t listen, uint32_t worker);
+/* Channels to a (new) keeper: one a worker, then one for the main thread; takes them. */
+void server_keeper(struct server *s, const int *fds, size_t count);
+/* This message was in hand at two crashes: hold it. */
+void server_poison(struct server *s, struct sv id);
+void server_stop(struct server *s, uint64_t grace_ms);
+void server_free(struct server *s);
+
+/* For administration; NULL before the first commit. */
+struct store *server_store(struct server *s);
+struct relay *server_relay(struct server *s);
+struct mailbox *server_mailbox(struct server *s);
+
+struct server_stats {
+    uint32_t generation;
+    unsigned workers;
+    uint64_t sessions, connections, accepted_messages, refused_messages, logins, failed_logins;
+    uint64_t memory_used_bytes, memory_max_bytes;
+    struct store_stats store;
+    struct sched_stats relay;
+    struct dns_stats dns;
+};
+void server_get_stats(struct server *s, struct server_stats *out);
+
+#endif
