@@ -1,0 +1,212 @@
+/*
+ * Design: two tables, replies and failures, and one function that reads each. Nobody else turns a
+ * code into "deferred" or "failed".
+ */
+#include "relay/outcome.h"
+
+/* The longest text that is kept, bytes; a report and the queue's listing need no more. */
+#define TEXT_MAX 6000
+
+static const struct {
+    enum relay_verdict verdict;
+    struct smtp_status status;
+    enum relay_scope scope;
+    const char *words;
+} failures[] = {
+#define STATUS_OF(c, s, d) \
+    {                      \
+        c, s, d            \
+    }
+#define FAILURE_ROW(name, verdict, status, scope, words) \
+    [RELAY_FAILURE_##name] = {RELAY_##verdict, STATUS_OF status, RELAY_SCOPE_##scope, words},
+    RELAY_FAILURES(FAILURE_ROW)
+#undef FAILURE_ROW
+#undef STATUS_OF
+};
+
+/* RFC 3463 subject and detail of a bare code (RFC 5321 4.2.2, 5248, 7504); the class is the
+ * code's. What stands at phase CONNECT holds for every phase. */
+static const struct {
+    int code;
+    enum smtp_phase phase;
+    uint16_t subject, detail;
+} bare_codes[] = {
+    {421, SMTP_PHASE_CONNECT, 3, 2},  {450, SMTP_PHASE_RCPT, 2, 0},
+    {451, SMTP_PHASE_CONNECT, 3, 0},  {452, SMTP_PHASE_RCPT, 5, 3},
+    {452, SMTP_PHASE_CONNECT, 3, 1},  {454, SMTP_PHASE_CONNECT, 7, 0},
+    {455, SMTP_PHASE_CONNECT, 5, 4},  {500, SMTP_PHASE_CONNECT, 5, 2},
+    {501, SMTP_PHASE_CONNECT, 5, 4},  {502, SMTP_PHASE_CONNECT, 5, 1},
+    {503, SMTP_PHASE_CONNECT, 5, 1},  {504, SMTP_PHASE_CONNECT, 5, 4},
+    {521, SMTP_PHASE_CONNECT, 3, 2},  {530, SMTP_PHASE_CONNECT, 7, 0},
+    {534, SMTP_PHASE_CONNECT, 7, 9},  {535, SMTP_PHASE_CONNECT, 7, 8},
+    {550, SMTP_PHASE_RCPT, 2, 0},     {551, SMTP_PHASE_CONNECT, 1, 6},
+    {552, SMTP_PHASE_RCPT, 5, 3},     {552, SMTP_PHASE_CONNECT, 3, 4},
+    {553, SMTP_PHASE_CONNECT, 1, 3},  {555, SMTP_PHASE_CONNECT, 5, 4},
+    {556, SMTP_PHASE_CONNECT, 1, 10},
+};
+
+static struct smtp_status status_of_reply(const struct smtp_client_result *r)
+{
+    uint8_t class = (uint8_t)(r->reply.code / 100);
+    if (r->reply.enhanced.class)
+        return r->reply.enhanced;
+    for (size_t i = 0; i < sizeof(bare_codes) / sizeof(bare_codes[0]); i++)
+        if (bare_codes[i].code == r->reply.code &&
+            (bare_codes[i].phase == r->phase || bare_codes[i].phase == SMTP_PHASE_CONNECT))
+            return SMTP_STATUS(class, bare_codes[i].subject, bare_codes[i].detail);
+    return SMTP_STATUS(class, 0, 0);
+}
+
+/* The reply as it was sent, codes on the first line. */
+static const char *reply_text(struct arena *a, const struct smtp_reply *r)
+{
+    char status[SMTP_STATUS_TEXT_MAX];
+    struct sv text = sv_first(r->text, TEXT_MAX);
+    return arena_printf(a, "%d%s%s%s%.*s", r->code, r->enhanced.class ? " " : "",
+                        smtp_status_text(r->enhanced, status), text.len ? " " : "", SV_ARG(text));
+}
+
+/* The session's own steps: a refusal there is the host's, never the message's. */
+static bool is_session_phase(enum smtp_phase phase)
+{
+    switch (phase) {
+    case SMTP_PHASE_MAIL:
+    case SMTP_PHASE_RCPT:
+    case SMTP_PHASE_DATA:
+    case SMTP_PHASE_BODY:
+    case SMTP_PHASE_END_OF_DATA:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* RFC 5321 4.5.3.1.10: 552 to RCPT is "too many recipients", unless the server says that it means
+ * something else (552 5.2.2, a full mailbox). */
+static bool is_too_many_recipients(const struct smtp_client_result *r)
+{
+    struct smtp_status s = r->reply.enhanced;
+    return r->phase == SMTP_PHASE_RCPT && r->reply.code == 552 &&
+           (!s.class || (s.subject == 5 && s.detail == 3));
+}
+
+static void judge_reply(const struct smtp_client_result *r, struct relay_outcome *o)
+{
+    o->status = status_of_reply(r);
+    if (r->reply.code == 421 || is_session_phase(r->phase)) {
+        /* A wrong password is wrong at each host of the site. */
+        o->scope = r->phase == SMTP_PHASE_AUTH ? RELAY_SCOPE_SITE : RELAY_SCOPE_HOST;
+        o->verdict = RELAY_DEFERRED;
+        o->status.class = 4; /* not final, whatever the host called it */
+        return;
+    }
+    o->scope = r->phase == SMTP_PHASE_RCPT ? RELAY_SCOPE_RECIPIENT : RELAY_SCOPE_MESSAGE;
+    if (smtp_reply_is_ok(&r->reply)) {
+        o->verdict = RELAY_DELIVERED;
+    } else if (is_too_many_recipients(r)) {
+        o->verdict = RELAY_DEFERRED;
+        o->status = SMTP_STATUS(4, 5, 3);
+    } else {
+        o->verdict = smtp_reply_is_permanent(&r->reply) ? RELAY_FAILED : RELAY_DEFERRED;
+    }
+}
+
+/* Everything that is not a reply: verdict, status and reach of each end. */
+static void judge_end(const struct smtp_client_result *r, struct relay_outcome *o)
+{
+    *o = (struct relay_outcome){RELAY_DEFERRED, RELAY_SCOPE_HOST, {4, 4, 2}, NULL, NULL, false};
+    switch (r->end) {
+    case SMTP_END_REPLY:
+    case SMTP_END_TIMEOUT:
+    case SMTP_END_LOST:
+    case SMTP_END_QUIT:
+        o->maybe_taken = r->phase == SMTP_PHASE_END_OF_DATA;
+        break;
+    case SMTP_END_PROTOCOL:
+        o->status = SMTP_STATUS(4, 5, 0);
+        o->maybe_taken = r->phase == SMTP_PHASE_END_OF_DATA;
+        break;
+    case SMTP_END_NO_TLS:
+        o->status = SMTP_STATUS(4, 7, 4);
+        break;
+    case SMTP_END_TLS:
+        o->status = SMTP_STATUS(4, 7, 5);
+        break;
+    case SMTP_END_NO_AUTH:
+        o->status = SMTP_STATUS(4, 7, 4);
+        o->scope = RELAY_SCOPE_SITE;
+        break;
+    case SMTP_END_CREDENTIALS:
+        o->status = SMTP_STATUS(4, 7, 0);
+        o->scope = RELAY_SCOPE_LOCAL;
+        break;
+    case SMTP_END_UNSUPPORTED:
+        o->verdict = RELAY_FAILED;
+        o->status = SMTP_STATUS(5, 6, 3);
+        o->scope = RELAY_SCOPE_MESSAGE;
+        break;
+    case SMTP_END_TOO_BIG:
+        o->verdict = RELAY_FAILED;
+        o->status = SMTP_STATUS(5, 3, 4);
+        o->scope = RELAY_SCOPE_MESSAGE;
+        break;
+    case SMTP_END_CONTENT:
+        o->status = SMTP_STATUS(4, 3, 0);
+        o->scope = RELAY_SCOPE_LOCAL;
+        break;
+    }
+}
+
+/* "timed out after 300 s, waiting for the reply to MAIL: detail"; where the time tells nothing,
+ * without it. */
+static const char *end_text(struct arena *a, const struct smtp_client_result *r)
+{
+    const char *what = r->detail ? r->detail : r->err ? err_text(r->err) : "";
+    const char *part = *what ? ": " : "";
+    unsigned long long s = r->elapsed_ms / 1000;
+    if (r->end == SMTP_END_TIMEOUT || r->end == SMTP_END_LOST || r->end == SMTP_END_PROTOCOL)
+        return arena_printf(a, "%s after %llu s, %s%s%s", smtp_end_text(r->end), s,
+                            smtp_phase_text(r->phase), part, what);
+    return arena_printf(a, "%s%s%s", smtp_end_text(r->end), part, what);
+}
+
+struct relay_outcome relay_outcome_of_result(struct arena *a, const struct smtp_client_result *r,
+                                             struct sv remote)
+{
+    struct relay_outcome o = {.maybe_taken = false};
+    if (r->end == SMTP_END_REPLY) {
+        judge_reply(r, &o);
+        o.text = reply_text(a, &r->reply);
+    } else {
+        judge_end(r, &o);
+        o.text = end_text(a, r);
+    }
+    o.remote = arena_str(a, remote);
+    return o;
+}
+
+struct relay_outcome relay_outcome_of_failure(struct arena *a, enum relay_failure what, int err,
+                                              struct sv detail, struct sv remote)
+{
+    struct sv more = sv_first(detail, TEXT_MAX);
+    return (struct relay_outcome){
+        .verdict = failures[what].verdict,
+        .scope = failures[what].scope,
+        .status = failures[what].status,
+        .text = arena_printf(a, "%s%s%.*s%s%s", failures[what].words, more.len ? ": " : "",
+                             SV_ARG(more), err < 0 ? ": " : "", err < 0 ? err_text(err) : ""),
+        .remote = arena_str(a, remote),
+    };
+}
+
+const char *relay_verdict_text(enum relay_verdict v)
+{
+    static const char *const texts[] = {"delivered", "deferred", "failed"};
+    return texts[v];
+}
+
+const char *relay_scope_text(enum relay_scope s)
+{
+    static const char *const texts[] = {"recipient", "message", "host", "site", "local"};
+    return texts[s];
+}
