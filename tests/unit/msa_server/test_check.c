@@ -1,0 +1,197 @@
+#include "options_run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DOMAINS "domains = \"example.net\";\n"
+
+struct bad {
+    const char *text;
+    const char *printed; /* all faults and warnings */
+};
+
+static const struct bad bad[] = {
+    {DOMAINS, ""},
+    {"", "m: domains: at least one domain is needed; three lines suffice: hostname = "
+         "\"mail.example.net\"; domains = [ \"example.net\" ]; tls = ( { certificate = "
+         "\"/etc/msa/cert.pem\"; key = \"/etc/msa/key.pem\"; } );\n"},
+    {"\ndomains = [ ];",
+     "m:2: domains: at least one domain is needed; three lines suffice: hostname = "
+     "\"mail.example.net\"; domains = [ \"example.net\" ]; tls = ( { certificate = "
+     "\"/etc/msa/cert.pem\"; key = \"/etc/msa/key.pem\"; } );\n"},
+    /* a bad domain is not also a missing one */
+    {"domains = [ \"a b\" ];", "m:1: domains[0]: \"a b\" is no fully qualified domain; for example "
+                               "\"example.net\" (international names as xn--...)\n"},
+    {"domains = 5;",
+     "m:1: domains: a number cannot stand here; text in quotes, or an array such as "
+     "[ \"a\", \"b\" ]\n"},
+    {"domains = \"localhost\";", "m:1: domains: \"localhost\" is no fully qualified domain; for "
+                                 "example \"example.net\" (international names as xn--...)\n"},
+    {DOMAINS "hostname = \"mail\";",
+     "m:2: hostname: \"mail\" is no fully qualified domain; for example \"example.net\" "
+     "(international names as xn--...)\n"},
+    {DOMAINS "postmaster = \"postmaster\";",
+     "m:2: postmaster: \"postmaster\" is no mail address; for example "
+     "\"postmaster@example.net\"\n"},
+    {DOMAINS "state = \"/\";",
+     "m:2: state: the root folder cannot be the state folder; a folder of "
+     "its own, such as \"/var/lib/msa\"\n"},
+    {DOMAINS "state = \"/srv/../etc\";",
+     "m:2: state: \"/srv/../etc\" has \"..\" in it; the path without \"..\"\n"},
+    {DOMAINS "state = \"msa\";",
+     "m:2: state: \"msa\" is not absolute; a path that begins with / or <state>\n"},
+    {DOMAINS "user = \"x\"; auth_user = \"x\";",
+     "m:2: auth_user: it is the same as user, so that the server could read passwords and keys; "
+     "another user, such as \"msa-auth\"\n"},
+    /* listeners */
+    {DOMAINS "listen = ( { },\n { address = \"192.0.2.1\" } );",
+     "m:3: listen[1]: address \"192.0.2.1\", port 587 is taken by listen[0]; another address or "
+     "port\n"},
+    {DOMAINS "listen = ( { address = \"::1\" },\n { address = \"0:0::1\" } );",
+     "m:3: listen[1]: address \"0:0::1\", port 587 is taken by listen[0]; another address or "
+     "port\n"},
+    {DOMAINS "listen = ( { address = \"192.0.2.1\" }, { address = \"192.0.2.2\" } );", ""},
+    {DOMAINS "listen = {\n address = \"mail.example.net\" };",
+     "m:3: listen[0].address: \"mail.example.net\" is no address; \"*\" for all, or one address of "
+     "this machine\n"},
+    {DOMAINS "listen = { port = 70000 };", "m:2: listen[0].port: 70000 is too large; 1 to 65535\n"},
+    {DOMAINS "listen = { auth = \"trusted\" };",
+     "m:2: listen[0].auth: \"trusted\" is not known; \"required\"\n"},
+    {DOMAINS "listen = { tls = \"startls\" };",
+     "m:2: listen[0].tls: \"startls\" is not known; \"starttls\", \"implicit\" or \"none\"\n"},
+    {DOMAINS "listen = { port = 2525;\n tls = \"none\" };",
+     "m:3: listen[0].tls: nobody could log in here: auth.require_tls is true; tls = \"starttls\"; "
+     "or auth.require_tls = false\n"},
+    {DOMAINS "listen = { port = 465 };",
+     "m:2: listen[0].tls: warning: clients expect TLS from the first byte on port 465; tls = "
+     "\"implicit\";\n"},
+    {DOMAINS "listen = { tls = \"implicit\" };",
+     "m:2: listen[0].tls: warning: clients expect STARTTLS on port 587; tls = \"starttls\";\n"},
+    {DOMAINS "tls_minimum = 1.2;",
+     "m:2: tls_minimum: a fraction cannot stand here; \"1.2\" or \"1.3\"\n"},
+    /* logins */
+    {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"CRAM-MD5\" ]; };",
+     "m:2: auth.mechanisms[1]: the mechanism \"CRAM-MD5\" is not known; one of "
+     "\"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\"\n"},
+    {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"plain\" ]; };",
+     "m:2: auth.mechanisms[1]: PLAIN is named twice; name it once\n"},
+    {DOMAINS "auth = { realms = \"a@b\"; };",
+     "m:2: auth.realms: \"a@b\" is no realm: space, control characters and @ cannot stand in one; "
+     "a name such as \"example.net\"\n"},
+    {DOMAINS "auth = { require_tls = false; };",
+     "m:2: auth.require_tls: warning: passwords may cross the network unprotected; true, but for "
+     "tests and loopback\n"},
+    /* limits */
+    {DOMAINS "limits = { message_size = \"64K\"; header_size = \"128K\"; };",
+     "m:2: limits.header_size: larger than limits.message_size; a size up to "
+     "limits.message_size\n"},
+    {DOMAINS "limits = { connections = 10; };",
+     "m:2: limits.connections_per_client: warning: it never counts, as limits.connections is "
+     "smaller; a number below limits.connections\n"},
+    {DOMAINS "limits = { memory = \"20M\"; header_size = \"8M\"; };",
+     "m:2: limits.memory: too small to hold the headers of a few sessions; at least four times "
+     "limits.header_size\n"},
+    {DOMAINS "limits = { connections = 99999999999999999999; };",
+     "m:2: limits.connections: the number is too large; 1 to 1000000\n"},
+    /* queue */
+    {DOMAINS "queue = {\n retry = [ ]; };",
+     "m:3: queue.retry: there is no time to wait between tries; at least one time, such as "
+     "[ \"5m\", \"1h\" ]\n"},
+    {DOMAINS "queue = { lifetime = \"1h\"; };",
+     "m:2: queue.retry[4]: warning: as long as queue.lifetime: no further try would follow; times "
+     "below queue.lifetime\n"},
+    {DOMAINS "queue = { delay_warning = \"5d\"; };",
+     "m:2: queue.delay_warning: warning: not below queue.lifetime: there will be no delay "
+     "reports; a time below queue.lifetime, if reports are wanted\n"},
+    /* routes */
+    {DOMAINS "relay = { routes = { domain = \"*\" }; };",
+     "m:2: relay.routes[0].to: is missing; to = [ \"smtp://smarthost.example.net:587\" ];\n"},
+    {DOMAINS "relay = { routes = { to = [ ] }; };",
+     "m:2: relay.routes[0].to: no next hop is named; to = [ "
+     "\"smtp://smarthost.example.net:587\" ];\n"},
+    {DOMAINS "relay = { routes = {\n to = [ \"smtp://a.example\",\n \"lmtp://a.example\" ] }; };",
+     "m:4: relay.routes[0].to[1]: \"lmtp://a.example\" cannot be used: it begins with neither "
+     "smtp:// nor smtps://; for example \"smtp://smarthost.example.net:587\"\n"},
+    {DOMAINS "relay = { routes = { to = \"smtp://a.example\";\n domain = \"a@b\" }; };",
+     "m:3: relay.routes[0].domain: \"a@b\" is no domain pattern; \"*\", \"example.net\" or "
+     "\"*.example.net\"\n"},
+    {DOMAINS "relay = { routes = {\n to = \"smtp://a.example\"; user = \"u\" }; };",
+     "m:2: relay.routes[0].password_file: is missing, but user is set; password_file = "
+     "\"/etc/msa/smarthost.password\";\n"},
+    {DOMAINS "relay = { routes = { to = \"smtp://a.example\";\n password_file = \"/p\" }; };",
+     "m:3: relay.routes[0].password_file: is set without user; user = \"...\"; beside it\n"},
+    {DOMAINS "relay = { routes = { to = \"smtps://a.example\"; tls = \"none\" }; };",
+     "m:2: relay.routes[0].tls: \"none\" contradicts smtps:// in to; another value of tls, or "
+     "smtp:// in to\n"},
+    {DOMAINS "relay = { routes = { to = \"smtp://a.example\"; tls = \"none\"; user = \"u\"; "
+             "password_file = \"/p\"; }; };",
+     "m:2: relay.routes[0].tls: warning: the password of user is sent without TLS; \"verify\"\n"},
+    {DOMAINS "relay = { routes = ( { to = \"smtp://a.example\" },\n { domain = \"b.example\"; to = "
+             "\"smtp://b.example\" } ); };",
+     "m:3: relay.routes[1].domain: warning: never taken: relay.routes[0] takes \"*\" before it; "
+     "the more special route first\n"},
+    {DOMAINS "relay = { routes = ( { domain = \"[192.0.2.1]\"; to = \"smtp://a.example\" } ); };",
+     ""},
+    {DOMAINS "dns = { servers = \"dns.example\"; };",
+     "m:2: dns.servers: \"dns.example\" is no address of a resolver; an address, \"192.0.2.53\" "
+     "or \"127.0.0.1@5353\"\n"},
+    {DOMAINS "tls = { names = \"a_b c\"; };",
+     "m:2: tls[0].names: \"a_b c\" is no host name; for example \"mail.example.net\"\n"},
+    /* bad syntax: nothing is said of what could not be seen */
+    {"domains = [ \"example.net\";", "m:1: domains: the [ of this line is not closed; its closing "
+                                     "bracket\n"},
+    /* several faults of every kind in one run, in the order of the lines */
+    {"limts = { };\nuser = 5;\nqueue = { retry = [ ]; };\nhostname = x.y;\n"
+     "workers = 300;\n",
+     "m: domains: at least one domain is needed; three lines suffice: hostname = "
+     "\"mail.example.net\"; domains = [ \"example.net\" ]; tls = ( { certificate = "
+     "\"/etc/msa/cert.pem\"; key = \"/etc/msa/key.pem\"; } );\n"
+     "m:1: limts: unknown key; the nearest known key is limits\n"
+     "m:2: user: a number cannot stand here; text in quotes\n"
+     "m:3: queue.retry: there is no time to wait between tries; at least one time, such as "
+     "[ \"5m\", \"1h\" ]\n"
+     "m:4: hostname: x.y must stand in quotes; \"x.y\"\n"
+     "m:5: workers: 300 is too large; 0 to 256\n"},
+};
+
+static void each_contradiction_is_told(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct run r;
+        run_start(&r, bad[i].text, "host.example.net");
+        if (strcmp(r.printed, bad[i].printed) != 0)
+            fail_msg("%s\nwant %sgot  %s", bad[i].text, bad[i].printed, r.printed);
+        assert_int_equal(r.ok, r.faults.errors == 0);
+        run_stop(&r);
+    }
+}
+
+static void a_machine_without_a_name_must_be_told_one(void **state)
+{
+    static const char *const names[] = {"", "vm"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct run r;
+        char want[200];
+        run_start(&r, DOMAINS, names[i]);
+        snprintf(want, sizeof want,
+                 "m: hostname: no name is written, and the machine's own, \"%s\", is not fully "
+                 "qualified; hostname = \"mail.example.net\";\n",
+                 names[i]);
+        assert_string_equal(r.printed, want);
+        run_stop(&r);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_contradiction_is_told),
+        cmocka_unit_test(a_machine_without_a_name_must_be_told_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
