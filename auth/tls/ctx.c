@@ -1,7 +1,15 @@
 #include "auth/tls/inside.h"
 #include "msa/base/mem.h"
+#include "msa/base/require.h"
 
 #include <stdlib.h>
+
+void tls_ctx_library(void)
+{
+    REQUIRE(OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
+                                 OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+                             NULL) == 1);
+}
 
 struct tls_ctx *tls_ctx_alloc(void)
 {

@@ -22,6 +22,10 @@
 
 struct tls_ctx;
 
+/* Lets OpenSSL read its own configuration file and load its tables; a process calls it before it
+ * gives up its right to open files. */
+void tls_ctx_library(void);
+
 /* One entry of `tls` in the configuration. */
 struct tls_ctx_cert {
     const struct sv *names; /* DNS names, "*.example.net" allowed */

@@ -7,7 +7,7 @@
  * tls_key_id() and the thread calls.
  *
  * Thread: each thread that runs server streams calls tls_key_thread_start() first and
- * tls_key_thread_stop() last, when its streams are freed. A paused job holds about 40 KiB, and its
+ * tls_key_thread_stop() last, when its streams are freed. A waiting handshake holds about 80 KiB, and its
  * stack is kept for the next one; max_waiting bounds both. A handshake that would be one more
  * waiting fails; handshakes that need no signature (resumed ones) go on.
  */

@@ -18,7 +18,7 @@
  * Ownership: the stream keeps a reference on its context, and borrows out, which must outlive it;
  * all streams of one thread may share one out that is emptied after each call. out must have room
  * for AUTH_TLS_OUT_MIN bytes at each call. Memory: below 16 KiB when idle; 17 KiB more while a
- * record is incomplete; 40 KiB more while a signature is awaited.
+ * record is incomplete; 65 KiB more while a signature is awaited.
  * Thread: one. Server streams need tls_key_thread_start() on it (key.h).
  *
  *     s = tls_stream_server(ctx, &out);
