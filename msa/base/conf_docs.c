@@ -46,18 +46,18 @@ static const char *default_text(struct docs *d, const struct conf_option *row)
     }
 }
 
-/* "Values", "Range", "At reload": what the type and flags of the row say. */
+/* What the type and the flags of the row say. */
 static const char *facts(struct docs *d, const struct conf_option *row)
 {
     const char *range = conf_value_range(row, &d->scratch);
     const char *values = "";
     if (row->type == CONF_ENUM)
-        values = arena_printf(&d->scratch, "One of %s. ", conf_value_asked(row, &d->scratch));
+        values = arena_printf(&d->scratch, "Values: %s. ", conf_value_asked(row, &d->scratch));
     else if (range[0])
         values = arena_printf(&d->scratch, "Range: %s. ", range);
     return arena_printf(&d->scratch, "%s%s", values,
-                        row->flags & CONF_RELOAD ? "Counts after a reload."
-                                                 : "Counts after a restart.");
+                        row->flags & CONF_RELOAD ? "Takes effect at a reload."
+                                                 : "Takes effect at a restart.");
 }
 
 static const char *join(struct docs *d, const char *prefix, const char *name)
@@ -146,15 +146,15 @@ static void man_rows(struct docs *d, const struct conf_option *rows, const char 
     }
 }
 
-static void put_margin(struct docs *d, unsigned indent)
-{
-    putf(d, "%*s# ", (int)indent * 4, "");
-}
+/* Where a comment stands: "#" behind indent levels, its text behind inset columns. */
+struct margin {
+    unsigned indent, inset;
+};
 
 /* A comment, wrapped at SAMPLE_COLUMNS. */
-static void put_wrapped(struct docs *d, unsigned indent, const char *text)
+static void put_wrapped(struct docs *d, struct margin m, const char *text)
 {
-    size_t column = 0, left = indent * 4 + 2;
+    size_t column = 0, left = m.indent * 4 + 2 + m.inset;
     while (*text) {
         size_t len = strcspn(text, " ");
         if (column && left + column + 1 + len > SAMPLE_COLUMNS) {
@@ -162,10 +162,8 @@ static void put_wrapped(struct docs *d, unsigned indent, const char *text)
             column = 0;
         }
         if (column == 0)
-            put_margin(d, indent);
-        else
-            put(d, " ");
-        putf(d, "%.*s", (int)len, text);
+            putf(d, "%*s# %*s", (int)m.indent * 4, "", (int)m.inset, "");
+        putf(d, "%s%.*s", column ? " " : "", (int)len, text);
         column += len + (column ? 1 : 0);
         text += len;
         text += strspn(text, " ");
@@ -173,15 +171,28 @@ static void put_wrapped(struct docs *d, unsigned indent, const char *text)
     put(d, "\n");
 }
 
-static void sample_text(struct docs *d, unsigned indent, const struct conf_option *row,
-                        const char *label)
+static void sample_text(struct docs *d, struct margin m, const struct conf_option *row)
 {
-    const char *s = arena_printf(&d->scratch, "%s%s: %s. %s %s", label, row->name, row->help,
-                                 row->text, row->type == CONF_GROUP ? "" : facts(d, row));
-    put_wrapped(d, indent, s);
+    put_wrapped(d, m, arena_printf(&d->scratch, "%s: %s", row->name, row->help));
+    m.inset += 2;
+    put_wrapped(d, m, row->text);
+    if (row->type != CONF_GROUP)
+        put_wrapped(d, m, facts(d, row));
     if (row->example)
-        put_wrapped(d, indent,
-                    arena_printf(&d->scratch, "Example: %s = %s;", row->name, row->example));
+        put_wrapped(d, m, arena_printf(&d->scratch, "Example: %s = %s;", row->name, row->example));
+}
+
+static void sample_entry(struct docs *d, unsigned indent, const struct conf_option *rows)
+{
+    struct margin m = {indent, 4}, inner = {indent, 6};
+    put_wrapped(d, (struct margin){indent, 2}, "Keys of an entry:");
+    for (const struct conf_option *row = rows; row->name; row++) {
+        sample_text(d, m, row);
+        if (row->flags & CONF_REQUIRED)
+            put_wrapped(d, inner, "Must be written.");
+        else
+            put_wrapped(d, inner, arena_printf(&d->scratch, "Default: %s", default_text(d, row)));
+    }
 }
 
 static void sample_rows(struct docs *d, const struct conf_option *rows, unsigned indent)
@@ -189,7 +200,7 @@ static void sample_rows(struct docs *d, const struct conf_option *rows, unsigned
     for (const struct conf_option *row = rows; row->name; row++) {
         if (row != rows)
             put(d, "\n");
-        sample_text(d, indent, row, "");
+        sample_text(d, (struct margin){indent, 0}, row);
         if (row->type == CONF_GROUP) {
             putf(d, "%*s%s = {\n", (int)indent * 4, "", row->name);
             sample_rows(d, row->rows, indent + 1);
@@ -197,13 +208,7 @@ static void sample_rows(struct docs *d, const struct conf_option *rows, unsigned
             continue;
         }
         if (row->type == CONF_LIST)
-            for (const struct conf_option *inner = row->rows; inner->name; inner++) {
-                const char *def =
-                    inner->flags & CONF_REQUIRED ? "required" : default_text(d, inner);
-                put_wrapped(d, indent, "");
-                sample_text(d, indent, inner, "in an entry, ");
-                put_wrapped(d, indent, arena_printf(&d->scratch, "Default: %s", def));
-            }
+            sample_entry(d, indent, row->rows);
         putf(d, "%*s#%s = %s;\n", (int)indent * 4, "", row->name, default_text(d, row));
     }
 }
