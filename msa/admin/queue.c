@@ -1,0 +1,126 @@
+/* Commands on the queue: listings a page at a time, and changes by filter. */
+#include "msa/admin/request.h"
+#include "msa/loop/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PAGE_ROWS 500
+
+static const char *copy(struct store_admin *a, const char *text)
+{
+    return text ? arena_str(&a->arena, sv_of(text)) : NULL;
+}
+
+static void fill_filter(struct store_admin *a, const struct request *r)
+{
+    int64_t older_s = request_number(r, "older");
+    a->filter = (struct store_filter){
+        .id = copy(a, request_text(r, "id")),
+        .user = copy(a, request_text(r, "user")),
+        .from = copy(a, request_text(r, "from")),
+        .to = copy(a, request_text(r, "to")),
+        .domain = copy(a, request_text(r, "domain")),
+        .error = copy(a, request_text(r, "error")),
+        .older_than_ms = older_s > 0 ? clock_wall_ms() - older_s * 1000 : 0,
+    };
+    a->dry_run = request_flag(r, "dry_run");
+}
+
+static json_t *row_line(const struct store_listed *l)
+{
+    return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:s, s:s}", "id",
+                     l->id, "recipient", (json_int_t)l->number, "from", l->reverse_path, "login",
+                     l->login, "to", l->address, "domain", l->domain, "received_ms",
+                     (json_int_t)l->received_ms, "due_ms", (json_int_t)l->due_ms, "size",
+                     (json_int_t)l->size, "attempts", (json_int_t)l->attempts, "held", l->held,
+                     "delivering", l->claimed, "status", l->status, "text", l->text);
+}
+
+static json_t *summary_line(const struct store_listed *l)
+{
+    return json_pack("{s:s, s:I, s:I, s:I}", "domain", l->domain, "recipients",
+                     (json_int_t)l->rows, "oldest_ms", (json_int_t)l->received_ms, "due_ms",
+                     (json_int_t)l->due_ms);
+}
+
+static void start_page(struct request *r, enum store_admin_op op, const struct store_admin *before);
+
+static void on_listed(struct store_admin *a)
+{
+    struct request *r = a->arg;
+    for (size_t i = 0; i < a->nlisted; i++)
+        request_line(r, a->op == STORE_SUMMARY ? summary_line(&a->listed[i])
+                                               : row_line(&a->listed[i]));
+    r->total += a->nlisted;
+    int64_t max = request_number(r, "max");
+    if (a->err < 0)
+        request_end(r, ADMIN_REFUSED, err_text(a->err));
+    else if (a->more && (max <= 0 || r->total < (uint64_t)max))
+        start_page(r, a->op, a);
+    else if (a->op == STORE_SHOW && r->total == 0)
+        request_end(r, ADMIN_REFUSED, "no such message in the queue (msactl trace knows the past)");
+    else
+        request_end(r, ADMIN_DONE, NULL);
+    store_admin_free(a);
+}
+
+static void on_changed(struct store_admin *a)
+{
+    struct request *r = a->arg;
+    request_line(r, json_pack("{s:I, s:b}", "recipients", (json_int_t)a->touched, "dry_run",
+                              a->dry_run));
+    if (a->err == 0 && a->op != STORE_DELETE && !a->dry_run && server_relay(r->admin->server))
+        relay_wake(server_relay(r->admin->server));
+    if (a->err < 0)
+        request_end(r, ADMIN_REFUSED, err_text(a->err));
+    else if (a->touched == 0)
+        request_end(r, ADMIN_REFUSED, "nothing in the queue matches");
+    else
+        request_end(r, ADMIN_DONE, NULL);
+    store_admin_free(a);
+}
+
+static void start_page(struct request *r, enum store_admin_op op, const struct store_admin *before)
+{
+    struct store_admin *a =
+        store_admin_new(op, server_mailbox(r->admin->server), on_listed, r);
+    int64_t max = request_number(r, "max");
+    fill_filter(a, r);
+    a->max = max > 0 && max - (int64_t)r->total < PAGE_ROWS ? (size_t)(max - (int64_t)r->total)
+                                                           : PAGE_ROWS;
+    if (before) {
+        memcpy(a->after_id, before->after_id, sizeof a->after_id);
+        a->after_number = before->after_number;
+    }
+    store_admin(server_store(r->admin->server), a);
+}
+
+static bool has_filter(const struct request *r)
+{
+    static const char *const names[] = {"id", "user", "from", "to", "domain", "error"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (request_text(r, names[i]))
+            return true;
+    return request_number(r, "older") > 0;
+}
+
+void admin_queue(struct request *r, enum store_admin_op op)
+{
+    if (op == STORE_SHOW && !request_text(r, "id")) {
+        request_end(r, ADMIN_USAGE, "queue show needs the queue id");
+        return;
+    }
+    if (op == STORE_LIST || op == STORE_SHOW || op == STORE_SUMMARY) {
+        start_page(r, op, NULL);
+        return;
+    }
+    if (op != STORE_RETRY && !has_filter(r)) {
+        request_end(r, ADMIN_USAGE, "say what: an id or a filter");
+        return;
+    }
+    struct store_admin *a =
+        store_admin_new(op, server_mailbox(r->admin->server), on_changed, r);
+    fill_filter(a, r);
+    store_admin(server_store(r->admin->server), a);
+}

@@ -1,0 +1,41 @@
+/*
+ * request.h - one control request in the works, and the lines of its answer. Internal to msa/admin.
+ */
+#ifndef MSA_ADMIN_REQUEST_H
+#define MSA_ADMIN_REQUEST_H
+
+#include "msa/admin/admin.h"
+
+#include <jansson.h>
+
+/* Codes of the last line: msactl's exit codes. */
+enum admin_code { ADMIN_DONE = 0, ADMIN_REFUSED = 1, ADMIN_USAGE = 2, ADMIN_UNREACHABLE = 3 };
+
+struct admin {
+    struct server *server;
+    void (*on_answer)(void *arg, uint64_t request, struct sv lines, bool last);
+    void *arg;
+};
+
+/* Freed by request_end(). */
+struct request {
+    struct admin *admin;
+    uint64_t number;
+    json_t *json;
+    uint64_t total; /* counted over the pages */
+};
+
+void request_line(struct request *r, json_t *line); /* takes the reference */
+void request_end(struct request *r, enum admin_code code, const char *error);
+/* An argument as text, or NULL; the request owns it. */
+const char *request_text(const struct request *r, const char *name);
+bool request_flag(const struct request *r, const char *name);
+int64_t request_number(const struct request *r, const char *name);
+
+/* The commands. */
+void admin_queue(struct request *r, enum store_admin_op op);
+void admin_trace(struct request *r);
+void admin_route(struct request *r);
+void admin_status(struct request *r);
+
+#endif

@@ -1,0 +1,45 @@
+/* "msactl route": every step of the way an address would take. */
+#include "msa/admin/request.h"
+
+static const char *verdict_text(enum route_verdict v)
+{
+    switch (v) {
+    case ROUTE_DELIVER:
+        return "deliver";
+    case ROUTE_FAILED:
+        return "failed";
+    default:
+        return "deferred";
+    }
+}
+
+static void on_plan(void *arg, const struct route_plan *plan)
+{
+    static const char *const tls[] = {"none", "opportunistic", "require", "verify"};
+    struct request *r = arg;
+    for (size_t i = 0; i < plan->nsteps; i++)
+        request_line(r, json_pack("{s:s, s:s, s:s}", "step", plan->steps[i].step, "said",
+                                  plan->steps[i].said, "why", plan->steps[i].why));
+    for (size_t i = 0; i < plan->nattempts; i++) {
+        const struct route_attempt *t = &plan->attempts[i];
+        char address[IP_TEXT_MAX];
+        request_line(r, json_pack("{s:i, s:s, s:s, s:s, s:b}", "attempt", (int)i + 1, "host",
+                                  t->host, "address", ip_port_text(&t->to, address), "tls",
+                                  t->implicit_tls ? "implicit" : tls[t->tls], "login",
+                                  t->credentials >= 0));
+    }
+    request_line(r, json_pack("{s:s, s:s, s:s, s:s}", "verdict", verdict_text(plan->verdict),
+                              "status", plan->status ? plan->status : "", "text",
+                              plan->text ? plan->text : "", "site", plan->site ? plan->site : ""));
+    request_end(r, ADMIN_DONE, NULL);
+}
+
+void admin_route(struct request *r)
+{
+    const char *address = request_text(r, "address");
+    if (!address || !server_relay(r->admin->server)) {
+        request_end(r, ADMIN_USAGE, "route needs an address");
+        return;
+    }
+    relay_explain(server_relay(r->admin->server), address, on_plan, r);
+}

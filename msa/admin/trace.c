@@ -1,0 +1,54 @@
+/* What happened to messages, out of the history files. */
+#include "msa/admin/request.h"
+#include "msa/loop/clock.h"
+#include "relay/queue/history.h"
+
+#define PAGE_EVENTS 500
+
+static json_t *event_line(const struct history_event *e)
+{
+    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s}", "time_ms",
+                     (json_int_t)e->time_ms, "event", history_kind_text(e->kind), "id", e->id,
+                     "login", e->login, "from", e->reverse_path, "to", e->address, "message_id",
+                     e->message_id, "client", e->client, "size", (json_int_t)e->size, "status",
+                     e->status, "text", e->text, "remote", e->remote);
+}
+
+static void on_page(struct history_query *q)
+{
+    struct request *r = q->arg;
+    for (size_t i = 0; i < q->nevents; i++)
+        request_line(r, event_line(&q->events[i]));
+    r->total += q->nevents;
+    if (q->err == 0 && q->more && server_store(r->admin->server)) {
+        store_trace(server_store(r->admin->server), q);
+        return;
+    }
+    if (q->err < 0)
+        request_end(r, ADMIN_REFUSED, err_text(q->err));
+    else if (r->total == 0)
+        request_end(r, ADMIN_REFUSED, "nothing is known of such a message (queue.history)");
+    else
+        request_end(r, ADMIN_DONE, NULL);
+    history_query_free(q);
+}
+
+static const char *copy(struct history_query *q, const char *text)
+{
+    return text ? arena_str(&q->arena, sv_of(text)) : NULL;
+}
+
+void admin_trace(struct request *r)
+{
+    struct history_query *q =
+        history_query_new(server_mailbox(r->admin->server), on_page, r);
+    int64_t since_s = request_number(r, "since");
+    q->id = copy(q, request_text(r, "id"));
+    q->message_id = copy(q, request_text(r, "message_id"));
+    q->user = copy(q, request_text(r, "user"));
+    q->from = copy(q, request_text(r, "from"));
+    q->to = copy(q, request_text(r, "to"));
+    q->since_ms = since_s > 0 ? clock_wall_ms() - since_s * 1000 : 0;
+    q->max = PAGE_EVENTS;
+    store_trace(server_store(r->admin->server), q);
+}
