@@ -43,6 +43,8 @@ int history_open(const char *dir, const char *vfs, unsigned days, uint64_t bytes
 void history_set(struct history *h, unsigned days, uint64_t bytes); /* any thread */
 /* Copies the event; drops it when too many wait. Never blocks. */
 void history_post(struct history *h, const struct history_event *e);
+/* The disk is full: nothing is written for a minute. Any thread. */
+void history_pause(struct history *h);
 uint64_t history_dropped(const struct history *h); /* events, since start; any thread */
 /* Writes what waits. No query may be running. */
 void history_close(struct history *h);

@@ -30,16 +30,16 @@ struct queue_message {
     char id[QUEUE_ID_LEN + 1];
     int64_t received_ms;      /* wall time of acceptance, milliseconds */
     const char *reverse_path; /* mailbox without <>; "" is the null reverse-path */
-    const char *mail_params; /* what smtp_envelope_write_mail() wrote: path in brackets, params */
-    const char *login;       /* who submitted it; "" for our own reports */
-    const char *client;      /* client address, for trace; never sent on */
-    const char *message_id;  /* value of the Message-ID field, for trace */
-    uint64_t size;           /* bytes of content, CRLF lines, as stored */
-    bool eight_bit;          /* content holds bytes above 127 */
-    bool smtputf8;           /* envelope or header needs it */
-    bool spooled;            /* content is a spool file, else a row of the database */
-    struct block *content;   /* NULL: read it with store_read() */
-    struct arena arena;      /* owns the strings above */
+    const char *mail_params;  /* what smtp_envelope_write_mail() wrote: path in brackets, params */
+    const char *login;        /* who submitted it; "" for our own reports */
+    const char *client;       /* client address, for trace; never sent on */
+    const char *message_id;   /* value of the Message-ID field, for trace */
+    uint64_t size;            /* bytes of content, CRLF lines, as stored */
+    bool eight_bit;           /* content holds bytes above 127 */
+    bool smtputf8;            /* envelope or header needs it */
+    bool spooled;             /* content is a spool file, else a row of the database */
+    struct block *content;    /* NULL: read it with store_read() */
+    struct arena arena;       /* owns the strings above */
     /* Private to message.c */
     atomic_uint refs;
     struct queue_memory *memory;

@@ -92,7 +92,7 @@ struct store_read {
     void *arg;
     int err;          /* 0 or negative */
     struct buf bytes; /* what was read; shorter only at the end */
-    bool canceled;    /* set by the asker: done() only frees */
+    atomic_bool canceled; /* set by the asker: done() only frees */
 };
 struct store_read *store_read_new(struct queue_message *m, uint64_t offset, size_t len,
                                   struct mailbox *reply, void (*done)(struct store_read *r),
@@ -110,8 +110,9 @@ struct store_put {
     struct queue_batch *rows;      /* all recipients; owned by the store from here on */
     void (*done)(struct store_put *p, int err); /* frees p */
     void *arg;
-    struct store *store; /* private */
-    int err;             /* private */
+    struct store *store; /* private, as what follows */
+    int64_t seq;
+    int err;
 };
 void store_put(struct store *s, struct store_put *p);
 
@@ -196,7 +197,10 @@ struct store_record {
     struct arena arena;              /* owns results and their text */
     void (*done)(struct store_record *r, int err); /* 0; ERR_CANCELED: the store closed before */
     void *arg;
-    struct store *store; /* private */
+    struct store *store; /* private, as what follows */
+    int64_t report_seq;
+    bool message_ended;
+    int err;
 };
 struct store_record *store_record_new(struct queue_batch *batch, struct mailbox *reply,
                                       void (*done)(struct store_record *r, int err), void *arg);

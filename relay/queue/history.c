@@ -1,0 +1,299 @@
+/*
+ * history.c - writing what happened, a file a day, behind the queue.
+ *
+ * A turn writes all events that wait in one transaction. WAL with synchronous=NORMAL: a crash
+ * loses the last commits and damages nothing. Whatever fails, events are dropped and counted and
+ * writing rests for a minute: history never holds up mail, nor takes the space it needs.
+ */
+#include "relay/queue/history.h"
+
+#include "msa/base/log.h"
+#include "msa/base/mem.h"
+#include "msa/base/require.h"
+#include "msa/loop/clock.h"
+#include "msa/loop/file.h"
+#include "relay/queue/history_files.h"
+#include "relay/queue/store_db.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WAITING_MAX    20000
+#define PAUSE_MS       60000
+#define PRUNE_EVERY_MS 60000
+
+struct item {
+    struct task task;
+    struct history *history;
+    struct history_event event; /* texts behind it */
+    char texts[];
+};
+
+struct history {
+    char *dir, *vfs;
+    struct batch *batch;
+    atomic_uint days;
+    atomic_ullong bytes, dropped, paused_until_ms;
+    atomic_uint waiting;
+
+    /* The history thread's. */
+    struct store_db db;
+    char day[HISTORY_DAY_LEN + 1]; /* of the open file; "" if none is */
+    uint64_t next_prune_ms;
+};
+
+enum { BEGIN, COMMIT, ROLLBACK, ADD };
+static const char *const sql[] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [ADD] = "INSERT INTO event VALUES(NULL,?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
+};
+
+static const char schema[] =
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=4000;"
+    "PRAGMA cache_size=-4096;"
+    "CREATE TABLE IF NOT EXISTS event(row INTEGER PRIMARY KEY, time INTEGER, kind INTEGER,"
+    " id TEXT, login TEXT, reverse_path TEXT, address TEXT, message_id TEXT, client TEXT,"
+    " size INTEGER, status TEXT, text TEXT, remote TEXT);"
+    "CREATE INDEX IF NOT EXISTS event_id ON event(id);"
+    "CREATE INDEX IF NOT EXISTS event_message_id ON event(message_id) WHERE message_id<>'';";
+
+const char *history_kind_text(enum history_kind kind)
+{
+    static const char *const texts[] = {
+        [HISTORY_ACCEPTED] = "accepted", [HISTORY_DELIVERED] = "delivered",
+        [HISTORY_DEFERRED] = "deferred", [HISTORY_FAILED] = "failed",
+        [HISTORY_REPORTED] = "reported", [HISTORY_DELETED] = "deleted",
+    };
+    return kind <= HISTORY_DELETED ? texts[kind] : "unknown";
+}
+
+/* ---- any thread ---- */
+
+static const char *put_text(char **at, const char *text)
+{
+    size_t len = text ? strlen(text) : 0;
+    char *start = *at;
+    if (len > 0)
+        memcpy(start, text, len);
+    start[len] = '\0';
+    *at = start + len + 1;
+    return start;
+}
+
+static size_t text_len(const char *text)
+{
+    return (text ? strlen(text) : 0) + 1;
+}
+
+static void item_run(struct task *task);
+
+void history_post(struct history *h, const struct history_event *e)
+{
+    if (atomic_load(&h->days) == 0)
+        return;
+    if (atomic_load(&h->waiting) >= WAITING_MAX) {
+        atomic_fetch_add(&h->dropped, 1);
+        return;
+    }
+    size_t len = text_len(e->id) + text_len(e->login) + text_len(e->reverse_path) +
+                 text_len(e->address) + text_len(e->message_id) + text_len(e->client) +
+                 text_len(e->status) + text_len(e->text) + text_len(e->remote);
+    struct item *item = mem_new(1, sizeof *item + len);
+    char *at = item->texts;
+    item->task.run = item_run;
+    item->history = h;
+    item->event = *e;
+    item->event.id = put_text(&at, e->id);
+    item->event.login = put_text(&at, e->login);
+    item->event.reverse_path = put_text(&at, e->reverse_path);
+    item->event.address = put_text(&at, e->address);
+    item->event.message_id = put_text(&at, e->message_id);
+    item->event.client = put_text(&at, e->client);
+    item->event.status = put_text(&at, e->status);
+    item->event.text = put_text(&at, e->text);
+    item->event.remote = put_text(&at, e->remote);
+    atomic_fetch_add(&h->waiting, 1);
+    batch_post(h->batch, &item->task);
+}
+
+void history_set(struct history *h, unsigned days, uint64_t bytes)
+{
+    atomic_store(&h->days, days);
+    atomic_store(&h->bytes, bytes);
+}
+
+void history_pause(struct history *h)
+{
+    atomic_store(&h->paused_until_ms, clock_mono_ms() + PAUSE_MS);
+}
+
+uint64_t history_dropped(const struct history *h)
+{
+    return atomic_load(&h->dropped);
+}
+
+/* ---- the history thread ---- */
+
+static void close_day(struct history *h)
+{
+    store_db_close(&h->db);
+    h->day[0] = '\0';
+}
+
+static int open_day(struct history *h, const char *day)
+{
+    close_day(h);
+    char *path = history_file_path(h->dir, day, "");
+    int err =
+        store_db_open(&h->db, path, h->vfs, STORE_DB_CREATE, sql, sizeof sql / sizeof *sql, NULL);
+    free(path);
+    if (err == 0)
+        err = store_db_exec(&h->db, schema);
+    if (err < 0)
+        close_day(h);
+    else
+        memcpy(h->day, day, sizeof h->day);
+    return err;
+}
+
+static int write_event(struct history *h, const struct history_event *e)
+{
+    sqlite3_stmt *st = store_db_use(&h->db, ADD);
+    store_db_int(st, 1, e->time_ms);
+    store_db_int(st, 2, e->kind);
+    store_db_text(st, 3, e->id);
+    store_db_text(st, 4, e->login);
+    store_db_text(st, 5, e->reverse_path);
+    store_db_text(st, 6, e->address);
+    store_db_text(st, 7, e->message_id);
+    store_db_text(st, 8, e->client);
+    store_db_int(st, 9, (int64_t)e->size);
+    store_db_text(st, 10, e->status);
+    store_db_text(st, 11, e->text);
+    store_db_text(st, 12, e->remote);
+    return store_db_run(&h->db, st);
+}
+
+/* The events of one day, from *list on; moves it behind them. */
+static int write_day(struct history *h, struct task **list, const char *day)
+{
+    int err = strcmp(h->day, day) == 0 ? 0 : open_day(h, day);
+    if (err == 0)
+        err = store_db_run(&h->db, store_db_use(&h->db, BEGIN));
+    for (; *list && err == 0; *list = (*list)->next) {
+        const struct item *item = (const struct item *)*list;
+        char its_day[HISTORY_DAY_LEN + 1];
+        history_day(its_day, item->event.time_ms);
+        if (strcmp(its_day, day) != 0)
+            break;
+        err = write_event(h, &item->event);
+    }
+    if (err == 0)
+        err = store_db_run(&h->db, store_db_use(&h->db, COMMIT));
+    if (err < 0 && h->db.handle && !sqlite3_get_autocommit(h->db.handle) &&
+        store_db_run(&h->db, store_db_use(&h->db, ROLLBACK)) < 0)
+        close_day(h);
+    return err;
+}
+
+static void fail(struct history *h, int err, uint64_t lost)
+{
+    log_event(LOG_WARNING, "history-failed", NULL, "%llu events are not in the history: %s",
+              (unsigned long long)lost, err_text(err));
+    atomic_fetch_add(&h->dropped, lost);
+    close_day(h);
+    history_pause(h);
+}
+
+static void write_list(struct history *h, struct task *list)
+{
+    while (list) {
+        char day[HISTORY_DAY_LEN + 1];
+        struct task *from = list;
+        history_day(day, ((struct item *)list)->event.time_ms);
+        int err = write_day(h, &list, day);
+        if (err == 0)
+            continue;
+        uint64_t lost = 0;
+        for (; from; from = from->next)
+            lost++;
+        fail(h, err, lost);
+        return;
+    }
+}
+
+static void prune(struct history *h)
+{
+    uint64_t now_ms = clock_mono_ms();
+    if (now_ms < h->next_prune_ms)
+        return;
+    h->next_prune_ms = now_ms + PRUNE_EVERY_MS;
+    int err = history_files_prune(h->dir, clock_wall_ms(), atomic_load(&h->days),
+                                  atomic_load(&h->bytes), h->day);
+    if (err < 0)
+        log_event(LOG_WARNING, "history-failed", NULL, "old history could not be removed: %s",
+                  err_text(err));
+}
+
+static void turn(void *arg, struct task *list)
+{
+    struct history *h = arg;
+    unsigned count = 0;
+    for (struct task *t = list; t; t = t->next)
+        count++;
+    atomic_fetch_sub(&h->waiting, count);
+    if (clock_mono_ms() >= atomic_load(&h->paused_until_ms))
+        write_list(h, list);
+    else
+        atomic_fetch_add(&h->dropped, count);
+    prune(h);
+    while (list) {
+        struct task *next = list->next;
+        free(list);
+        list = next;
+    }
+}
+
+/* Items are read by turn(), never run. */
+static void item_run(struct task *task)
+{
+    (void)task;
+    REQUIRE(false);
+}
+
+int history_open(const char *dir, const char *vfs, unsigned days, uint64_t bytes,
+                 struct history **out)
+{
+    int err = file_mkdir(dir);
+    if (err < 0)
+        return err;
+    struct history *h = NEW(struct history);
+    h->dir = mem_str(dir);
+    h->vfs = vfs ? mem_str(vfs) : NULL;
+    history_set(h, days, bytes);
+    h->batch = batch_start("history", turn, h);
+    *out = h;
+    return 0;
+}
+
+void history_close(struct history *h)
+{
+    batch_stop(h->batch);
+    close_day(h);
+    free(h->dir);
+    free(h->vfs);
+    free(h);
+}
+
+const char *history_dir(const struct history *h)
+{
+    return h->dir;
+}
+
+const char *history_vfs(const struct history *h)
+{
+    return h->vfs;
+}

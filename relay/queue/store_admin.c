@@ -1,0 +1,354 @@
+/*
+ * store_admin.c - the operator's view of the queue, and changes to it.
+ *
+ * Reading goes in slices on the disk pool, each a read transaction of SLICE_MS at most, paged by
+ * (queue id, row number). What a slice found is handed to the store thread, which knows the claims
+ * and alone writes; then the next slice begins where the last one ended:
+ *
+ *     scan (pool) -> file (store thread): mark claimed, or change -> scan ... -> done
+ *
+ * A change is applied to rows as they are then: one that has gone meanwhile is not touched.
+ */
+#include "msa/base/mem.h"
+#include "msa/base/require.h"
+#include "msa/loop/clock.h"
+#include "relay/queue/store_private.h"
+#include "relay/queue/store_filter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SLICE_MS      50
+#define SLICE_CHANGES 500
+
+struct target {
+    int64_t key;
+    char id[QUEUE_ID_LEN + 1];
+    char *domain, *address, *login, *reverse_path;
+    bool held, spooled;
+    bool changed, message_ended; /* by the running transaction */
+};
+
+struct store_scan {
+    struct store_listed *found; /* LIST and SHOW: texts in the request's arena */
+    int64_t *keys;              /* of found */
+    size_t cap;
+    struct target *targets; /* of this slice; texts in slice */
+    size_t ntargets;
+    struct arena slice;
+    struct store_summary *summary;
+    bool ended;
+    int64_t changed;
+};
+
+static bool is_change(const struct store_admin *a)
+{
+    return a->op >= STORE_RETRY;
+}
+
+/* ---- on the disk pool: one slice ---- */
+
+static void found_listed(struct store_admin *a, const struct store_row *row)
+{
+    struct store_scan *scan = a->scan;
+    if (a->nlisted == scan->cap) {
+        scan->cap = scan->cap ? scan->cap * 2 : 64;
+        scan->found = mem_resize(scan->found, scan->cap, sizeof *scan->found);
+        scan->keys = mem_resize(scan->keys, scan->cap, sizeof *scan->keys);
+    }
+    scan->keys[a->nlisted] = row->key;
+    scan->found[a->nlisted++] = (struct store_listed){
+        .id = arena_str(&a->arena, sv_of(row->id)),
+        .reverse_path = arena_str(&a->arena, sv_of(row->reverse_path)),
+        .login = arena_str(&a->arena, sv_of(row->login)),
+        .address = arena_str(&a->arena, sv_of(row->address)),
+        .domain = arena_str(&a->arena, sv_of(row->domain)),
+        .status = arena_str(&a->arena, sv_of(row->status)),
+        .text = arena_str(&a->arena, sv_of(row->text)),
+        .received_ms = row->received_ms,
+        .due_ms = row->due_ms,
+        .size = row->size,
+        .number = (uint32_t)(row->key & (QUEUE_ROWS_MAX - 1)),
+        .attempts = row->attempts,
+        .held = row->state == STATE_HELD,
+        .rows = 1,
+    };
+}
+
+static void found_target(struct store_admin *a, const struct store_row *row)
+{
+    struct store_scan *scan = a->scan;
+    if (!scan->targets)
+        scan->targets = mem_new(SLICE_CHANGES, sizeof *scan->targets);
+    struct target *t = &scan->targets[scan->ntargets++];
+    *t = (struct target){.key = row->key,
+                         .held = row->state == STATE_HELD,
+                         .spooled = row->spooled,
+                         .domain = arena_str(&scan->slice, sv_of(row->domain)),
+                         .address = arena_str(&scan->slice, sv_of(row->address)),
+                         .login = arena_str(&scan->slice, sv_of(row->login)),
+                         .reverse_path = arena_str(&scan->slice, sv_of(row->reverse_path))};
+    memcpy(t->id, row->id, strnlen(row->id, QUEUE_ID_LEN));
+}
+
+/* Would this operation change a row in this state? */
+static bool concerns(const struct store_admin *a, const struct store_row *row, int64_t now_ms)
+{
+    switch (a->op) {
+    case STORE_RETRY:
+        return row->state == STATE_ACTIVE && row->due_ms > now_ms;
+    case STORE_HOLD:
+        return row->state == STATE_ACTIVE;
+    case STORE_RELEASE:
+        return row->state == STATE_HELD;
+    default:
+        return true;
+    }
+}
+
+static bool slice_is_full(const struct store_admin *a)
+{
+    if (a->op == STORE_LIST || a->op == STORE_SHOW)
+        return a->nlisted == a->max;
+    return is_change(a) && !a->dry_run && a->scan->ntargets == SLICE_CHANGES;
+}
+
+static void look_at(struct store_admin *a, const struct store_row *row, int64_t now_ms)
+{
+    if (row->state == STATE_DELETED || !store_filter_match(&a->filter, row))
+        return;
+    if (a->op == STORE_SUMMARY)
+        store_summary_add(&a->scan->summary, row, row->state == STATE_HELD);
+    else if (!is_change(a))
+        found_listed(a, row);
+    else if (concerns(a, row, now_ms) && a->dry_run)
+        a->touched++;
+    else if (concerns(a, row, now_ms))
+        found_target(a, row);
+}
+
+static int scan_slice(struct store_admin *a, struct store_db *db)
+{
+    uint64_t end_ms = clock_mono_ms() + SLICE_MS;
+    int64_t now_ms = clock_wall_ms();
+    const char *id = a->filter.id;
+    if (id && strcmp(a->after_id, id) < 0)
+        memcpy(a->after_id, id, strnlen(id, QUEUE_ID_LEN) + 1);
+    char from[QUEUE_ID_LEN + 1];
+    memcpy(from, a->after_id, sizeof from);
+    sqlite3_stmt *st = store_db_use(db, STORE_READ_LIST);
+    store_db_text(st, 1, from);
+    store_db_int(st, 2, a->after_number);
+    store_db_text(st, 3, id ? id : "~");
+    int got;
+    while ((got = store_db_step(db, st)) == 1) {
+        struct store_row row;
+        store_row_read(&row, st);
+        if (slice_is_full(a) || clock_mono_ms() > end_ms) {
+            memcpy(a->after_id, row.id, strnlen(row.id, QUEUE_ID_LEN) + 1);
+            a->after_number = (uint32_t)(row.key & (QUEUE_ROWS_MAX - 1));
+            sqlite3_reset(st);
+            return 0;
+        }
+        look_at(a, &row, now_ms);
+    }
+    a->scan->ended = got == 0;
+    return got;
+}
+
+static void on_work(struct pool_job *job)
+{
+    struct store_admin *a = (struct store_admin *)job;
+    a->scan->ntargets = 0;
+    arena_reset(&a->scan->slice);
+    struct store_reader *reader = store_reader_take(a->store, &a->err);
+    if (!reader)
+        return;
+    a->err = scan_slice(a, &reader->db);
+    store_reader_give(a->store, reader, a->err == 0);
+}
+
+/* ---- on the store thread ---- */
+
+static int change_row(struct store *s, struct store_admin *a, struct target *t)
+{
+    struct claim_row *claim = claims_find(&s->claims, t->key);
+    if (a->op == STORE_DELETE && !claim) {
+        int64_t before = s->put_rows;
+        int err = store_end_row(s, t->key);
+        t->changed = s->put_rows < before;
+        return err < 0 || !t->changed
+                   ? err
+                   : store_end_message(s, t->key >> STORE_ROW_BITS, &t->message_ended);
+    }
+    if (a->op == STORE_RETRY && claim)
+        return 0; /* it is being tried */
+    sqlite3_stmt *st = store_db_use(&s->db, a->op == STORE_RETRY ? STORE_SET_DUE : STORE_SET_STATE);
+    int64_t state = a->op == STORE_DELETE ? STATE_DELETED
+                    : a->op == STORE_HOLD ? STATE_HELD
+                                          : STATE_ACTIVE;
+    store_db_int(st, 1, t->key);
+    store_db_int(st, 2, a->op == STORE_RETRY ? s->wall_ms : state);
+    int err = store_db_run(&s->db, st);
+    t->changed = err == 0 && sqlite3_changes(s->db.handle) > 0;
+    return err;
+}
+
+static int change_apply(struct store *s, struct task *task)
+{
+    struct store_admin *a = (struct store_admin *)task;
+    a->scan->changed = 0;
+    for (size_t i = 0; i < a->scan->ntargets; i++) {
+        struct target *t = &a->scan->targets[i];
+        t->changed = t->message_ended = false;
+        int err = change_row(s, a, t);
+        if (err < 0)
+            return err;
+        a->scan->changed += t->changed;
+    }
+    return 0;
+}
+
+static void settle_target(struct store *s, const struct store_admin *a, const struct target *t,
+                          const char *told)
+{
+    struct claim_row *claim = claims_find(&s->claims, t->key);
+    struct claim_destination *d = claims_destination(&s->claims, t->domain);
+    if (d)
+        claims_forget_cursor(d);
+    if (claim && a->op == STORE_DELETE)
+        claim->deleted = true;
+    if (t->message_ended && t->spooled)
+        store_remove_spool(s, t->id);
+    if ((a->op == STORE_RETRY || a->op == STORE_RELEASE) && strcmp(told, t->domain) != 0)
+        store_notify_due(s, t->domain, s->wall_ms);
+    if (a->op == STORE_DELETE)
+        history_post(s->history, &(struct history_event){.time_ms = s->wall_ms,
+                                                         .kind = HISTORY_DELETED,
+                                                         .id = t->id,
+                                                         .login = t->login,
+                                                         .reverse_path = t->reverse_path,
+                                                         .address = t->address});
+}
+
+static void reply_done(struct task *task)
+{
+    struct store_admin *a = (struct store_admin *)task;
+    a->done(a);
+}
+
+static void reply(struct store_admin *a)
+{
+    a->job.task.run = reply_done;
+    mailbox_post(a->reply, &a->job.task);
+}
+
+static void mark_claimed(struct store *s, struct store_admin *a)
+{
+    if (a->op == STORE_SUMMARY)
+        a->listed = store_summary_take(a->scan->summary, &a->arena, a->max, &a->nlisted, &a->more);
+    else if (a->nlisted > 0)
+        a->listed = arena_alloc(&a->arena, a->nlisted * sizeof *a->listed);
+    for (size_t i = 0; a->op != STORE_SUMMARY && i < a->nlisted; i++) {
+        a->listed[i] = a->scan->found[i];
+        a->listed[i].claimed = claims_find(&s->claims, a->scan->keys[i]) != NULL;
+    }
+}
+
+/* The next slice, or the answer. */
+static void go_on(struct store *s, struct store_admin *a)
+{
+    bool page_full = !is_change(a) && a->op != STORE_SUMMARY && a->nlisted == a->max;
+    if (a->err == 0 && !a->scan->ended && !page_full) {
+        pool_submit(s->disk, &a->job);
+        return;
+    }
+    a->more = a->err == 0 && !a->scan->ended;
+    if (a->err == 0 && !is_change(a))
+        mark_claimed(s, a);
+    reply(a);
+}
+
+static void change_settle(struct store *s, struct task *task, int err)
+{
+    struct store_admin *a = (struct store_admin *)task;
+    const char *told = "";
+    a->err = err;
+    for (size_t i = 0; err == 0 && i < a->scan->ntargets; i++) {
+        if (!a->scan->targets[i].changed)
+            continue;
+        settle_target(s, a, &a->scan->targets[i], told);
+        told = a->scan->targets[i].domain;
+    }
+    if (err == 0)
+        a->touched += (uint64_t)a->scan->changed;
+    go_on(s, a);
+}
+
+static const struct store_write_ops change_ops = {.apply = change_apply, .settle = change_settle};
+
+static void slice_run(struct task *task)
+{
+    struct store_admin *a = (struct store_admin *)task;
+    go_on(a->store, a);
+}
+
+static void slice_arrive(struct task *task)
+{
+    struct store_admin *a = (struct store_admin *)task;
+    if (a->err == 0 && a->scan->ntargets > 0) {
+        store_write(a->store, task, &change_ops);
+        return;
+    }
+    task->run = slice_run;
+    store_read_later(a->store, task);
+}
+
+/* ---- the request ---- */
+
+struct store_admin *store_admin_new(enum store_admin_op op, struct mailbox *reply_to,
+                                    void (*done)(struct store_admin *a), void *arg)
+{
+    struct store_admin *a = NEW(struct store_admin);
+    a->op = op;
+    a->reply = reply_to;
+    a->max = 1000;
+    a->done = done;
+    a->arg = arg;
+    arena_init(&a->arena);
+    return a;
+}
+
+/* The pool's done() runs on the asker's loop: it passes the slice on to the store thread. */
+static void on_slice(struct pool_job *job)
+{
+    struct store_admin *a = (struct store_admin *)job;
+    job->task.run = slice_arrive;
+    batch_post(a->store->batch, &job->task);
+}
+
+void store_admin(struct store *s, struct store_admin *a)
+{
+    REQUIRE(a->max > 0 && !a->scan);
+    a->store = s;
+    a->scan = NEW(struct store_scan);
+    arena_init(&a->scan->slice);
+    a->job.reply = a->reply;
+    a->job.work = on_work;
+    a->job.done = on_slice;
+    pool_submit(s->disk, &a->job);
+}
+
+void store_admin_free(struct store_admin *a)
+{
+    if (a->scan) {
+        store_summary_free(a->scan->summary);
+        arena_deinit(&a->scan->slice);
+        free(a->scan->targets);
+        free(a->scan->found);
+        free(a->scan->keys);
+        free(a->scan);
+    }
+    arena_deinit(&a->arena);
+    free(a);
+}

@@ -1,0 +1,86 @@
+/*
+ * store_compensate.c - after a transaction that failed.
+ *
+ * A COMMIT that returned an error may still stand in the write-ahead log as a whole: when only the
+ * sync failed, the next opening of the database would revive it, and a message that was refused
+ * would be delivered. So nothing is accepted until another transaction has been committed: its
+ * frames overwrite those in doubt, which breaks the chain of checksums of what is left of them. It
+ * deletes the refused ids, which this connection normally does not see any more, and always
+ * changes the row of totals, because a transaction that changes nothing writes no frame.
+ *
+ *     accepting --failed transaction--> down --compensation committed--> accepting
+ *                                        ^--failed again: a second later--'
+ */
+#include "msa/base/log.h"
+#include "msa/loop/clock.h"
+#include "relay/queue/store_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define TRY_EVERY_MS 1000
+
+void store_go_down(struct store *s, int err)
+{
+    s->failed_commits++;
+    if (!s->down)
+        log_event(LOG_ERROR, "queue-failed", NULL, "nothing is accepted until it works again: %s",
+                  err_text(err));
+    s->down = true;
+    s->down_err = err;
+    s->next_try_ms = clock_mono_ms();
+    atomic_store(&s->want_tick, true);
+    if (err == -ENOSPC)
+        history_pause(s->history);
+}
+
+static int delete_refused(struct store *s, const struct store_refused *r)
+{
+    sqlite3_stmt *st = store_db_use(&s->db, STORE_FIND_ID);
+    store_db_text(st, 1, r->id);
+    int found = store_db_step(&s->db, st);
+    if (found <= 0)
+        return found;
+    int64_t seq = sqlite3_column_int64(st, 0);
+    sqlite3_reset(st);
+    bool ended;
+    st = store_db_use(&s->db, STORE_END_ROWS);
+    store_db_int(st, 1, store_key(seq, 0));
+    store_db_int(st, 2, store_key(seq, QUEUE_ROWS_MAX - 1));
+    int err = store_db_run(&s->db, st);
+    return err < 0 ? err : store_end_message(s, seq, &ended);
+}
+
+static int compensate(struct store *s)
+{
+    int err = store_db_run(&s->db, store_db_use(&s->db, STORE_BEGIN));
+    for (size_t i = 0; i < s->nrefused && err == 0; i++)
+        err = delete_refused(s, &s->refused[i]);
+    if (err == 0)
+        err = store_db_run(&s->db, store_db_use(&s->db, STORE_COMPENSATE));
+    if (err == 0)
+        err = store_db_run(&s->db, store_db_use(&s->db, STORE_COMMIT));
+    if (err < 0 && !sqlite3_get_autocommit(s->db.handle) &&
+        store_db_run(&s->db, store_db_use(&s->db, STORE_ROLLBACK)) < 0)
+        log_event(LOG_ERROR, "queue-failed", NULL, "a failed transaction could not be rolled back");
+    return err;
+}
+
+void store_try_up(struct store *s)
+{
+    if (!s->down || clock_mono_ms() < s->next_try_ms)
+        return;
+    int err = compensate(s);
+    if (err < 0) {
+        s->down_err = err;
+        s->next_try_ms = clock_mono_ms() + TRY_EVERY_MS;
+        return;
+    }
+    s->down = false;
+    atomic_store(&s->want_tick, false);
+    for (size_t i = 0; i < s->nrefused; i++)
+        if (s->refused[i].spooled)
+            store_remove_spool(s, s->refused[i].id);
+    s->nrefused = 0;
+    log_event(LOG_WARNING, "queue-works", NULL, "the queue accepts mail again");
+}

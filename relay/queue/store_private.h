@@ -1,0 +1,186 @@
+/*
+ * store_private.h - what the files of the SQLite store share. Not for others.
+ *
+ * Threads: everything here belongs to the store thread, but for the fields marked otherwise. A
+ * posted request's task runs on the store thread and files the request in the turn; the turn then
+ * writes, commits, settles, and only then reads (store.c).
+ */
+#ifndef RELAY_QUEUE_STORE_PRIVATE_H
+#define RELAY_QUEUE_STORE_PRIVATE_H
+
+#include "relay/queue/history.h"
+#include "relay/queue/store.h"
+#include "relay/queue/store_claims.h"
+#include "relay/queue/store_db.h"
+
+#include <pthread.h>
+
+/* Statements of the store's connection. "recipient.state": 0 active, 1 held, 2 deleted by the
+ * operator while being delivered. A recipient's id is its key (store_claims.h). */
+#define STORE_SQL(XX)                                                                             \
+    XX(BEGIN, "BEGIN IMMEDIATE")                                                                  \
+    XX(COMMIT, "COMMIT")                                                                          \
+    XX(ROLLBACK, "ROLLBACK")                                                                      \
+    XX(COUNT, "UPDATE totals SET messages=?1, rows=?2")                                           \
+    XX(COMPENSATE, "UPDATE totals SET compensations=compensations+1")                             \
+    XX(PUT_MESSAGE, "INSERT INTO message VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")             \
+    XX(PUT_CONTENT, "INSERT INTO content VALUES(?1,?2)")                                          \
+    XX(PUT_ROW, "INSERT INTO recipient VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")                   \
+    XX(END_ROW, "DELETE FROM recipient WHERE id=?1")                                              \
+    XX(DEFER_ROW, "UPDATE recipient SET due=?2, attempts=attempts+1, warned=?3, status=?4,"       \
+                  " text=?5 WHERE id=?1")                                                         \
+    XX(ANY_ROW, "SELECT 1 FROM recipient WHERE id BETWEEN ?1 AND ?2 LIMIT 1")                     \
+    XX(END_ROWS, "DELETE FROM recipient WHERE id BETWEEN ?1 AND ?2")                              \
+    XX(END_MESSAGE, "DELETE FROM message WHERE seq=?1")                                           \
+    XX(END_CONTENT, "DELETE FROM content WHERE seq=?1")                                           \
+    XX(FIND_ID, "SELECT seq, spooled FROM message WHERE id=?1")                                   \
+    XX(GET_MESSAGE, "SELECT id, received, reverse_path, params, login, client, message_id, size," \
+                    " flags, spooled FROM message WHERE seq=?1")                                  \
+    XX(GET_ROW, "SELECT destination, due, state, address, params, attempts, warned, status, text" \
+                " FROM recipient WHERE id=?1")                                                    \
+    XX(SCAN, "SELECT due, id FROM recipient INDEXED BY recipient_due WHERE destination=?1 AND"    \
+             " state=0 AND (due,id)>(?2,?3) ORDER BY due, id")                                    \
+    XX(NEXT_DESTINATION, "SELECT destination, due, id FROM recipient INDEXED BY recipient_due"    \
+                         " WHERE destination>?1 AND state=0 ORDER BY destination, due LIMIT 1")   \
+    XX(SET_STATE, "UPDATE recipient SET state=?2 WHERE id=?1 AND state<>?2 AND state<>2")         \
+    XX(SET_DUE, "UPDATE recipient SET due=?2 WHERE id=?1 AND state=0 AND due>?2")
+
+enum store_sql {
+#define STORE_SQL_ENUM(name, text) STORE_##name,
+    STORE_SQL(STORE_SQL_ENUM)
+#undef STORE_SQL_ENUM
+};
+
+/* Statements of a reading connection. */
+#define STORE_READ_SQL(XX)                                                                    \
+    XX(FIND, "SELECT seq FROM message WHERE id=?1")                                           \
+    XX(LIST, "SELECT m.id, m.received, m.reverse_path, m.login, m.size, r.id, r.destination," \
+             " r.due, r.state, r.address, r.attempts, r.status, r.text, m.spooled"            \
+             " FROM message m CROSS JOIN recipient r"                                         \
+             " ON r.id BETWEEN m.seq<<20 AND (m.seq<<20)|1048575"                             \
+             " WHERE m.id BETWEEN ?1 AND ?3 AND (m.id>?1 OR r.id&1048575>=?2)"                \
+             " ORDER BY m.id, r.id")
+
+enum store_read_sql {
+#define STORE_READ_SQL_ENUM(name, text) STORE_READ_##name,
+    STORE_READ_SQL(STORE_READ_SQL_ENUM)
+#undef STORE_READ_SQL_ENUM
+};
+
+/* message.flags */
+#define STORE_EIGHT_BIT 1
+#define STORE_SMTPUTF8  2
+
+enum { STATE_ACTIVE, STATE_HELD, STATE_DELETED };
+
+/* A request that writes. apply() runs inside the transaction and touches nothing but the database
+ * and private fields of the request; settle() runs after the commit (err 0, or apply's own
+ * ERR_EXISTS) or after its failure. */
+struct store_write_ops {
+    int (*apply)(struct store *s, struct task *task);
+    void (*settle)(struct store *s, struct task *task, int err);
+    /* After a failed transaction: names what it would have put, for the compensation. */
+    void (*refuse)(struct store *s, struct task *task);
+    bool waits; /* kept until a transaction commits, instead of being answered with the error */
+};
+
+struct store_write {
+    const struct store_write_ops *ops;
+    struct task *task;
+    int err;
+    bool applied;
+};
+
+struct store_writes {
+    struct store_write *list;
+    size_t count, cap;
+};
+
+struct store_refused {
+    char id[QUEUE_ID_LEN + 1];
+    bool spooled;
+};
+
+struct store_reader {
+    struct store_db db;
+    struct store_reader *next;
+};
+
+struct store {
+    struct store_config config; /* texts copied */
+    char *path, *spool;         /* of the database, of the spool folder */
+    struct batch *batch;
+    struct pool *disk;
+    struct history *history;
+    struct queue_memory *memory;
+
+    struct store_db db;
+    struct claims claims;
+    int64_t next_seq, messages, rows;
+    int64_t put_messages, put_rows;  /* change of the two by the running transaction */
+    bool sync_spool;                 /* the running transaction names new spool files */
+    int64_t wall_ms;                 /* of this turn */
+    struct store_writes writes;      /* of this turn; between turns: records that wait */
+    struct task *reads, **reads_end; /* of this turn, run after the commit */
+    uint64_t commits, puts, failed_commits;
+
+    /* After a failed transaction, until the compensation has committed. */
+    bool down;
+    int down_err;
+    uint64_t next_try_ms; /* monotonic */
+    struct store_refused *refused;
+    size_t nrefused, refused_cap;
+
+    /* Checkpoints (store_checkpoint.c). */
+    struct batch *checkpointer;
+    struct store_db checkpoint_db;
+    struct task checkpoint_task;
+    atomic_bool checkpointing;
+    int wal_frames, page_bytes;
+
+    struct timer tick; /* of the thread that opened; its task wakes a store that must try again */
+    struct task tick_task;
+    atomic_bool tick_posted, want_tick;
+
+    pthread_mutex_t lock; /* of the two below; any thread */
+    struct store_reader *readers;
+    struct store_stats stats;
+};
+
+/* store.c */
+void store_write(struct store *s, struct task *task, const struct store_write_ops *ops);
+void store_read_later(struct store *s, struct task *task); /* task->run() after the commit */
+void store_spool_path(struct store *s, const char *id, struct buf *out); /* NUL behind it */
+void store_remove_spool(struct store *s, const char *id);          /* later, on the disk pool */
+struct store_reader *store_reader_take(struct store *s, int *err); /* any thread; NULL: err */
+void store_reader_give(struct store *s, struct store_reader *r, bool healthy);
+
+/* store_schema.c */
+int store_schema_open(struct store *s, struct buf *error) MUST_CHECK;
+extern const char *const store_sql_texts[];
+extern const char *const store_read_sql_texts[];
+extern const size_t store_sql_count, store_read_sql_count;
+
+/* store_put.c: also for the report of a record */
+int store_apply_put(struct store *s, const struct queue_message *m, const struct queue_batch *rows,
+                    int64_t *seq_out) MUST_CHECK;
+void store_announce(struct store *s, struct queue_message *m, struct queue_batch *rows,
+                    int64_t seq); /* after the commit; takes rows, drops one reference of m */
+void store_refuse(struct store *s, const struct queue_message *m);
+void store_notify_due(struct store *s, const char *destination, int64_t due_ms);
+
+/* store_record.c: also for deletion by the operator */
+int store_end_row(struct store *s, int64_t key) MUST_CHECK;
+/* Deletes the message if no row is left; *ended_out says so. */
+int store_end_message(struct store *s, int64_t seq, bool *ended_out) MUST_CHECK;
+
+/* store_compensate.c */
+void store_go_down(struct store *s, int err);
+void store_try_up(struct store *s);
+
+/* store_checkpoint.c */
+int store_checkpoint_open(struct store *s, struct buf *error) MUST_CHECK;
+void store_checkpoint_turn(struct store *s); /* after a turn */
+void store_checkpoint_close(struct store *s);
+
+#endif

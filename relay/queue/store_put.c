@@ -1,0 +1,286 @@
+/*
+ * store_put.c - a message enters the queue: in the transaction, then to the scheduler.
+ *
+ * Rows that are due are claimed at once and go to the scheduler from memory, as long as the
+ * message, its content and its rows fit into the share of memory for it; else the scheduler is
+ * told the destination only and claims it later like any other.
+ */
+#include "msa/base/mem.h"
+#include "msa/base/require.h"
+#include "relay/queue/store_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Memory of a claim beyond the batch: hash entries of row, message and destination. */
+#define CLAIM_BYTES 512
+
+/* ---- in the transaction ---- */
+
+static int put_rows(struct store *s, const struct queue_batch *rows, int64_t seq)
+{
+    for (size_t i = 0; i < rows->nrows; i++) {
+        const struct queue_row *row = &rows->rows[i];
+        REQUIRE(row->number < QUEUE_ROWS_MAX && row->domain[0]);
+        sqlite3_stmt *st = store_db_use(&s->db, STORE_PUT_ROW);
+        store_db_int(st, 1, store_key(seq, row->number));
+        store_db_text(st, 2, row->domain);
+        store_db_int(st, 3, row->due_ms);
+        store_db_int(st, 4, row->held ? STATE_HELD : STATE_ACTIVE);
+        store_db_text(st, 5, row->address);
+        store_db_text(st, 6, row->rcpt_params);
+        store_db_int(st, 7, row->attempts);
+        store_db_int(st, 8, row->delay_warned);
+        store_db_text(st, 9, row->last_status);
+        store_db_text(st, 10, row->last_text);
+        int err = store_db_run(&s->db, st);
+        REQUIRE(err != ERR_EXISTS); /* two rows of one number */
+        if (err < 0)
+            return err;
+    }
+    s->put_rows += (int64_t)rows->nrows;
+    return 0;
+}
+
+int store_apply_put(struct store *s, const struct queue_message *m, const struct queue_batch *rows,
+                    int64_t *seq_out)
+{
+    int64_t seq = s->next_seq;
+    sqlite3_stmt *st = store_db_use(&s->db, STORE_PUT_MESSAGE);
+    store_db_int(st, 1, seq);
+    store_db_text(st, 2, m->id);
+    store_db_int(st, 3, m->received_ms);
+    store_db_text(st, 4, m->reverse_path);
+    store_db_text(st, 5, m->mail_params);
+    store_db_text(st, 6, m->login);
+    store_db_text(st, 7, m->client);
+    store_db_text(st, 8, m->message_id);
+    store_db_int(st, 9, (int64_t)m->size);
+    store_db_int(st, 10, (m->eight_bit ? STORE_EIGHT_BIT : 0) | (m->smtputf8 ? STORE_SMTPUTF8 : 0));
+    store_db_int(st, 11, m->spooled);
+    int err = store_db_run(&s->db, st);
+    if (err == 0 && !m->spooled) {
+        st = store_db_use(&s->db, STORE_PUT_CONTENT);
+        store_db_int(st, 1, seq);
+        store_db_blob(st, 2, block_view(m->content));
+        err = store_db_run(&s->db, st);
+        REQUIRE(err != ERR_EXISTS);
+    }
+    if (err == 0)
+        err = put_rows(s, rows, seq);
+    if (err < 0)
+        return err;
+    s->next_seq++;
+    s->put_messages++;
+    s->sync_spool |= m->spooled;
+    *seq_out = seq;
+    return 0;
+}
+
+void store_refuse(struct store *s, const struct queue_message *m)
+{
+    if (s->nrefused == s->refused_cap) {
+        s->refused_cap = s->refused_cap ? s->refused_cap * 2 : 64;
+        s->refused = mem_resize(s->refused, s->refused_cap, sizeof *s->refused);
+    }
+    struct store_refused *r = &s->refused[s->nrefused++];
+    memcpy(r->id, m->id, sizeof r->id);
+    r->spooled = m->spooled;
+}
+
+/* ---- after the commit ---- */
+
+/* A message to the scheduler's thread: carries what it calls, so that it may outlive the store. */
+struct notice {
+    struct task task;
+    void (*on_queued)(void *arg, struct queue_batch *claimed);
+    void (*on_due)(void *arg, const char *destination, int64_t due_ms);
+    void *arg;
+    struct queue_batch *batch;
+    int64_t due_ms;
+    char destination[];
+};
+
+static void notice_run(struct task *task)
+{
+    struct notice *n = (struct notice *)task;
+    if (n->batch)
+        n->on_queued(n->arg, n->batch);
+    else
+        n->on_due(n->arg, n->destination, n->due_ms);
+    free(n);
+}
+
+static void notify(struct store *s, struct queue_batch *batch, const char *destination,
+                   int64_t due_ms)
+{
+    size_t len = strlen(destination) + 1;
+    struct notice *n = mem_new(1, sizeof *n + len);
+    n->task.run = notice_run;
+    n->on_queued = s->config.on_queued;
+    n->on_due = s->config.on_due;
+    n->arg = s->config.arg;
+    n->batch = batch;
+    n->due_ms = due_ms;
+    memcpy(n->destination, destination, len);
+    mailbox_post(s->config.notify, &n->task);
+}
+
+void store_notify_due(struct store *s, const char *destination, int64_t due_ms)
+{
+    notify(s, NULL, destination, due_ms);
+}
+
+static bool same_group(const struct queue_row *a, const struct queue_row *b)
+{
+    return a->held == b->held && a->due_ms == b->due_ms && strcmp(a->domain, b->domain) == 0;
+}
+
+static int by_group(const void *a, const void *b, void *arg)
+{
+    const struct queue_row *rows = arg;
+    const size_t *left = a, *right = b;
+    const struct queue_row *x = &rows[*left], *y = &rows[*right];
+    int order = strcmp(x->domain, y->domain);
+    if (order == 0)
+        order = (x->due_ms > y->due_ms) - (x->due_ms < y->due_ms);
+    if (order == 0)
+        order = (int)x->held - (int)y->held;
+    return order ? order : (*left > *right) - (*left < *right);
+}
+
+/* One group: rows of one destination, due at one time. batch becomes the claimed one. */
+static void announce_group(struct store *s, int64_t seq, struct queue_batch *batch, bool in_memory)
+{
+    const struct queue_row *first = &batch->rows[0];
+    if (!first->held && first->due_ms <= s->wall_ms && in_memory) {
+        for (size_t i = 0; i < batch->nrows; i++)
+            claims_add(&s->claims, batch->message, seq, batch->rows[i].number, first->domain);
+        notify(s, batch, "", 0);
+        return;
+    }
+    if (!first->held) {
+        for (size_t i = 0; i < batch->nrows; i++)
+            claims_note(&s->claims, first->domain,
+                        (struct store_place){first->due_ms, store_key(seq, batch->rows[i].number)});
+        notify(s, NULL, first->domain, first->due_ms);
+    }
+    queue_batch_free(batch);
+}
+
+void store_announce(struct store *s, struct queue_message *m, struct queue_batch *rows, int64_t seq)
+{
+    size_t bytes = sizeof *m + m->arena.used_bytes + rows->arena.used_bytes +
+                   (m->content ? block_view(m->content).len : 0) + rows->nrows * CLAIM_BYTES;
+    bool in_memory = queue_message_charge(m, s->memory, bytes);
+    bool one = true;
+    for (size_t i = 1; i < rows->nrows && one; i++)
+        one = same_group(&rows->rows[0], &rows->rows[i]);
+    if (one && rows->nrows > 0) {
+        announce_group(s, seq, rows, in_memory);
+    } else {
+        size_t *order = mem_new(rows->nrows ? rows->nrows : 1, sizeof *order);
+        for (size_t i = 0; i < rows->nrows; i++)
+            order[i] = i;
+        qsort_r(order, rows->nrows, sizeof *order, by_group, rows->rows);
+        for (size_t i = 0, end; i < rows->nrows; i = end) {
+            for (end = i + 1;
+                 end < rows->nrows && same_group(&rows->rows[order[i]], &rows->rows[order[end]]);)
+                end++;
+            announce_group(s, seq, queue_batch_pick(rows, &order[i], end - i), in_memory);
+        }
+        free(order);
+        queue_batch_free(rows);
+    }
+    queue_message_drop(m);
+}
+
+/* ---- the request ---- */
+
+static int put_apply(struct store *s, struct task *task)
+{
+    struct store_put *p = (struct store_put *)task;
+    return store_apply_put(s, p->message, p->rows, &p->seq);
+}
+
+static void put_refuse(struct store *s, struct task *task)
+{
+    store_refuse(s, ((struct store_put *)task)->message);
+}
+
+static void put_done(struct task *task)
+{
+    struct store_put *p = (struct store_put *)task;
+    p->done(p, p->err);
+}
+
+/* All recipients, one a line, for the trace. */
+static void tell_history(struct store *s, const struct queue_message *m,
+                         const struct queue_batch *rows)
+{
+    struct buf to;
+    buf_init(&to, SIZE_MAX / 2, 0);
+    bool more = rows->nrows > 1;
+    for (size_t i = 0; more && i < rows->nrows; i++)
+        if (buf_printf(&to, "%s%s", i ? "\n" : "", rows->rows[i].address) < 0)
+            break;
+    size_t len;
+    char *all = more ? buf_take(&to, &len) : NULL;
+    history_post(s->history, &(struct history_event){
+                                 .time_ms = m->received_ms,
+                                 .kind = HISTORY_ACCEPTED,
+                                 .id = m->id,
+                                 .login = m->login,
+                                 .reverse_path = m->reverse_path,
+                                 .address = more          ? all
+                                            : rows->nrows ? rows->rows[0].address
+                                                          : "",
+                                 .message_id = m->message_id,
+                                 .client = m->client,
+                                 .size = m->size,
+                             });
+    free(all);
+    buf_deinit(&to);
+}
+
+static void put_settle(struct store *s, struct task *task, int err)
+{
+    struct store_put *p = (struct store_put *)task;
+    struct queue_message *m = p->message;
+    struct queue_batch *rows = p->rows;
+    int64_t seq = p->seq;
+    p->err = err;
+    p->task.run = put_done;
+    p->message = NULL;
+    p->rows = NULL;
+    /* The answer first: the client waits for it. */
+    mailbox_post(p->reply, &p->task);
+    if (err == 0) {
+        s->puts++;
+        tell_history(s, m, rows);
+        store_announce(s, m, rows, seq);
+        return;
+    }
+    /* In a failed transaction the file goes after the compensation (store_compensate.c). */
+    if (m->spooled && !s->down)
+        store_remove_spool(s, m->id);
+    queue_batch_free(rows);
+    queue_message_drop(m);
+}
+
+static const struct store_write_ops put_ops = {
+    .apply = put_apply, .settle = put_settle, .refuse = put_refuse};
+
+static void put_arrive(struct task *task)
+{
+    store_write(((struct store_put *)task)->store, task, &put_ops);
+}
+
+void store_put(struct store *s, struct store_put *p)
+{
+    REQUIRE(queue_id_valid(sv_of(p->message->id)));
+    REQUIRE(p->message->spooled || p->message->content);
+    p->store = s;
+    p->task.run = put_arrive;
+    batch_post(s->batch, &p->task);
+}
