@@ -16,15 +16,20 @@
 
 #include "msa/base/buf.h"
 
-/* name, value of the Action field, what is said of the recipient */
-#define RELAY_DSN_ACTIONS(XX)                                                           \
-    XX(FAILED, "failed", "could not be delivered to")                                   \
-    XX(DELAYED, "delayed", "could not be delivered yet to")                             \
-    XX(RELAYED, "relayed", "was passed on to a server that sends no such reports, for") \
-    XX(DELIVERED, "delivered", "was delivered to")
+/* name, value of the Action field, subject, first sentence about its recipients */
+#define RELAY_DSN_ACTIONS(XX)                                                              \
+    XX(FAILED, "failed", "Your message could not be delivered",                            \
+       "Your message could not be delivered to:")                                          \
+    XX(DELAYED, "delayed", "Your message is delayed",                                      \
+       "Your message could not be delivered yet to these recipients. It is tried again,\n" \
+       "you need not send it once more:")                                                  \
+    XX(RELAYED, "relayed", "Your message was passed on",                                   \
+       "Your message was passed on for these recipients, to a server that will not\n"      \
+       "report whether it was delivered:")                                                 \
+    XX(DELIVERED, "delivered", "Your message was delivered", "Your message was delivered to:")
 
 enum relay_dsn_action {
-#define RELAY_DSN_ACTION_ENUM(name, value, words) RELAY_DSN_##name,
+#define RELAY_DSN_ACTION_ENUM(name, value, subject, words) RELAY_DSN_##name,
     RELAY_DSN_ACTIONS(RELAY_DSN_ACTION_ENUM)
 #undef RELAY_DSN_ACTION_ENUM
 };

@@ -1,0 +1,235 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "msa/smtp/envelope.h"
+#include "relay/dsn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WHEN 1785233472 /* Tue, 28 Jul 2026 10:11:12 +0000 */
+#define F    SMTP_NOTIFY_FAILURE
+#define D    SMTP_NOTIFY_DELAY
+#define S    SMTP_NOTIFY_SUCCESS
+
+static void test_wanted(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t notify;
+        bool null_reverse, hop_has_dsn;
+        bool failed, delayed, relayed, delivered;
+    } rows[] = {
+        {F | D, false, false, true, true, false, false}, /* not given */
+        {F | D | S, false, false, true, true, true, true},
+        {F | D | S, false, true, true, true, false, true},
+        {S, false, false, false, false, true, true},
+        {D, false, false, false, true, false, false},
+        {SMTP_NOTIFY_NEVER, false, false, false, false, false, false},
+        {F | D | S, true, false, false, false, false, false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const bool want[] = {rows[i].failed, rows[i].delayed, rows[i].relayed, rows[i].delivered};
+        for (int action = RELAY_DSN_FAILED; action <= RELAY_DSN_DELIVERED; action++)
+            assert_int_equal(relay_dsn_wanted((enum relay_dsn_action)action, rows[i].notify,
+                                              rows[i].null_reverse, rows[i].hop_has_dsn),
+                             want[action]);
+    }
+}
+
+static struct relay_dsn_recipient failed_b(void)
+{
+    return (struct relay_dsn_recipient){.action = RELAY_DSN_FAILED,
+                                        .address = SV("b@example.org"),
+                                        .orcpt = SV("rfc822;B+2Bx@example.org"),
+                                        .status = SV("5.1.1"),
+                                        .text = SV("550 5.1.1 no such user\nreally not"),
+                                        .remote = SV("mx.example.org [192.0.2.1]:25"),
+                                        .last_attempt_s = WHEN};
+}
+
+static struct relay_dsn report(const struct relay_dsn_recipient *recipients, size_t count)
+{
+    return (struct relay_dsn){.id = SV("reportid"),
+                              .reporting_mta = SV("mail.example.net"),
+                              .postmaster = SV("postmaster@example.net"),
+                              .to = SV("a@example.net"),
+                              .original_id = SV("origid"),
+                              .envid = SV("x+20y+0D+0Az"),
+                              .arrival_s = WHEN - 3600,
+                              .now_s = WHEN,
+                              .recipients = recipients,
+                              .count = count,
+                              .content = SV("Subject: t\303\274\r\n\tfolded\r\n\r\nbody\r\n"),
+                              .content_complete = true,
+                              .bounce_body = 1000};
+}
+
+/* The form that every report has: CRLF only, no control characters, lines of at most 998. */
+static void check_form(struct sv text, bool eight_bit)
+{
+    while (text.len) {
+        struct sv line = sv_split(&text, '\n');
+        assert_true(line.len >= 1 && line.len <= 999 && line.ptr[line.len - 1] == '\r');
+        for (size_t i = 0; i + 1 < line.len; i++) {
+            unsigned char c = (unsigned char)line.ptr[i];
+            assert_true(c == '\t' || (c >= 32 && c != 127));
+            assert_true(eight_bit || c < 127);
+        }
+    }
+}
+
+static char *written(const struct relay_dsn *d, bool eight_bit)
+{
+    struct buf out;
+    bool is_eight_bit = !eight_bit;
+    buf_init(&out, 1u << 20, 0);
+    assert_int_equal(relay_dsn_write(&out, d, &is_eight_bit), 0);
+    assert_int_equal(is_eight_bit, eight_bit);
+    check_form(buf_view(&out), eight_bit);
+    char *text = buf_take(&out, NULL);
+    buf_deinit(&out);
+    return text;
+}
+
+static void test_whole_text(void **state)
+{
+    (void)state;
+    struct relay_dsn_recipient r = failed_b();
+    struct relay_dsn d = report(&r, 1);
+    char *text = written(&d, false);
+    assert_string_equal(
+        text,
+        "From: Mail server <postmaster@example.net>\r\nTo: <a@example.net>\r\n"
+        "Subject: Your message could not be delivered\r\n"
+        "Date: Tue, 28 Jul 2026 10:11:12 +0000\r\nMessage-ID: <reportid@mail.example.net>\r\n"
+        "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
+        "Content-Type: multipart/report; report-type=delivery-status;\r\n"
+        "\tboundary=\"=_reportid\"\r\n\r\nThis is a delivery report in MIME format.\r\n"
+        "\r\n--=_reportid\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n"
+        "This is the mail server at mail.example.net.\r\n\r\n"
+        "Your message could not be delivered to:\r\n\r\n    <b@example.org>\r\n"
+        "        mx.example.org [192.0.2.1]:25 said:\r\n        550 5.1.1 no such user\r\n"
+        "        really not\r\n\r\n"
+        "The message had the queue id origid. For help write to <postmaster@example.net>.\r\n"
+        "\r\n--=_reportid\r\nContent-Type: message/delivery-status\r\n\r\n"
+        "Original-Envelope-Id: x y??z\r\nReporting-MTA: dns;mail.example.net\r\n"
+        "Arrival-Date: Tue, 28 Jul 2026 09:11:12 +0000\r\n\r\n"
+        "Original-Recipient: rfc822;B+x@example.org\r\nFinal-Recipient: rfc822;b@example.org\r\n"
+        "Action: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns;mx.example.org\r\n"
+        "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n really not\r\n"
+        "Last-Attempt-Date: Tue, 28 Jul 2026 10:11:12 +0000\r\n"
+        "\r\n--=_reportid\r\nContent-Type: text/rfc822-headers\r\n\r\n"
+        "Subject: t??\r\n\tfolded\r\n\r\n--=_reportid--\r\n");
+    free(text);
+}
+
+static void test_content(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        bool ret_full, complete;
+        enum relay_dsn_action action;
+        size_t bounce_body;
+        bool whole;
+    } rows[] = {
+        {"RET=FULL", true, true, RELAY_DSN_FAILED, 1000, true},
+        {"no RET", false, true, RELAY_DSN_FAILED, 1000, false},
+        {"not complete", true, false, RELAY_DSN_FAILED, 1000, false},
+        {"above bounce_body", true, true, RELAY_DSN_FAILED, 10, false},
+        {"delayed", true, true, RELAY_DSN_DELAYED, 1000, false},
+        {"delivered", true, true, RELAY_DSN_DELIVERED, 1000, false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct relay_dsn_recipient r = failed_b();
+        r.action = rows[i].action;
+        struct relay_dsn d = report(&r, 1);
+        d.ret_full = rows[i].ret_full;
+        d.content_complete = rows[i].complete;
+        d.bounce_body = rows[i].bounce_body;
+        char *text = written(&d, rows[i].whole); /* the content has 8-bit bytes */
+        bool is_whole = strstr(text, "Content-Type: message/rfc822\r\n"
+                                     "Content-Transfer-Encoding: 8bit\r\n\r\n"
+                                     "Subject: t\303\274\r\n\tfolded\r\n\r\nbody\r\n") != NULL;
+        if (is_whole != rows[i].whole || (strstr(text, "body\r\n") != NULL) != rows[i].whole ||
+            (strstr(text, "MIME-Version: 1.0") && !strstr(text, "Subject: t")))
+            fail_msg("%s:\n%s", rows[i].label, text);
+        free(text);
+    }
+}
+
+static void test_delayed(void **state)
+{
+    (void)state;
+    struct relay_dsn_recipient r[2] = {failed_b(), failed_b()};
+    r[0].action = r[1].action = RELAY_DSN_DELAYED;
+    r[0].retry_until_s = WHEN + 86400;
+    r[1].remote = r[1].orcpt = SV_NONE;
+    r[1].text = SV("connection failed: timed out");
+    struct relay_dsn d = report(r, 2);
+    char *text = written(&d, false);
+    assert_non_null(strstr(text, "Subject: Your message is delayed\r\n"));
+    assert_non_null(strstr(text, "Will-Retry-Until: Wed, 29 Jul 2026 10:11:12 +0000\r\n"));
+    assert_non_null(strstr(text, "Tried again until Wed, 29 Jul 2026 10:11:12 +0000\r\n"));
+    assert_non_null(strstr(text, "Diagnostic-Code: x-local; connection failed: timed out\r\n"));
+    assert_null(strstr(strstr(text, "Remote-MTA") + 1, "Remote-MTA"));
+    free(text);
+}
+
+/* Nothing that was said by others can end a line, a field or a part. */
+static void test_hostile(void **state)
+{
+    (void)state;
+    static char words[6000];
+    memset(words, 'w', sizeof(words));
+    struct relay_dsn_recipient r[3] = {failed_b(), failed_b(), failed_b()};
+    r[0].text = SV("550 a\r\n\r\n--=_reportid--\r\n\r\n\n\nX: y\0z \303\274");
+    r[1].text = (struct sv){words, sizeof(words)};
+    r[2].orcpt = SV("rfc822;+0D+0AX: y+0D+0A+0D+0A");
+    r[2].remote = SV("mx\r\nX: y [192.0.2.1]:25");
+    static char line[2000];
+    memset(line, 'l', sizeof(line));
+    memcpy(line, "Subject: ", 9);
+    memcpy(line + sizeof(line) - 4, "\r\n\r\n", 4);
+    struct relay_dsn d = report(r, 3);
+    d.ret_full = true;
+    d.bounce_body = 10000;
+    d.content = (struct sv){line, sizeof(line)};
+    char *text = written(&d, false);
+    assert_null(strstr(text, "\r\nX: y"));
+    const char *end = strstr(text, "\r\n--=_reportid--\r\n");
+    assert_non_null(end);
+    assert_string_equal(end, "\r\n--=_reportid--\r\n");
+    free(text);
+}
+
+static void test_full(void **state)
+{
+    (void)state;
+    struct relay_dsn_recipient r = failed_b();
+    struct relay_dsn d = report(&r, 1);
+    struct buf out;
+    bool eight_bit;
+    char *text = written(&d, false);
+    size_t size = strlen(text);
+    free(text);
+    for (size_t max = 1; max < size + 100; max += 7) {
+        buf_init(&out, max, 0);
+        assert_int_equal(relay_dsn_write(&out, &d, &eight_bit), max < size ? ERR_FULL : 0);
+        assert_int_equal(buf_len(&out), max < size ? 0 : size);
+        buf_deinit(&out);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_wanted),  cmocka_unit_test(test_whole_text),
+        cmocka_unit_test(test_content), cmocka_unit_test(test_delayed),
+        cmocka_unit_test(test_hostile), cmocka_unit_test(test_full),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
