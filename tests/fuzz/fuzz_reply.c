@@ -1,0 +1,141 @@
+/*
+ * What a hostile server may say: the reply parser, whole and byte by byte, and the client session
+ * driven by it. First byte: bits of the session; second: size of the pieces; then the server.
+ */
+#include "msa/base/require.h"
+#include "msa/smtp/client.h"
+#include "msa/smtp/reply_parse.h"
+
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* One reply read whole and in single bytes is the same. */
+static void check_parser(struct sv bytes)
+{
+    static struct smtp_reply_parser whole, single;
+    enum smtp_reply_progress a, b = SMTP_REPLY_MORE;
+    size_t used = 0, total = 0, one;
+    smtp_reply_parse_init(&whole);
+    smtp_reply_parse_init(&single);
+    a = smtp_reply_parse_feed(&whole, bytes, &used);
+    while (total < bytes.len && b == SMTP_REPLY_MORE)
+        b = smtp_reply_parse_feed(&single, (struct sv){bytes.ptr + total++, 1}, &one);
+    REQUIRE(a == b && used == total && whole.fault == single.fault);
+    if (a != SMTP_REPLY_DONE)
+        return;
+    REQUIRE(whole.reply.code == single.reply.code && whole.reply.code >= 200);
+    REQUIRE(sv_eq(whole.reply.text, single.reply.text));
+    for (size_t i = 0; i < whole.reply.text.len; i++)
+        REQUIRE(whole.reply.text.ptr[i] == '\n' ||
+                (whole.reply.text.ptr[i] >= 32 && whole.reply.text.ptr[i] <= 126));
+}
+
+struct world {
+    struct smtp_client *client;
+    struct smtp_envelope envelope;
+    unsigned mails;
+    bool in_mail, decided, refused[2], closed;
+};
+
+/* Every recipient has one result when a transaction is over. */
+static void check_results(struct world *w)
+{
+    REQUIRE(!w->in_mail || w->decided || (w->refused[0] && w->refused[1]));
+    w->in_mail = w->decided = w->refused[0] = w->refused[1] = false;
+}
+
+static void next_mail(struct world *w)
+{
+    struct smtp_client_mail mail = {&w->envelope, 10, w->mails % 2 == 1};
+    if (++w->mails > 3) {
+        smtp_client_quit(w->client, 0);
+        return;
+    }
+    w->in_mail = true;
+    smtp_client_send(w->client, &mail, 0);
+}
+
+static void act(struct world *w, const struct smtp_client_action *a)
+{
+    REQUIRE(!w->closed);
+    switch (a->kind) {
+    case SMTP_CLIENT_SEND:
+        REQUIRE(a->bytes.len);
+        break;
+    case SMTP_CLIENT_START_TLS:
+        smtp_client_tls_done(w->client, 0, 0);
+        break;
+    case SMTP_CLIENT_AUTH:
+        smtp_client_auth(w->client, SV("PLAIN"), SV("secret"), 0);
+        break;
+    case SMTP_CLIENT_NEED_BODY:
+        smtp_client_body(w->client, SV(".x\r\n.\r\n"), true, 0);
+        break;
+    case SMTP_CLIENT_RECIPIENT:
+        REQUIRE(w->in_mail && !w->decided && a->index < 2 && !w->refused[a->index]);
+        w->refused[a->index] = true;
+        break;
+    case SMTP_CLIENT_MESSAGE:
+        REQUIRE(w->in_mail && !w->decided && !(w->refused[0] && w->refused[1]));
+        w->decided = true;
+        break;
+    case SMTP_CLIENT_SET_TIMER:
+        break;
+    case SMTP_CLIENT_READY:
+        check_results(w);
+        next_mail(w);
+        break;
+    case SMTP_CLIENT_CLOSED:
+        check_results(w);
+        w->closed = true;
+        break;
+    }
+}
+
+static void drain(struct world *w)
+{
+    struct smtp_client_action a;
+    while (smtp_client_next(w->client, &a))
+        act(w, &a);
+}
+
+static void run_session(uint8_t bits, size_t piece, struct sv bytes)
+{
+    struct smtp_client_config config = {
+        .name = SV("me.example"),
+        .tls = (enum smtp_client_tls)((bits & 3) % 3),
+        .tls_active = bits & 4,
+        .login = bits & 8,
+    };
+    struct world w = {.client = smtp_client_new(&config, 0)};
+    struct arena arena;
+    arena_init(&arena);
+    smtp_envelope_init(&w.envelope, &arena);
+    REQUIRE(smtp_envelope_parse_mail(&w.envelope, SV("<a@a.example> RET=FULL ENVID=x")) == 0);
+    REQUIRE(smtp_envelope_parse_rcpt(&w.envelope, SV("<b@b.example> NOTIFY=NEVER")) == 0);
+    REQUIRE(smtp_envelope_parse_rcpt(&w.envelope, SV("<c@b.example>")) == 0);
+    drain(&w);
+    while (bytes.len && !w.closed) {
+        size_t used = smtp_client_feed(w.client, sv_first(bytes, piece), 0);
+        drain(&w);
+        if (!used && !w.closed)
+            break;
+        bytes = sv_skip(bytes, used);
+    }
+    smtp_client_lost(w.client, ERR_EOF, 0);
+    drain(&w);
+    REQUIRE(w.closed);
+    smtp_client_free(w.client);
+    arena_deinit(&arena);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 2)
+        return 0;
+    struct sv bytes = {(const char *)data + 2, size - 2};
+    check_parser(bytes);
+    run_session(data[0], (size_t)data[1] + 1, bytes);
+    return 0;
+}
