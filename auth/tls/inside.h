@@ -35,6 +35,8 @@ struct tls_ctx {
 struct tls_ctx *tls_ctx_alloc(void);
 /* tickets.c: makes ssl seal and open tickets with the keys of ctx. */
 void tls_tickets_use(SSL_CTX *ssl, struct tls_ctx *ctx);
+/* stream.c: SSL_CTX_set_cert_verify_callback of the client's contexts. */
+int tls_stream_on_chain(X509_STORE_CTX *chain, void *arg);
 /* stream.c: SSL_CTX_sess_set_new_cb of the client's contexts. */
 int tls_stream_on_session(SSL *ssl, SSL_SESSION *session);
 

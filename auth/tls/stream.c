@@ -233,6 +233,15 @@ int tls_stream_on_session(SSL *ssl, SSL_SESSION *session)
     return 1;
 }
 
+int tls_stream_on_chain(X509_STORE_CTX *chain, void *arg)
+{
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx());
+    const struct tls_stream *s = SSL_get_app_data(ssl);
+    (void)arg;
+    /* OpenSSL would check every signature of the chain, then ignore the result. */
+    return s->verifies ? X509_verify_cert(chain) : 1;
+}
+
 void tls_stream_free(struct tls_stream *s)
 {
     if (!s)
