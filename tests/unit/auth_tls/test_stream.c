@@ -446,7 +446,7 @@ static void test_exporter(void **state)
 #include <malloc.h>
 
 #define IDLE_COUNT 200
-#define IDLE_BYTES (25 * 1024)
+#define IDLE_BYTES (20 * 1024)
 
 static void test_idle_memory(void **state)
 {
@@ -457,8 +457,10 @@ static void test_idle_memory(void **state)
     for (int i = 0; i < IDLE_COUNT; i++) {
         pair_init(&pairs[i], server, client, &anyone, ec.key);
         run(&pairs[i], 0, false);
-        send_and_check(&pairs[i], &pairs[i].client, &pairs[i].server, 500, 0, false);
-        send_and_check(&pairs[i], &pairs[i].server, &pairs[i].client, 500, 0, false);
+        if (i % 2) { /* the others are idle since their handshake */
+            send_and_check(&pairs[i], &pairs[i].client, &pairs[i].server, 500, 0, false);
+            send_and_check(&pairs[i], &pairs[i].server, &pairs[i].client, 500, 0, false);
+        }
         end_deinit(&pairs[i].client);
     }
     size_t with = mallinfo2().uordblks;
