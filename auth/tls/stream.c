@@ -119,7 +119,6 @@ static void opened(struct tls_stream *s)
 {
     s->state = AUTH_TLS_OPEN;
     SSL_clear_mode(s->ssl, SSL_MODE_ASYNC);
-    SSL_free_buffers(s->ssl);
 }
 
 static void handshake(struct tls_stream *s)
