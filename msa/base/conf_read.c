@@ -325,13 +325,12 @@ bool conf_read(const struct conf_option *rows, const char *file, struct sv text,
     *src = (struct conf_source){.file = arena_str(a, sv_of(file))};
     struct reader r = {.root = rows, .arena = a, .faults = faults, .src = src};
     faults->file = src->file;
-    if (text.len > TEXT_MAX / 8) {
-        conf_fault(faults, "at most 8 MiB", "the file is too large");
-        return false;
-    }
     config_init(&parsed);
     buf_init(&mended, TEXT_MAX, 0);
-    bool ok = conf_scan(text, a, faults, src, &mended);
+    bool ok = text.len <= TEXT_MAX / 8;
+    if (!ok)
+        conf_fault(faults, "at most 8M", "the file is too large");
+    ok = ok && conf_scan(text, a, faults, src, &mended);
     size_t len;
     char *string = buf_take(&mended, &len);
     if (ok && !parse(&parsed, string)) {

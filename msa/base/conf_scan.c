@@ -389,6 +389,8 @@ bool conf_scan(struct sv text, struct arena *a, struct conf_faults *faults, stru
                      .comma_at = SIZE_MAX};
     s.frames[0] = (struct frame){.open = '{', .prefix = "", .key = ""};
     faults->file = src->file;
+    if (sv_starts(text, SV("\xef\xbb\xbf"))) /* byte order mark of some editors */
+        s.text = sv_skip(text, 3);
     while (s.text.len && !s.broken)
         scan_token(&s);
     if (!s.broken && s.depth > 1) {

@@ -115,7 +115,8 @@ static void check_limits(struct checking *c)
     if (l->header_size_bytes > l->message_size_bytes)
         FAULT(c, "limits.header_size", "a size up to limits.message_size",
               "larger than limits.message_size");
-    if (l->connections_per_client > l->connections)
+    if (l->connections_per_client > l->connections &&
+        conf_source_find(c->src, "limits.connections_per_client"))
         WARNING(c, "limits.connections_per_client", "a number below limits.connections",
                 "it never counts, as limits.connections is smaller");
     if (l->memory > 0 && l->memory < l->header_size_bytes * 4)
@@ -129,7 +130,9 @@ static void check_queue(struct checking *c)
     if (q->retry.count == 0)
         FAULT(c, "queue.retry", "at least one time, such as [ \"5m\", \"1h\" ]",
               "there is no time to wait between tries");
-    for (size_t i = 0; i < q->retry.count; i++)
+    /* only what was written: a short lifetime beside long defaults is no mistake */
+    bool written = conf_source_find(c->src, "queue.retry") != NULL;
+    for (size_t i = 0; written && i < q->retry.count; i++)
         if (q->retry.items[i] >= q->lifetime_s) {
             char key[KEY_MAX];
             snprintf(key, sizeof key, "queue.retry[%zu]", i);
@@ -137,7 +140,6 @@ static void check_queue(struct checking *c)
                     "as long as queue.lifetime: no further try would follow");
             break;
         }
-    /* only what was written: a short lifetime beside the default warning is no mistake */
     if (q->delay_warning_s >= q->lifetime_s && conf_source_find(c->src, "queue.delay_warning"))
         WARNING(c, "queue.delay_warning", "a time below queue.lifetime, if reports are wanted",
                 "not below queue.lifetime: there will be no delay reports");

@@ -273,6 +273,54 @@ static void a_nul_byte_is_a_fault(void **state)
     stop(&r);
 }
 
+static void editors_may_leave_their_marks(void **state)
+{
+    struct run r;
+    (void)state;
+    start(&r, "\xef\xbb\xbfon = false;\r\n# comment\r\nhost = \"a\";\r\n\r\nhots = 1;\r\n");
+    assert_string_equal(r.printed, "x.conf:5: hots: unknown key; the nearest known key is host\n");
+    assert_false(r.v.on);
+    assert_string_equal(r.v.host, "a");
+    stop(&r);
+}
+
+static void a_huge_file_is_refused(void **state)
+{
+    struct run r;
+    size_t len = (size_t)9 << 20;
+    char *text = malloc(len);
+    (void)state;
+    assert_non_null(text);
+    memset(text, ' ', len);
+    start_bytes(&r, (struct sv){text, len});
+    assert_false(r.ok);
+    assert_string_equal(r.printed, "x.conf: the file is too large; at most 8M\n");
+    assert_int_equal(r.v.limits.connections, 10);
+    stop(&r);
+    free(text);
+}
+
+/* Ten thousand entries are read in a moment: nothing in the engine is quadratic in the file. */
+static void a_long_list_is_read_quickly(void **state)
+{
+    struct run r;
+    struct buf text;
+    (void)state;
+    buf_init(&text, (size_t)4 << 20, 0);
+    assert_int_equal(buf_put(&text, SV("extra = (\n")), 0);
+    for (int i = 0; i < 10000; i++)
+        assert_int_equal(buf_printf(&text, "%s{ name = \"n%d\"; port = 5; }\n", i ? "," : "", i),
+                         0);
+    assert_int_equal(buf_put(&text, SV(");\nhots = 1;")), 0);
+    start_bytes(&r, buf_view(&text));
+    assert_string_equal(r.printed,
+                        "x.conf:10003: hots: unknown key; the nearest known key is host\n");
+    assert_int_equal(r.v.extra.count, 10000);
+    assert_string_equal(CONF_ITEM(r.v.extra, 9999, struct entry)->name, "n9999");
+    stop(&r);
+    buf_deinit(&text);
+}
+
 static void a_fault_leaves_the_default(void **state)
 {
     struct run r;
@@ -362,6 +410,9 @@ int main(void)
         cmocka_unit_test(an_empty_array_is_empty),
         cmocka_unit_test(each_fault_is_told_exactly),
         cmocka_unit_test(a_nul_byte_is_a_fault),
+        cmocka_unit_test(editors_may_leave_their_marks),
+        cmocka_unit_test(a_huge_file_is_refused),
+        cmocka_unit_test(a_long_list_is_read_quickly),
         cmocka_unit_test(a_fault_leaves_the_default),
         cmocka_unit_test(keys_are_found_again),
         cmocka_unit_test(later_faults_find_their_line),

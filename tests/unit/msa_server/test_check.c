@@ -88,7 +88,8 @@ static const struct bad bad[] = {
     {DOMAINS "limits = { message_size = \"64K\"; header_size = \"128K\"; };",
      "m:2: limits.header_size: larger than limits.message_size; a size up to "
      "limits.message_size\n"},
-    {DOMAINS "limits = { connections = 10; };",
+    {DOMAINS "limits = { connections = 10; };", ""},
+    {DOMAINS "limits = { connections = 10; connections_per_client = 11; };",
      "m:2: limits.connections_per_client: warning: it never counts, as limits.connections is "
      "smaller; a number below limits.connections\n"},
     {DOMAINS "limits = { memory = \"20M\"; header_size = \"8M\"; };",
@@ -100,8 +101,9 @@ static const struct bad bad[] = {
     {DOMAINS "queue = {\n retry = [ ]; };",
      "m:3: queue.retry: there is no time to wait between tries; at least one time, such as "
      "[ \"5m\", \"1h\" ]\n"},
-    {DOMAINS "queue = { lifetime = \"1h\"; };",
-     "m:2: queue.retry[4]: warning: as long as queue.lifetime: no further try would follow; times "
+    {DOMAINS "queue = { lifetime = \"1h\"; };", ""},
+    {DOMAINS "queue = { lifetime = \"1h\"; retry = [ \"1m\", \"1h\" ]; };",
+     "m:2: queue.retry[1]: warning: as long as queue.lifetime: no further try would follow; times "
      "below queue.lifetime\n"},
     {DOMAINS "queue = { delay_warning = \"5d\"; };",
      "m:2: queue.delay_warning: warning: not below queue.lifetime: there will be no delay "
