@@ -16,8 +16,8 @@
  *
  * Results: RECIPIENT, at once, for each recipient that the server refuses; MESSAGE, at most once,
  * for all that have no result by then. When READY or CLOSED comes, each recipient has a result.
- * A MESSAGE whose phase is SMTP_PHASE_END_OF_DATA and whose end is TIMEOUT or LOST may have been
- * delivered all the same.
+ * A MESSAGE whose phase is SMTP_PHASE_END_OF_DATA and whose end is TIMEOUT, LOST or PROTOCOL may
+ * have been delivered all the same.
  *
  * Ownership: bytes and replies in an action are valid until the next call. The mail and its
  * envelope stay untouched until READY or CLOSED, body bytes until the next NEED_BODY, MESSAGE or
@@ -111,7 +111,7 @@ struct smtp_client_config {
     struct sv name;           /* our name for EHLO; lives as long as the client */
     enum smtp_client_tls tls; /* STARTTLS: never, if offered, or always */
     bool tls_active;          /* TLS from the first byte */
-    bool login;               /* AUTH before the first transaction */
+    bool login;               /* AUTH before the first transaction; in clear only with TLS_NONE */
 };
 
 struct smtp_client_mail {

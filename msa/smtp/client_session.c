@@ -82,6 +82,9 @@ void smtp_client_after_ehlo(struct smtp_client *c)
     }
     if (!c->config.login || c->logged_in) {
         smtp_client_enter(c, SMTP_PHASE_IDLE);
+    } else if (!c->tls_active && c->config.tls != SMTP_CLIENT_TLS_NONE) {
+        /* Somebody on the way can hide STARTTLS: that must not be worth a password. */
+        finish_end(c, SMTP_END_NO_TLS);
     } else if (!offers(c, SMTP_EXT_AUTH) || !c->peer.auth[0]) {
         finish_end(c, SMTP_END_NO_AUTH);
     } else {

@@ -24,7 +24,7 @@
     "MAIL FROM:<a@a.example> SIZE=99|RCPT TO:<b@b.example>|RCPT TO:<c@b.example>|DATA|\n"
 #define OK2 "S250 2.1.0 ok\r\n250 2.1.5 ok\r\n250 2.1.5 ok\r\n354 go\r\n"
 
-enum { OFFERED, REQUIRED, LOGIN, EIGHT, IMPLICIT, NONE };
+enum { OFFERED, REQUIRED, LOGIN, LOGIN_TLS, EIGHT, IMPLICIT, NONE };
 
 struct script {
     const char *label;
@@ -184,6 +184,14 @@ static const struct script scripts[] = {
      LOGIN,
      {HI, "S250-mx\r\n250 AUTH PLAIN LOGIN\r\n", "P", "S235 2.7.0 in\r\n"},
      "> EHLO me|\nauth first PLAIN LOGIN\n> AUTH PLAIN AHUAcA==|\nready\n"},
+    {"no password in clear where TLS was wanted",
+     LOGIN_TLS,
+     {HI, "S250-mx\r\n250 AUTH PLAIN\r\n"},
+     "> EHLO me|\n> QUIT|\nclosed no-tls EHLO\n"},
+    {"AUTH under TLS",
+     LOGIN_TLS,
+     {HI, EHLO_TLS, "S220 go\r\n", "K", "S250-mx\r\n250 AUTH PLAIN\r\n", "Ax", "S235 in\r\n"},
+     "> EHLO me|\n> STARTTLS|\ntls\n> EHLO me|\nauth first PLAIN\n> AUTH PLAIN eA==|\nready\n"},
     {"AUTH with challenges",
      LOGIN,
      {HI, "S250-mx\r\n250 AUTH PLAIN LOGIN\r\n", "A", "S334 VXNlcg==\r\n", "Au", "S334 \r\n", "A",
@@ -403,11 +411,11 @@ static void start(struct world *w, int flavour)
     *w = (struct world){.flavour = flavour};
     struct smtp_client_config config = {
         .name = SV("me"),
-        .tls = flavour == REQUIRED ? SMTP_CLIENT_TLS_REQUIRED
-               : flavour == NONE   ? SMTP_CLIENT_TLS_NONE
-                                   : SMTP_CLIENT_TLS_OFFERED,
+        .tls = flavour == REQUIRED                   ? SMTP_CLIENT_TLS_REQUIRED
+               : flavour == NONE || flavour == LOGIN ? SMTP_CLIENT_TLS_NONE
+                                                     : SMTP_CLIENT_TLS_OFFERED,
         .tls_active = flavour == IMPLICIT,
-        .login = flavour == LOGIN,
+        .login = flavour == LOGIN || flavour == LOGIN_TLS,
     };
     arena_init(&w->arena);
     buf_init(&w->trace, 1u << 24, 0);
