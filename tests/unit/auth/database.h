@@ -25,8 +25,11 @@ static inline struct auth_options database_options(const char *path)
 {
     static const char *names[] = {"SCRAM-SHA-256", "PLAIN", "LOGIN"};
 
-    return (struct auth_options){.realms = database_realm_list, .mechanisms = {names, 3},
-                                 .path = path, .require_tls = true, .max_failures = 5};
+    return (struct auth_options){.realms = database_realm_list,
+                                 .mechanisms = {names, 3},
+                                 .path = path,
+                                 .require_tls = true,
+                                 .max_failures = 5};
 }
 
 /* Path of a database that is not there yet. */

@@ -153,8 +153,10 @@ static int tear_down(void **state)
 static uint64_t start_plain(struct auth_client *c, struct sv message)
 {
     return auth_client_start(c,
-                             &(struct auth_start){.mechanism = SV("PLAIN"), .initial = message,
-                                                  .has_initial = true, .tls = true,
+                             &(struct auth_start){.mechanism = SV("PLAIN"),
+                                                  .initial = message,
+                                                  .has_initial = true,
+                                                  .tls = true,
                                                   .client = SV("192.0.2.1")},
                              on_answer, NULL);
 }
@@ -257,7 +259,8 @@ static void smarthost(void **state)
         theirs = auth_client_start(w.client,
                                    &(struct auth_start){.mechanism = sv_of(mechanism),
                                                         .initial = {w.data, w.data_len},
-                                                        .has_initial = has_initial, .tls = true},
+                                                        .has_initial = has_initial,
+                                                        .tls = true},
                                    on_answer, NULL);
         wait_for(1);
         while (w.verdict == AUTH_CONTINUE) {
@@ -273,7 +276,8 @@ static void smarthost(void **state)
                       on_answer, NULL);
     wait_for(1);
     assert_int_equal(w.verdict, AUTH_DENIED);
-    auth_client_login(w.client, &(struct auth_login){SV("route 1"), SV("PLAIN LOGIN"), SV("h"), false},
+    auth_client_login(w.client,
+                      &(struct auth_login){SV("route 1"), SV("PLAIN LOGIN"), SV("h"), false},
                       on_answer, NULL);
     wait_for(1);
     assert_int_equal(w.verdict, AUTH_DENIED); /* no clear text without TLS */
@@ -290,7 +294,8 @@ static struct sv pem_of(EVP_PKEY *key, BIO **bio)
     return (struct sv){at, (size_t)len};
 }
 
-/* A key signs in its generation and in the next, not in the one after; never for what is no digest. */
+/* A key signs in its generation and in the next, not in the one after; never for what is no digest.
+ */
 static void signatures(void **state)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -354,7 +359,8 @@ static void bad_generation(void **state)
     assert_int_equal(w.verdict, AUTH_OK);
 }
 
-/* A keeper that ends: what is pending is temporary, also the step of an exchange; a new one serves. */
+/* A keeper that ends: what is pending is temporary, also the step of an exchange; a new one serves.
+ */
 static void restart(void **state)
 {
     struct keeper_material m = material(1);
@@ -416,7 +422,8 @@ static void fairness(void **state)
         auth_client_start(w.other,
                           &(struct auth_start){.mechanism = SV("PLAIN"),
                                                .initial = {"\0alice\0wrong", 12},
-                                               .has_initial = true, .tls = true},
+                                               .has_initial = true,
+                                               .tls = true},
                           on_other, NULL);
     run_for(5);
     plain(w.client, (struct sv){"\0alice\0secret", 13});
@@ -506,8 +513,10 @@ static void administration(void **state)
     (void)state;
     snprintf(at.sun_path, sizeof(at.sun_path), "%s.sock", w.path);
     auth_admin_answer_init(&q.answer);
-    assert_int_equal(auth_admin_ask(at.sun_path, &(struct auth_admin_request){AUTH_ADMIN_LIST, SV_NONE, SV_NONE},
-                                    &q.answer), ERR_KEEPER);
+    assert_int_equal(auth_admin_ask(at.sun_path,
+                                    &(struct auth_admin_request){AUTH_ADMIN_LIST, SV_NONE, SV_NONE},
+                                    &q.answer),
+                     ERR_KEEPER);
     auth_admin_answer_deinit(&q.answer);
     assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
     assert_int_equal(listen(fd, 8), 0);
@@ -560,9 +569,8 @@ static void administration(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(logins),         T(steps),   T(smarthost), T(signatures),
-        T(bad_generation), T(restart), T(fairness),  T(broken_askers),
-        T(administration),
+        T(logins),  T(steps),    T(smarthost),     T(signatures),     T(bad_generation),
+        T(restart), T(fairness), T(broken_askers), T(administration),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,8 +21,11 @@ static struct outcome talk(struct auth_sasl *s, const char *mechanism, const cha
                            const char *password)
 {
     struct outcome o = {0};
-    struct auth_login_start ls = {.mechanisms = sv_of(mechanism), .host = SV("mail.example.net"),
-                                  .user = sv_of(user), .password = sv_of(password), .tls = true};
+    struct auth_login_start ls = {.mechanisms = sv_of(mechanism),
+                                  .host = SV("mail.example.net"),
+                                  .user = sv_of(user),
+                                  .password = sv_of(password),
+                                  .tls = true};
     struct auth_sasl_start ss = {.mechanism = sv_of(mechanism), .tls = true};
     struct auth_login_result lr;
     struct auth_sasl_result sr;
@@ -235,7 +238,8 @@ static void plain_messages(void **state)
     database_drop(path);
 }
 
-/* A client that logs in for each message pays one derivation; any change of the database ends it. */
+/* A client that logs in for each message pays one derivation; any change of the database ends it.
+ */
 static void proven(void **state)
 {
     const char *path = database_new();
@@ -260,8 +264,9 @@ static void proven(void **state)
 
 static void not_offered(void **state)
 {
-    static const char *names[] = {"CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "EXTERNAL", "ANONYMOUS",
-                                  "PLAIN ", "", "SCRAM-SHA-256-PLUS", "GSSAPI"};
+    static const char *names[] = {"CRAM-MD5", "DIGEST-MD5",         "SCRAM-SHA-1",
+                                  "EXTERNAL", "ANONYMOUS",          "PLAIN ",
+                                  "",         "SCRAM-SHA-256-PLUS", "GSSAPI"};
     const char *path = database_new();
     struct auth_sasl *s = make(path);
     struct auth_sasl_result r;
@@ -291,12 +296,16 @@ static void bad_input(void **state)
     for (unsigned round = 0; round < 10; round++) {
         for (size_t m = 0; m < 3; m++) {
             for (unsigned kind = 0; kind < 4; kind++) {
-                struct auth_sasl_start start = {.mechanism = sv_of(mechanisms[m]), .tls = true,
-                                                .has_initial = true};
+                struct auth_sasl_start start = {
+                    .mechanism = sv_of(mechanisms[m]), .tls = true, .has_initial = true};
                 struct auth_sasl_result r;
                 struct auth_exchange *x;
 
-                memset(big, kind == 0 ? 'a' : kind == 1 ? 0 : kind == 2 ? ',' : 0xff,
+                memset(big,
+                       kind == 0   ? 'a'
+                       : kind == 1 ? 0
+                       : kind == 2 ? ','
+                                   : 0xff,
                        AUTH_WIRE_DATA_MAX);
                 start.initial = (struct sv){big, round % 2 ? 12288 : AUTH_WIRE_DATA_MAX};
                 x = auth_exchange_new(s, &start, &r);
@@ -346,10 +355,10 @@ static int stop_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(verifier_only),         cmocka_unit_test(made_by_saslpasswd2),
-        cmocka_unit_test(both_kinds),            cmocka_unit_test(unknown_user_in_scram),
-        cmocka_unit_test(plain_messages),        cmocka_unit_test(proven),
-        cmocka_unit_test(not_offered),           cmocka_unit_test(bad_input),
+        cmocka_unit_test(verifier_only),  cmocka_unit_test(made_by_saslpasswd2),
+        cmocka_unit_test(both_kinds),     cmocka_unit_test(unknown_user_in_scram),
+        cmocka_unit_test(plain_messages), cmocka_unit_test(proven),
+        cmocka_unit_test(not_offered),    cmocka_unit_test(bad_input),
         cmocka_unit_test(unreadable),
     };
 

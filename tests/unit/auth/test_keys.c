@@ -1,0 +1,180 @@
+/* What a private key signs and what it does not. */
+/* EMSA-PSS blocks are made with the one call of OpenSSL that gives them bare, which 3.0 deprecates. */
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include "auth/keys.h"
+#include "auth/tls/key.h"
+#include "tests/unit/auth/database.h"
+
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+static EVP_PKEY *rsa, *ec;
+static struct auth_keys *set;
+static char rsa_id[AUTH_TLS_KEY_ID_LEN + 1], ec_id[AUTH_TLS_KEY_ID_LEN + 1];
+
+static void add(EVP_PKEY *key, char *id)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    struct buf why;
+    char *at;
+    long len;
+
+    buf_init(&why, 512, 0);
+    assert_int_equal(PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL), 1);
+    len = BIO_get_mem_data(bio, &at);
+    assert_int_equal(auth_keys_add(set, KEEPER_TLS, (struct sv){at, (size_t)len}, &why), 0);
+    tls_key_id(key, id);
+    BIO_free(bio);
+    buf_deinit(&why);
+}
+
+static int start_all(void **state)
+{
+    (void)state;
+    set = auth_keys_new();
+    rsa = EVP_RSA_gen(2048);
+    ec = EVP_EC_gen("P-256");
+    add(rsa, rsa_id);
+    add(ec, ec_id);
+    return 0;
+}
+
+static int stop_all(void **state)
+{
+    (void)state;
+    EVP_PKEY_free(rsa);
+    EVP_PKEY_free(ec);
+    auth_keys_free(set);
+    return 0;
+}
+
+static enum auth_verdict sign(const char *id, enum auth_sign form, const void *bytes, size_t len,
+                              struct buf *out)
+{
+    enum auth_verdict verdict = AUTH_TEMPORARY;
+
+    buf_init(out, 4096, 0);
+    assert_int_equal(
+        auth_keys_sign(set, KEEPER_TLS, sv_of(id), form, (struct sv){bytes, len}, out, &verdict),
+        0);
+    return verdict;
+}
+
+static bool verifies(EVP_PKEY *key, int padding, const uint8_t *digest, const struct buf *signature)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
+    int rc;
+
+    assert_int_equal(EVP_PKEY_verify_init(ctx), 1);
+    if (padding) {
+        assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(ctx, padding), 1);
+        assert_int_equal(EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()), 1);
+    }
+    rc = EVP_PKEY_verify(ctx, (const unsigned char *)buf_view(signature).ptr, buf_len(signature),
+                         digest, 32);
+    EVP_PKEY_CTX_free(ctx);
+    return rc == 1;
+}
+
+static void good(void **state)
+{
+    static const uint8_t prefix[19] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+                                       0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
+    uint8_t digest[32], info[51], block[256];
+    struct buf out;
+    RSA *key = EVP_PKEY_get1_RSA(rsa);
+
+    (void)state;
+    memset(digest, 7, sizeof(digest));
+    memcpy(info, prefix, 19);
+    memcpy(info + 19, digest, 32);
+    assert_int_equal(sign(rsa_id, AUTH_SIGN_RSA_PKCS1, info, sizeof(info), &out), AUTH_OK);
+    assert_true(verifies(rsa, RSA_PKCS1_PADDING, digest, &out));
+    buf_deinit(&out);
+    assert_int_equal(RSA_padding_add_PKCS1_PSS(key, block, digest, EVP_sha256(), 32), 1);
+    assert_int_equal(sign(rsa_id, AUTH_SIGN_RSA_BLOCK, block, sizeof(block), &out), AUTH_OK);
+    assert_true(verifies(rsa, RSA_PKCS1_PSS_PADDING, digest, &out));
+    buf_deinit(&out);
+    assert_int_equal(sign(ec_id, AUTH_SIGN_ECDSA, digest, sizeof(digest), &out), AUTH_OK);
+    assert_true(verifies(ec, 0, digest, &out));
+    buf_deinit(&out);
+    RSA_free(key);
+}
+
+/* No oracle: each input is one bit, one byte or one form away from what is signed. */
+static void refused(void **state)
+{
+    uint8_t block[256], pss[256], digest[32] = {1}, info[51] = {0x30, 0x31};
+    RSA *key = EVP_PKEY_get1_RSA(rsa);
+    struct buf out;
+
+    (void)state;
+    assert_int_equal(RSA_padding_add_PKCS1_PSS(key, pss, digest, EVP_sha256(), 32), 1);
+    for (unsigned bit = 0; bit < sizeof(pss) * 8; bit++) {
+        unsigned at = bit / 8;
+
+        /* a flip in the hidden salt still is some PSS block; all else is not one */
+        if (at >= 256 - 1 - 32 - 32 && at < 256 - 1 - 32)
+            continue;
+        memcpy(block, pss, sizeof(block));
+        block[at] ^= (uint8_t)(1u << (bit % 8));
+        if (sign(rsa_id, AUTH_SIGN_RSA_BLOCK, block, sizeof(block), &out) != AUTH_DENIED)
+            fail_msg("bit %u flipped and signed", bit);
+        buf_deinit(&out);
+    }
+    memset(block, 0x41, sizeof(block));
+    static const struct {
+        enum auth_sign form;
+        size_t len;
+        bool on_ec;
+    } rows[] = {
+        {AUTH_SIGN_RSA_BLOCK, 256, false}, {AUTH_SIGN_RSA_BLOCK, 255, false},
+        {AUTH_SIGN_RSA_BLOCK, 0, false},   {AUTH_SIGN_RSA_PKCS1, 51, false},
+        {AUTH_SIGN_RSA_PKCS1, 32, false},  {AUTH_SIGN_RSA_PKCS1, 0, false},
+        {AUTH_SIGN_ECDSA, 32, false},      {AUTH_SIGN_ECDSA, 31, true},
+        {AUTH_SIGN_ECDSA, 0, true},        {AUTH_SIGN_RSA_PKCS1, 51, true},
+        {AUTH_SIGN_RSA_BLOCK, 256, true},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (sign(rows[i].on_ec ? ec_id : rsa_id, rows[i].form, block, rows[i].len, &out) !=
+            AUTH_DENIED)
+            fail_msg("row %zu was signed", i);
+        buf_deinit(&out);
+    }
+    assert_int_equal(sign(rsa_id, AUTH_SIGN_RSA_PKCS1, info, sizeof(info), &out), AUTH_DENIED);
+    buf_deinit(&out);
+    RSA_free(key);
+}
+
+/* One purpose a key, and no key by another name. */
+static void purpose(void **state)
+{
+    uint8_t digest[32] = {1};
+    enum auth_verdict verdict;
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 512, 0);
+    assert_int_equal(auth_keys_sign(set, KEEPER_DKIM, sv_of(ec_id), AUTH_SIGN_ECDSA,
+                                    (struct sv){(char *)digest, 32}, &out, &verdict),
+                     ERR_NOT_FOUND);
+    assert_int_equal(auth_keys_sign(set, KEEPER_TLS, SV(""), AUTH_SIGN_ECDSA,
+                                    (struct sv){(char *)digest, 32}, &out, &verdict),
+                     ERR_NOT_FOUND);
+    assert_int_equal(auth_keys_add(set, KEEPER_TLS, SV("no key"), &out), ERR_SYNTAX);
+    assert_true(buf_len(&out) > 0);
+    buf_deinit(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(good),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(purpose),
+    };
+
+    return cmocka_run_group_tests(tests, start_all, stop_all);
+}
