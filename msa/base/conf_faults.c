@@ -31,7 +31,7 @@ static void insert(struct conf_faults *f, struct conf_fault *fresh)
         f->errors++;
 }
 
-static char *format(struct arena *a, const char *fmt, va_list args)
+PRINTF_LIKE(2, 0) static char *format(struct arena *a, const char *fmt, va_list args)
 {
     va_list again;
     va_copy(again, args);
@@ -43,6 +43,7 @@ static char *format(struct arena *a, const char *fmt, va_list args)
     return at;
 }
 
+PRINTF_LIKE(4, 0)
 static void add(struct conf_faults *f, bool warning, const char *right, const char *fmt,
                 va_list args)
 {

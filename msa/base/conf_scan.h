@@ -17,7 +17,7 @@
 
 /* False if libconfig could make nothing of the text; the reason stands in faults. src->file is set
  * by the caller; src->places by this call. */
-bool conf_scan(struct sv text, struct arena *a, struct conf_faults *faults,
-               struct conf_source *src, struct buf *out);
+bool conf_scan(struct sv text, struct arena *a, struct conf_faults *faults, struct conf_source *src,
+               struct buf *out);
 
 #endif

@@ -265,7 +265,7 @@ bool conf_value_set(const struct conf_option *row, const struct conf_given *give
     case CONF_LIST:
         break;
     }
-    REQUIRE(!"a row of one value");
+    REQUIRE(row->type != CONF_GROUP && row->type != CONF_LIST);
     return false;
 }
 
