@@ -19,8 +19,9 @@ void buf_deinit(struct buf *b)
 
 void buf_reset(struct buf *b)
 {
+    /* all of it: content that was moved, cut off or only reserved lies behind end */
     if (b->flags & BUF_SECRET)
-        mem_wipe(b->data, b->end);
+        mem_wipe(b->data, b->cap);
     b->start = b->end = 0;
 }
 
@@ -52,17 +53,20 @@ static void make_room(struct buf *b, size_t len)
     size_t used = buf_len(b);
     if (b->cap - b->end >= len && b->data)
         return;
-    if (b->start > 0 && b->cap - used >= len && b->start >= used) {
-        memcpy(b->data, b->data + b->start, used);
+    /* moving is cheap when much was consumed, and needed when growing is not allowed */
+    if (b->start > 0 && b->cap - used >= len && (b->start >= used || b->cap >= b->max)) {
+        memmove(b->data, b->data + b->start, used);
     } else {
         size_t want = b->cap ? b->cap * 2 : 256;
         while (want < used + len)
             want *= 2;
+        if (want > b->max && b->max < SIZE_MAX)
+            want = b->max + 1; /* room for the NUL of buf_printf and buf_take */
         char *fresh = mem_resize(NULL, want, 1);
         if (used)
             memcpy(fresh, b->data + b->start, used);
         if (b->flags & BUF_SECRET)
-            mem_wipe(b->data, b->end);
+            mem_wipe(b->data, b->cap);
         free(b->data);
         b->data = fresh;
         b->cap = want;
@@ -121,6 +125,8 @@ int buf_vprintf(struct buf *b, const char *fmt, va_list args)
         err = 0;
     }
     va_end(again);
+    if (b->flags & BUF_SECRET)
+        mem_wipe(small, sizeof small);
     return err;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "msa/base/log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -35,6 +36,9 @@ void log_setup(const char *process, enum log_format format, enum log_level level
 
 void log_set_sink(log_sink *sink, void *arg)
 {
+    /* never a sink with the argument NULL that only standard error has */
+    if (!sink)
+        setting.sink = NULL;
     setting.sink_arg = arg;
     setting.sink = sink;
 }
@@ -95,7 +99,8 @@ static void put_escaped(struct line *l, struct sv text, bool quoted)
 
 static void put_field(struct line *l, bool json, const char *name, struct sv value)
 {
-    if (!value.len)
+    /* whole or not at all, so that a cut line is still one of its format */
+    if (!value.len || l->len + strlen(name) + 8 > sizeof l->text - 12)
         return;
     put_str(l, json ? ",\"" : " ");
     put_str(l, name);
@@ -135,6 +140,8 @@ static void write_stderr(const char *line, size_t len)
 {
     while (len) {
         ssize_t n = write(STDERR_FILENO, line, len);
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n <= 0)
             return; /* nobody can be told */
         line += n;
