@@ -178,8 +178,9 @@ static void sample_text(struct docs *d, struct margin m, const struct conf_optio
     put_wrapped(d, m, row->text);
     if (row->type != CONF_GROUP)
         put_wrapped(d, m, facts(d, row));
-    if (row->example)
-        put_wrapped(d, m, arena_printf(&d->scratch, "Example: %s = %s;", row->name, row->example));
+    if (row->example) /* on one line, so that it can be copied */
+        putf(d, "%*s# %*sExample: %s = %s;\n", (int)m.indent * 4, "", (int)m.inset, "", row->name,
+             row->example);
 }
 
 static void sample_entry(struct docs *d, unsigned indent, const struct conf_option *rows)
