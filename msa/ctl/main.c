@@ -1,0 +1,278 @@
+/*
+ * msactl: one command, one answer. The table below is what --help prints.
+ */
+#include "msa/ctl/ask.h"
+#include "msa/ctl/codes.h"
+#include "msa/ctl/show.h"
+#include "msa/ctl/users.h"
+#include "msa/daemon/load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_CONFIG   "/etc/msa/msa.conf"
+#define CONFIG_MAX_BYTES (4u << 20)
+
+/* What the command line says. */
+struct args {
+    const char *config;
+    bool json, dry_run, password_stdin;
+    const char *positional; /* NAME, ID or ADDRESS */
+    json_t *filter;         /* id, user, from, to, domain, error, older, since, message_id, max */
+};
+
+enum takes { TAKES_NOTHING, TAKES_NAME, TAKES_FILTER, TAKES_ID, TAKES_ADDRESS };
+
+struct command {
+    const char *group, *verb; /* verb NULL: a single word */
+    enum takes takes;
+    const char *request; /* of the control socket; NULL: done here */
+    void (*text)(struct show *s, json_t *line);
+    int (*run)(const struct command *c, const struct args *a);
+    int number; /* enum auth_admin_verb */
+    const char *help;
+};
+
+static int run_ask(const struct command *c, const struct args *a);
+static int run_user(const struct command *c, const struct args *a);
+static int run_check(const struct command *c, const struct args *a);
+
+static const struct command commands[] = {
+    {"user", "add", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_ADD,
+     "NAME [--password-stdin]  a new login"},
+    {"user", "passwd", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_PASSWD,
+     "NAME [--password-stdin]  a new password"},
+    {"user", "delete", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_DELETE,
+     "NAME  remove a login; its sessions end"},
+    {"user", "list", TAKES_NOTHING, NULL, NULL, run_user, AUTH_ADMIN_LIST, "all logins"},
+    {"queue", "list", TAKES_FILTER, "queue-list", show_queue, run_ask, 0,
+     "[F]  recipients waiting, oldest first"},
+    {"queue", "show", TAKES_ID, "queue-show", show_queue_detail, run_ask, 0,
+     "ID  one message with its recipients"},
+    {"queue", "summary", TAKES_FILTER, "queue-summary", show_summary, run_ask, 0,
+     "[F]  how many for each domain"},
+    {"queue", "retry", TAKES_FILTER, "queue-retry", show_changed, run_ask, 0,
+     "[F] [--dry-run]  try now"},
+    {"queue", "hold", TAKES_FILTER, "queue-hold", show_changed, run_ask, 0,
+     "F [--dry-run]  do not deliver until released"},
+    {"queue", "release", TAKES_FILTER, "queue-release", show_changed, run_ask, 0,
+     "F [--dry-run]  end a hold"},
+    {"queue", "delete", TAKES_FILTER, "queue-delete", show_changed, run_ask, 0,
+     "F [--dry-run]  remove without a report"},
+    {"trace", NULL, TAKES_FILTER, "trace", show_trace, run_ask, 0,
+     "[F] [--message-id M] [--since T]  what happened to messages"},
+    {"route", NULL, TAKES_ADDRESS, "route", show_route, run_ask, 0,
+     "ADDRESS  the way mail for it would take, step by step"},
+    {"status", NULL, TAKES_NOTHING, "status", show_status, run_ask, 0, "processes and figures"},
+    {"reload", NULL, TAKES_NOTHING, "reload", show_changed, run_ask, 0,
+     "read the configuration again"},
+    {"stop", NULL, TAKES_NOTHING, "stop", show_changed, run_ask, 0,
+     "end msad within shutdown_grace"},
+    {"config", "show", TAKES_NOTHING, "config", show_config, run_ask, 0,
+     "the configuration in force, secrets masked"},
+    {"check", NULL, TAKES_NOTHING, NULL, NULL, run_check, 0,
+     "all faults of the configuration file"},
+};
+#define NCOMMANDS (sizeof commands / sizeof *commands)
+
+/* options that take a value, and the name of the request's argument */
+static const struct {
+    const char *option, *argument;
+    bool is_time;
+} valued[] = {
+    {"--user", "user", false},     {"--from", "from", false},
+    {"--to", "to", false},         {"--domain", "domain", false},
+    {"--error", "error", false},   {"--older", "older", true},
+    {"--since", "since", true},    {"--message-id", "message_id", false},
+};
+
+static void help(FILE *out)
+{
+    fprintf(out, "usage: msactl [-c FILE] [--json] COMMAND\n\n");
+    for (size_t i = 0; i < NCOMMANDS; i++)
+        fprintf(out, "  msactl %s%s%s %s\n", commands[i].group, commands[i].verb ? " " : "",
+                commands[i].verb ? commands[i].verb : "", commands[i].help);
+    fprintf(out,
+            "\nF is an ID, or any of --user U, --from A, --to A, --domain D, --older 2h, --error "
+            "TEXT.\nNAME without \"@\" is of the first realm. FILE is " DEFAULT_CONFIG
+            " by default.\nExit codes: 0 done, 1 refused or fault found, 2 usage, 3 daemon not "
+            "reachable.\n");
+}
+
+static int usage(const char *wrong, const char *what)
+{
+    fprintf(stderr, "msactl: %s%s%s\nTry \"msactl --help\".\n", wrong, what ? ": " : "",
+            what ? what : "");
+    return CTL_USAGE;
+}
+
+/* Reads the options of the file; false: faults have been printed. */
+static bool read_options(const char *path, struct arena *a, struct msa_options *o)
+{
+    struct conf_faults faults;
+    struct buf text, said;
+    conf_faults_init(&faults, a);
+    buf_init(&text, CONFIG_MAX_BYTES, 0);
+    buf_init(&said, CONFIG_MAX_BYTES, 0);
+    int err = load_file(path, &text);
+    bool good = err == 0;
+    if (!good) {
+        fprintf(stderr, "msactl: cannot read %s: %s (another file: -c)\n", path, err_text(err));
+    } else {
+        good = options_read(path, buf_view(&text), options_fqdn(a), a, o, &faults, NULL);
+        if (!good) {
+            conf_faults_print(&faults, &said);
+            fprintf(stderr, "%.*s", SV_ARG(buf_view(&said)));
+        }
+    }
+    buf_deinit(&text);
+    buf_deinit(&said);
+    return good;
+}
+
+static int run_user(const struct command *c, const struct args *a)
+{
+    struct arena arena;
+    struct msa_options o = {0};
+    arena_init(&arena);
+    int code = CTL_REFUSED;
+    if (read_options(a->config, &arena, &o))
+        code = users_run(&o, (enum auth_admin_verb)c->number, a->positional, a->password_stdin,
+                         a->json);
+    arena_deinit(&arena);
+    return code;
+}
+
+static int run_ask(const struct command *c, const struct args *a)
+{
+    struct arena arena;
+    struct msa_options o = {0};
+    struct buf error;
+    struct show show = {.json = a->json, .text = c->text};
+    int code = CTL_REFUSED;
+    arena_init(&arena);
+    buf_init(&error, 1u << 20, 0);
+    if (read_options(a->config, &arena, &o)) {
+        json_t *request = json_deep_copy(a->filter);
+        json_object_set_new(request, "command", json_string(c->request));
+        json_object_set_new(request, "dry_run", json_boolean(a->dry_run));
+        if (a->positional)
+            json_object_set_new(request, c->takes == TAKES_ADDRESS ? "address" : "id",
+                                json_string(a->positional));
+        code = ask_daemon(o.admin.socket, request, show_line, &show, &error);
+        if (buf_len(&error))
+            fprintf(stderr, "msactl: %.*s\n", SV_ARG(buf_view(&error)));
+    }
+    buf_deinit(&error);
+    arena_deinit(&arena);
+    return code;
+}
+
+static int run_check(const struct command *c, const struct args *a)
+{
+    struct arena arena;
+    struct conf_faults faults;
+    (void)c;
+    arena_init(&arena);
+    struct generation *g = load_generation(a->config, 1, &arena, &faults);
+    for (const struct conf_fault *f = faults.first; f; f = f->next) {
+        if (a->json) {
+            json_t *line = json_pack("{s:s, s:i, s:s, s:s, s:s, s:b}", "file", f->file, "line",
+                                     (int)f->line, "key", f->key, "wrong", f->wrong, "right",
+                                     f->right, "warning", f->warning);
+            json_dumpf(line, stdout, JSON_COMPACT);
+            putchar('\n');
+            json_decref(line);
+        } else {
+            printf("%s:%u: %s: %s%s%s%s\n", f->file, f->line, f->key,
+                   f->warning ? "warning: " : "", f->wrong, *f->right ? "; " : "", f->right);
+        }
+    }
+    if (g && !faults.warnings && !a->json)
+        printf("%s: no faults\n", a->config);
+    int code = g ? CTL_DONE : CTL_REFUSED;
+    generation_drop(g);
+    arena_deinit(&arena);
+    return code;
+}
+
+static const struct command *find(const char *group, const char *verb)
+{
+    for (size_t i = 0; i < NCOMMANDS; i++)
+        if (strcmp(commands[i].group, group) == 0 &&
+            (!commands[i].verb || (verb && strcmp(commands[i].verb, verb) == 0)))
+            return &commands[i];
+    return NULL;
+}
+
+/* One option of the command line; *at moves behind its value. */
+static bool take_option(struct args *a, int argc, char **argv, int *at)
+{
+    const char *option = argv[*at];
+    if (strcmp(option, "--json") == 0) {
+        a->json = true;
+        return true;
+    }
+    if (strcmp(option, "--dry-run") == 0) {
+        a->dry_run = true;
+        return true;
+    }
+    if (strcmp(option, "--password-stdin") == 0) {
+        a->password_stdin = true;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof valued / sizeof *valued; i++) {
+        int64_t seconds;
+        if (strcmp(option, valued[i].option) != 0 || *at + 1 >= argc)
+            continue;
+        const char *value = argv[++*at];
+        if (valued[i].is_time && !conf_parse_time(sv_of(value), &seconds))
+            return false;
+        json_object_set_new(a->filter, valued[i].argument,
+                            valued[i].is_time ? json_integer(seconds) : json_string(value));
+        return true;
+    }
+    return false;
+}
+
+static int run(int argc, char **argv, struct args *a)
+{
+    const char *words[3];
+    size_t n = 0;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
+            a->config = argv[++i];
+        } else if (strcmp(argv[i], "--help") == 0) {
+            help(stdout);
+            return CTL_DONE;
+        } else if (strncmp(argv[i], "--", 2) == 0) {
+            if (!take_option(a, argc, argv, &i))
+                return usage("unknown option, or one with a wrong value", argv[i]);
+        } else if (n < 3) {
+            words[n++] = argv[i];
+        } else {
+            return usage("one argument too many", argv[i]);
+        }
+    }
+    if (n == 0)
+        return usage("no command", NULL);
+    const struct command *c = find(words[0], n > 1 ? words[1] : NULL);
+    if (!c)
+        return usage("unknown command", words[0]);
+    size_t used = c->verb ? 2 : 1;
+    if (n > used + 1 || (n > used && c->takes == TAKES_NOTHING))
+        return usage("one argument too many", words[n - 1]);
+    a->positional = n > used ? words[used] : NULL;
+    if (!a->positional && c->takes != TAKES_NOTHING && c->takes != TAKES_FILTER)
+        return usage("something is missing", c->help);
+    return c->run(c, a);
+}
+
+int main(int argc, char **argv)
+{
+    struct args a = {.config = DEFAULT_CONFIG, .filter = json_object()};
+    int code = run(argc, argv, &a);
+    json_decref(a.filter);
+    return fflush(stdout) != 0 && code == CTL_DONE ? CTL_REFUSED : code;
+}

@@ -1,0 +1,210 @@
+#include "msa/ctl/show.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const char *text_of(json_t *line, const char *name)
+{
+    const char *text = json_string_value(json_object_get(line, name));
+    return text ? text : "";
+}
+
+static long long number_of(json_t *line, const char *name)
+{
+    return json_integer_value(json_object_get(line, name));
+}
+
+static bool flag_of(json_t *line, const char *name)
+{
+    return json_is_true(json_object_get(line, name));
+}
+
+/* local time, as an operator reads it */
+static const char *time_of(json_t *line, const char *name, char out[32])
+{
+    time_t s = (time_t)(number_of(line, name) / 1000);
+    struct tm tm;
+    if (!localtime_r(&s, &tm) || !strftime(out, 32, "%Y-%m-%d %H:%M:%S", &tm))
+        snprintf(out, 32, "-");
+    return out;
+}
+
+/* What a remote said may hold anything: control characters must not reach a terminal. */
+static void put(const char *text)
+{
+    for (; *text; text++)
+        putchar((unsigned char)*text < 32 || *text == 127 ? ' ' : *text);
+}
+
+void show_line(void *arg, json_t *line)
+{
+    struct show *s = arg;
+    if (s->json) {
+        json_dumpf(line, stdout, JSON_COMPACT);
+        putchar('\n');
+    } else {
+        s->text(s, line);
+    }
+    s->lines++;
+}
+
+static const char *state_of(json_t *line)
+{
+    if (flag_of(line, "held"))
+        return "held";
+    if (flag_of(line, "delivering"))
+        return "delivering";
+    return number_of(line, "attempts") ? "deferred" : "queued";
+}
+
+void show_queue(struct show *s, json_t *line)
+{
+    char due[32];
+    if (s->lines == 0)
+        printf("%-16s %-10s %-19s %8s  %s\n", "ID", "STATE", "NEXT ATTEMPT", "BYTES",
+               "FROM -> TO (LAST RESULT)");
+    printf("%-16s %-10s %-19s %8lld  ", text_of(line, "id"), state_of(line),
+           time_of(line, "due_ms", due), number_of(line, "size"));
+    put(*text_of(line, "from") ? text_of(line, "from") : "<>");
+    printf(" -> ");
+    put(text_of(line, "to"));
+    if (*text_of(line, "text")) {
+        printf(" (%s ", text_of(line, "status"));
+        put(text_of(line, "text"));
+        putchar(')');
+    }
+    putchar('\n');
+}
+
+void show_queue_detail(struct show *s, json_t *line)
+{
+    char at[32];
+    if (s->lines == 0) {
+        printf("id        %s\nfrom      ", text_of(line, "id"));
+        put(*text_of(line, "from") ? text_of(line, "from") : "<>");
+        printf("\nlogin     ");
+        put(text_of(line, "login"));
+        printf("\nreceived  %s\nbytes     %lld\n", time_of(line, "received_ms", at),
+               number_of(line, "size"));
+    }
+    printf("to        ");
+    put(text_of(line, "to"));
+    printf("\n  state   %s, %lld attempts, next %s\n", state_of(line), number_of(line, "attempts"),
+           time_of(line, "due_ms", at));
+    if (*text_of(line, "text")) {
+        printf("  result  %s ", text_of(line, "status"));
+        put(text_of(line, "text"));
+        putchar('\n');
+    }
+}
+
+void show_summary(struct show *s, json_t *line)
+{
+    char oldest[32], due[32];
+    if (s->lines == 0)
+        printf("%10s  %-19s  %-19s  %s\n", "RECIPIENTS", "OLDEST", "NEXT ATTEMPT", "DOMAIN");
+    printf("%10lld  %-19s  %-19s  ", number_of(line, "recipients"),
+           time_of(line, "oldest_ms", oldest), time_of(line, "due_ms", due));
+    put(text_of(line, "domain"));
+    putchar('\n');
+}
+
+void show_changed(struct show *s, json_t *line)
+{
+    (void)s;
+    printf("%lld recipients%s\n", number_of(line, "recipients"),
+           flag_of(line, "dry_run") ? " would be changed (--dry-run)" : "");
+}
+
+void show_trace(struct show *s, json_t *line)
+{
+    char at[32];
+    (void)s;
+    printf("%s %s %-9s ", time_of(line, "time_ms", at), text_of(line, "id"),
+           text_of(line, "event"));
+    if (strcmp(text_of(line, "event"), "accepted") == 0) {
+        printf("from=<");
+        put(text_of(line, "from"));
+        printf("> login=");
+        put(text_of(line, "login"));
+        printf(" client=%s size=%lld message-id=", text_of(line, "client"),
+               number_of(line, "size"));
+        put(text_of(line, "message_id"));
+        printf(" to=");
+        put(text_of(line, "to"));
+    } else {
+        printf("to=<");
+        put(text_of(line, "to"));
+        printf("> %s ", text_of(line, "status"));
+        put(text_of(line, "text"));
+        if (*text_of(line, "remote")) {
+            printf(" [");
+            put(text_of(line, "remote"));
+            printf("]");
+        }
+    }
+    putchar('\n');
+}
+
+void show_route(struct show *s, json_t *line)
+{
+    (void)s;
+    if (json_object_get(line, "step")) {
+        printf("%-10s ", text_of(line, "step"));
+        put(text_of(line, "said"));
+        if (*text_of(line, "why")) {
+            printf(": ");
+            put(text_of(line, "why"));
+        }
+    } else if (json_object_get(line, "attempt")) {
+        printf("%-10lld ", number_of(line, "attempt"));
+        put(text_of(line, "host"));
+        printf(" %s, TLS %s%s", text_of(line, "address"), text_of(line, "tls"),
+               flag_of(line, "login") ? ", with login" : "");
+    } else {
+        printf("%-10s %s ", text_of(line, "verdict"), text_of(line, "status"));
+        put(text_of(line, "text"));
+    }
+    putchar('\n');
+}
+
+static void show_object(const char *prefix, json_t *object)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(object, name, value)
+    {
+        char full[128];
+        snprintf(full, sizeof full, "%s%s", prefix, name);
+        if (json_is_object(value)) {
+            strncat(full, ".", sizeof full - strlen(full) - 1);
+            show_object(full, value);
+            continue;
+        }
+        printf("%-32s ", full);
+        if (json_is_string(value))
+            put(json_string_value(value));
+        else if (json_is_integer(value))
+            printf("%lld", (long long)json_integer_value(value));
+        else
+            printf("%s", json_is_true(value) ? "yes" : "no");
+        putchar('\n');
+    }
+}
+
+void show_status(struct show *s, json_t *line)
+{
+    char prefix[40];
+    (void)s;
+    snprintf(prefix, sizeof prefix, "%.30s.", text_of(line, "process"));
+    json_object_del(line, "process");
+    show_object(prefix, line);
+}
+
+void show_config(struct show *s, json_t *line)
+{
+    (void)s;
+    printf("%s", text_of(line, "config"));
+}

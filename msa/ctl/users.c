@@ -1,0 +1,149 @@
+#include "msa/ctl/users.h"
+#include "msa/base/mem.h"
+#include "msa/ctl/codes.h"
+#include "msa/daemon/privileges.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define PASSWORD_LINE_MAX 1024
+
+/* One line without its line end; false at the end of the input. */
+static bool read_line(struct buf *out)
+{
+    char line[PASSWORD_LINE_MAX];
+    bool got = fgets(line, sizeof line, stdin) != NULL;
+    if (got) {
+        int err = buf_append(out, line, strcspn(line, "\r\n"));
+        got = err == 0;
+    }
+    mem_wipe(line, sizeof line);
+    return got;
+}
+
+static bool ask_hidden(const char *prompt, struct buf *out)
+{
+    struct termios old, quiet;
+    bool terminal = tcgetattr(STDIN_FILENO, &old) == 0;
+    if (terminal) {
+        fprintf(stderr, "%s", prompt);
+        quiet = old;
+        quiet.c_lflag &= ~(tcflag_t)ECHO;
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+    }
+    bool got = read_line(out);
+    if (terminal) {
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
+        fprintf(stderr, "\n");
+    }
+    return got;
+}
+
+static bool get_password(bool from_stdin, struct buf *out)
+{
+    struct buf again;
+    if (from_stdin)
+        return read_line(out);
+    if (!isatty(STDIN_FILENO)) {
+        fprintf(stderr, "msactl: no terminal to ask for the password; use --password-stdin\n");
+        return false;
+    }
+    buf_init(&again, PASSWORD_LINE_MAX, BUF_SECRET);
+    bool good = ask_hidden("New password: ", out) && ask_hidden("Once more: ", &again);
+    if (good && !sv_eq(buf_view(out), buf_view(&again))) {
+        fprintf(stderr, "msactl: the two passwords differ\n");
+        good = false;
+    }
+    buf_deinit(&again);
+    return good;
+}
+
+/* If msad never ran there are no folders yet. */
+static bool make_state(const struct msa_options *o)
+{
+    struct priv_ids ids;
+    struct buf error;
+    buf_init(&error, 2048, 0);
+    int err = priv_lookup(o->user, o->auth_user, &ids, &error);
+    if (err == 0)
+        err = priv_make_state(o->state, "", &ids, &error);
+    if (err < 0)
+        fprintf(stderr, "msactl: %.*s\n", SV_ARG(buf_view(&error)));
+    buf_deinit(&error);
+    return err == 0;
+}
+
+static void print_users(const struct auth_admin_answer *a, bool json)
+{
+    for (size_t i = 0; i < a->nusers; i++) {
+        const struct auth_admin_user *u = &a->users[i];
+        if (json) {
+            json_t *line = json_pack("{s:s, s:b}", "login", u->login, "cleartext", u->cleartext);
+            json_dumpf(line, stdout, JSON_COMPACT);
+            putchar('\n');
+            json_decref(line);
+        } else {
+            printf("%s%s\n", u->login,
+                   u->cleartext ? "  (clear-text password; \"msactl user passwd\" ends that)" : "");
+        }
+    }
+}
+
+static int say_result(const struct auth_admin_answer *a, bool json)
+{
+    struct sv text = buf_view(&a->text);
+    if (json && text.len) {
+        json_t *line = json_pack("{s:b, s:s%}", a->err < 0 ? "refused" : "done", 1, "text",
+                                 text.ptr, text.len);
+        json_dumpf(line, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(line);
+    } else if (text.len) {
+        fprintf(a->err < 0 ? stderr : stdout, "%.*s\n", SV_ARG(text));
+    } else if (a->err < 0) {
+        fprintf(stderr, "msactl: %s\n", err_text(a->err));
+    }
+    return a->err < 0 ? CTL_REFUSED : CTL_DONE;
+}
+
+int users_run(const struct msa_options *o, enum auth_admin_verb verb, const char *name,
+              bool password_stdin, bool json)
+{
+    char socket_path[4096];
+    struct buf password;
+    struct auth_admin_answer answer;
+    struct auth_admin_request request = {.verb = verb, .name = sv_of(name)};
+    buf_init(&password, PASSWORD_LINE_MAX, BUF_SECRET);
+    if ((verb == AUTH_ADMIN_ADD || verb == AUTH_ADMIN_PASSWD) &&
+        !get_password(password_stdin, &password)) {
+        fprintf(stderr, "msactl: no password was given\n");
+        buf_deinit(&password);
+        return CTL_USAGE;
+    }
+    request.password = buf_view(&password);
+    auth_admin_answer_init(&answer);
+    snprintf(socket_path, sizeof socket_path, "%s/auth/keeper.sock", o->state);
+    int err = auth_admin_ask(socket_path, &request, &answer);
+    int code;
+    if (err == ERR_KEEPER) {
+        /* the daemon is stopped: the same work, under the same file lock */
+        code = CTL_REFUSED;
+        if (verb != AUTH_ADMIN_ADD || make_state(o)) {
+            auth_admin_apply(&o->auth, &request, &answer, NULL);
+            code = say_result(&answer, json);
+        }
+    } else if (err < 0) {
+        fprintf(stderr, "msactl: %s: %s\n", socket_path, err_text(err));
+        code = CTL_UNREACHABLE;
+    } else {
+        code = say_result(&answer, json);
+    }
+    print_users(&answer, json);
+    auth_admin_answer_deinit(&answer);
+    buf_deinit(&password);
+    return code;
+}
