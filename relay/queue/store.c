@@ -431,6 +431,7 @@ void store_close(struct store *s)
     timer_stop(&s->tick);
     batch_stop(s->batch);
     pool_stop(s->disk);
+    store_checkpoint_close(s);
     for (size_t i = 0; i < s->writes.count; i++)
         s->writes.list[i].ops->settle(s, s->writes.list[i].task, ERR_CANCELED);
     /* All frames into the database: a copy of the one file is then the whole queue. Should it

@@ -77,5 +77,6 @@ void store_checkpoint_close(struct store *s)
 {
     if (s->checkpointer)
         batch_stop(s->checkpointer);
+    s->checkpointer = NULL;
     store_db_close(&s->checkpoint_db);
 }
