@@ -127,9 +127,7 @@ static bool may_send(const struct smtp_client *c)
 {
     if (!c->in_mail || c->decided || c->step_sent > c->step_data)
         return false;
-    if (c->step_sent == c->step_replied)
-        return c->step_sent != c->step_data || c->accepted;
-    return offers(c, SMTP_EXT_PIPELINING);
+    return c->step_sent == c->step_replied || offers(c, SMTP_EXT_PIPELINING);
 }
 
 void smtp_client_fill(struct smtp_client *c)

@@ -68,6 +68,11 @@ static const struct script scripts[] = {
       "M1"},
      TO_READY "> " ENVELOPE2 "R0 reply RCPT 550 no b\nR1 reply RCPT 551 no c\n> .|\nready\n"
               "> MAIL FROM:<a@a.example> SIZE=99|RCPT TO:<b@b.example>|DATA|\n"},
+    {"all refused, then lost: nobody is left for a result",
+     OFFERED,
+     {HI, EHLO_FULL, "M2", "S250 ok\r\n550 no b\r\n551 no c\r\n", "L"},
+     TO_READY "> " ENVELOPE2 "R0 reply RCPT 550 no b\nR1 reply RCPT 551 no c\n"
+              "closed lost DATA -104\n"},
     {"all refused, one by one: no DATA",
      OFFERED,
      {HI, EHLO_BARE, "M1", "S250 ok\r\n", "S550 no b\r\n"},
@@ -538,6 +543,47 @@ static void test_body_runs(void **state)
     }
 }
 
+/* Content with dots everywhere, in pieces of any size, arrives as it was. */
+static void test_dots(void **state)
+{
+    (void)state;
+    static char body[100000];
+    for (size_t i = 0; i < sizeof(body); i++)
+        body[i] = i % 5 == 3 ? '\r' : i % 5 == 4 ? '\n' : '.';
+    for (unsigned seed = 0; seed < 10; seed++) {
+        struct world w;
+        struct smtp_client_action a;
+        struct sv rest = {body, sizeof(body)};
+        size_t at = 0, column = 0;
+        bool ended = false;
+        srand(seed);
+        start(&w, OFFERED);
+        step(&w, HI, 0);
+        step(&w, EHLO_FULL, 0);
+        step(&w, "M1", 0);
+        step(&w, "S250 a\r\n250 b\r\n354 c\r\n", 0);
+        while (!ended) {
+            struct sv part = sv_first(rest, 1 + (size_t)rand() % 90000);
+            rest = sv_skip(rest, part.len);
+            smtp_client_body(w.client, part, rest.len == 0, 1);
+            while (smtp_client_next(w.client, &a))
+                for (size_t i = 0; a.kind == SMTP_CLIENT_SEND && i < a.bytes.len; i++) {
+                    /* a line of three dots has four on the wire; behind the last is the lone dot */
+                    char want = at == sizeof(body) ? ".\r\n"[column] : "....\r\n"[column];
+                    assert_int_equal(a.bytes.ptr[i], want);
+                    column++;
+                    if (want != '\n')
+                        continue;
+                    ended = at == sizeof(body);
+                    at += 5;
+                    column = 0;
+                }
+        }
+        assert_int_equal(at, sizeof(body) + 5);
+        stop(&w);
+    }
+}
+
 /* More recipients than fit one SEND: all are said, in bounded pieces. */
 static void test_many_recipients(void **state)
 {
@@ -572,9 +618,9 @@ static void test_many_recipients(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scripts),         cmocka_unit_test(test_injection_before_tls),
-        cmocka_unit_test(test_timers),          cmocka_unit_test(test_body_runs),
-        cmocka_unit_test(test_many_recipients),
+        cmocka_unit_test(test_scripts), cmocka_unit_test(test_injection_before_tls),
+        cmocka_unit_test(test_timers),  cmocka_unit_test(test_body_runs),
+        cmocka_unit_test(test_dots),    cmocka_unit_test(test_many_recipients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
