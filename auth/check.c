@@ -161,9 +161,9 @@ int auth_check_password(struct auth_check *c, const struct auth_options *o, stru
     return 1;
 }
 
-/* Whether the database has clear-text entries; looked at again when it is another one, at most once
- * a second. */
-static int has_cleartext(struct auth_check *c, const struct auth_options *o, bool *out)
+/* Whether the database may have clear-text entries. It is looked through when it is another one, at
+ * most once a second; until then the answer is yes, which only costs everybody a derivation. */
+static int may_have_cleartext(struct auth_check *c, const struct auth_options *o, bool *out)
 {
     struct auth_users_identity db;
     int err = auth_users_identity(o->path, &db);
@@ -172,14 +172,17 @@ static int has_cleartext(struct auth_check *c, const struct auth_options *o, boo
     if (err < 0)
         return err;
     pthread_mutex_lock(&c->lock);
-    if (!c->scanned ||
-        (!auth_users_identity_eq(&db, &c->scanned_db) && now - c->scanned_ms >= RESCAN_MS)) {
+    if (c->scanned && auth_users_identity_eq(&db, &c->scanned_db)) {
+        *out = c->any_cleartext;
+    } else if (c->scanned && now - c->scanned_ms < RESCAN_MS) {
+        *out = true;
+    } else {
         err = auth_users_has_cleartext(o->path, &c->any_cleartext);
         c->scanned = err == 0;
         c->scanned_db = db;
         c->scanned_ms = now;
+        *out = c->any_cleartext;
     }
-    *out = c->any_cleartext;
     pthread_mutex_unlock(&c->lock);
     return err;
 }
@@ -192,7 +195,7 @@ int auth_check_verifier(struct auth_check *c, const struct auth_options *o, stru
     bool possible = name_of(o, user, &name);
     struct sv login = possible ? auth_name_view(&name) : user;
     bool derive = false;
-    int err = has_cleartext(c, o, &derive);
+    int err = may_have_cleartext(c, o, &derive);
 
     if (err == 0)
         err = auth_users_secret(o->path, &name, &secret);

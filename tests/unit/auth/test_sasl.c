@@ -340,26 +340,38 @@ static void unreadable(void **state)
 static int start_all(void **state)
 {
     (void)state;
-    check = auth_check_new();
     return auth_sasl_init();
 }
 
 static int stop_all(void **state)
 {
     (void)state;
-    auth_check_free(check);
     auth_sasl_done();
     return 0;
 }
 
+static int set_up(void **state)
+{
+    (void)state;
+    check = auth_check_new();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    auth_check_free(check);
+    return 0;
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(verifier_only),  cmocka_unit_test(made_by_saslpasswd2),
-        cmocka_unit_test(both_kinds),     cmocka_unit_test(unknown_user_in_scram),
-        cmocka_unit_test(plain_messages), cmocka_unit_test(proven),
-        cmocka_unit_test(not_offered),    cmocka_unit_test(bad_input),
-        cmocka_unit_test(unreadable),
+        T(verifier_only),         T(made_by_saslpasswd2), T(both_kinds),
+        T(unknown_user_in_scram), T(plain_messages),      T(proven),
+        T(not_offered),           T(bad_input),           T(unreadable),
     };
 
     return cmocka_run_group_tests(tests, start_all, stop_all);
