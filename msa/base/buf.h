@@ -41,7 +41,7 @@ struct sv buf_view(const struct buf *b);
 int buf_append(struct buf *b, const void *bytes, size_t len) MUST_CHECK;
 int buf_put(struct buf *b, struct sv text) MUST_CHECK;
 int buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3) MUST_CHECK;
-int buf_vprintf(struct buf *b, const char *fmt, va_list args) MUST_CHECK;
+int buf_vprintf(struct buf *b, const char *fmt, va_list args) PRINTF_LIKE(2, 0) MUST_CHECK;
 /* Room for at least len more bytes, then *at points to it; buf_added() makes them content. */
 int buf_reserve(struct buf *b, size_t len, char **at_out) MUST_CHECK;
 void buf_added(struct buf *b, size_t len);

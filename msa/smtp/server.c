@@ -359,7 +359,7 @@ void smtp_server_done(struct smtp_server *s, uint32_t op, const struct smtp_resu
         session_commit_done(s, r);
         break;
     default:
-        REQUIRE(!"an operation");
+        REQUIRE(false); /* only operations have a number */
     }
 }
 

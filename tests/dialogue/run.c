@@ -334,7 +334,7 @@ static void set_option(struct script *x, struct sv text)
     else if (sv_eq(name, SV("idle")))
         x->limits.idle_commands = (uint32_t)n;
     else
-        REQUIRE(!"a known option");
+        REQUIRE(false); /* no such option */
 }
 
 static void add_step(struct script *x, enum kind kind, struct sv text)

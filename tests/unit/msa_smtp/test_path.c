@@ -7,12 +7,13 @@
 #include <cmocka.h>
 #include <string.h>
 
-#define A10 "aaaaaaaaaa"
-#define A60 A10 A10 A10 A10 A10 A10
-#define L61 A60 "a." /* a label of 61 and its dot: 62 octets */
+#define A10  "aaaaaaaaaa"
+#define A60  A10 A10 A10 A10 A10 A10
+#define L61  A60 "a." /* a label of 61 and its dot: 62 octets */
 #define D186 L61 L61 L61
 
-enum { R = SMTP_PATH_REVERSE, F = SMTP_PATH_FORWARD };
+#define R SMTP_PATH_REVERSE
+#define F SMTP_PATH_FORWARD
 
 static const struct row {
     int use;
@@ -144,7 +145,10 @@ static const struct row {
     {R, "<a@exam/ple.net>", SMTP_PATH_BAD_SYNTAX, 0},
     {R, "<a@example.net:25>", SMTP_PATH_BAD_SYNTAX, 0},
     {R, "<a@*.example.net>", SMTP_PATH_BAD_SYNTAX, 0},
-    {R, "<a@b\xc3\xbc""cher.example>", SMTP_PATH_BAD_SYNTAX, 0},
+    {R,
+     "<a@b\xc3\xbc"
+     "cher.example>",
+     SMTP_PATH_BAD_SYNTAX, 0},
     {R, "<a@exa\rmple.net>", SMTP_PATH_BAD_SYNTAX, 0},
     {R, "<a@localhost>", SMTP_PATH_UNQUALIFIED, 0},
     {F, "<a@host>", SMTP_PATH_UNQUALIFIED, 0},
@@ -211,12 +215,11 @@ static const struct row {
     {R, "<a@" A60 "aaa.net>", SMTP_PATH_OK, "a@" A60 "aaa.net"},
     {R, "<a@" A60 "aaaa.net>", SMTP_PATH_TOO_LONG, 0},
     {R, "<a@" D186 A60 "aa.net>", SMTP_PATH_OK, "a@" D186 A60 "aa.net"},
+    {R, "<a@" D186 A60 "aaa.net>", SMTP_PATH_TOO_LONG, 0},
+    {R, "<aa@" D186 A60 "aa.net>", SMTP_PATH_TOO_LONG, 0},
     {R, "<a@" D186 A60 "aaa.nu>", SMTP_PATH_OK, "a@" D186 A60 "aaa.nu"},
-    {R, "<a@" D186 A60 "aaa.net>", SMTP_PATH_OK, "a@" D186 A60 "aaa.net"},
-    {R, "<aa@" D186 A60 "aaa.net>", SMTP_PATH_OK, "aa@" D186 A60 "aaa.net"},
-    {R, "<aaa@" D186 A60 "aaa.net>", SMTP_PATH_TOO_LONG, 0},
     {R, "<a@" D186 A60 "aaa.net.net>", SMTP_PATH_TOO_LONG, 0},
-    {F, "<@" D186 A60 "a.net:aa@" D186 A60 "aa.net>", SMTP_PATH_OK, "aa@" D186 A60 "aa.net"},
+    {F, "<@" D186 A60 "a.net:a@" D186 A60 "aa.net>", SMTP_PATH_OK, "a@" D186 A60 "aa.net"},
 };
 
 static void verdicts(void **state)
@@ -299,9 +302,9 @@ static void refusals(void **state)
         enum smtp_path_verdict v;
         int use, code, detail;
     } cases[] = {
-        {SMTP_PATH_BAD_SYNTAX, R, 501, 7}, {SMTP_PATH_BAD_SYNTAX, F, 501, 3},
-        {SMTP_PATH_TOO_LONG, R, 501, 7},   {SMTP_PATH_TOO_LONG, F, 501, 3},
-        {SMTP_PATH_NO_DOMAIN, R, 501, 7},  {SMTP_PATH_NO_DOMAIN, F, 501, 3},
+        {SMTP_PATH_BAD_SYNTAX, R, 501, 7},  {SMTP_PATH_BAD_SYNTAX, F, 501, 3},
+        {SMTP_PATH_TOO_LONG, R, 501, 7},    {SMTP_PATH_TOO_LONG, F, 501, 3},
+        {SMTP_PATH_NO_DOMAIN, R, 501, 7},   {SMTP_PATH_NO_DOMAIN, F, 501, 3},
         {SMTP_PATH_UNQUALIFIED, R, 554, 8}, {SMTP_PATH_UNQUALIFIED, F, 554, 2},
     };
     (void)state;
@@ -327,8 +330,10 @@ static void domains(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(verdicts),  cmocka_unit_test(nul_is_refused),
-        cmocka_unit_test(parts_and_comparison), cmocka_unit_test(refusals),
+        cmocka_unit_test(verdicts),
+        cmocka_unit_test(nul_is_refused),
+        cmocka_unit_test(parts_and_comparison),
+        cmocka_unit_test(refusals),
         cmocka_unit_test(domains),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
