@@ -34,6 +34,7 @@ void relay_on_slot_closed(void *relay, uint32_t slot);
 void relay_set_workers(struct relay *r, struct relay_worker *const *workers, size_t n);
 void relay_start(struct relay *r);
 void relay_set(struct relay *r, struct relay_settings *settings); /* takes a reference */
+/* Another resolver; the old one may be freed afterwards. */
 void relay_set_dns(struct relay *r, struct dns *dns);
 void relay_stop(struct relay *r, void (*on_idle)(void *arg), void *arg);
 void relay_free(struct relay *r);

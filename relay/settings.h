@@ -11,7 +11,12 @@
 #include "relay/options.h"
 #include "relay/queue/options.h"
 
+#include <stdatomic.h>
+
 struct tls_ctx;
+
+/* How the keeper names the password of relay.routes[%d]: the full key. */
+#define RELAY_SECRET_NAME "relay.routes[%d].password_file"
 
 struct relay_settings {
     const char *hostname;   /* our name in EHLO and reports */
@@ -27,7 +32,7 @@ struct relay_settings {
 
     void (*release)(void *owner); /* any thread; may be NULL */
     void *owner;
-    struct relay_settings_refs *refs;
+    atomic_uint refs; /* private */
 };
 
 /* Copies the struct (not what it points to); one reference. */

@@ -36,11 +36,13 @@ struct relay_worker_config {
 };
 
 struct relay_worker *relay_worker_new(const struct relay_worker_config *config);
-/* From the main thread: the job has user set to a reference of its settings. */
-void relay_worker_run(struct relay_worker *w, struct sched_job *job);
+/* From the main thread; keeps settings while the job is out. */
+void relay_worker_run(struct relay_worker *w, struct sched_job *job,
+                      struct relay_settings *settings);
 void relay_worker_give_up(struct relay_worker *w, uint32_t slot); /* a late job's connection */
 void relay_worker_close_slot(struct relay_worker *w, uint32_t slot);
-/* On the worker's thread, with no job left: closes idle connections; on_closed when all are. */
+/* On the worker's thread, with no job left: drops idle connections, whose streams end on the loop
+ * afterwards, frees the worker and calls on_closed. */
 void relay_worker_close(struct relay_worker *w, void (*on_closed)(void *arg), void *arg);
 
 #endif

@@ -1,0 +1,59 @@
+/*
+ * conn.h - one outbound SMTP connection: stream, TLS, AUTH and the client core, on a worker's loop.
+ *
+ * RFC 5321 4.5.3.2 (time-outs), 3207, 8314 (implicit TLS). Translates between socket, TLS stream,
+ * keeper and core; decides nothing about a message.
+ *
+ * Order: relay_conn_open(); on_ready; relay_conn_send(), then on_need_body (each answered by
+ * relay_conn_body() or _body_fail(), at once or later), on_recipient, on_message, and on_ready
+ * again; any number of times. on_closed comes once, as the last, and may come at any time; the
+ * connection frees itself then. relay_conn_quit() ends an idle one politely, relay_conn_drop() any
+ * at once, both without another callback.
+ * Callbacks come from the loop or from inside a call here; every call here is legal in them.
+ */
+#ifndef RELAY_CONN_H
+#define RELAY_CONN_H
+
+#include "auth/client/client.h"
+#include "auth/tls/stream.h"
+#include "msa/loop/stream.h"
+#include "msa/smtp/client.h"
+#include "relay/route/route.h"
+
+struct relay_conn;
+
+struct relay_conn_ops {
+    void (*on_ready)(void *arg);
+    void (*on_need_body)(void *arg);
+    void (*on_recipient)(void *arg, uint32_t index, const struct smtp_client_result *result);
+    void (*on_message)(void *arg, const struct smtp_client_result *result);
+    void (*on_closed)(void *arg, const struct smtp_client_result *why);
+};
+
+struct relay_conn_config {
+    struct loop *loop;
+    struct tls_ctx *tls;                 /* a reference is taken; NULL: no TLS can be had */
+    struct auth_client *auth;            /* may be NULL */
+    struct sv hostname;                  /* for EHLO; copied */
+    const struct route_attempt *attempt; /* copied */
+    struct sv secret;                    /* of the keeper, for attempt->credentials; copied */
+    bool clear_text; /* no STARTTLS although the attempt allows it: it failed before */
+};
+
+struct relay_conn *relay_conn_open(const struct relay_conn_config *config,
+                                   const struct relay_conn_ops *ops, void *arg);
+/* Who is told from here on: the next job of the slot. */
+void relay_conn_set_ops(struct relay_conn *c, const struct relay_conn_ops *ops, void *arg);
+void relay_conn_send(struct relay_conn *c, const struct smtp_client_mail *mail);
+void relay_conn_body(struct relay_conn *c, struct sv bytes, bool is_last);
+void relay_conn_body_fail(struct relay_conn *c, int err);
+void relay_conn_quit(struct relay_conn *c);
+void relay_conn_drop(struct relay_conn *c);
+/* Whether DSN parameters reach the next hop. */
+bool relay_conn_has_dsn(const struct relay_conn *c);
+/* "host [address]:port" for logs and reports; lives as long as the connection. */
+const char *relay_conn_remote(const struct relay_conn *c);
+const struct route_attempt *relay_conn_attempt(const struct relay_conn *c);
+bool relay_conn_is_tls(const struct relay_conn *c);
+
+#endif

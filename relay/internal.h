@@ -1,0 +1,68 @@
+/*
+ * internal.h - what the files of this folder share: jobs on a worker and how they end.
+ *
+ * relay.c (main thread) -> worker.c -> job.c -> conn.c, body.c, capture.c -> result.c -> store ->
+ * relay.c. A job's way back is its store_record: what done() needs stands in struct relay_run.
+ */
+#ifndef RELAY_INTERNAL_H
+#define RELAY_INTERNAL_H
+
+#include "relay/conn.h"
+#include "relay/outcome.h"
+#include "relay/worker.h"
+
+/* sched_job.user: made by relay_worker_run(), ended on the main thread. */
+struct relay_run {
+    struct relay_worker *worker;
+    struct sched_job *job;
+    struct relay_settings *settings;
+};
+void relay_run_free(struct relay_run *run);
+
+/* sched_job.plan: counted on the main thread only, read by workers while their job is out. */
+struct relay_plan {
+    unsigned refs;
+    struct route *route; /* NULL: capture */
+};
+
+/* What became of one row. */
+struct relay_fate {
+    bool known;
+    bool attempted;
+    bool hop_has_dsn; /* the next hop took the DSN parameters over */
+    struct relay_outcome outcome;
+};
+
+/* ---- result.c ---- */
+/* Turns fates (one a row of job->batch; copied) into results, report and record, and gives them to
+ * the store, perhaps after content has been read. The job is out of the caller's hands. */
+void relay_result_record(struct relay_run *run, const struct relay_fate *fates);
+
+/* ---- body.c ---- */
+/* Feeds a connection with a message's content, one piece after the other. */
+struct relay_body {
+    struct store *store;
+    struct mailbox *reply;
+    struct queue_message *message; /* borrowed */
+    struct relay_conn *conn;       /* NULL: stopped */
+    uint64_t offset;
+    struct store_read *read; /* under way, or the piece that the connection still uses */
+    bool reading;
+};
+void relay_body_start(struct relay_body *b, struct relay_conn *conn);
+void relay_body_next(struct relay_body *b); /* the connection wants a piece */
+void relay_body_stop(struct relay_body *b); /* safe at any time, also twice */
+
+/* ---- job.c ---- */
+struct relay_job;
+/* conn: the slot's idle connection, taken over, or NULL. *where is the job until it is over, which
+ * may be before this returns: relay_worker_job_over() clears it. */
+void relay_job_start(struct relay_run *run, struct relay_conn *conn, struct relay_job **where);
+void relay_job_give_up(struct relay_job *j);
+
+/* ---- worker.c, for job.c ---- */
+const struct relay_worker_config *relay_worker_config(const struct relay_worker *w);
+/* The job is over; conn stays open for the next one of the slot, or is NULL. */
+void relay_worker_job_over(struct relay_worker *w, uint32_t slot, struct relay_conn *conn);
+
+#endif

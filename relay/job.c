@@ -1,0 +1,444 @@
+/*
+ * One job: a message's recipients in one domain, along the attempts of the plan.
+ *
+ *     the slot's idle connection, or the next attempt -> ready -> transactions of at most
+ *     TRANSACTION_MAX recipients -> each recipient has an outcome
+ *        | those that only this host deferred: next attempt
+ *        `-> results (result.c), connection back to the slot
+ *
+ * An idle connection that dies before it took anything is no attempt: the plan starts at its
+ * beginning. A TLS handshake that fails where TLS is opportunistic is tried once more in clear.
+ * No other host is tried for a message that may have been taken (RFC 5321 6.1).
+ */
+#include "relay/capture.h"
+#include "relay/internal.h"
+
+#include "msa/base/log.h"
+#include "msa/base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TRANSACTION_MAX 100 /* recipients; RFC 5321 4.5.3.1.8: every server takes these */
+
+struct relay_job {
+    struct relay_run *run;
+    const struct relay_worker_config *config;
+    const struct route_plan *plan; /* NULL: capture */
+    struct queue_batch *batch;
+    struct arena arena;
+    struct relay_fate *fates;
+    struct smtp_envelope all, part; /* of the job; of the transaction under way */
+    size_t rows[TRANSACTION_MAX];   /* rows of part's recipients */
+    struct relay_conn *conn;
+    struct relay_body body;
+    size_t attempt;  /* index of the one in use or next */
+    bool clear_text; /* of that attempt: TLS has failed */
+    bool reused;     /* the connection was idle when the job came */
+    bool sent;       /* a transaction is under way */
+    bool answered;   /* some host got as far as a transaction */
+    bool given_up;
+    uint64_t began_ms;
+};
+
+static uint64_t now(const struct relay_job *j)
+{
+    return loop_now_ms(j->config->loop);
+}
+
+/* ---- fates ---- */
+
+static void set_fate(struct relay_job *j, size_t row, const struct relay_outcome *outcome)
+{
+    struct relay_fate *f = &j->fates[row];
+    f->known = true;
+    f->attempted = true;
+    f->outcome = *outcome;
+    f->hop_has_dsn = outcome->verdict == RELAY_DELIVERED && j->conn && relay_conn_has_dsn(j->conn);
+}
+
+/* Rows that nobody has decided about, or that only a host put off. */
+static bool is_open(const struct relay_fate *f)
+{
+    return !f->known;
+}
+
+static bool is_retryable(const struct relay_fate *f)
+{
+    return f->known && f->outcome.verdict == RELAY_DEFERRED &&
+           f->outcome.scope == RELAY_SCOPE_HOST && !f->outcome.maybe_taken;
+}
+
+static bool has_open(const struct relay_job *j)
+{
+    for (size_t i = 0; i < j->batch->nrows; i++)
+        if (is_open(&j->fates[i]))
+            return true;
+    return false;
+}
+
+static void set_open(struct relay_job *j, const struct relay_outcome *outcome)
+{
+    for (size_t i = 0; i < j->batch->nrows; i++)
+        if (is_open(&j->fates[i]))
+            set_fate(j, i, outcome);
+}
+
+static void log_result(struct relay_job *j, const char *remote, const struct smtp_client_result *r,
+                       const struct relay_outcome *o)
+{
+    char status[SMTP_STATUS_TEXT_MAX];
+    log_event(LOG_INFO, relay_verdict_text(o->verdict),
+              &(struct log_ctx){.queue = sv_of(j->batch->message->id)},
+              "domain=%s remote=%s tls=%d phase=\"%s\" elapsed=%llums total=%llums status=%s: %s",
+              j->run->job->destination, remote, j->conn && relay_conn_is_tls(j->conn),
+              smtp_phase_text(r->phase), (unsigned long long)r->elapsed_ms,
+              (unsigned long long)(now(j) - j->began_ms), smtp_status_text(o->status, status),
+              o->text);
+}
+
+/* ---- end ---- */
+
+static void fill_end(struct relay_job *j)
+{
+    struct sched_job_end *end = &j->run->job->end;
+    bool reached = j->answered;
+    for (size_t i = 0; i < j->batch->nrows; i++) {
+        const struct relay_outcome *o = &j->fates[i].outcome;
+        end->delivered = end->delivered || o->verdict == RELAY_DELIVERED;
+        if (o->verdict != RELAY_DEFERRED ||
+            (o->scope != RELAY_SCOPE_HOST && o->scope != RELAY_SCOPE_SITE))
+            reached = true;
+    }
+    end->slot = j->conn ? SCHED_SLOT_IDLE : SCHED_SLOT_CLOSED;
+    end->site_failed = !reached;
+    if (!reached && j->batch->nrows > 0) {
+        const struct relay_outcome *o = &j->fates[0].outcome;
+        char status[SMTP_STATUS_TEXT_MAX];
+        struct sv text = sv_first(sv_of(o->text), sizeof end->text - 1);
+        struct sv code =
+            sv_first(sv_of(smtp_status_text(o->status, status)), sizeof end->status - 1);
+        memcpy(end->text, text.ptr, text.len);
+        memcpy(end->status, code.ptr, code.len);
+    }
+}
+
+static void finish(struct relay_job *j)
+{
+    struct relay_run *run = j->run;
+    struct relay_worker *worker = run->worker;
+    struct relay_conn *conn = j->conn;
+    uint32_t slot = run->job->slot;
+    relay_body_stop(&j->body);
+    fill_end(j);
+    relay_result_record(run, j->fates);
+    arena_deinit(&j->arena);
+    free(j->fates);
+    free(j);
+    if (slot)
+        relay_worker_job_over(worker, slot, conn);
+}
+
+/* ---- transactions ---- */
+
+static void send_part(struct relay_job *j)
+{
+    const struct queue_message *m = j->batch->message;
+    smtp_envelope_init(&j->part, &j->arena);
+    j->part.reverse = j->all.reverse;
+    memcpy(j->part.values, j->all.values, sizeof j->part.values);
+    for (size_t i = 0; i < j->batch->nrows && j->part.count < TRANSACTION_MAX; i++) {
+        if (!is_open(&j->fates[i]))
+            continue;
+        j->rows[j->part.count] = i;
+        const struct smtp_recipient *from = &j->all.recipients[i];
+        struct smtp_recipient *to = smtp_envelope_add(&j->part, &from->path);
+        memcpy(to->values, from->values, sizeof to->values);
+    }
+    j->sent = true;
+    relay_body_start(&j->body, j->conn);
+    relay_conn_send(j->conn, &(struct smtp_client_mail){
+                                 .envelope = &j->part, .size = m->size, .eight_bit = m->eight_bit});
+}
+
+static void next_attempt(struct relay_job *j);
+
+static void on_ready(void *arg)
+{
+    struct relay_job *j = arg;
+    if (j->sent) {
+        j->sent = false;
+        j->reused = false;
+        relay_body_stop(&j->body);
+    }
+    if (has_open(j) && !j->given_up) {
+        send_part(j);
+        return;
+    }
+    for (size_t i = 0; i < j->batch->nrows; i++) {
+        if (is_retryable(&j->fates[i])) {
+            relay_conn_quit(j->conn);
+            j->conn = NULL;
+            j->attempt++;
+            next_attempt(j);
+            return;
+        }
+    }
+    finish(j);
+}
+
+static void on_need_body(void *arg)
+{
+    struct relay_job *j = arg;
+    relay_body_next(&j->body);
+}
+
+static void on_recipient(void *arg, uint32_t index, const struct smtp_client_result *r)
+{
+    struct relay_job *j = arg;
+    const char *remote = relay_conn_remote(j->conn);
+    struct relay_outcome o = relay_outcome_of_result(&j->arena, r, sv_of(remote));
+    j->answered = j->answered || r->end == SMTP_END_REPLY;
+    set_fate(j, j->rows[index], &o);
+    log_result(j, remote, r, &o);
+}
+
+static void on_message(void *arg, const struct smtp_client_result *r)
+{
+    struct relay_job *j = arg;
+    const char *remote = relay_conn_remote(j->conn);
+    struct relay_outcome o = relay_outcome_of_result(&j->arena, r, sv_of(remote));
+    /* A kept connection may have died while nobody looked: that says nothing about the host. */
+    if (j->reused && r->end != SMTP_END_REPLY && o.scope == RELAY_SCOPE_HOST && !o.maybe_taken)
+        return;
+    j->answered = j->answered || r->end == SMTP_END_REPLY;
+    for (uint32_t i = 0; i < j->part.count; i++)
+        if (is_open(&j->fates[j->rows[i]]))
+            set_fate(j, j->rows[i], &o);
+    log_result(j, remote, r, &o);
+}
+
+/* ---- connections ---- */
+
+static bool wants_clear_text(const struct relay_job *j, const struct smtp_client_result *why)
+{
+    return !j->clear_text && !j->sent && !j->given_up &&
+           relay_conn_attempt(j->conn)->tls == ROUTE_TLS_OPPORTUNISTIC &&
+           !relay_conn_attempt(j->conn)->implicit_tls &&
+           (why->end == SMTP_END_TLS || why->phase == SMTP_PHASE_HANDSHAKE ||
+            why->phase == SMTP_PHASE_STARTTLS);
+}
+
+static void on_closed(void *arg, const struct smtp_client_result *why)
+{
+    struct relay_job *j = arg;
+    const char *remote = arena_str(&j->arena, sv_of(relay_conn_remote(j->conn)));
+    bool in_clear = wants_clear_text(j, why);
+    bool was_reused = j->reused;
+    if (!j->sent && !was_reused) {
+        struct relay_outcome o = why->phase == SMTP_PHASE_CONNECT
+                                     ? relay_outcome_of_failure(&j->arena, RELAY_FAILURE_CONNECT,
+                                                                why->err, SV_NONE, sv_of(remote))
+                                     : relay_outcome_of_result(&j->arena, why, sv_of(remote));
+        log_result(j, remote, why, &o);
+        if (!in_clear)
+            set_open(j, &o);
+    }
+    relay_body_stop(&j->body);
+    j->conn = NULL;
+    j->sent = false;
+    j->reused = false;
+    if (in_clear)
+        j->clear_text = true;
+    else
+        j->clear_text = false;
+    if (was_reused)
+        j->attempt = 0;
+    else if (!in_clear)
+        j->attempt++;
+    next_attempt(j);
+}
+
+static const struct relay_conn_ops conn_ops = {on_ready, on_need_body, on_recipient, on_message,
+                                               on_closed};
+
+static void open_attempt(struct relay_job *j)
+{
+    const struct route_attempt *a = &j->plan->attempts[j->attempt];
+    struct relay_conn_config config = {
+        .loop = j->config->loop,
+        .tls = j->run->settings->tls,
+        .auth = j->config->auth,
+        .hostname = sv_of(j->run->settings->hostname),
+        .attempt = a,
+        .secret = a->credentials < 0
+                      ? SV_NONE
+                      : sv_of(arena_printf(&j->arena, RELAY_SECRET_NAME, a->credentials)),
+        .clear_text = j->clear_text};
+    j->began_ms = now(j);
+    j->conn = relay_conn_open(&config, &conn_ops, j);
+}
+
+/* What the last host put off is open again for the next one; the last one's word stays. */
+static void next_attempt(struct relay_job *j)
+{
+    bool left = has_open(j);
+    bool more = j->plan && j->attempt < j->plan->nattempts && !j->given_up &&
+                now(j) < j->run->job->deadline_ms;
+    for (size_t i = 0; more && i < j->batch->nrows; i++) {
+        if (is_retryable(&j->fates[i])) {
+            j->fates[i].known = false;
+            left = true;
+        }
+    }
+    if (left && more) {
+        open_attempt(j);
+        return;
+    }
+    if (left) {
+        struct relay_outcome o =
+            relay_outcome_of_failure(&j->arena, RELAY_FAILURE_NO_HOST, 0, SV_NONE, SV_NONE);
+        set_open(j, &o);
+    }
+    finish(j);
+}
+
+/* ---- capture, and jobs without an attempt ---- */
+
+static void on_captured(void *arg, int err)
+{
+    struct relay_job *j = arg;
+    struct relay_outcome o = {.verdict = RELAY_DELIVERED,
+                              .scope = RELAY_SCOPE_MESSAGE,
+                              .status = SMTP_STATUS(2, 0, 0),
+                              .text = "delivered into the capture folder",
+                              .remote = ""};
+    if (err < 0)
+        o = relay_outcome_of_failure(&j->arena, RELAY_FAILURE_CAPTURE, err, SV_NONE, SV_NONE);
+    j->answered = true;
+    set_open(j, &o);
+    log_event(LOG_INFO, relay_verdict_text(o.verdict),
+              &(struct log_ctx){.queue = sv_of(j->batch->message->id)}, "domain=%s capture: %s",
+              j->run->job->destination, o.text);
+    finish(j);
+}
+
+static void capture(struct relay_job *j)
+{
+    relay_capture_start(&(struct relay_capture){.pool = j->config->disk,
+                                                .reply = j->config->mailbox,
+                                                .store = j->config->store,
+                                                .dir = j->run->settings->relay->capture,
+                                                .batch = j->batch,
+                                                .done = on_captured,
+                                                .arg = j});
+}
+
+static void without_attempt(struct relay_job *j)
+{
+    const struct sched_job *job = j->run->job;
+    struct relay_outcome o = {.verdict = job->kind == SCHED_FAIL ? RELAY_FAILED : RELAY_DEFERRED,
+                              .scope = RELAY_SCOPE_MESSAGE,
+                              .text = job->text,
+                              .remote = ""};
+    if (!smtp_status_parse(sv_of(job->status), &o.status, NULL))
+        o.status = job->kind == SCHED_FAIL ? SMTP_STATUS(5, 0, 0) : SMTP_STATUS(4, 0, 0);
+    set_open(j, &o);
+    for (size_t i = 0; i < j->batch->nrows; i++)
+        j->fates[i].attempted = false;
+    log_event(LOG_INFO, relay_verdict_text(o.verdict),
+              &(struct log_ctx){.queue = sv_of(j->batch->message->id)},
+              "domain=%s no attempt, status=%s: %s", job->destination, job->status, job->text);
+    finish(j);
+}
+
+/* ---- start ---- */
+
+static bool read_envelope(struct relay_job *j)
+{
+    smtp_envelope_init(&j->all, &j->arena);
+    if (smtp_envelope_parse_mail(&j->all, sv_of(j->batch->message->mail_params)) < 0)
+        return false;
+    for (size_t i = 0; i < j->batch->nrows; i++)
+        if (smtp_envelope_parse_rcpt(&j->all, sv_of(j->batch->rows[i].rcpt_params)) < 0)
+            return false;
+    return true;
+}
+
+/* A kept connection serves this job only if the job's own plan would have opened it. */
+static bool fits(const struct route_plan *plan, const struct relay_conn *conn, size_t *index_out)
+{
+    const struct route_attempt *have = relay_conn_attempt(conn);
+    for (size_t i = 0; i < plan->nattempts; i++) {
+        const struct route_attempt *a = &plan->attempts[i];
+        if (ip_eq(&a->to.ip, &have->to.ip) && a->to.port == have->to.port && a->tls == have->tls &&
+            a->implicit_tls == have->implicit_tls && a->credentials == have->credentials &&
+            strcmp(a->host, have->host) == 0) {
+            *index_out = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void start_delivery(struct relay_job *j, struct relay_conn *conn)
+{
+    if (!read_envelope(j)) {
+        struct relay_outcome o =
+            relay_outcome_of_failure(&j->arena, RELAY_FAILURE_ENVELOPE, 0, SV_NONE, SV_NONE);
+        if (conn)
+            relay_conn_quit(conn);
+        set_open(j, &o);
+        j->answered = true;
+        finish(j);
+        return;
+    }
+    if (conn && !fits(j->plan, conn, &j->attempt)) {
+        relay_conn_quit(conn);
+        conn = NULL;
+    }
+    if (!conn) {
+        open_attempt(j);
+        return;
+    }
+    j->conn = conn;
+    j->reused = true;
+    relay_conn_set_ops(conn, &conn_ops, j);
+    send_part(j);
+}
+
+void relay_job_start(struct relay_run *run, struct relay_conn *conn, struct relay_job **where)
+{
+    struct relay_job *j = NEW(struct relay_job);
+    const struct relay_plan *plan = run->job->plan;
+    *where = j;
+    j->run = run;
+    j->config = relay_worker_config(run->worker);
+    j->batch = run->job->batch;
+    j->began_ms = now(j);
+    j->fates = mem_new(j->batch->nrows, sizeof *j->fates);
+    arena_init(&j->arena);
+    j->body = (struct relay_body){
+        .store = j->config->store, .reply = j->config->mailbox, .message = j->batch->message};
+    if (plan && plan->route)
+        j->plan = route_plan(plan->route);
+    if (run->job->kind != SCHED_DELIVER)
+        without_attempt(j);
+    else if (!j->plan)
+        capture(j);
+    else
+        start_delivery(j, conn);
+}
+
+void relay_job_give_up(struct relay_job *j)
+{
+    j->given_up = true;
+    if (!j->conn)
+        return; /* it waits for a disk, which ends by itself */
+    struct smtp_client_result why = {.end = SMTP_END_TIMEOUT,
+                                     .phase = j->sent ? SMTP_PHASE_END_OF_DATA : SMTP_PHASE_EHLO};
+    relay_conn_drop(j->conn);
+    if (j->sent)
+        on_message(j, &why);
+    on_closed(j, &why);
+}

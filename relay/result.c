@@ -1,0 +1,242 @@
+/*
+ * From what became of each row to what the queue keeps: done, failed, or due again; and the report
+ * that the author gets, in the same transaction.
+ */
+#include "relay/internal.h"
+
+#include "msa/base/log.h"
+#include "msa/base/mem.h"
+#include "msa/loop/clock.h"
+#include "relay/dsn.h"
+#include "relay/queue/retry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REPORT_OVERHEAD (256u << 10) /* beyond the content returned and a line a recipient */
+#define REPORT_PER_ROW  4096u
+
+struct result {
+    struct relay_run *run;
+    struct store_record *record;
+    struct queue_message *message;
+    struct smtp_envelope envelope; /* in record->arena */
+    struct relay_dsn_recipient *reported;
+    size_t nreported;
+};
+
+static const struct relay_worker_config *config_of(const struct result *t)
+{
+    return relay_worker_config(t->run->worker);
+}
+
+static void on_recorded(struct store_record *r, int err)
+{
+    struct relay_run *run = r->arg;
+    const struct relay_worker_config *config = relay_worker_config(run->worker);
+    config->on_recorded(config->arg, r, err);
+}
+
+static void hand_over(struct result *t)
+{
+    struct store *store = config_of(t)->store;
+    struct store_record *record = t->record;
+    queue_message_drop(t->message);
+    free(t);
+    store_record(store, record);
+}
+
+/* ---- rows ---- */
+
+static const char *copy(struct result *t, const char *text)
+{
+    return arena_str(&t->record->arena, sv_of(text));
+}
+
+static void report_row(struct result *t, size_t row, enum relay_dsn_action action,
+                       const struct relay_fate *fate, const struct store_result *res)
+{
+    const struct smtp_recipient *rcpt = &t->envelope.recipients[row];
+    bool null_path = t->message->reverse_path[0] == '\0';
+    if (!relay_dsn_wanted(action, smtp_envelope_notify(rcpt), null_path, fate->hop_has_dsn)) {
+        if (action == RELAY_DSN_FAILED && null_path)
+            log_event(LOG_WARNING, "dropped", &(struct log_ctx){.queue = sv_of(t->message->id)},
+                      "undeliverable, and its reverse-path is null: nobody is told: %s", res->text);
+        return;
+    }
+    int64_t now_s = clock_wall_s();
+    const struct queue_options *queue = t->run->settings->queue;
+    t->reported[t->nreported++] = (struct relay_dsn_recipient){
+        .action = action,
+        .address = sv_of(t->record->batch->rows[row].address),
+        .orcpt = rcpt->values[SMTP_RCPT_ORCPT].text,
+        .status = sv_of(res->status),
+        .text = sv_of(res->text),
+        .remote = sv_of(res->remote),
+        .last_attempt_s = fate->attempted ? now_s : 0,
+        .retry_until_s =
+            action == RELAY_DSN_DELAYED ? t->message->received_ms / 1000 + queue->lifetime_s : 0};
+}
+
+/* Deferred: later, or never again. */
+static void put_off(struct result *t, size_t row, const struct relay_fate *fate,
+                    struct store_result *res)
+{
+    const struct queue_row *q = &t->record->batch->rows[row];
+    struct retry_decision d =
+        retry_after(t->run->settings->queue, t->message->received_ms, 0, q->attempts,
+                    q->delay_warned, clock_wall_ms(), random_u64());
+    if (d.verdict == RETRY_EXPIRED) {
+        res->verdict = STORE_FAILED;
+        res->status = "5.4.7";
+        res->text =
+            arena_printf(&t->record->arena, "delivery time expired; the last try: %s", res->text);
+        report_row(t, row, RELAY_DSN_FAILED, fate, res);
+        return;
+    }
+    res->verdict = STORE_DEFERRED;
+    res->due_ms = d.due_ms;
+    res->delay_warned = q->delay_warned || d.warn;
+    if (d.due_ms < t->run->job->end.next_due_ms)
+        t->run->job->end.next_due_ms = d.due_ms;
+    if (d.warn)
+        report_row(t, row, RELAY_DSN_DELAYED, fate, res);
+}
+
+static void decide(struct result *t, size_t row, const struct relay_fate *fate)
+{
+    char status[SMTP_STATUS_TEXT_MAX];
+    const struct queue_row *q = &t->record->batch->rows[row];
+    struct store_result *res = &t->record->results[row];
+    *res = (struct store_result){.number = q->number,
+                                 .delay_warned = q->delay_warned,
+                                 .status = copy(t, smtp_status_text(fate->outcome.status, status)),
+                                 .text = copy(t, fate->outcome.text),
+                                 .remote = copy(t, fate->outcome.remote)};
+    switch (fate->outcome.verdict) {
+    case RELAY_DELIVERED:
+        res->verdict = STORE_DELIVERED;
+        report_row(t, row, RELAY_DSN_RELAYED, fate, res);
+        break;
+    case RELAY_FAILED:
+        res->verdict = STORE_FAILED;
+        report_row(t, row, RELAY_DSN_FAILED, fate, res);
+        break;
+    case RELAY_DEFERRED:
+        put_off(t, row, fate, res);
+        break;
+    }
+}
+
+/* ---- report ---- */
+
+static void queue_report(struct result *t, struct buf *text, bool eight_bit, const char *id)
+{
+    const char *to = t->message->reverse_path;
+    struct queue_message *m = queue_message_new();
+    memcpy(m->id, id, sizeof m->id);
+    m->received_ms = clock_wall_ms();
+    m->mail_params = "<>";
+    m->message_id = "";
+    m->size = buf_len(text);
+    m->eight_bit = eight_bit;
+    m->content = block_from_buf(text);
+    struct queue_batch *rows = queue_batch_new(m, 1);
+    char *domain = arena_str(&rows->arena, sv_skip(sv_of(to), sv_rfind(sv_of(to), '@') + 1));
+    for (char *c = domain; *c; c++)
+        *c = ascii_lower(*c);
+    rows->rows[0].address = arena_str(&rows->arena, sv_of(to));
+    rows->rows[0].domain = domain;
+    rows->rows[0].rcpt_params = arena_printf(&rows->arena, "<%s>", to);
+    rows->rows[0].due_ms = m->received_ms;
+    t->record->report = m;
+    t->record->report_rows = rows;
+    log_event(LOG_INFO, "report", &(struct log_ctx){.queue = sv_of(t->message->id)},
+              "to <%s> as %s, %zu recipients", to, id, t->nreported);
+}
+
+static void write_report(struct result *t, struct sv content)
+{
+    const struct relay_settings *settings = t->run->settings;
+    char id[QUEUE_ID_LEN + 1];
+    bool eight_bit = false;
+    struct buf text;
+    queue_id_make(id, clock_wall_ms(), random_u64());
+    struct relay_dsn dsn = {.id = sv_of(id),
+                            .reporting_mta = sv_of(settings->hostname),
+                            .postmaster = sv_of(settings->postmaster),
+                            .to = sv_of(t->message->reverse_path),
+                            .original_id = sv_of(t->message->id),
+                            .envid = t->envelope.values[SMTP_MAIL_ENVID].text,
+                            .arrival_s = t->message->received_ms / 1000,
+                            .now_s = clock_wall_s(),
+                            .recipients = t->reported,
+                            .count = t->nreported,
+                            .content = content,
+                            .content_complete = content.len == t->message->size,
+                            .ret_full = t->envelope.values[SMTP_MAIL_RET].number == SMTP_RET_FULL,
+                            .bounce_body = (size_t)settings->queue->bounce_body_bytes};
+    buf_init(&text, REPORT_OVERHEAD + 2 * content.len + REPORT_PER_ROW * t->nreported, 0);
+    if (relay_dsn_write(&text, &dsn, &eight_bit) == 0)
+        queue_report(t, &text, eight_bit, id);
+    else
+        log_event(LOG_ERROR, "report", &(struct log_ctx){.queue = sv_of(t->message->id)},
+                  "a report to <%s> is too large and is not sent", t->message->reverse_path);
+    buf_deinit(&text);
+}
+
+/* Content that cannot be read is left out: the report matters more. */
+static void on_content(struct store_read *read)
+{
+    struct result *t = read->arg;
+    write_report(t, read->err < 0 ? SV_NONE : buf_view(&read->bytes));
+    store_read_free(read);
+    hand_over(t);
+}
+
+static void report(struct result *t)
+{
+    size_t most = relay_dsn_content_max((size_t)t->run->settings->queue->bounce_body_bytes);
+    if (t->message->content) {
+        write_report(t, sv_first(block_view(t->message->content), most));
+        hand_over(t);
+        return;
+    }
+    const struct relay_worker_config *config = config_of(t);
+    store_read_start(config->store,
+                     store_read_new(t->message, 0, most, config->mailbox, on_content, t));
+}
+
+/* ---- */
+
+/* A damaged envelope costs its DSN parameters, not the report. */
+static void read_envelope(struct result *t)
+{
+    const struct queue_batch *b = t->record->batch;
+    smtp_envelope_init(&t->envelope, &t->record->arena);
+    (void)!smtp_envelope_parse_mail(&t->envelope, sv_of(t->message->mail_params));
+    for (size_t i = 0; i < b->nrows; i++)
+        if (smtp_envelope_parse_rcpt(&t->envelope, sv_of(b->rows[i].rcpt_params)) < 0)
+            smtp_envelope_add(&t->envelope, &(struct smtp_path){0});
+}
+
+void relay_result_record(struct relay_run *run, const struct relay_fate *fates)
+{
+    struct result *t = NEW(struct result);
+    struct queue_batch *batch = run->job->batch;
+    const struct relay_worker_config *config = relay_worker_config(run->worker);
+    run->job->batch = NULL;
+    t->run = run;
+    t->message = queue_message_keep(batch->message);
+    t->record = store_record_new(batch, config->main, on_recorded, run);
+    t->record->nresults = batch->nrows;
+    t->record->results = arena_alloc(&t->record->arena, batch->nrows * sizeof *t->record->results);
+    t->reported = arena_alloc(&t->record->arena, batch->nrows * sizeof *t->reported);
+    read_envelope(t);
+    for (size_t i = 0; i < batch->nrows; i++)
+        decide(t, i, &fates[i]);
+    if (t->nreported > 0)
+        report(t);
+    else
+        hand_over(t);
+}

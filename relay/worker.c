@@ -1,0 +1,215 @@
+#include "relay/internal.h"
+
+#include "msa/base/mem.h"
+#include "msa/base/require.h"
+
+#include <stdlib.h>
+#include <uthash.h>
+
+#define IDLE_MS 5000 /* a connection is kept so long for the next job of its slot */
+
+struct slot {
+    uint32_t id;
+    struct relay_worker *worker;
+    struct relay_conn *conn; /* idle */
+    struct relay_job *job;   /* running */
+    struct timer timer;      /* while idle */
+    UT_hash_handle hh;
+};
+
+struct relay_worker {
+    struct relay_worker_config config;
+    struct slot *slots;
+};
+
+/* What the main thread says about a slot. */
+struct slot_task {
+    struct task task;
+    struct relay_worker *worker;
+    uint32_t slot;
+};
+
+const struct relay_worker_config *relay_worker_config(const struct relay_worker *w)
+{
+    return &w->config;
+}
+
+void relay_run_free(struct relay_run *run)
+{
+    relay_settings_drop(run->settings);
+    free(run);
+}
+
+/* ---- slots ---- */
+
+static struct slot *find(struct relay_worker *w, uint32_t id)
+{
+    struct slot *s;
+    HASH_FIND(hh, w->slots, &id, sizeof id, s);
+    return s;
+}
+
+static void forget(struct slot *s)
+{
+    timer_stop(&s->timer);
+    HASH_DEL(s->worker->slots, s);
+    free(s);
+}
+
+static void on_told(struct task *task)
+{
+    struct slot_task *t = (struct slot_task *)(void *)task;
+    t->worker->config.on_slot_closed(t->worker->config.arg, t->slot);
+    free(t);
+}
+
+static void tell_closed(struct relay_worker *w, uint32_t id)
+{
+    struct slot_task *t = NEW(struct slot_task);
+    t->task.run = on_told;
+    t->worker = w;
+    t->slot = id;
+    mailbox_post(w->config.main, &t->task);
+}
+
+static void on_idle_too_long(void *arg)
+{
+    struct slot *s = arg;
+    relay_conn_quit(s->conn);
+    tell_closed(s->worker, s->id);
+    forget(s);
+}
+
+static void on_idle_closed(void *arg, const struct smtp_client_result *why)
+{
+    struct slot *s = arg;
+    (void)why;
+    tell_closed(s->worker, s->id);
+    forget(s);
+}
+
+static void on_idle_event(void *arg)
+{
+    (void)arg;
+}
+
+static struct slot *get(struct relay_worker *w, uint32_t id)
+{
+    struct slot *s = find(w, id);
+    if (s)
+        return s;
+    s = NEW(struct slot);
+    s->id = id;
+    s->worker = w;
+    timer_init(&s->timer, w->config.loop, on_idle_too_long, s);
+    HASH_ADD(hh, w->slots, id, sizeof s->id, s);
+    return s;
+}
+
+void relay_worker_job_over(struct relay_worker *w, uint32_t slot, struct relay_conn *conn)
+{
+    static const struct relay_conn_ops idle_ops = {.on_ready = on_idle_event,
+                                                   .on_closed = on_idle_closed};
+    struct slot *s = find(w, slot);
+    REQUIRE(s);
+    s->job = NULL;
+    s->conn = conn;
+    if (!conn) {
+        forget(s);
+        return;
+    }
+    relay_conn_set_ops(conn, &idle_ops, s);
+    timer_start(&s->timer, IDLE_MS);
+}
+
+/* ---- tasks of the main thread ---- */
+
+static void run_job(struct task *task)
+{
+    struct sched_job *job = (struct sched_job *)(void *)task;
+    struct relay_run *run = job->user;
+    struct relay_job *nowhere = NULL;
+    if (job->slot == 0) {
+        relay_job_start(run, NULL, &nowhere);
+        return;
+    }
+    struct slot *s = get(run->worker, job->slot);
+    struct relay_conn *conn = s->conn;
+    REQUIRE(!s->job);
+    s->conn = NULL;
+    timer_stop(&s->timer);
+    relay_job_start(run, conn, &s->job);
+}
+
+void relay_worker_run(struct relay_worker *w, struct sched_job *job,
+                      struct relay_settings *settings)
+{
+    struct relay_run *run = NEW(struct relay_run);
+    run->worker = w;
+    run->job = job;
+    run->settings = relay_settings_keep(settings);
+    job->user = run;
+    job->task.run = run_job;
+    mailbox_post(w->config.mailbox, &job->task);
+}
+
+static void post_slot_task(struct relay_worker *w, uint32_t slot, void (*run)(struct task *task))
+{
+    struct slot_task *t = NEW(struct slot_task);
+    t->task.run = run;
+    t->worker = w;
+    t->slot = slot;
+    mailbox_post(w->config.mailbox, &t->task);
+}
+
+static void give_up(struct task *task)
+{
+    struct slot_task *t = (struct slot_task *)(void *)task;
+    struct slot *s = find(t->worker, t->slot);
+    if (s && s->job)
+        relay_job_give_up(s->job);
+    free(t);
+}
+
+void relay_worker_give_up(struct relay_worker *w, uint32_t slot)
+{
+    post_slot_task(w, slot, give_up);
+}
+
+static void close_slot(struct task *task)
+{
+    struct slot_task *t = (struct slot_task *)(void *)task;
+    struct slot *s = find(t->worker, t->slot);
+    if (s && s->conn) {
+        relay_conn_quit(s->conn);
+        forget(s);
+    }
+    free(t);
+}
+
+void relay_worker_close_slot(struct relay_worker *w, uint32_t slot)
+{
+    post_slot_task(w, slot, close_slot);
+}
+
+/* ---- life ---- */
+
+struct relay_worker *relay_worker_new(const struct relay_worker_config *config)
+{
+    struct relay_worker *w = NEW(struct relay_worker);
+    w->config = *config;
+    return w;
+}
+
+void relay_worker_close(struct relay_worker *w, void (*on_closed)(void *arg), void *arg)
+{
+    struct slot *s, *tmp;
+    HASH_ITER(hh, w->slots, s, tmp)
+    {
+        REQUIRE(!s->job);
+        relay_conn_drop(s->conn);
+        forget(s);
+    }
+    free(w);
+    on_closed(arg);
+}
