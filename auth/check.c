@@ -6,6 +6,8 @@
  */
 #include "auth/check.h"
 
+#include "auth/salt.h"
+#include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 #include "msa/loop/clock.h"
@@ -26,8 +28,8 @@
 
 struct auth_check {
     struct auth_proven *proven;
-    uint8_t secret[MAC_BYTES]; /* from which salts and made-up verifiers come */
-    pthread_mutex_t lock;      /* of what follows */
+    pthread_mutex_t lock;                   /* of what follows */
+    uint8_t secret[AUTH_SALT_SECRET_BYTES]; /* from which salts and made-up verifiers come */
     bool scanned, any_cleartext;
     struct auth_users_identity scanned_db;
     uint64_t scanned_ms;
@@ -41,6 +43,22 @@ struct auth_check *auth_check_new(void)
     random_fill(c->secret, sizeof(c->secret));
     REQUIRE(pthread_mutex_init(&c->lock, NULL) == 0);
     return c;
+}
+
+void auth_check_follow(struct auth_check *c, const char *path)
+{
+    uint8_t secret[AUTH_SALT_SECRET_BYTES];
+    int err = auth_salt_secret(path, secret);
+
+    if (err < 0) {
+        log_event(LOG_WARNING, "auth-salt", NULL, "%s.salt: %s; one for this run is used", path,
+                  err_text(err));
+        return;
+    }
+    pthread_mutex_lock(&c->lock);
+    memcpy(c->secret, secret, sizeof(secret));
+    pthread_mutex_unlock(&c->lock);
+    mem_wipe(secret, sizeof(secret));
 }
 
 void auth_check_free(struct auth_check *c)
@@ -62,20 +80,22 @@ static bool name_of(const struct auth_options *o, struct sv user, struct auth_na
     return false;
 }
 
-/* HMAC of purpose and text under the secret of this process. */
-static void made_up(const struct auth_check *c, const char *purpose, struct sv text,
+/* HMAC of purpose and text under the secret. */
+static void made_up(struct auth_check *c, const char *purpose, struct sv text,
                     uint8_t out[MAC_BYTES])
 {
     uint8_t first[MAC_BYTES];
     unsigned len = 0;
 
+    pthread_mutex_lock(&c->lock);
     REQUIRE(HMAC(EVP_sha256(), c->secret, sizeof(c->secret), (const unsigned char *)purpose,
                  strlen(purpose), first, &len) != NULL);
+    pthread_mutex_unlock(&c->lock);
     REQUIRE(HMAC(EVP_sha256(), first, sizeof(first),
                  (const unsigned char *)(text.ptr ? text.ptr : ""), text.len, out, &len) != NULL);
 }
 
-static void salt_of(const struct auth_check *c, struct sv text, struct auth_scram *v)
+static void salt_of(struct auth_check *c, struct sv text, struct auth_scram *v)
 {
     uint8_t mac[MAC_BYTES];
 
@@ -86,7 +106,7 @@ static void salt_of(const struct auth_check *c, struct sv text, struct auth_scra
 }
 
 /* A verifier for which nobody knows a password. */
-static void verifier_of_nobody(const struct auth_check *c, struct sv text, struct auth_scram *v)
+static void verifier_of_nobody(struct auth_check *c, struct sv text, struct auth_scram *v)
 {
     salt_of(c, text, v);
     made_up(c, PURPOSE_STORED, text, v->stored_key);
@@ -108,8 +128,8 @@ static bool cleartext_matches(const struct auth_secret *secret, struct sv passwo
 }
 
 /* Exactly one derivation on each way. */
-static bool secret_matches(const struct auth_check *c, const struct auth_secret *secret,
-                           struct sv login, struct sv password)
+static bool secret_matches(struct auth_check *c, const struct auth_secret *secret, struct sv login,
+                           struct sv password)
 {
     struct auth_scram nobody;
 

@@ -18,6 +18,9 @@
 struct auth_check;
 
 struct auth_check *auth_check_new(void);
+/* From now on salts for unknown names come from the secret beside this database (auth/salt.h);
+ * where it cannot be had (logged) from one that lives as long as the object. */
+void auth_check_follow(struct auth_check *c, const char *path);
 void auth_check_free(struct auth_check *c);
 
 /* 1: right, *login_out is filled; 0: no; negative: cannot be told now. */

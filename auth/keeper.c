@@ -75,6 +75,7 @@ void keeper_commit(struct keeper *k, uint64_t generation)
     k->previous = k->current;
     k->current = k->prepared;
     k->prepared = NULL;
+    auth_check_follow(k->check, auth_sasl_options(k->current->sasl)->path);
 }
 
 void keeper_abort(struct keeper *k, uint64_t generation)

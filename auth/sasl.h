@@ -6,7 +6,7 @@
  * nothing else; PLAIN and LOGIN are checked by auth/check.h.
  * Wrong password, unknown user, foreign realm and an authorization identity that is not the login
  * are the same in result, in the number of steps and in the work done: SCRAM goes on to its end
- * with a verifier made up from a secret of this process.
+ * with a made-up verifier (auth/check.h).
  *
  * struct auth_sasl is what one generation says, immutable, counted: exchanges hold it. One exchange
  * is used by one thread at a time, any thread; auth_sasl_init() and auth_sasl_done() by the main

@@ -45,10 +45,10 @@ static inline const char *database_new(void)
 
 static inline void database_drop(const char *path)
 {
-    static const char *const ends[] = {"", ".lock", ".new"};
+    static const char *const ends[] = {"", ".lock", ".new", ".salt"};
     char name[80];
 
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         snprintf(name, sizeof(name), "%s%s", path, ends[i]);
         unlink(name);
     }

@@ -1,5 +1,6 @@
 /* What a private key signs and what it does not. */
-/* EMSA-PSS blocks are made with the one call of OpenSSL that gives them bare, which 3.0 deprecates. */
+/* EMSA-PSS blocks are made with the one call of OpenSSL that gives them bare, which 3.0 deprecates.
+ */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "auth/keys.h"
 #include "auth/tls/key.h"

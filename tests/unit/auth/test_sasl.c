@@ -190,6 +190,16 @@ static void unknown_user_in_scram(void **state)
     assert_int_equal(strlen(a), strlen(k));
     assert_int_equal(strlen(first.challenges[0]), strlen(known.challenges[0]));
     assert_string_equal(strstr(a, ",i="), strstr(k, ",i="));
+    /* another keeper at the same database makes up the same */
+    auth_check_follow(check, path);
+    first = talk(s, "SCRAM-SHA-256", "nobody", "wrong");
+    auth_sasl_unref(s);
+    auth_check_free(check);
+    check = auth_check_new();
+    auth_check_follow(check, path);
+    s = make(path);
+    second = talk(s, "SCRAM-SHA-256", "nobody", "wrong");
+    assert_string_equal(strstr(first.challenges[0], ",s="), strstr(second.challenges[0], ",s="));
     auth_sasl_unref(s);
     database_drop(path);
 }
