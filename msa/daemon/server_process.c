@@ -2,6 +2,7 @@
  * The server's process: gives up root, enters the sandbox with its first generation, then joins
  * the submission service (msa/server/server.h) and administration to the master's channel.
  */
+#include "auth/tls/ctx.h"
 #include "msa/admin/admin.h"
 #include "msa/base/crashring.h"
 #include "msa/base/log.h"
@@ -15,7 +16,6 @@
 #include "msa/loop/logring.h"
 #include "msa/server/server.h"
 
-#include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <signal.h>
 #include <stdio.h>
@@ -199,7 +199,7 @@ int server_process(const struct process_args *args)
     signal(SIGINT, SIG_IGN); /* a terminal's ^C goes to the master, which stops us */
     /* what OpenSSL reads from files it reads before the sandbox */
     unsigned char warm[16];
-    OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
+    tls_ctx_library();
     if (RAND_bytes(warm, sizeof warm) != 1)
         return 1;
     p.loop = loop_new();

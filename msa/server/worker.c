@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define TLS_WAITING_MAX 512 /* handshakes of one worker that wait for the keeper */
-#define PLAIN_MAX       (64u << 10)
+#define PLAIN_MAX       (96u << 10) /* one read and a TLS record more */
 #define OUT_MAX         (256u << 10)
 
 /* ---- messages ---- */
