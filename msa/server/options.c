@@ -347,15 +347,18 @@ static void complete(struct arena *a, const char *fqdn, struct msa_options *o)
 }
 
 bool options_read(const char *file, struct sv text, const char *fqdn, struct arena *a,
-                  struct msa_options *out, struct conf_faults *faults, struct conf_source *src)
+                  struct msa_options *out, struct conf_faults *faults, struct conf_source *src_out)
 {
     *out = (struct msa_options){0};
+    struct conf_source src = {0};
     size_t errors = faults->errors;
-    bool ok = conf_read(msa_options_rows, file, text, a, out, faults, src);
+    bool ok = conf_read(msa_options_rows, file, text, a, out, faults, &src);
     complete(a, fqdn, out);
     /* without a tree every cross check would complain of what it could not see */
-    if (ok || src->readable)
-        check_options(out, src, faults);
+    if (ok || src.readable)
+        check_options(out, &src, faults);
+    if (src_out)
+        *src_out = src;
     return faults->errors == errors;
 }
 
