@@ -119,8 +119,10 @@ static void send_wire(struct auth_client *c, const struct auth_wire *m, struct r
 static void on_timer(void *arg)
 {
     struct auth_client *c = arg;
+    uint64_t newest = c->last_id; /* what callbacks ask anew has its own turn */
 
-    while (c->waiting != NULL && c->waiting->due_ms <= loop_now_ms(c->loop)) {
+    while (c->waiting != NULL && c->waiting->due_ms <= loop_now_ms(c->loop) &&
+           c->waiting->id <= newest) {
         struct request *r = c->waiting;
 
         /* the keeper may be at it still */
