@@ -52,17 +52,19 @@ static struct smtp_reply fault_reply(struct smtp_server *s)
     return (struct smtp_reply){554, {5, 6, 0}, sv_of(text)};
 }
 
-/* Looks at what the machine has found since; the content may have become unacceptable. */
+/* Looks at what the machine has found since; the content may have become unacceptable. Which of its
+ * faults is named is decided at the end, so that it does not depend on how the bytes were cut. */
 static void judge_content(struct smtp_server *s)
 {
-    if (s->discarding)
-        return;
-    if (s->dot.refused) {
-        struct smtp_reply r = fault_reply(s);
-        refuse_rest(s, &r);
-    } else if (is_too_large(s, 0)) {
-        refuse_rest(s, &too_large);
-    }
+    if (!s->discarding && (s->dot.refused || is_too_large(s, 0)))
+        refuse_rest(s, &SMTP_REPLY_NONE);
+}
+
+static struct smtp_reply late_reply(struct smtp_server *s)
+{
+    if (s->late.code)
+        return s->late;
+    return is_too_large(s, 0) ? too_large : fault_reply(s);
 }
 
 static struct smtp_reply no_recipients(const struct smtp_server *s)
@@ -76,7 +78,7 @@ static struct smtp_reply no_recipients(const struct smtp_server *s)
 static void finish(struct smtp_server *s)
 {
     if (s->discarding) {
-        struct smtp_reply late = s->late;
+        struct smtp_reply late = late_reply(s);
         session_reply(s, &late);
         if (s->state != SESSION_CLOSED)
             session_reset(s);
@@ -89,7 +91,7 @@ static void finish(struct smtp_server *s)
 /* Drops the end of content nobody wants when it does not come to an end. */
 static void give_up(struct smtp_server *s)
 {
-    struct smtp_reply late = s->late;
+    struct smtp_reply late = late_reply(s);
     session_reply(s, &late);
     session_close(s, "too much refused content");
 }
@@ -211,7 +213,7 @@ void session_open_done(struct smtp_server *s, const struct smtp_result *r)
 static void end_chunk(struct smtp_server *s)
 {
     enum session_state back = (enum session_state)s->chunk_back;
-    if (s->chunk_last && !s->discarding) {
+    if (s->chunk_last && (!s->discarding || s->late.code == 0)) {
         struct sv piece;
         smtp_dot_finish(&s->dot, &piece);
         judge_content(s);
@@ -225,7 +227,8 @@ static void end_chunk(struct smtp_server *s)
         finish(s);
     } else {
         /* refused; a transaction that began with chunks stays refused until it is reset */
-        struct smtp_reply late = s->late;
+        struct smtp_reply late = late_reply(s);
+        s->late = late;
         session_enter(s, back);
         s->discarding = back == SESSION_CHUNKS;
         session_refuse(s, late);
@@ -235,7 +238,7 @@ static void end_chunk(struct smtp_server *s)
 static size_t take_chunk(struct smtp_server *s, struct sv in)
 {
     size_t taken = in.len < s->chunk_left ? in.len : (size_t)s->chunk_left;
-    if (!s->discarding) {
+    if (!s->discarding || s->late.code == 0) {
         struct sv piece;
         taken = smtp_dot_next(&s->dot, sv_first(in, taken), &piece);
         judge_content(s);

@@ -1,0 +1,171 @@
+/* What dialogues (tests/dialogue) do not show: batching, timers, back-pressure, memory, ends. */
+#include "msa/smtp/server.h"
+#include "msa/smtp/session.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static const struct smtp_server_limits limits = {
+    .message_size = 1u << 30, .recipients = 100, .command_timeout_ms = 300, .data_timeout_ms = 180};
+static const struct smtp_server_setup setup = {.hostname = {"h.example", 9},
+                                               .postmaster = {"p@h.example", 11},
+                                               .tls_from_start = true,
+                                               .limits = &limits};
+
+static bool next_is(struct smtp_server *s, enum smtp_action_type type, struct smtp_action *a)
+{
+    return smtp_server_next(s, a) && a->type == type;
+}
+
+static struct smtp_server *begun(void)
+{
+    struct smtp_server *s = smtp_server_new(&setup);
+    struct smtp_action a;
+    smtp_server_start(s, NULL);
+    assert_true(next_is(s, SMTP_ACTION_SET_TIMER, &a) && a.ms == 300 && !a.renew);
+    assert_true(next_is(s, SMTP_ACTION_SEND, &a));
+    assert_false(smtp_server_next(s, &a));
+    return s;
+}
+
+static void one_send_for_a_group(void **state)
+{
+    static const char in[] = "HELO a\r\nNOOP\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\nNOOP\r\n";
+    struct smtp_server *s = begun();
+    struct sv rest = {in, sizeof in - 1};
+    struct smtp_action a;
+    unsigned sends = 0, checks = 0;
+    size_t n;
+    (void)state;
+    do {
+        n = smtp_server_feed(s, rest);
+        rest = sv_skip(rest, n);
+        while (smtp_server_next(s, &a)) {
+            sends += a.type == SMTP_ACTION_SEND;
+            if (a.op) {
+                checks++;
+                smtp_server_done(s, a.op, &(struct smtp_result){.outcome = SMTP_OK});
+            }
+        }
+    } while (n);
+    assert_int_equal(checks, 2);
+    assert_int_equal(sends, 1);
+    smtp_server_free(s);
+}
+
+static void a_pending_operation_stops_the_input(void **state)
+{
+    struct smtp_server *s = begun();
+    struct smtp_action a;
+    (void)state;
+    assert_int_equal(smtp_server_feed(s, SV("HELO a\r\nMAIL FROM:<>\r\nNOOP\r\n")), 22);
+    assert_true(next_is(s, SMTP_ACTION_CHECK_PATH, &a));
+    uint32_t op = a.op;
+    /* it really takes time: what is due is sent meanwhile */
+    assert_true(next_is(s, SMTP_ACTION_SEND, &a));
+    assert_true(sv_eq(a.bytes, SV("250 h.example\r\n")));
+    assert_false(smtp_server_next(s, &a));
+    assert_int_equal(smtp_server_feed(s, SV("NOOP\r\n")), 0);
+    smtp_server_timeout(s); /* operations have their own deadline */
+    smtp_server_done(s, op + 7, &(struct smtp_result){.outcome = SMTP_OK});
+    assert_int_equal(smtp_server_feed(s, SV("NOOP\r\n")), 0);
+    smtp_server_done(s, op, &(struct smtp_result){.outcome = SMTP_OK});
+    assert_int_equal(smtp_server_feed(s, SV("NOOP\r\n")), 6);
+    assert_true(next_is(s, SMTP_ACTION_SET_TIMER, &a));
+    assert_true(next_is(s, SMTP_ACTION_SEND, &a));
+    assert_true(sv_eq(a.bytes, SV("250 2.1.0 Sender ok\r\n250 2.0.0 Ok\r\n")));
+    smtp_server_free(s);
+}
+
+static void content_is_passed_in_the_bytes_given(void **state)
+{
+    static char text[60000];
+    struct smtp_server *s = begun();
+    struct smtp_action a;
+    struct smtp_result ok = {.outcome = SMTP_OK};
+    struct sv rest = SV("HELO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\nDATA\r\n");
+    size_t n;
+    bool renew = false;
+    (void)state;
+    do {
+        n = smtp_server_feed(s, rest);
+        rest = sv_skip(rest, n);
+        while (smtp_server_next(s, &a)) {
+            renew = a.type == SMTP_ACTION_SET_TIMER ? a.renew : renew;
+            if (a.op)
+                smtp_server_done(s, a.op, &ok);
+        }
+    } while (n);
+    assert_true(renew);
+    assert_true(smtp_server_is_busy(s));
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = i % 60 == 58 ? '\r' : i % 60 == 59 ? '\n' : 'a';
+    assert_int_equal(smtp_server_feed(s, (struct sv){text, sizeof text}), sizeof text);
+    assert_true(next_is(s, SMTP_ACTION_BODY, &a));
+    assert_ptr_equal(a.bytes.ptr, text);
+    assert_int_equal(a.bytes.len, sizeof text);
+    assert_false(smtp_server_next(s, &a)); /* no timer for each piece */
+    /* no memory is held for content */
+    assert_true(s->arena.used_bytes < 1024);
+    smtp_server_peer_closed(s);
+    assert_true(next_is(s, SMTP_ACTION_ROLLBACK, &a));
+    assert_true(next_is(s, SMTP_ACTION_CLOSE, &a));
+    assert_false(smtp_server_next(s, &a));
+    assert_true(smtp_server_is_closed(s));
+    smtp_server_free(s);
+}
+
+static void an_idle_session_is_small(void **state)
+{
+    struct smtp_server *s = begun();
+    struct smtp_action a;
+    (void)state;
+    assert_true(sizeof *s < 1024 - 256);
+    assert_int_equal(smtp_server_feed(s, SV("HELO a\r\nNOO")), 11);
+    while (smtp_server_next(s, &a))
+        ;
+    assert_int_equal(smtp_server_feed(s, SV("P\r\n")), 3);
+    while (smtp_server_next(s, &a))
+        ;
+    assert_null(s->line.part.data);
+    assert_null(s->out.data);
+    assert_null(s->secret.data);
+    assert_null(s->arena.chunks);
+    smtp_server_free(s);
+}
+
+static void refused_at_the_door_and_ended_from_outside(void **state)
+{
+    struct smtp_server *s = smtp_server_new(&setup);
+    struct smtp_action a;
+    (void)state;
+    smtp_server_start(s, &SMTP_REPLY(421, 4, 7, 0, "Too many connections"));
+    assert_true(next_is(s, SMTP_ACTION_SEND, &a));
+    assert_true(sv_eq(a.bytes, SV("421 4.7.0 Too many connections\r\n")));
+    assert_true(next_is(s, SMTP_ACTION_CLOSE, &a));
+    assert_int_equal(smtp_server_feed(s, SV("NOOP\r\n")), 0);
+    smtp_server_free(s);
+
+    s = begun();
+    assert_false(smtp_server_is_busy(s));
+    smtp_server_end(s, &SMTP_REPLY(421, 4, 3, 2, "Shutting down"), "shutdown");
+    assert_true(next_is(s, SMTP_ACTION_SEND, &a));
+    assert_true(next_is(s, SMTP_ACTION_CLOSE, &a));
+    assert_string_equal(a.why, "shutdown");
+    smtp_server_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_send_for_a_group),
+        cmocka_unit_test(a_pending_operation_stops_the_input),
+        cmocka_unit_test(content_is_passed_in_the_bytes_given),
+        cmocka_unit_test(an_idle_session_is_small),
+        cmocka_unit_test(refused_at_the_door_and_ended_from_outside),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
