@@ -20,13 +20,15 @@ static void on_chan_message(void *arg, uint32_t type, struct sv payload, int *fd
     c->on_message(c->arg, c, type, payload);
 }
 
-/* Its exit follows, or it hangs with a closed channel: then it is of no use. */
+/* Its exit follows, or it hangs with a closed channel: then it is of no use. One that was told to
+ * stop is given its time by the master. */
 static void on_chan_end(void *arg, int err)
 {
     struct child *c = arg;
     (void)err;
     drop(c);
-    child_kill(c, SIGKILL);
+    if (!c->stopping)
+        child_kill(c, SIGKILL);
 }
 
 static void on_exit(void *arg, int status, int signal)
