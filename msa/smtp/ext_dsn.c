@@ -1,4 +1,7 @@
-/* DSN, RFC 3461 section 4: RET and ENVID at MAIL, NOTIFY and ORCPT at RCPT. */
+/*
+ * DSN, RFC 3461 section 4: RET and ENVID at MAIL, NOTIFY and ORCPT at RCPT. Values that decode to
+ * control characters are refused: they are written into the header of reports.
+ */
 #include "msa/smtp/ext_list.h"
 #include "msa/smtp/xtext.h"
 
@@ -17,7 +20,7 @@ static bool parse_ret(struct arena *a, struct sv value, bool has_value, struct s
 
 static bool parse_envid(struct arena *a, struct sv value, bool has_value, struct smtp_value *out)
 {
-    if (!has_value || value.len > ENVID_MAX || !smtp_xtext_valid(value))
+    if (!has_value || value.len > ENVID_MAX || !smtp_xtext_printable(value))
         return false;
     *out = (struct smtp_value){.text = arena_sv(a, value)};
     return true;
@@ -57,7 +60,7 @@ static bool parse_orcpt(struct arena *a, struct sv value, bool has_value, struct
     struct sv address = value;
     struct sv type = sv_split(&address, ';');
     if (!has_value || value.len > ORCPT_MAX || type.len == 0 || address.len == 0 ||
-        !smtp_xtext_valid(address))
+        !smtp_xtext_printable(address))
         return false;
     for (size_t i = 0; i < type.len; i++)
         if (!ascii_alpha(type.ptr[i]) && !ascii_digit(type.ptr[i]) && type.ptr[i] != '-')

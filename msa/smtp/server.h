@@ -36,8 +36,7 @@
  *     COMMIT op     content is complete. OK with reply ("250 2.0.0 queued as ..."): it is on stable
  *                   storage; FAILED with reply: it is rolled back
  *     ROLLBACK      the message opened (or being opened) is dropped. Not after COMMIT
- *     SET_TIMER     call smtp_server_timeout() after ms; renew: every byte read starts it again; 0:
- *                   no timer
+ *     SET_TIMER     call smtp_server_timeout() after ms; renew: every byte read starts it again
  *     CLOSE         after what was sent has left; why is for the log. Nothing follows
  *
  * Errors: what the peer does wrong is a reply. The glue's failures come in as reply too.

@@ -28,6 +28,21 @@ bool smtp_xtext_valid(struct sv text)
     return true;
 }
 
+bool smtp_xtext_printable(struct sv text)
+{
+    if (!smtp_xtext_valid(text))
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] != '+')
+            continue;
+        int octet = hex_value(text.ptr[i + 1]) << 4 | hex_value(text.ptr[i + 2]);
+        if (octet < 32 || octet > 126)
+            return false;
+        i += 2;
+    }
+    return true;
+}
+
 int smtp_xtext_encode(struct buf *out, struct sv bytes)
 {
     size_t need = bytes.len;

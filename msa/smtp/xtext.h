@@ -9,6 +9,9 @@
 #include "msa/base/buf.h"
 
 bool smtp_xtext_valid(struct sv text);
+/* Valid, and what it stands for is printable ASCII (32 to 126): such a value can go into a report's
+ * header without breaking out of its line. */
+bool smtp_xtext_printable(struct sv text);
 /* Appends; ERR_FULL. */
 int smtp_xtext_encode(struct buf *out, struct sv bytes) MUST_CHECK;
 /* Appends the octets, which may be any (control characters too: the reader judges them);

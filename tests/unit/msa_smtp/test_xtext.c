@@ -32,6 +32,17 @@ static void cases(void **state)
     }
 }
 
+static void printable(void **state)
+{
+    (void)state;
+    assert_true(smtp_xtext_printable(SV("a+20+2B")));
+    assert_true(smtp_xtext_printable(SV("")));
+    assert_false(smtp_xtext_printable(SV("a+0Ab")));
+    assert_false(smtp_xtext_printable(SV("+7F")));
+    assert_false(smtp_xtext_printable(SV("+80")));
+    assert_false(smtp_xtext_printable(SV("a=")));
+}
+
 static void all_octets(void **state)
 {
     struct buf b, back;
@@ -50,6 +61,7 @@ static void all_octets(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(cases), cmocka_unit_test(all_octets)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(cases), cmocka_unit_test(printable),
+                                       cmocka_unit_test(all_octets)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
