@@ -1,0 +1,120 @@
+#include "relay/dns/rdata.h"
+
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#define LIT(s)              \
+    {                       \
+        "" s, sizeof(s) - 1 \
+    }
+#define L63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+static const struct {
+    const char *what;
+    enum dns_type type;
+    struct sv wire;
+    const char *name; /* NULL: refused; else name or address */
+    uint16_t preference, weight, port;
+} cases[] = {
+    {"A", DNS_A, LIT("\xc0\x00\x02\x01"), "192.0.2.1", 0, 0, 0},
+    {"A, short", DNS_A, LIT("\xc0\x00\x02"), NULL, 0, 0, 0},
+    {"A, long", DNS_A, LIT("\xc0\x00\x02\x01\x01"), NULL, 0, 0, 0},
+    {"AAAA", DNS_AAAA, LIT(" \x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01"), "2001:db8::1", 0, 0, 0},
+    {"AAAA, short", DNS_AAAA, LIT("\xc0\x00\x02\x01"), NULL, 0, 0, 0},
+    {"MX", DNS_MX, LIT("\x00\x0a\x02Mx\x04test\x00"), "mx.test", 10, 0, 0},
+    {"MX, null", DNS_MX, LIT("\x00\x00\x00"), "", 0, 0, 0},
+    {"MX, no name", DNS_MX, LIT("\x00\x0a"), NULL, 0, 0, 0},
+    {"MX, empty", DNS_MX, LIT(""), NULL, 0, 0, 0},
+    {"MX, no root", DNS_MX, LIT("\x00\x0a\x02mx"), NULL, 0, 0, 0},
+    {"MX, label past the end", DNS_MX, LIT("\x00\x0a\x09mx\x00"), NULL, 0, 0, 0},
+    {"MX, something behind", DNS_MX, LIT("\x00\x0a\x02mx\x00x"), NULL, 0, 0, 0},
+    {"MX, compressed", DNS_MX, LIT("\x00\x0a\xc0\x0c"), NULL, 0, 0, 0},
+    {"MX, label type 1", DNS_MX, LIT("\x00\x0a\x41zz\x00"), NULL, 0, 0, 0},
+    {"MX, line end in a label", DNS_MX, LIT("\x00\x0a\x04m\r\nx\x00"), NULL, 0, 0, 0},
+    {"MX, NUL in a label", DNS_MX, LIT("\x00\x0a\x02m\x00\x00"), NULL, 0, 0, 0},
+    {"MX, dot in a label", DNS_MX, LIT("\x00\x0a\x03m.x\x00"), NULL, 0, 0, 0},
+    {"MX, space in a label", DNS_MX, LIT("\x00\x0a\x03m x\x00"), NULL, 0, 0, 0},
+    {"MX, 8 bit", DNS_MX, LIT("\x00\x0a\x02m\xfc\x00"), NULL, 0, 0, 0},
+    {"CNAME", DNS_CNAME,
+     LIT("\x01"
+         "b\x04test\x00"),
+     "b.test", 0, 0, 0},
+    {"CNAME, label of 63", DNS_CNAME, LIT("\x3f" L63 "\x00"), L63, 0, 0, 0},
+    {"CNAME, 255 octets", DNS_CNAME,
+     LIT("\x3f" L63 "\x3f" L63 "\x3f" L63 "\x3d"
+         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x00"),
+     L63 "." L63 "." L63 ".aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 0, 0, 0},
+    {"CNAME, 256 octets", DNS_CNAME,
+     LIT("\x3f" L63 "\x3f" L63 "\x3f" L63 "\x3e"
+         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x00"),
+     NULL, 0, 0, 0},
+    {"SRV", DNS_SRV, LIT("\x00\x01\x00\x02\x02\x4b\x02mx\x04test\x00"), "mx.test", 1, 2, 587},
+    {"SRV, short", DNS_SRV, LIT("\x00\x01\x00\x02\x02"), NULL, 0, 0, 0},
+};
+
+static void records(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct arena arena;
+        struct dns_record r;
+        char text[IP_TEXT_MAX];
+        arena_init(&arena);
+        /* a copy of the exact size, so that a read past the end is seen */
+        char *exact = test_malloc(cases[i].wire.len + !cases[i].wire.len);
+        memcpy(exact, cases[i].wire.ptr, cases[i].wire.len);
+        int err =
+            dns_rdata_decode(cases[i].type, (struct sv){exact, cases[i].wire.len}, &arena, &r);
+        if ((err == 0) != (cases[i].name != NULL))
+            fail_msg("%s: %d", cases[i].what, err);
+        if (err == 0) {
+            bool address = cases[i].type == DNS_A || cases[i].type == DNS_AAAA;
+            assert_string_equal(address ? ip_text(&r.ip, text) : r.name, cases[i].name);
+            assert_int_equal(r.preference, cases[i].preference);
+            assert_int_equal(r.weight, cases[i].weight);
+            assert_int_equal(r.port, cases[i].port);
+        }
+        test_free(exact);
+        arena_deinit(&arena);
+    }
+}
+
+static void names_to_ask(void **state)
+{
+    static const struct {
+        struct sv name;
+        bool ok;
+    } names[] = {
+        {LIT("example.net"), true},
+        {LIT("."), true},
+        {LIT("a"), true},
+        {LIT("_25._tcp.mx.test"), true},
+        {LIT(L63 ".test"), true},
+        {LIT(""), false},
+        {LIT("a..b"), false},
+        {LIT(".a"), false},
+        {LIT("a."), false},
+        {LIT("a b"), false},
+        {LIT("a\0b"), false},
+        {LIT("b\xfc"
+             "cher.test"),
+         false},
+        {LIT("a" L63 ".test"), false},
+        {LIT(L63 "." L63 "." L63 "." L63), false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (dns_rdata_name_ok(names[i].name) != names[i].ok)
+            fail_msg("%.*s", SV_ARG(names[i].name));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(records), cmocka_unit_test(names_to_ask)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
