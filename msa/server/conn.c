@@ -287,14 +287,16 @@ static void on_auth(void *arg, uint64_t id, const struct auth_answer *a)
 
 static void act_auth(struct conn *c, const struct smtp_action *a)
 {
+    if (a->cancel) {
+        auth_client_cancel(c->worker->auth, c->auth_id);
+        c->auth_id = 0;
+        return;
+    }
     c->op_auth = a->op;
     if (!a->mechanism.len) {
         auth_client_step(c->worker->auth, c->auth_id, a->bytes);
         return;
     }
-    /* an exchange that the client left, with "*", is over */
-    if (c->auth_id)
-        auth_client_cancel(c->worker->auth, c->auth_id);
     struct auth_start start = {.mechanism = a->mechanism,
                                .initial = a->bytes,
                                .has_initial = a->has_response,
