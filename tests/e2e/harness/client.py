@@ -1,0 +1,148 @@
+"""The submitting side: a raw SMTP client that shows each octet, and Python's smtplib over it."""
+
+import base64
+import hashlib
+import hmac
+import os
+import smtplib
+import socket
+import ssl
+
+from .case import Failure, equal
+
+OUR = "127.0.0.1"
+
+
+def tls_context(minimum=None):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if minimum:
+        context.minimum_version = minimum
+    return context
+
+
+class Wire:
+    """One SMTP connection. say() sends a line and returns the reply as (code, text)."""
+
+    def __init__(self, port=587, address=OUR, tls=False, timeout=30, greet=True):
+        self.sock = socket.create_connection((address, port), timeout=timeout)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.sock = tls_context().wrap_socket(self.sock)
+        self.rest = b""
+        self.greeting = self.reply() if greet else None
+
+    def send(self, octets):
+        self.sock.sendall(octets)
+
+    def line(self):
+        while b"\n" not in self.rest:
+            got = self.sock.recv(65536)
+            if not got:
+                raise EOFError(f"connection closed after {self.rest!r}")
+            self.rest += got
+        line, self.rest = self.rest.split(b"\n", 1)
+        if not line.endswith(b"\r"):
+            raise Failure(f"reply line without CRLF: {line!r}")
+        return line[:-1].decode("ascii")
+
+    def reply(self):
+        lines = [self.line()]
+        while lines[-1][3:4] == "-":
+            lines.append(self.line())
+        return int(lines[-1][:3]), "\n".join(line[4:] for line in lines)
+
+    def say(self, command):
+        self.send(command.encode("latin-1") + b"\r\n")
+        return self.reply()
+
+    def want(self, code, command):
+        got = self.say(command)
+        equal(got[0], code, f"reply to {command[:200]!r} ({got[1]})")
+        return got[1]
+
+    def ehlo(self, name="client.test"):
+        return self.want(250, f"EHLO {name}")
+
+    def starttls(self):
+        self.want(220, "STARTTLS")
+        if self.rest:
+            raise Failure(f"octets after the reply to STARTTLS: {self.rest!r}")
+        self.sock = tls_context().wrap_socket(self.sock)
+
+    def plain(self, user, password):
+        token = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+        return self.say(f"AUTH PLAIN {token}")
+
+    def login(self, user, password):
+        """AUTH LOGIN; the reply to the password."""
+        self.want(334, "AUTH LOGIN")
+        self.want(334, base64.b64encode(user.encode()).decode())
+        return self.say(base64.b64encode(password.encode()).decode())
+
+    def scram(self, user, password):
+        """AUTH SCRAM-SHA-256 (RFC 5802, 7677); also checks the server's signature."""
+        nonce = base64.b64encode(os.urandom(18)).decode()
+        bare = f"n={user},r={nonce}"
+        first = base64.b64encode(f"n,,{bare}".encode()).decode()
+        code, text = self.say(f"AUTH SCRAM-SHA-256 {first}")
+        if code != 334:
+            return code, text
+        server_first = base64.b64decode(text).decode()
+        part = dict(p.split("=", 1) for p in server_first.split(","))
+        equal(part["r"][:len(nonce)], nonce, "SCRAM nonce")
+        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(part["s"]),
+                                     int(part["i"]))
+        key = hmac.digest(salted, b"Client Key", "sha256")
+        without_proof = f"c=biws,r={part['r']}"
+        message = f"{bare},{server_first},{without_proof}".encode()
+        signature = hmac.digest(hashlib.sha256(key).digest(), message, "sha256")
+        proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, signature))).decode()
+        code, text = self.say(base64.b64encode(f"{without_proof},p={proof}".encode()).decode())
+        if code != 334:
+            return code, text
+        server_key = hmac.digest(salted, b"Server Key", "sha256")
+        wanted = base64.b64encode(hmac.digest(server_key, message, "sha256")).decode()
+        equal(base64.b64decode(text).decode(), f"v={wanted}", "SCRAM server signature")
+        return self.say("")
+
+    def data(self, content):
+        """DATA with content (CRLF lines, already dot-stuffed); the last reply."""
+        self.want(354, "DATA")
+        self.send(content + b".\r\n")
+        return self.reply()
+
+    def closed(self):
+        """Whether the other side has ended the connection, without further replies."""
+        try:
+            return self.rest == b"" and self.sock.recv(1) == b""
+        except (ConnectionResetError, ssl.SSLError):
+            return True
+
+    def close(self):
+        self.sock.close()
+
+
+def session(user=None, password=None, port=587):
+    """A connection after STARTTLS (or implicit TLS on 465), EHLO and, with a user, AUTH PLAIN."""
+    wire = Wire(port, tls=port == 465)
+    wire.ehlo()
+    if port != 465:
+        wire.starttls()
+        wire.ehlo()
+    if user:
+        code, text = wire.plain(user, password)
+        equal(code, 235, f"AUTH PLAIN ({text})")
+    return wire
+
+
+def smtplib_session(user=None, password=None, port=587):
+    if port == 465:
+        s = smtplib.SMTP_SSL(OUR, port, context=tls_context(), timeout=60)
+    else:
+        s = smtplib.SMTP(OUR, port, timeout=60)
+        s.starttls(context=tls_context())
+    if user:
+        s.login(user, password)
+    return s

@@ -1,0 +1,197 @@
+"""Receivers of relayed mail: one whose every reply can be scripted, and aiosmtpd."""
+
+import socket
+import ssl
+import threading
+import time
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP
+
+EXTENSIONS = ["PIPELINING", "8BITMIME", "SIZE 1000000000", "ENHANCEDSTATUSCODES", "DSN"]
+
+
+class Received:
+    """One transaction as it arrived."""
+
+    def __init__(self, session):
+        self.helo, self.tls, self.login = session.helo, session.tls, session.login
+        self.mail, self.rcpt, self.content = session.mail, list(session.rcpt), b""
+        self.time = time.monotonic()
+
+    def header(self, name):
+        """All values of a field, unfolded."""
+        head = self.content.split(b"\r\n\r\n", 1)[0].replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")
+        fields = [line.split(b":", 1) for line in head.split(b"\r\n")]
+        return [f[1].strip().decode("latin-1") for f in fields
+                if len(f) == 2 and f[0].lower() == name.lower().encode()]
+
+    @property
+    def body(self):
+        return self.content.split(b"\r\n\r\n", 1)[1]
+
+    def queue_id(self):
+        return self.header("received")[0].split(" id ")[1].split()[0].rstrip(";")
+
+
+class Session:
+    def __init__(self, receiver, sock):
+        self.receiver, self.sock = receiver, sock
+        self.file = sock.makefile("rb")
+        self.helo = self.login = self.mail = None
+        self.tls = False
+        self.rcpt = []
+
+    def say(self, reply):
+        self.sock.sendall(reply.encode("latin-1") + b"\r\n")
+
+    def run(self):
+        if not self.answer("CONNECT", "", "220 receiver.test ESMTP"):
+            return
+        while True:
+            line = self.file.readline(1 << 20)
+            if not line.endswith(b"\n"):
+                return
+            text = line.decode("latin-1").rstrip("\r\n")
+            self.receiver.commands.append(text)
+            verb, _, args = text.partition(" ")
+            if not self.command(verb.upper(), args):
+                return
+
+    def answer(self, verb, args, usual):
+        """Replies as scripted, else as usual; False: the connection is to be closed."""
+        script = self.receiver.script
+        reply = script(verb, args, self) if script else None
+        if reply is False:
+            return False
+        self.last = usual if reply is None else reply
+        self.say(self.last)
+        return not self.last.startswith("421")
+
+    def good(self):
+        return self.last.startswith("2")
+
+    def command(self, verb, args):
+        if verb in ("EHLO", "HELO"):
+            self.helo = args
+            names = list(self.receiver.extensions)
+            if self.receiver.context and not self.tls:
+                names.append("STARTTLS")
+            lines = ["receiver.test"] + (names if verb == "EHLO" else [])
+            usual = "\r\n".join(["250-" + text for text in lines[:-1]] + ["250 " + lines[-1]])
+            return self.answer(verb, args, usual)
+        if verb == "STARTTLS":
+            if not self.answer(verb, args, "220 go ahead"):
+                return False
+            if not self.good():
+                return True
+            if not self.receiver.context:
+                return False
+            self.sock = self.receiver.context.wrap_socket(self.sock, server_side=True)
+            self.file = self.sock.makefile("rb")
+            self.tls = True
+            return True
+        if verb == "AUTH":
+            self.login = args
+            return self.answer(verb, args, "235 2.7.0 welcome")
+        if verb == "MAIL":
+            self.rcpt = []
+            more = self.answer(verb, args, "250 2.1.0 ok")
+            self.mail = args if self.good() else None
+            return more
+        if verb == "RCPT":
+            more = self.answer(verb, args, "250 2.1.5 ok")
+            if self.good():
+                self.rcpt.append(args)
+            return more
+        if verb == "DATA":
+            more = self.answer(verb, args, "354 send it" if self.rcpt else "503 5.5.1 nobody")
+            return more and (not self.last.startswith("354") or self.content())
+        if verb == "RSET":
+            self.mail, self.rcpt = None, []
+        if verb == "QUIT":
+            self.answer(verb, args, "221 2.0.0 bye")
+            return False
+        return self.answer(verb, args, "250 2.0.0 ok")
+
+    def content(self):
+        lines = []
+        while True:
+            line = self.file.readline(1 << 20)
+            if not line.endswith(b"\n"):
+                return False
+            if line == b".\r\n":
+                break
+            lines.append(line[1:] if line.startswith(b".") else line)
+        message = Received(self)
+        message.content = b"".join(lines)
+        self.receiver.seen.append(message)
+        more = self.answer("END", message, "250 2.0.0 taken")
+        if self.good():
+            self.receiver.messages.append(message)
+        return more
+
+
+class Receiver:
+    """Listens on one address. script(verb, args, session): a reply, None for the usual one, False to
+    close. The verbs are the commands, CONNECT for the greeting, END for the end of the content."""
+
+    def __init__(self, address, port=25, extensions=None, script=None, certificate=None):
+        self.extensions = EXTENSIONS if extensions is None else extensions
+        self.script = script
+        self.messages = []      # answered 250
+        self.seen = []          # received whole, whatever the answer
+        self.commands = []
+        self.connections = 0
+        self.context = None
+        if certificate:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.load_cert_chain(*certificate)
+        self.listener = socket.create_server((address, port), backlog=512)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
+
+    def serve(self, sock):
+        session = Session(self, sock)
+        try:
+            session.run()
+        except (OSError, ssl.SSLError):
+            pass
+        finally:
+            session.sock.close()
+            sock.close()
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+class _Keep:
+    def __init__(self, messages):
+        self.messages = messages
+
+    async def handle_DATA(self, server, session, envelope):
+        self.messages.append((envelope.mail_from, list(envelope.rcpt_tos), envelope.original_content))
+        return "250 2.0.0 taken"
+
+
+class Aiosmtpd:
+    """aiosmtpd as receiver; messages: (reverse-path, forward-paths, octets)."""
+
+    def __init__(self, address, port=25):
+        self.messages = []
+        self.controller = Controller(_Keep(self.messages), hostname=address, port=port)
+        self.controller.factory = lambda: SMTP(self.controller.handler, hostname="aiosmtpd.test",
+                                               data_size_limit=0)
+        self.controller.start()
+
+    def close(self):
+        self.controller.stop()
