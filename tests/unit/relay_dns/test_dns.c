@@ -162,6 +162,7 @@ static int close_dns(void **state)
 {
     (void)state;
     dns_free(dns);
+    loop_stop(loop);
     loop_run(loop); /* what was closed ends */
     loop_free(loop);
     return 0;
@@ -258,6 +259,7 @@ static void no_server_is_an_error(void **state)
     config.dnssec = true;
     config.trust_anchor = SV("this is no record\n");
     assert_int_equal(dns_new(&config, &none, &why), ERR_DNS);
+    loop_stop(l);
     loop_run(l);
     loop_free(l);
 }
