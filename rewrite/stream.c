@@ -83,6 +83,8 @@ static void note_field(struct rewrite_stream *s, struct sv name)
         s->facts.has_date = true;
         break;
     case REWRITE_FIELD_MESSAGE_ID:
+        if (!s->facts.has_message_id)
+            s->message_id = s->line_start;
         s->facts.has_message_id = true;
         break;
     case REWRITE_FIELD_FROM:
@@ -158,6 +160,26 @@ static int put_top_fields(struct rewrite_stream *s, struct buf *text)
     return err;
 }
 
+/* Keeps the Message-ID for whoever looks for the message later; folds and spaces go. */
+static void note_message_id(struct rewrite_stream *s, struct sv section)
+{
+    struct rewrite_field f;
+    size_t at = s->message_id, n = 0;
+    char *out = s->facts.message_id;
+    if (!s->facts.has_message_id) {
+        if (s->config.options->add_message_id)
+            snprintf(out, REWRITE_MESSAGE_ID_MAX, "<%.*s@%.*s>", SV_ARG(s->config.received.id),
+                     SV_ARG(s->config.received.by));
+        return;
+    }
+    if (!rewrite_fields_next(section, &at, &f))
+        return;
+    for (size_t i = f.value; i < f.end && n + 1 < REWRITE_MESSAGE_ID_MAX; i++)
+        if ((unsigned char)section.ptr[i] > ' ')
+            out[n++] = section.ptr[i];
+    out[n] = '\0';
+}
+
 /* The section is whole: decide what changes. end_text is what its end lacks. */
 static void make_edits(struct rewrite_stream *s, struct sv section, struct sv end_text)
 {
@@ -165,6 +187,7 @@ static void make_edits(struct rewrite_stream *s, struct sv section, struct sv en
     s->section = section;
     s->facts.header_bytes = section.len;
     s->facts.eight_bit_header = has_eight_bit(section);
+    note_message_id(s, section);
     buf_init(&text, ADDED_MAX - 8, 0);
     int err = put_top_fields(s, &text);
     if (!err)

@@ -26,7 +26,8 @@
 #include "rewrite/options.h"
 #include "rewrite/received.h"
 
-#define REWRITE_LINE_MAX 998 /* bytes without CRLF */
+#define REWRITE_LINE_MAX       998 /* bytes without CRLF */
+#define REWRITE_MESSAGE_ID_MAX 256 /* bytes with NUL, of the copy in facts */
 
 /* name, reply code, enhanced status, words, words behind the number of the line (NULL: no number)
  */
@@ -68,6 +69,8 @@ struct rewrite_facts {
     bool has_from, has_date, has_message_id;
     bool eight_bit_header, eight_bit_body;
     size_t received_fields;
+    /* for trace: the Message-ID's text, unfolded, cut where it is longer; ours if it was added */
+    char message_id[REWRITE_MESSAGE_ID_MAX];
     size_t header_bytes; /* as submitted, with the empty line */
     uint64_t lines;      /* as submitted */
     uint64_t bytes_out;
@@ -99,6 +102,7 @@ struct rewrite_stream {
     struct rewrite_edits_cursor cursor;
     struct sv run;     /* body bytes to emit */
     size_t line_start; /* header: offset of the unfinished line */
+    size_t message_id; /* header: offset of the first Message-ID field */
     size_t line_len;   /* body: bytes of the unfinished line */
     bool line_cr;      /* body: the unfinished line ends with CR so far */
     bool ended, told;

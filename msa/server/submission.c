@@ -166,6 +166,7 @@ static void on_writer_finished(void *arg, int err)
     content_take(s->writer, m);
     content_free(s->writer);
     s->writer = NULL;
+    m->message_id = arena_str(&m->arena, sv_of(s->rewrite.facts.message_id));
     m->eight_bit |= s->rewrite.facts.eight_bit_header || s->rewrite.facts.eight_bit_body;
     struct store_put *p = NEW(struct store_put);
     p->reply = s->worker->mailbox;

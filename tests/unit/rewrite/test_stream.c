@@ -238,6 +238,31 @@ static void test_facts(void **state)
         }
 }
 
+/* The Message-ID that a trace is looked up by: the submitted one, unfolded, or ours. */
+static void test_message_id(void **state)
+{
+    (void)state;
+    static const struct {
+        struct sv in;
+        const struct rewrite_options *options;
+        const char *id;
+    } cases[] = {
+        {SV("Message-ID: <a@b>\r\nFrom: x\r\n\r\nbody\r\n"), &all, "<a@b>"},
+        {SV("From: x\r\nmessage-id:\r\n <a@b>  \r\n\r\nbody\r\n"), &all, "<a@b>"},
+        {SV("Message-ID: <1@b>\r\nMessage-ID: <2@b>\r\n\r\n"), &all, "<1@b>"},
+        {SV("From: x\r\n\r\nMessage-ID: <body@b>\r\n"), &all, "<qid@m.example>"},
+        {SV("From: x\r\n\r\nbody\r\n"), &none, ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (unsigned piece = 0; piece < 5; piece++) {
+            struct rewrite_stream_config c = config_of(cases[i].options);
+            struct outcome o;
+            run(&c, cases[i].in, piece, &o);
+            assert_string_equal(o.facts.message_id, cases[i].id);
+            buf_deinit(&o.out);
+        }
+}
+
 /* The client stays hidden unless the option says otherwise. */
 static void test_hide_client(void **state)
 {
@@ -281,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_rows),        cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_header_size), cmocka_unit_test(test_facts),
         cmocka_unit_test(test_hide_client), cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_message_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
