@@ -1,36 +1,30 @@
-/*
- * dns.c - questions answered out of a script.
- *
- * An answer is decided when its timer fires, so that a change of the script in between is seen, as
- * it would be on the wire.
- */
+#include "tests/sim/dns/zone.h"
+
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
-#include "tests/sim/dns/dns_sim.h"
-#include "tests/sim/loop/sim.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
-#define NAMES_MAX   256
-#define RECORDS_MAX 16 /* of one name */
-#define TTL_S       300
-
-struct name {
-    char *text;
-    enum dns_status failure; /* DNS_OK: none */
-    size_t count;
-    enum dns_type types[RECORDS_MAX];
-    struct dns_record records[RECORDS_MAX];
+struct record {
+    char *name;
+    enum dns_type type;
+    enum dns_status status; /* DNS_OK: a record */
+    struct dns_record value;
+    struct record *next, *prev;
 };
 
-static struct {
-    struct name names[NAMES_MAX];
-    size_t count;
-    uint32_t delay_min_ms, delay_max_ms;
-    uint64_t questions;
-} script;
+struct dns_query {
+    struct dns *dns;
+    char *name;
+    enum dns_type type;
+    bool late;
+    struct timer timer;
+    void (*on_answer)(void *arg, const struct dns_answer *answer);
+    void *arg;
+    struct dns_query *next, *prev;
+};
 
 struct dns {
     struct loop *loop;
@@ -38,149 +32,116 @@ struct dns {
     struct dns_stats stats;
 };
 
-struct dns_query {
-    struct dns *dns;
-    char *name;
-    enum dns_type type;
-    bool in_time;
-    struct timer timer;
-    void (*on_answer)(void *arg, const struct dns_answer *answer);
-    void *arg;
-    struct dns_query *prev, *next;
-};
+static struct record *zone;
+static uint64_t zone_delay_ms;
+static size_t zone_questions;
 
-/* ---- the script ---- */
+/* ---- script ---- */
+
+static void record_free(struct record *r)
+{
+    DL_DELETE(zone, r);
+    free(r->name);
+    free((char *)(uintptr_t)r->value.name);
+    free(r);
+}
 
 void sim_dns_reset(void)
 {
-    for (size_t i = 0; i < script.count; i++) {
-        struct name *n = &script.names[i];
-        for (size_t k = 0; k < n->count; k++)
-            free((char *)n->records[k].name);
-        free(n->text);
-    }
-    memset(&script, 0, sizeof script);
-    sim_dns_delay(1, 20);
+    while (zone)
+        record_free(zone);
+    zone_delay_ms = 1;
+    zone_questions = 0;
 }
 
-static struct name *find(const char *text)
+static struct record *add(const char *name, enum dns_type type, enum dns_status status)
 {
-    for (size_t i = 0; i < script.count; i++)
-        if (strcmp(script.names[i].text, text) == 0)
-            return &script.names[i];
-    return NULL;
+    struct record *r = NEW(struct record);
+    r->name = mem_str(name);
+    r->type = type;
+    r->status = status;
+    DL_APPEND(zone, r);
+    return r;
 }
 
-static struct name *get(const char *text)
+void sim_dns_add(const char *name, enum dns_type type, const char *data)
 {
-    struct name *n = find(text);
-    if (n)
-        return n;
-    REQUIRE(script.count < NAMES_MAX);
-    n = &script.names[script.count++];
-    n->text = mem_str(text);
-    return n;
-}
-
-static struct dns_record *add(const char *text, enum dns_type type)
-{
-    struct name *n = get(text);
-    REQUIRE(n->count < RECORDS_MAX);
-    n->types[n->count] = type;
-    return &n->records[n->count++];
-}
-
-void sim_dns_mx(const char *domain, uint16_t preference, const char *host)
-{
-    *add(domain, DNS_MX) = (struct dns_record){.preference = preference, .name = mem_str(host)};
-}
-
-void sim_dns_address(const char *host, const char *address)
-{
-    struct dns_record r = {0};
-    bool good = ip_parse(sv_of(address), &r.ip);
-    REQUIRE(good);
-    *add(host, r.ip.family == IP_V4 ? DNS_A : DNS_AAAA) = r;
-}
-
-void sim_dns_fail(const char *name, enum dns_status status)
-{
-    get(name)->failure = status;
-}
-
-void sim_dns_delay(uint32_t min_ms, uint32_t max_ms)
-{
-    REQUIRE(min_ms <= max_ms);
-    script.delay_min_ms = min_ms;
-    script.delay_max_ms = max_ms;
-}
-
-uint64_t sim_dns_questions(void)
-{
-    return script.questions;
-}
-
-/* ---- what relay/dns/dns.h promises ---- */
-
-int dns_new(const struct dns_config *config, struct dns **out, const char **why_out)
-{
-    struct dns *d = NEW(struct dns);
-    (void)why_out;
-    d->loop = config->loop;
-    *out = d;
-    return 0;
-}
-
-static void forget(struct dns_query *q)
-{
-    timer_stop(&q->timer);
-    DL_DELETE(q->dns->queries, q);
-    q->dns->stats.in_flight--;
-    free(q->name);
-    free(q);
-}
-
-void dns_free(struct dns *d)
-{
-    while (d->queries)
-        forget(d->queries);
-    free(d);
-}
-
-static void look_up(const struct dns_query *q, struct dns_record *records, struct dns_answer *a)
-{
-    const struct name *n = find(q->name);
-    if (!q->in_time) {
-        *a = (struct dns_answer){.status = DNS_TEMPFAIL, .text = "no answer in time"};
+    struct record *r = add(name, type, DNS_OK);
+    struct sv rest = sv_of(data);
+    uint64_t preference = 0;
+    if (type == DNS_MX) {
+        bool ok = sv_u64(sv_split(&rest, ' '), UINT16_MAX, &preference);
+        REQUIRE(ok);
+        r->value.preference = (uint16_t)preference;
+        r->value.name = sv_dup(rest);
         return;
     }
-    if (!n) {
-        a->status = DNS_NXDOMAIN;
-        return;
+    bool ok = (type == DNS_A || type == DNS_AAAA) && ip_parse(rest, &r->value.ip);
+    REQUIRE(ok);
+}
+
+void sim_dns_fail(const char *name, enum dns_type type, enum dns_status status)
+{
+    struct record *r, *tmp;
+    DL_FOREACH_SAFE(zone, r, tmp)
+    {
+        if (r->status != DNS_OK && r->type == type && strcmp(r->name, name) == 0)
+            record_free(r);
     }
-    if (n->failure != DNS_OK) {
-        *a = (struct dns_answer){.status = n->failure, .text = "the script says so"};
-        return;
+    if (status != DNS_OK)
+        add(name, type, status);
+}
+
+void sim_dns_delay(uint64_t delay_ms)
+{
+    zone_delay_ms = delay_ms;
+}
+
+size_t sim_dns_questions(void)
+{
+    return zone_questions;
+}
+
+/* ---- relay/dns/dns.h ---- */
+
+static void look_up(const struct dns_query *q, struct arena *arena, struct dns_answer *out)
+{
+    struct record *r;
+    struct dns_record *records = arena_alloc(arena, DNS_RECORDS_MAX * sizeof *records);
+    *out = (struct dns_answer){.status = DNS_NXDOMAIN, .ttl_s = 300, .records = records};
+    DL_FOREACH(zone, r)
+    {
+        if (strcmp(r->name, q->name) != 0)
+            continue;
+        if (out->status == DNS_NXDOMAIN)
+            out->status = DNS_NODATA;
+        if (r->type != q->type)
+            continue;
+        if (r->status != DNS_OK) {
+            *out = (struct dns_answer){.status = r->status, .text = "as scripted"};
+            return;
+        }
+        out->status = DNS_OK;
+        if (out->nrecords < DNS_RECORDS_MAX)
+            records[out->nrecords++] = r->value;
     }
-    for (size_t i = 0; i < n->count; i++)
-        if (n->types[i] == q->type)
-            records[a->nrecords++] = n->records[i];
-    a->status = a->nrecords ? DNS_OK : DNS_NODATA;
 }
 
 static void on_timer(void *arg)
 {
     struct dns_query *q = arg;
-    struct dns_record records[RECORDS_MAX];
-    struct dns_answer a = {.ttl_s = TTL_S, .records = records};
-    void (*on_answer)(void *arg, const struct dns_answer *answer) = q->on_answer;
-    void *its = q->arg;
-    look_up(q, records, &a);
-    q->dns->stats.timeouts += !q->in_time;
-    q->dns->stats.tempfails += a.status == DNS_TEMPFAIL;
-    q->dns->stats.bogus += a.status == DNS_BOGUS;
-    forget(q);
-    on_answer(its, &a);
+    struct arena arena;
+    struct dns_answer answer = {.status = DNS_TEMPFAIL,
+                                .text = "no answer within the time allowed"};
+    void (*on_answer)(void *, const struct dns_answer *) = q->on_answer;
+    void *to = q->arg;
+    arena_init(&arena);
+    if (!q->late)
+        look_up(q, &arena, &answer);
+    q->dns->stats.timeouts += q->late;
+    dns_cancel(q);
+    on_answer(to, &answer);
+    arena_deinit(&arena);
 }
 
 struct dns_query *dns_query(struct dns *d, const char *name, enum dns_type type,
@@ -189,30 +150,48 @@ struct dns_query *dns_query(struct dns *d, const char *name, enum dns_type type,
                             void *arg)
 {
     struct dns_query *q = NEW(struct dns_query);
-    uint64_t takes_ms =
-        script.delay_min_ms + sim_below(script.delay_max_ms - script.delay_min_ms + 1);
     REQUIRE(deadline_ms > 0);
     q->dns = d;
     q->name = mem_str(name);
     q->type = type;
-    q->in_time = takes_ms <= deadline_ms;
     q->on_answer = on_answer;
     q->arg = arg;
-    timer_init(&q->timer, d->loop, on_timer, q);
-    timer_start(&q->timer, q->in_time ? takes_ms : deadline_ms);
-    DL_APPEND(d->queries, q);
+    q->late = zone_delay_ms > deadline_ms;
+    zone_questions++;
     d->stats.questions++;
-    d->stats.in_flight++;
-    script.questions++;
+    DL_APPEND(d->queries, q);
+    timer_init(&q->timer, d->loop, on_timer, q);
+    timer_start(&q->timer, q->late ? deadline_ms : zone_delay_ms);
     return q;
 }
 
 void dns_cancel(struct dns_query *q)
 {
-    forget(q);
+    timer_stop(&q->timer);
+    DL_DELETE(q->dns->queries, q);
+    free(q->name);
+    free(q);
+}
+
+int dns_new(const struct dns_config *config, struct dns **out, const char **why_out)
+{
+    struct dns *d = NEW(struct dns);
+    d->loop = config->loop;
+    *out = d;
+    *why_out = "";
+    return 0;
+}
+
+void dns_free(struct dns *d)
+{
+    while (d->queries)
+        dns_cancel(d->queries);
+    free(d);
 }
 
 void dns_get_stats(const struct dns *d, struct dns_stats *out)
 {
+    const struct dns_query *q;
     *out = d->stats;
+    DL_COUNT(d->queries, q, out->in_flight);
 }

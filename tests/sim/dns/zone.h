@@ -1,0 +1,23 @@
+/*
+ * zone.h - the scripted names of a simulation: what relay/dns/dns.h answers.
+ *
+ * A name that was never mentioned does not exist; one that was, but not with the type asked for,
+ * has no such record. Every answer comes from a timer of the asker's loop, delay of virtual time
+ * after the question. One zone for a process, which is one thread; sim_dns_reset() before each run.
+ */
+#ifndef TESTS_SIM_DNS_ZONE_H
+#define TESTS_SIM_DNS_ZONE_H
+
+#include "relay/dns/dns.h"
+
+void sim_dns_reset(void);
+/* One more record: "10 mx.test" for MX ("0 " is the null MX), an address for A and AAAA. */
+void sim_dns_add(const char *name, enum dns_type type, const char *data);
+/* Every question of this type for name ends so (DNS_TEMPFAIL, DNS_BOGUS...); DNS_OK ends that. */
+void sim_dns_fail(const char *name, enum dns_type type, enum dns_status status);
+/* Of all answers from here on. A delay beyond a question's deadline is a DNS_TEMPFAIL. */
+void sim_dns_delay(uint64_t delay_ms);
+/* Questions asked since the reset. */
+size_t sim_dns_questions(void);
+
+#endif
