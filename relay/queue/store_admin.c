@@ -246,7 +246,7 @@ static void reply(struct store_admin *a)
 static void mark_claimed(struct store *s, struct store_admin *a)
 {
     if (a->op == STORE_SUMMARY)
-        a->listed = store_summary_take(a->scan->summary, &a->arena, a->max, &a->nlisted, &a->more);
+        a->listed = store_summary_take(&a->scan->summary, &a->arena, a->max, &a->nlisted, &a->more);
     else if (a->nlisted > 0)
         a->listed = arena_alloc(&a->arena, a->nlisted * sizeof *a->listed);
     for (size_t i = 0; a->op != STORE_SUMMARY && i < a->nlisted; i++) {

@@ -92,18 +92,18 @@ static int by_rows(struct store_summary *a, struct store_summary *b)
     return order ? order : strcmp(a->domain, b->domain);
 }
 
-struct store_listed *store_summary_take(struct store_summary *sum, struct arena *arena, size_t max,
+struct store_listed *store_summary_take(struct store_summary **sum, struct arena *arena, size_t max,
                                         size_t *count_out, bool *more_out)
 {
-    size_t count = HASH_COUNT(sum);
+    size_t count = HASH_COUNT(*sum);
     *more_out = count > max;
     count = count > max ? max : count;
     *count_out = 0;
     if (count == 0)
         return NULL;
     struct store_listed *listed = arena_alloc(arena, count * sizeof *listed);
-    HASH_SORT(sum, by_rows);
-    for (struct store_summary *e = sum; e && *count_out < count; e = e->hh.next)
+    HASH_SORT(*sum, by_rows);
+    for (struct store_summary *e = *sum; e && *count_out < count; e = e->hh.next)
         listed[(*count_out)++] = (struct store_listed){
             .id = "",
             .reverse_path = "",

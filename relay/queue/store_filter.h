@@ -27,7 +27,7 @@ bool store_filter_match(const struct store_filter *f, const struct store_row *ro
 struct store_summary;
 void store_summary_add(struct store_summary **sum, const struct store_row *row, bool held);
 /* Those with the most rows first, at most max of them, with their texts in arena. */
-struct store_listed *store_summary_take(struct store_summary *sum, struct arena *arena, size_t max,
+struct store_listed *store_summary_take(struct store_summary **sum, struct arena *arena, size_t max,
                                         size_t *count_out, bool *more_out);
 void store_summary_free(struct store_summary *sum);
 

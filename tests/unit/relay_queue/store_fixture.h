@@ -120,6 +120,7 @@ static inline void fixture_close(struct fixture *f)
     timer_init(&t, f->loop, fixture_stop_now, f);
     timer_start(&t, 5);
     loop_run(f->loop);
+    timer_stop(&t);
     mailbox_close(f->mailbox);
     loop_free(f->loop);
     fixture_forget_queued(f);
@@ -153,7 +154,8 @@ static inline void fixture_run_for(struct fixture *f, uint64_t ms)
     struct timer t;
     timer_init(&t, f->loop, fixture_stop_now, f);
     timer_start(&t, ms);
-    loop_run(f->loop);
+    while (timer_armed(&t)) /* an answer stops the loop as well */
+        loop_run(f->loop);
 }
 
 static inline void fixture_answer(struct fixture *f, int err)

@@ -1,0 +1,192 @@
+/* The operator's listings and changes. */
+#include "store_fixture.h"
+
+static void fill(struct fixture *f)
+{
+    assert_int_equal(ask_put(f, fixture_id(1), "bob@a.example"), 0);
+    assert_int_equal(ask_put(f, fixture_id(2), "carol@b.example dave@a.example"), 0);
+    assert_int_equal(ask_put(f, fixture_id(3), "Bobby@b.example"), 0);
+}
+
+static void filters(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    static const struct {
+        struct store_filter filter;
+        size_t rows;
+    } cases[] = {
+        {{0}, 4},
+        {{.id = "q000000000000002"}, 2},
+        {{.id = "q000000000000009"}, 0},
+        {{.user = "ALICE"}, 4},
+        {{.user = "mallory"}, 0},
+        {{.to = "bob"}, 2},
+        {{.to = "bob@"}, 1},
+        {{.domain = "B.example"}, 2},
+        {{.domain = "b.exam"}, 0},
+        {{.error = "timeout"}, 0},
+        {{.older_than_ms = 1}, 0},
+        {{.from = "example.net", .domain = "a.example"}, 2},
+    };
+    fixture_open(&f);
+    fill(&f);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct store_admin *a = fixture_admin(&f, STORE_LIST);
+        a->filter = cases[i].filter;
+        assert_int_equal(ask_admin(&f, a), 0);
+        if (a->nlisted != cases[i].rows)
+            fail_msg("case %zu: %zu rows", i, a->nlisted);
+        assert_false(a->more);
+        store_admin_free(a);
+    }
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
+static void pages(void **state)
+{
+    (void)state;
+    struct fixture f = {.memory_bytes = 1 << 20};
+    char after_id[QUEUE_ID_LEN + 1] = "";
+    uint32_t after_number = 0;
+    fixture_open(&f);
+    fill(&f);
+    for (unsigned page = 0; page < 4; page++) {
+        struct store_admin *a = fixture_admin(&f, STORE_LIST);
+        a->max = 1;
+        memcpy(a->after_id, after_id, sizeof after_id);
+        a->after_number = after_number;
+        assert_int_equal(ask_admin(&f, a), 0);
+        assert_int_equal(a->nlisted, 1);
+        assert_int_equal(a->more, page < 3);
+        assert_string_equal(a->listed[0].id, fixture_id((unsigned[]){1, 2, 2, 3}[page]));
+        assert_true(a->listed[0].claimed);
+        memcpy(after_id, a->after_id, sizeof after_id);
+        after_number = a->after_number;
+        store_admin_free(a);
+    }
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
+static void summary(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    fixture_open(&f);
+    fill(&f);
+    assert_int_equal(ask_put(&f, fixture_id(4), "x@b.example"), 0);
+    struct store_admin *a = fixture_admin(&f, STORE_SUMMARY);
+    assert_int_equal(ask_admin(&f, a), 0);
+    assert_int_equal(a->nlisted, 2);
+    assert_string_equal(a->listed[0].domain, "b.example");
+    assert_int_equal(a->listed[0].rows, 3);
+    assert_int_equal(a->listed[1].rows, 2);
+    store_admin_free(a);
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
+static uint64_t change(struct fixture *f, enum store_admin_op op, const char *domain, bool dry_run)
+{
+    struct store_admin *a = fixture_admin(f, op);
+    a->filter.domain = domain;
+    a->dry_run = dry_run;
+    assert_int_equal(ask_admin(f, a), 0);
+    uint64_t touched = a->touched;
+    store_admin_free(a);
+    return touched;
+}
+
+static size_t claimable(struct fixture *f, const char *domain)
+{
+    struct store_due *d = ask_due(f, clock_wall_ms(), 100);
+    size_t n = 0;
+    for (size_t i = 0; i < d->nitems; i++)
+        n += strcmp(d->items[i].destination, domain) == 0;
+    store_due_free(d);
+    return n;
+}
+
+static void hold_release_delete(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    fixture_open(&f);
+    fill(&f);
+    assert_int_equal(change(&f, STORE_HOLD, "a.example", true), 2);
+    assert_int_equal(claimable(&f, "a.example"), 1);
+    assert_int_equal(change(&f, STORE_HOLD, "a.example", false), 2);
+    assert_int_equal(change(&f, STORE_HOLD, "a.example", false), 0);
+    assert_int_equal(claimable(&f, "a.example"), 0);
+    f.ndue = 0;
+    assert_int_equal(change(&f, STORE_RELEASE, "a.example", false), 2);
+    assert_true(f.ndue > 0);
+    assert_string_equal(f.last_due, "a.example");
+    assert_int_equal(claimable(&f, "a.example"), 1);
+    assert_int_equal(change(&f, STORE_DELETE, "b.example", false), 2);
+    assert_int_equal(fixture_stats(&f).rows, 2);
+    assert_int_equal(fixture_stats(&f).messages, 2);
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
+static void retry_makes_due(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    fixture_open(&f);
+    fill(&f);
+    struct store_claim *c = ask_claim(&f, "a.example", 1);
+    int64_t later = clock_wall_ms() + 3600000;
+    struct queue_batch *b = c->batches[0];
+    c->nbatches = 0;
+    store_claim_free(c);
+    assert_int_equal(ask_record(&f, b, STORE_DEFERRED, later), 0);
+    assert_int_equal(change(&f, STORE_RETRY, NULL, false), 1); /* the others are due */
+    c = ask_claim(&f, "a.example", 10);
+    assert_int_equal(c->nbatches, 2);
+    store_claim_free(c);
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
+/* A row being delivered ends with its result, also over a restart. */
+static void delete_under_a_delivery(void **state)
+{
+    (void)state;
+    for (int restart = 0; restart < 2; restart++) {
+        struct fixture f = {.memory_bytes = 1 << 20};
+        fixture_open(&f);
+        assert_int_equal(ask_put(&f, fixture_id(1), "bob@a.example"), 0);
+        struct queue_batch *b = f.queued[--f.nqueued];
+        assert_int_equal(change(&f, STORE_DELETE, NULL, false), 1);
+        assert_int_equal(fixture_stats(&f).rows, 1);
+        struct store_admin *a = fixture_admin(&f, STORE_LIST);
+        assert_int_equal(ask_admin(&f, a), 0);
+        assert_int_equal(a->nlisted, 0);
+        store_admin_free(a);
+        if (restart) {
+            queue_batch_free(b);
+            fixture_close(&f);
+            fixture_open(&f);
+        } else {
+            assert_int_equal(ask_record(&f, b, STORE_DEFERRED, 0), 0);
+        }
+        assert_int_equal(fixture_stats(&f).rows, 0);
+        assert_int_equal(fixture_stats(&f).messages, 0);
+        fixture_close(&f);
+        fixture_remove(&f);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(filters),         cmocka_unit_test(pages),
+        cmocka_unit_test(summary),         cmocka_unit_test(hold_release_delete),
+        cmocka_unit_test(retry_makes_due), cmocka_unit_test(delete_under_a_delivery),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,162 @@
+/* Content: memory or spool file, what stays and what is removed. */
+#include "store_fixture.h"
+
+static void on_room(void *arg)
+{
+    fixture_answer(arg, 0);
+}
+
+static void on_finished(void *arg, int err)
+{
+    fixture_answer(arg, err);
+}
+
+static const struct content_writer_ops ops = {.on_room = on_room, .on_finished = on_finished};
+
+static bool spool_has(const struct fixture *f, const char *id)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/spool/%s", f->dir, id);
+    return access(path, F_OK) == 0;
+}
+
+/* A message of size bytes, byte i being i % 251, fed in pieces. */
+static struct queue_message *receive(struct fixture *f, const char *id, size_t size, bool *was_full)
+{
+    unsigned char piece[1000];
+    struct content_writer *w = content_begin(f->store, id, f->mailbox, &ops, f);
+    *was_full = false;
+    for (size_t at = 0; at < size;) {
+        size_t len = size - at < sizeof piece ? size - at : sizeof piece;
+        for (size_t i = 0; i < len; i++)
+            piece[i] = (unsigned char)((at + i) % 251);
+        assert_int_equal(content_append(w, (struct sv){(char *)piece, len}), 0);
+        at += len;
+        if (content_full(w)) {
+            *was_full = true;
+            fixture_wait(f);
+        }
+    }
+    f->answered = false;
+    content_finish(w);
+    if (!f->answered)
+        fixture_wait(f);
+    else
+        fixture_run_for(f, 1); /* the stop of an answer given at once */
+    f->answered = false;
+    assert_int_equal(f->err, 0);
+    struct queue_message *m = fixture_message(id, "");
+    block_drop(m->content);
+    m->content = NULL;
+    content_take(w, m);
+    content_free(w);
+    assert_int_equal(m->size, size);
+    return m;
+}
+
+static void check_bytes(struct fixture *f, struct queue_message *m, uint64_t offset, size_t len,
+                        size_t expected)
+{
+    struct store_read *r = ask_read(f, m, offset, len);
+    assert_int_equal(r->err, 0);
+    struct sv got = buf_view(&r->bytes);
+    assert_int_equal(got.len, expected);
+    for (size_t i = 0; i < got.len; i++)
+        if ((unsigned char)got.ptr[i] != (offset + i) % 251)
+            fail_msg("byte %zu", i);
+    store_read_free(r);
+}
+
+static void sizes(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {0, 1, 100, QUEUE_SMALL_BYTES, QUEUE_SMALL_BYTES + 1, 3000000};
+    struct fixture f = {0};
+    fixture_open(&f);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        bool was_full;
+        size_t size = sizes[i];
+        struct queue_message *m = receive(&f, fixture_id((unsigned)i), size, &was_full);
+        bool large = size > QUEUE_SMALL_BYTES;
+        assert_int_equal(m->spooled, large);
+        assert_int_equal(m->content == NULL, large);
+        assert_int_equal(m->eight_bit, size > 128);
+        assert_int_equal(spool_has(&f, m->id), large);
+        assert_int_equal(ask_put_rows(&f, m, fixture_rows(m, "b@a.example")), 0);
+        struct store_claim *c = ask_claim(&f, "a.example", 1);
+        assert_int_equal(c->nbatches, 1);
+        struct queue_message *claimed = c->batches[0]->message;
+        check_bytes(&f, claimed, 0, 4000000, size);
+        check_bytes(&f, claimed, size / 2, 10, size - size / 2 < 10 ? size - size / 2 : 10);
+        check_bytes(&f, claimed, size + 5, 10, 0);
+        struct queue_batch *b = c->batches[0];
+        c->nbatches = 0;
+        store_claim_free(c);
+        assert_int_equal(ask_record(&f, b, STORE_DELIVERED, 0), 0);
+        for (int n = 0; n < 200 && spool_has(&f, fixture_id((unsigned)i)); n++)
+            fixture_run_for(&f, 5);
+        assert_false(spool_has(&f, fixture_id((unsigned)i)));
+    }
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
+/* Given up while the file is being written: nothing stays. */
+static void abandoned(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    char *bytes = mem_new(1, 500000);
+    fixture_open(&f);
+    struct content_writer *w = content_begin(f.store, fixture_id(1), f.mailbox, &ops, &f);
+    assert_int_equal(content_append(w, (struct sv){bytes, 500000}), 0);
+    assert_int_equal(content_append(w, (struct sv){bytes, 500000}), 0);
+    assert_true(content_full(w));
+    content_free(w);
+    w = content_begin(f.store, fixture_id(2), f.mailbox, &ops, &f);
+    assert_int_equal(content_append(w, (struct sv){bytes, 100000}), 0);
+    content_finish(w);
+    fixture_wait(&f);
+    assert_true(spool_has(&f, fixture_id(2)));
+    content_free(w);
+    fixture_run_for(&f, 100);
+    assert_false(spool_has(&f, fixture_id(1)));
+    assert_false(spool_has(&f, fixture_id(2)));
+    assert_false(f.answered);
+    free(bytes);
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
+static void orphans_are_removed(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    bool was_full;
+    char command[200];
+    fixture_open(&f);
+    struct queue_message *m = receive(&f, fixture_id(1), 100000, &was_full);
+    assert_int_equal(ask_put_rows(&f, m, fixture_rows(m, "b@a.example")), 0);
+    queue_message_drop(receive(&f, fixture_id(2), 100000, &was_full)); /* taken, never put */
+    assert_true(spool_has(&f, fixture_id(2)));
+    fixture_close(&f);
+    snprintf(command, sizeof command, "echo x > %s/spool/q000000000000007", f.dir);
+    assert_int_equal(system(command), 0);
+    fixture_open(&f);
+    assert_true(spool_has(&f, fixture_id(1)));
+    assert_false(spool_has(&f, fixture_id(2)));
+    assert_false(spool_has(&f, fixture_id(7)));
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(abandoned),
+        cmocka_unit_test(orphans_are_removed),
+    };
+    log_setup("test", LOG_TEXT, LOG_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
