@@ -10,6 +10,7 @@
 #include "msa/daemon/wire.h"
 #include "msa/loop/chan.h"
 #include "msa/server/generation.h"
+#include "relay/settings.h"
 
 #include <signal.h>
 #include <sys/stat.h>
@@ -40,7 +41,7 @@ static void say_prepared(struct keeper_proc *p, uint32_t number, bool good, stru
     answer(p, WIRE_PREPARED, &b);
 }
 
-/* The secret of a route: its name is the option's key, so that asker and keeper agree. */
+/* The secrets of routes, under the names by which the relay asks for them. */
 static size_t collect_secrets(const struct generation *g, struct arena *a,
                               struct keeper_secret **out)
 {
@@ -54,7 +55,7 @@ static size_t collect_secrets(const struct generation *g, struct arena *a,
         password = sv_first(password, sv_find(password, '\n'));
         if (password.len && password.ptr[password.len - 1] == '\r')
             password.len--;
-        list[n++] = (struct keeper_secret){.name = sv_of(arena_printf(a, "relay.routes[%zu]", i)),
+        list[n++] = (struct keeper_secret){.name = sv_of(arena_printf(a, RELAY_SECRET_NAME, (int)i)),
                                            .user = sv_of(r[i].user),
                                            .password = password};
     }
