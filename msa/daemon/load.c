@@ -56,15 +56,15 @@ static void read_file(void *arg, const char *key, const struct conf_option *row,
     if (row->type != CONF_PATH || !(row->flags & CONF_FILE))
         return;
     path = *(const char *const *)value;
-    if (!*path)
+    /* without the anchor mail still flows, unvalidated; every other file is needed */
+    bool optional = strcmp(key, "dns.trust_anchor") == 0;
+    if (!*path || (optional && r->g->options.dns.dnssec == DNS_DNSSEC_OFF))
         return;
     buf_init(&bytes, FILE_MAX_BYTES, BUF_SECRET);
     int err = load_file(path, &bytes);
     if (err == 0) {
         generation_add_file(r->g, key, path, buf_view(&bytes), (row->flags & CONF_SECRET) != 0);
     } else {
-        /* without the anchor mail still flows, unvalidated; every other file is needed */
-        bool optional = strcmp(key, "dns.trust_anchor") == 0;
         conf_fault_at(r->faults, r->src, optional, key,
                       optional ? "install the package dns-root-data, or set dns.dnssec = \"off\""
                                : "name a file that the user who starts msad can read",
@@ -154,8 +154,10 @@ static void read_authorities(struct reading *r)
     int err = load_file(path, &bytes);
     if (err < 0)
         conf_fault_at(r->faults, r->src, true, "relay.routes",
-                      "install the package ca-certificates", "cannot read %s: %s; no route with "
-                      "tls = \"verify\" can be used", path, err_text(err));
+                      "install the package ca-certificates",
+                      "cannot read %s: %s; no route with "
+                      "tls = \"verify\" can be used",
+                      path, err_text(err));
     else
         generation_add_file(r->g, GENERATION_CA_BUNDLE, path, buf_view(&bytes), false);
     buf_deinit(&bytes);

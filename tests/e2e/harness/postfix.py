@@ -2,19 +2,18 @@
 
 import os
 import pwd
+import shutil
 import subprocess
 
-from .case import eventually
+from .case import equal, eventually
 
 MAIN = """compatibility_level = 3.7
 queue_directory = {dir}/queue
 data_directory = {dir}/data
-multi_instance_enable = yes
-multi_instance_name = postfix-e2e
 myhostname = postfix.test
 mydestination =
 mynetworks = 192.0.2.1/32
-inet_interfaces = {address}
+inet_interfaces = all
 inet_protocols = ipv4
 alias_maps =
 alias_database =
@@ -68,8 +67,9 @@ class Postfix:
     def __init__(self, folder, address, domain, certificate):
         self.dir = os.path.join(folder, "postfix")
         user = pwd.getpwnam("postfix")
-        for name in ("", "conf", "queue", "data", "log", "mail"):
+        for name in ("", "queue", "data", "log", "mail"):
             os.mkdir(os.path.join(self.dir, name))
+        shutil.copytree("/etc/postfix", os.path.join(self.dir, "conf"), symlinks=True)
         for name in ("data", "mail"):
             os.chown(os.path.join(self.dir, name), user.pw_uid, user.pw_gid)
         fill = {"dir": self.dir, "address": address, "domain": domain, "cert": certificate[0],
@@ -77,11 +77,14 @@ class Postfix:
         for name, text in (("main.cf", MAIN), ("master.cf", MASTER)):
             with open(os.path.join(self.dir, "conf", name), "w", encoding="ascii") as f:
                 f.write(text.format(**fill))
+        # the test has a mount namespace of its own
+        subprocess.run(["mount", "--bind", os.path.join(self.dir, "conf"), "/etc/postfix"],
+                       check=True)
         self.run("start")
 
     def run(self, command):
-        subprocess.run(["postfix", "-c", os.path.join(self.dir, "conf"), command], check=True,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        done = subprocess.run(["postfix", command], capture_output=True, text=True, check=False)
+        equal(done.returncode, 0, f"postfix {command}: {done.stdout}{done.stderr}")
 
     def messages(self):
         """All messages delivered so far, with CRLF line ends as they came over the wire."""
