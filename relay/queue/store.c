@@ -119,6 +119,10 @@ static void write_all(struct store *s)
         return;
     }
     s->commits++;
+    if (s->put_rows < 0 && !s->may_vacuum) {
+        s->may_vacuum = true;
+        atomic_store(&s->want_tick, true);
+    }
     s->messages += s->put_messages;
     s->rows += s->put_rows;
     size_t count = s->writes.count;
@@ -169,6 +173,9 @@ static void turn(void *arg, struct task *list)
         list = next;
     }
     store_try_up(s);
+    if (s->ticked && s->writes.count == 0)
+        store_vacuum_turn(s);
+    s->ticked = false;
     write_all(s);
     run_reads(s);
     store_checkpoint_turn(s);
@@ -182,10 +189,11 @@ static struct store *of_tick(struct task *task)
     return (struct store *)((char *)task - offsetof(struct store, tick_task));
 }
 
-/* On the store thread: that the turn runs is enough. */
+/* On the store thread. */
 static void tick_arrive(struct task *task)
 {
     atomic_store(&of_tick(task)->tick_posted, false);
+    of_tick(task)->ticked = true;
 }
 
 static void on_tick(void *arg)

@@ -90,8 +90,8 @@ struct store_read {
     size_t len;                         /* wanted; bytes */
     void (*done)(struct store_read *r); /* frees with store_read_free() */
     void *arg;
-    int err;          /* 0 or negative */
-    struct buf bytes; /* what was read; shorter only at the end */
+    int err;              /* 0 or negative */
+    struct buf bytes;     /* what was read; shorter only at the end */
     atomic_bool canceled; /* set by the asker: done() only frees */
 };
 struct store_read *store_read_new(struct queue_message *m, uint64_t offset, size_t len,

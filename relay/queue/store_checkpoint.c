@@ -4,12 +4,18 @@
  * A thread of its own runs PASSIVE checkpoints when the log holds FRAMES_PASSIVE frames: it takes
  * no lock that a commit waits for. Under constant load the log is never empty at its end and
  * grows; at RESTART_BYTES the store itself copies the rest and starts the log over.
+ *
+ * Pages that ended messages left free are given back to the file system a few at each tick, and
+ * only in a turn that writes nothing else; FREE_PAGES_KEPT are kept for what comes next.
  */
 #include "msa/base/log.h"
 #include "relay/queue/store_private.h"
 
 #define FRAMES_PASSIVE 1000
 #define RESTART_BYTES  (64 << 20)
+
+#define FREE_PAGES_KEPT 2000
+#define VACUUM_PAGES    "250"
 
 /* Tells how many frames the log holds after each commit. */
 static int on_wal(void *arg, sqlite3 *db, const char *name, int frames)
@@ -71,6 +77,22 @@ void store_checkpoint_turn(struct store *s)
     }
     atomic_store(&s->checkpointing, true);
     batch_post(s->checkpointer, &s->checkpoint_task);
+}
+
+void store_vacuum_turn(struct store *s)
+{
+    if (s->down || !s->may_vacuum)
+        return;
+    int64_t free_pages = 0;
+    int err = store_db_value(&s->db, "PRAGMA freelist_count", &free_pages);
+    if (err == 0 && free_pages > FREE_PAGES_KEPT) {
+        err = store_db_exec(&s->db, "PRAGMA incremental_vacuum(" VACUUM_PAGES ")");
+    } else if (err == 0) {
+        s->may_vacuum = false;
+        atomic_store(&s->want_tick, false);
+    }
+    if (err < 0)
+        store_go_down(s, err);
 }
 
 void store_checkpoint_close(struct store *s)

@@ -77,7 +77,7 @@ void store_try_up(struct store *s)
         return;
     }
     s->down = false;
-    atomic_store(&s->want_tick, false);
+    atomic_store(&s->want_tick, s->may_vacuum);
     for (size_t i = 0; i < s->nrefused; i++)
         if (s->refused[i].spooled)
             store_remove_spool(s, s->refused[i].id);

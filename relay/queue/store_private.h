@@ -38,8 +38,11 @@
                     " flags, spooled FROM message WHERE seq=?1")                                  \
     XX(GET_ROW, "SELECT destination, due, state, address, params, attempts, warned, status, text" \
                 " FROM recipient WHERE id=?1")                                                    \
+    /* Two parts: SQLite seeks by a comparison of (due,id) only as far as due. */                 \
     XX(SCAN, "SELECT due, id FROM recipient INDEXED BY recipient_due WHERE destination=?1 AND"    \
-             " state=0 AND (due,id)>(?2,?3) ORDER BY due, id")                                    \
+             " state=0 AND due=?2 AND id>?3"                                                      \
+             " UNION ALL SELECT due, id FROM recipient INDEXED BY recipient_due"                  \
+             " WHERE destination=?1 AND state=0 AND due>?2 ORDER BY 1, 2")                        \
     XX(NEXT_DESTINATION, "SELECT destination, due, id FROM recipient INDEXED BY recipient_due"    \
                          " WHERE destination>?1 AND state=0 ORDER BY destination, due LIMIT 1")   \
     XX(SET_STATE, "UPDATE recipient SET state=?2 WHERE id=?1 AND state<>?2 AND state<>2")         \
@@ -137,6 +140,7 @@ struct store {
     struct task checkpoint_task;
     atomic_bool checkpointing;
     int wal_frames, page_bytes;
+    bool ticked, may_vacuum; /* a tick came in this turn; messages have ended since */
 
     struct timer tick; /* of the thread that opened; its task wakes a store that must try again */
     struct task tick_task;
@@ -181,6 +185,7 @@ void store_try_up(struct store *s);
 /* store_checkpoint.c */
 int store_checkpoint_open(struct store *s, struct buf *error) MUST_CHECK;
 void store_checkpoint_turn(struct store *s); /* after a turn */
+void store_vacuum_turn(struct store *s);     /* in a turn of the tick that writes nothing */
 void store_checkpoint_close(struct store *s);
 
 #endif

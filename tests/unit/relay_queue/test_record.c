@@ -98,13 +98,41 @@ static void missing_results_release(void **state)
     fixture_remove(&f);
 }
 
+/* The space of ended messages goes back to the file system while nothing else is to do. */
+static void file_shrinks(void **state)
+{
+    (void)state;
+    struct fixture f = {.memory_bytes = 1u << 30};
+    struct store_stats stats;
+    char path[100];
+    FILE *file;
+    static char big[60000];
+    memset(big, 'x', sizeof big - 1);
+    fixture_open(&f);
+    for (unsigned i = 0; i < 500; i++) {
+        struct queue_message *m = fixture_message(fixture_id(i), big);
+        assert_int_equal(ask_put_rows(&f, m, fixture_rows(m, "b@a.example")), 0);
+    }
+    while (f.nqueued > 0)
+        assert_int_equal(ask_record(&f, f.queued[--f.nqueued], STORE_DELIVERED, 0), 0);
+    fixture_run_for(&f, 6500);
+    store_get_stats(f.store, &stats);
+    assert_int_equal(stats.messages, 0);
+    fixture_close(&f);
+    snprintf(path, sizeof path, "%s/queue.db", f.dir);
+    assert_non_null(file = fopen(path, "r"));
+    fseek(file, 0, SEEK_END);
+    assert_true(ftell(file) < 500 * 60000 * 3 / 4);
+    fclose(file);
+    fixture_remove(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ends_with_the_last_row),
-        cmocka_unit_test(deferral_is_kept),
-        cmocka_unit_test(report_rides_along),
-        cmocka_unit_test(missing_results_release),
+        cmocka_unit_test(ends_with_the_last_row), cmocka_unit_test(deferral_is_kept),
+        cmocka_unit_test(report_rides_along),     cmocka_unit_test(missing_results_release),
+        cmocka_unit_test(file_shrinks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
