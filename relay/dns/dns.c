@@ -129,7 +129,9 @@ static int make_context(const struct dns *d, bool validate, struct ub_ctx **out)
     struct ub_ctx *ctx = ub_ctx_create();
     if (!ctx)
         return UB_NOMEM;
-    int err = set_options(ctx);
+    int err = ub_ctx_debugout(ctx, NULL); /* its log is not ours: results are what counts */
+    if (err == 0)
+        err = set_options(ctx);
     if (err == 0)
         err = set_servers(d, ctx);
     if (err == 0 && validate)
