@@ -29,6 +29,11 @@ struct smtp_reply reject_memory(void)
     return SMTP_REPLY(452, 4, 3, 1, "No memory for another message now (limits.memory), try again");
 }
 
+struct smtp_reply reject_session_memory(void)
+{
+    return SMTP_REPLY(421, 4, 3, 1, "No memory for another session now (limits.memory), try again");
+}
+
 struct smtp_reply reject_connections(void)
 {
     return SMTP_REPLY(421, 4, 3, 2, "Too many connections (limits.connections), try again later");
@@ -48,4 +53,19 @@ struct smtp_reply reject_auth_temporary(void)
 struct smtp_reply reject_auth_failed(void)
 {
     return SMTP_REPLY(535, 5, 7, 8, "Authentication credentials invalid");
+}
+
+struct smtp_reply reject_auth_mechanism(void)
+{
+    return SMTP_REPLY(504, 5, 5, 4, "This mechanism is not offered here");
+}
+
+struct smtp_reply reject_auth_needs_tls(void)
+{
+    return SMTP_REPLY(538, 5, 7, 11, "Encryption is needed for authentication");
+}
+
+struct smtp_reply reject_account_changed(void)
+{
+    return SMTP_REPLY(421, 4, 7, 0, "Your account was changed, log in again");
 }

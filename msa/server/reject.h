@@ -12,11 +12,15 @@
 /* The reply to a client whose message could not be kept because of err (negative). */
 struct smtp_reply reject_storage(int err);
 /* Refusals that need no error number. */
-struct smtp_reply reject_shutdown(void);       /* 421 4.3.2 */
-struct smtp_reply reject_memory(void);         /* 452 4.3.1 */
-struct smtp_reply reject_connections(void);    /* 421 4.3.2 limits.connections */
-struct smtp_reply reject_client(void);         /* 421 4.7.0 limits.connections_per_client */
-struct smtp_reply reject_auth_temporary(void); /* 454 4.7.0 */
-struct smtp_reply reject_auth_failed(void);    /* 535 5.7.8 */
+struct smtp_reply reject_shutdown(void);        /* 421 4.3.2 */
+struct smtp_reply reject_memory(void);          /* 452 4.3.1 */
+struct smtp_reply reject_session_memory(void);  /* 421 4.3.1 limits.memory */
+struct smtp_reply reject_connections(void);     /* 421 4.3.2 limits.connections */
+struct smtp_reply reject_client(void);          /* 421 4.7.0 limits.connections_per_client */
+struct smtp_reply reject_auth_temporary(void);  /* 454 4.7.0 */
+struct smtp_reply reject_auth_failed(void);     /* 535 5.7.8 */
+struct smtp_reply reject_auth_mechanism(void);  /* 504 5.5.4 */
+struct smtp_reply reject_auth_needs_tls(void);  /* 538 5.7.11 */
+struct smtp_reply reject_account_changed(void); /* 421 4.7.0 */
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * Start: prepare (service, store, DNS) -> commit: workers start -> all started: relay -> listeners.
- * Stop:  workers stop taking -> all sessions ended -> relay idle -> store closed -> workers joined.
+ * Stop:  workers stop taking, relay starts nothing new -> all sessions ended and relay idle ->
+ *        store closed -> workers joined.
  */
 #include "msa/server/server.h"
 #include "msa/base/log.h"
@@ -15,9 +16,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define DISK_THREADS   4
-#define CAPTURE_THREADS 1
-#define DNS_SERVERS_MAX 16
+#define DISK_THREADS      4
+#define CAPTURE_THREADS   1
+#define DNS_SERVERS_MAX   16
 #define OTHER_DESCRIPTORS 256 /* databases, spool files, channels */
 
 struct waiting_fd {
@@ -41,7 +42,7 @@ struct server {
     struct waiting_fd *waiting; /* listeners that came before the workers */
     size_t nwaiting;
     int *keeper_fds; /* likewise; -1 where there is none */
-    bool running, stopping;
+    bool running, stopping, relay_idle;
 };
 
 /* ---- messages from workers ---- */
@@ -104,19 +105,29 @@ static void finish_stop(struct server *s)
     if (s->relay)
         relay_free(s->relay);
     s->relay = NULL;
+    s->running = false;
     s->ops->on_stopped(s->arg);
 }
 
-static void run_finish_stop(struct task *t)
+static void look_stopped(struct server *s)
 {
-    struct note *n = (struct note *)t;
-    finish_stop(n->server);
-    free(n);
+    if (s->stopped == s->nworkers && s->relay_idle)
+        finish_stop(s);
 }
 
+static void run_relay_idle(struct task *t)
+{
+    struct note *n = (struct note *)t;
+    struct server *s = n->server;
+    free(n);
+    s->relay_idle = true;
+    look_stopped(s);
+}
+
+/* By message: the relay that tells this is freed at the end. */
 static void on_relay_idle(void *arg)
 {
-    post_note(arg, run_finish_stop, NULL, 0, NULL);
+    post_note(arg, run_relay_idle, NULL, 0, NULL);
 }
 
 static void run_stopped(struct task *t)
@@ -124,8 +135,8 @@ static void run_stopped(struct task *t)
     struct note *n = (struct note *)t;
     struct server *s = n->server;
     free(n);
-    if (++s->stopped == s->nworkers)
-        relay_stop(s->relay, on_relay_idle, s);
+    s->stopped++;
+    look_stopped(s);
 }
 
 static void on_worker_stopped(void *arg, struct worker *from)
@@ -248,8 +259,8 @@ static size_t possible_connections(size_t wanted)
     struct rlimit lim;
     if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur == RLIM_INFINITY)
         return wanted;
-    size_t most = lim.rlim_cur > 2 * OTHER_DESCRIPTORS ? lim.rlim_cur - OTHER_DESCRIPTORS
-                                                       : lim.rlim_cur / 2;
+    size_t most =
+        lim.rlim_cur > 2 * OTHER_DESCRIPTORS ? lim.rlim_cur - OTHER_DESCRIPTORS : lim.rlim_cur / 2;
     if (wanted > most)
         log_event(LOG_WARNING, "descriptors", NULL,
                   "limits.connections lowered from %zu to %zu: the limit of open files is %llu",
@@ -315,7 +326,7 @@ static void on_worker_started(void *arg, struct worker *w)
 {
     struct server *s = arg;
     (void)w;
-    if (++s->started == s->nworkers)
+    if (++s->started == s->nworkers && !s->stopping)
         begin_serving(s);
 }
 
@@ -359,6 +370,8 @@ void server_commit(struct server *s, uint32_t number)
         start_threads(s);
         return;
     }
+    if (!s->workers)
+        return; /* stopped meanwhile */
     for (unsigned i = 0; i < s->nworkers; i++)
         worker_post_service(s->workers[i], s->service);
     relay_set(s->relay, s->service->relay);
@@ -409,16 +422,23 @@ void server_keeper(struct server *s, const int *fds, size_t count)
 
 static void on_held(struct store_admin *a)
 {
-    log_event(LOG_WARNING, "held", &(struct log_ctx){.queue = sv_of(a->filter.id)},
-              "%llu recipients are held because the message crashed the server twice; "
-              "\"msactl queue release %s\" tries it again",
-              (unsigned long long)a->touched, a->filter.id);
+    if (a->err < 0)
+        log_event(LOG_ERROR, "held", &(struct log_ctx){.queue = sv_of(a->filter.id)},
+                  "a message that crashed the server twice could not be held: %s",
+                  err_text(a->err));
+    else if (a->touched)
+        log_event(LOG_WARNING, "held", &(struct log_ctx){.queue = sv_of(a->filter.id)},
+                  "%llu recipients are held because the message crashed the server twice; "
+                  "\"msactl queue release %s\" tries it again",
+                  (unsigned long long)a->touched, a->filter.id);
     store_admin_free(a);
 }
 
 void server_poison(struct server *s, struct sv id)
 {
     if (!s->store)
+        return;
+    if (!queue_id_valid(id))
         return;
     struct store_admin *a = store_admin_new(STORE_HOLD, s->mailbox, on_held, s);
     a->filter.id = arena_str(&a->arena, id);
@@ -436,10 +456,12 @@ void server_stop(struct server *s, uint64_t grace_ms)
     }
     for (unsigned i = 0; i < s->nworkers; i++)
         worker_post_stop(s->workers[i], grace_ms);
+    relay_stop(s->relay, on_relay_idle, s);
 }
 
 void server_free(struct server *s)
 {
+    mailbox_close(s->mailbox); /* the workers' last messages find everything still there */
     for (size_t i = 0; i < s->nwaiting; i++)
         close(s->waiting[i].fd);
     free(s->waiting);
@@ -454,7 +476,6 @@ void server_free(struct server *s)
     server_abort(s, s->next ? s->next->generation->number : 0);
     service_drop(s->service);
     quota_free(s->quota);
-    mailbox_close(s->mailbox);
     free(s);
 }
 

@@ -58,7 +58,13 @@ static void release(struct submission *s)
 static void log_refused(struct submission *s)
 {
     struct queue_message *m = s->message;
+    int64_t limit = s->service->generation->options.log.per_client_per_minute;
+    struct ip client;
     atomic_fetch_add(&s->worker->shared->refused_messages, 1);
+    if (!ip_parse(sv_of(m->client), &client) ||
+        !clientlog_allows(s->worker->clientlog, &client, (uint64_t)limit,
+                          loop_now_ms(s->worker->loop)))
+        return;
     log_event(LOG_INFO, "refused",
               &(struct log_ctx){.session = s->session,
                                 .queue = sv_of(m->id),
@@ -260,7 +266,8 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
         .received_hops = (size_t)o->limits.received_hops,
     };
     rewrite_stream_init(&s->rewrite, &config);
-    s->writer = content_begin(s->worker->shared->store, s->message->id, s->worker->mailbox, &ops, s);
+    s->writer =
+        content_begin(s->worker->shared->store, s->message->id, s->worker->mailbox, &ops, s);
     return s;
 }
 

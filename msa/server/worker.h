@@ -53,7 +53,7 @@ struct worker {
     struct listener **listeners;
     struct accepting **accepting; /* argument of each listener */
     size_t nlisteners;
-    struct conn *conns; /* list of all sessions */
+    struct conn *conns; /* hash of all sessions, by number */
     size_t nconns, nsubmissions; /* a commit goes on when its session is gone */
     uint64_t last_conn;
     struct buf plain, out; /* of the TLS stream that is being fed */

@@ -1,0 +1,82 @@
+/* AUTH: the session's exchange with the keeper. RFC 4954. */
+#include "msa/base/mem.h"
+#include "msa/server/conn_internal.h"
+#include "msa/server/reject.h"
+
+#include <stdlib.h>
+
+static void log_login(struct conn *c, const char *event, enum log_level level)
+{
+    struct log_ctx ctx = conn_ctx(c);
+    if (level == LOG_INFO || conn_may_log(c))
+        log_event(level, event, &ctx, "%s", "");
+}
+
+static struct smtp_reply refusal_of(struct conn *c, enum auth_verdict verdict)
+{
+    switch (verdict) {
+    case AUTH_DENIED:
+        atomic_fetch_add(&c->worker->shared->failed_logins, 1);
+        log_login(c, "login-failed", LOG_WARNING);
+        return reject_auth_failed();
+    case AUTH_NO_MECHANISM:
+        return reject_auth_mechanism();
+    case AUTH_NEEDS_TLS:
+        return reject_auth_needs_tls();
+    default:
+        log_login(c, "login-unanswered", LOG_ERROR);
+        return reject_auth_temporary();
+    }
+}
+
+static void on_auth(void *arg, uint64_t id, const struct auth_answer *a)
+{
+    struct conn *c = arg;
+    struct smtp_result r = {.outcome = SMTP_FAILED};
+    uint32_t op = c->op_auth;
+    (void)id; /* one exchange at a time; an old one was cancelled */
+    c->op_auth = 0;
+    if (a->verdict != AUTH_CONTINUE)
+        c->auth_id = 0;
+    if (a->verdict == AUTH_CONTINUE) {
+        r.outcome = SMTP_MORE;
+        r.challenge = a->data;
+    } else if (a->verdict == AUTH_OK) {
+        r.outcome = SMTP_OK;
+        free(c->login);
+        c->login = sv_dup(a->login);
+        atomic_fetch_add(&c->worker->shared->logins, 1);
+        log_login(c, "login", LOG_INFO);
+    } else {
+        r.reply = refusal_of(c, a->verdict);
+    }
+    smtp_server_done(c->smtp, op, &r);
+    conn_pump(c, SV_NONE);
+}
+
+void conn_auth_cancel(struct conn *c)
+{
+    if (c->auth_id)
+        auth_client_cancel(c->worker->auth, c->auth_id);
+    c->auth_id = 0;
+    c->op_auth = 0;
+}
+
+void conn_auth_step(struct conn *c, const struct smtp_action *a)
+{
+    if (a->cancel) {
+        conn_auth_cancel(c);
+        return;
+    }
+    c->op_auth = a->op;
+    if (!a->mechanism.len) {
+        auth_client_step(c->worker->auth, c->auth_id, a->bytes);
+        return;
+    }
+    struct auth_start start = {.mechanism = a->mechanism,
+                               .initial = a->bytes,
+                               .has_initial = a->has_response,
+                               .tls = c->tls != NULL,
+                               .client = sv_of(c->client_text)};
+    c->auth_id = auth_client_start(c->worker->auth, &start, on_auth, c);
+}

@@ -1,0 +1,98 @@
+/*
+ * conn_internal.h - a connection's insides, shared by conn.c (life), conn_session.c (the SMTP
+ * session's actions), conn_auth.c (AUTH) and conn_tls.c. Nobody else includes it.
+ *
+ *   stream --on_read--> [conn_tls_input] --plain--> conn_pump(): smtp_server_feed / next
+ *      ^                                                |
+ *      +------ conn_send() <---- [TLS] <---- SEND ------+--> AUTH_STEP          auth_client
+ *                                                       +--> OPEN/BODY/COMMIT   submission
+ *
+ * Each callback translates one event and calls conn_pump(), which is the only place that acts. No
+ * call here frees the connection: conn_close() lets the loop call on_closed later.
+ */
+#ifndef MSA_SERVER_CONN_INTERNAL_H
+#define MSA_SERVER_CONN_INTERNAL_H
+
+#include "auth/tls/stream.h"
+#include "msa/base/log.h"
+#include "msa/server/conn.h"
+#include "msa/server/submission.h"
+
+#include <uthash.h>
+
+/* One read of the loop (64 KiB) and what TLS held back of the one before. Whatever waits stops the
+ * reading, so this is never reached. */
+#define CONN_WAIT_MAX      (128u << 10)
+#define CONN_HANDSHAKE_MS  60000u
+#define CONN_SESSION_CHARS 10
+
+enum conn_phase {
+    CONN_QUOTA,     /* waits for the main thread's answer */
+    CONN_HANDSHAKE, /* TLS */
+    CONN_SESSION,
+    CONN_LINGER, /* all is said; what still comes is dropped */
+    CONN_CLOSED, /* waits for on_closed */
+};
+
+struct conn {
+    UT_hash_handle hh; /* in worker->conns, by number */
+    uint64_t number;
+    struct worker *worker;
+    struct service *service;
+    struct stream *stream;
+    struct tls_stream *tls;
+    struct smtp_server *smtp;
+    struct submission *submission;
+    struct timer timer;
+    uint64_t deadline_ms; /* the timer may fire before it: then it is armed again */
+    uint32_t timer_ms;    /* of SET_TIMER */
+    uint64_t auth_id;     /* of the exchange; 0: none */
+    uint64_t sign_id;
+    uint32_t op_tls, op_auth, op_commit; /* operations that are answered later; 0: none */
+    uint32_t listen;
+    uint8_t phase;
+    bool renew; /* each read moves the deadline */
+    bool reading, pumping;
+    bool quota_held, memory_held; /* given back at the end */
+    bool stop_soon;               /* ends when no content is in hand */
+    bool committing;              /* the submission goes on without us */
+    bool eof;                     /* the peer sends nothing more, but may still read */
+    bool lost;                    /* nothing can be written any more */
+    struct ip client;
+    char session[CONN_SESSION_CHARS + 1];
+    char client_text[IP_TEXT_MAX];
+    char *login;
+    struct buf in;     /* plain bytes that the session could not take yet */
+    struct buf cipher; /* bytes that TLS cannot take before its signature */
+};
+
+/* conn.c */
+struct log_ctx conn_ctx(const struct conn *c);
+bool conn_may_log(struct conn *c); /* within log.per_client_per_minute */
+void conn_set_reading(struct conn *c, bool on);
+void conn_arm(struct conn *c, uint64_t ms); /* the timer, from now */
+/* Everything is said: sends what is pending, gives the peer a moment to read it, then closes. */
+void conn_linger(struct conn *c);
+void conn_close(struct conn *c); /* now; on_closed follows */
+
+/* conn_session.c */
+void conn_start_session(struct conn *c, const struct smtp_reply *refusal); /* NULL: welcome */
+/* Feeds what waits, then in; keeps what cannot be taken. Nothing happens outside CONN_SESSION. */
+void conn_pump(struct conn *c, struct sv in);
+/* Answers the operation; reply is needed for SMTP_FAILED, else may be NULL. */
+void conn_answer(struct conn *c, uint32_t op, enum smtp_outcome outcome,
+                 const struct smtp_reply *reply);
+void conn_give_up_submission(struct conn *c);
+
+/* conn_auth.c */
+void conn_auth_step(struct conn *c, const struct smtp_action *a);
+void conn_auth_cancel(struct conn *c);
+
+/* conn_tls.c */
+void conn_tls_start(struct conn *c, uint32_t op); /* op: of STARTTLS, or 0 */
+void conn_tls_input(struct conn *c, struct sv cipher);
+void conn_tls_write(struct conn *c, struct sv plain);
+void conn_tls_fail(struct conn *c, const char *why);
+void conn_tls_finish(struct conn *c); /* close_notify; the signature asked for is forgotten */
+
+#endif

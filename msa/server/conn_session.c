@@ -1,0 +1,285 @@
+/*
+ * The session's actions, and the pump that takes them out. Bytes that the session cannot take yet
+ * wait in `in`; while any wait, reading stops: that is the back-pressure, from the disk or from a
+ * peer that does not read its replies.
+ */
+#include "msa/base/crashring.h"
+#include "msa/server/conn_internal.h"
+#include "msa/server/policy.h"
+#include "msa/server/reject.h"
+
+#define OUT_HIGH (256u << 10) /* bytes the peer does not read; then nothing is fed */
+
+void conn_answer(struct conn *c, uint32_t op, enum smtp_outcome outcome,
+                 const struct smtp_reply *reply)
+{
+    struct smtp_result r = {.outcome = outcome};
+    if (reply)
+        r.reply = *reply;
+    smtp_server_done(c->smtp, op, &r);
+}
+
+/* Each refusal that leaves is a line, within the client's limit. */
+static void log_refusals(struct conn *c, struct sv out)
+{
+    while (out.len && log_enabled(LOG_INFO)) {
+        struct sv line = sv_split(&out, '\n');
+        if (line.len > 4 && (line.ptr[0] == '4' || line.ptr[0] == '5') && line.ptr[3] == ' ' &&
+            conn_may_log(c)) {
+            struct log_ctx ctx = conn_ctx(c);
+            log_event(LOG_INFO, "reply", &ctx, "%.*s", (int)line.len - 1, line.ptr);
+        }
+    }
+}
+
+static void act_send(struct conn *c, const struct smtp_action *a)
+{
+    log_refusals(c, a->bytes);
+    if (c->lost)
+        return;
+    if (c->tls)
+        conn_tls_write(c, a->bytes);
+    else
+        c->lost = stream_write(c->stream, a->bytes) < 0;
+}
+
+static void act_start_tls(struct conn *c, const struct smtp_action *a)
+{
+    /* whatever came with the command, before the handshake, is dropped: CVE-2011-0411 */
+    buf_release(&c->in);
+    conn_set_reading(c, true);
+    conn_tls_start(c, a->op);
+}
+
+static void act_check_path(struct conn *c, const struct smtp_action *a)
+{
+    struct smtp_reply refusal = SMTP_REPLY_NONE;
+    struct arena scratch;
+    arena_init(&scratch);
+    const struct msa_options *o = &c->service->generation->options;
+    bool good = a->use == SMTP_PATH_REVERSE
+                    ? policy_reverse_path(a->path, sv_of(c->login), &scratch, &refusal)
+                    : policy_forward_path(a->path, o, &scratch, &refusal);
+    conn_answer(c, a->op, good ? SMTP_OK : SMTP_FAILED, &refusal);
+    arena_deinit(&scratch);
+}
+
+/* ---- the message ---- */
+
+void conn_give_up_submission(struct conn *c)
+{
+    if (!c->submission)
+        return;
+    if (c->committing)
+        submission_forget(c->submission);
+    else
+        submission_drop(c->submission);
+    c->submission = NULL;
+    c->committing = false;
+}
+
+static void on_submission_room(void *arg)
+{
+    conn_pump(arg, SV_NONE);
+}
+
+static void on_submission_done(void *arg, bool accepted, const struct smtp_reply *reply)
+{
+    struct conn *c = arg;
+    uint32_t op = c->op_commit;
+    c->submission = NULL; /* it frees itself */
+    c->committing = false;
+    c->op_commit = 0;
+    conn_answer(c, op, accepted ? SMTP_OK : SMTP_FAILED, reply);
+    conn_pump(c, SV_NONE);
+}
+
+static void act_open(struct conn *c, const struct smtp_action *a)
+{
+    struct smtp_server_info info = smtp_server_info(c->smtp);
+    struct tls_stream_info tls = {0};
+    struct smtp_reply refusal;
+    if (c->tls)
+        tls_stream_info(c->tls, &tls);
+    struct submission_from from = {
+        .worker = c->worker,
+        .service = c->service,
+        .envelope = a->envelope,
+        .session = sv_of(c->session),
+        .login = sv_of(c->login),
+        .client = sv_of(c->client_text),
+        .helo = info.helo,
+        .tls_cipher = sv_of(tls.cipher),
+        .esmtp = info.esmtp,
+        .on_room = on_submission_room,
+        .on_done = on_submission_done,
+        .arg = c,
+    };
+    c->submission = submission_open(&from, &refusal);
+    if (c->submission)
+        crashring_hold(submission_id(c->submission));
+    conn_answer(c, a->op, c->submission ? SMTP_OK : SMTP_FAILED, c->submission ? NULL : &refusal);
+}
+
+static void act_body(struct conn *c, const struct smtp_action *a)
+{
+    struct smtp_reply refusal;
+    if (!c->submission || submission_body(c->submission, a->bytes, &refusal))
+        return;
+    /* the session rolls back, swallows the rest and answers with this */
+    smtp_server_refuse_content(c->smtp, &refusal);
+}
+
+static void act_commit(struct conn *c, const struct smtp_action *a)
+{
+    c->op_commit = a->op;
+    c->committing = true;
+    submission_commit(c->submission);
+}
+
+/* ---- timer and end ---- */
+
+static void act_timer(struct conn *c, const struct smtp_action *a)
+{
+    c->timer_ms = a->ms;
+    c->renew = a->renew;
+    if (!a->ms) {
+        timer_stop(&c->timer);
+        return;
+    }
+    /* the common case costs no heap move: a timer that fires too early looks at the deadline */
+    c->deadline_ms = loop_now_ms(c->worker->loop) + a->ms;
+    if (!timer_armed(&c->timer) || c->timer.due_ms > c->deadline_ms)
+        timer_start(&c->timer, a->ms);
+}
+
+static void act_close(struct conn *c, const struct smtp_action *a)
+{
+    struct log_ctx ctx = conn_ctx(c);
+    log_event(LOG_DEBUG, "session-end", &ctx, "%s", a->why);
+    conn_linger(c);
+}
+
+static void act(struct conn *c, const struct smtp_action *a)
+{
+    switch (a->type) {
+    case SMTP_ACTION_SEND:
+        act_send(c, a);
+        break;
+    case SMTP_ACTION_START_TLS:
+        act_start_tls(c, a);
+        break;
+    case SMTP_ACTION_AUTH_STEP:
+        conn_auth_step(c, a);
+        break;
+    case SMTP_ACTION_CHECK_PATH:
+        act_check_path(c, a);
+        break;
+    case SMTP_ACTION_OPEN_MESSAGE:
+        act_open(c, a);
+        break;
+    case SMTP_ACTION_BODY:
+        act_body(c, a);
+        break;
+    case SMTP_ACTION_COMMIT:
+        act_commit(c, a);
+        break;
+    case SMTP_ACTION_ROLLBACK:
+        conn_give_up_submission(c);
+        break;
+    case SMTP_ACTION_SET_TIMER:
+        act_timer(c, a);
+        break;
+    case SMTP_ACTION_CLOSE:
+        act_close(c, a);
+        break;
+    }
+}
+
+/* ---- pump ---- */
+
+static bool can_feed(const struct conn *c)
+{
+    return c->phase == CONN_SESSION && stream_pending(c->stream) < OUT_HIGH &&
+           !(c->submission && !c->committing && submission_full(c->submission));
+}
+
+static void act_all(struct conn *c)
+{
+    struct smtp_action a;
+    while (c->phase <= CONN_SESSION && smtp_server_next(c->smtp, &a))
+        act(c, &a);
+}
+
+/* What is left of in has to wait; after STARTTLS or the end nothing of it counts. */
+static struct sv run_session(struct conn *c, struct sv in)
+{
+    for (;;) {
+        size_t n = can_feed(c) ? smtp_server_feed(c->smtp, in) : 0;
+        act_all(c);
+        if (c->phase != CONN_SESSION)
+            return SV_NONE;
+        if (n == 0)
+            return in;
+        in = sv_skip(in, n);
+    }
+}
+
+static void wait_in(struct conn *c, struct sv bytes)
+{
+    if (buf_put(&c->in, bytes) < 0)
+        c->lost = true; /* more than reading ever lets wait: cannot be */
+}
+
+static void feed(struct conn *c, struct sv bytes)
+{
+    if (buf_len(&c->in) == 0) {
+        wait_in(c, run_session(c, bytes));
+        return;
+    }
+    wait_in(c, bytes);
+    struct sv left = run_session(c, buf_view(&c->in));
+    buf_consume(&c->in, buf_len(&c->in) - left.len);
+    if (left.len == 0)
+        buf_release(&c->in);
+}
+
+/* The ends that wait until the session has come to a rest. */
+static void end_if_due(struct conn *c)
+{
+    if (c->phase != CONN_SESSION)
+        return;
+    if (c->stop_soon && !smtp_server_is_busy(c->smtp)) {
+        struct smtp_reply bye = reject_shutdown();
+        smtp_server_end(c->smtp, &bye, "shutdown");
+        act_all(c);
+    } else if (c->eof && buf_len(&c->in) == 0 && !c->op_auth && !c->op_commit) {
+        smtp_server_peer_closed(c->smtp);
+        act_all(c);
+    }
+}
+
+void conn_pump(struct conn *c, struct sv in)
+{
+    if (c->phase != CONN_SESSION || c->pumping)
+        return;
+    c->pumping = true;
+    if (c->submission)
+        crashring_hold(submission_id(c->submission));
+    feed(c, in);
+    end_if_due(c);
+    crashring_done();
+    c->pumping = false;
+    if (c->lost)
+        conn_close(c);
+    else if (c->phase == CONN_SESSION)
+        conn_set_reading(c, !c->eof && buf_len(&c->in) == 0);
+}
+
+void conn_start_session(struct conn *c, const struct smtp_reply *refusal)
+{
+    c->phase = CONN_SESSION;
+    c->smtp = smtp_server_new(&c->service->setups[c->listen]);
+    smtp_server_start(c->smtp, refusal);
+    conn_pump(c, SV_NONE);
+}
