@@ -52,6 +52,11 @@ static const struct reply replies[] = {
     {"null", DNS_MX, 0, LIT(MX_RR "\0\3\0\0\0"), 1, false},
     {"evil", DNS_MX, 0, LIT(MX_RR "\0\x0c\0\5\3o\nx\4test\0"), 1, false},
     {"fail", DNS_MX, 2, LIT(""), 0, false},
+    /* the root's keys without their signatures: a resolver that strips DNSSEC */
+    {"", DNS_DNSKEY, 0,
+     LIT(OWNER "\0\x30\0\1" TTL "\0\x08\1\1\3\x08"
+               "abcd"),
+     1, false},
     {"silent", DNS_MX, 0, LIT(""), 0, true},
     {"alias", DNS_A, 0,
      LIT(OWNER "\0\5\0\1" TTL "\0\x09\2ok\4test\0"
@@ -243,6 +248,49 @@ static void canceled_questions_stay_silent(void **state)
     loop_run(loop);
 }
 
+static struct timer poll_timer;
+static unsigned polls;
+
+static void on_poll(void *arg)
+{
+    struct dns_stats st;
+    (void)arg;
+    dns_get_stats(dns, &st);
+    if (!st.validating || ++polls > 1000)
+        loop_stop(loop);
+    else
+        timer_start(&poll_timer, 10);
+}
+
+/* Validation is given up where it would make every answer bogus, and mail goes on. */
+static void a_resolver_without_dnssec_is_used_insecurely(void **state)
+{
+    static struct want want = {"mail.test", DNS_MX, DNS_OK, 2, NULL};
+    const char *why = "";
+    struct dns_stats st;
+    struct ip_port server = {{.family = IP_V4, .bytes = {127, 0, 0, 1}}, server_port};
+    struct dns_config config = {
+        .servers = &server,
+        .nservers = 1,
+        .dnssec = true,
+        .trust_anchor = SV("; the root\n. 172800 IN DS 20326 8 2 "
+                           "E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\r\n")};
+    (void)state;
+    config.loop = loop = loop_new();
+    assert_int_equal(dns_new(&config, &dns, &why), 0);
+    dns_get_stats(dns, &st);
+    assert_true(st.validating);
+    timer_init(&poll_timer, loop, on_poll, NULL);
+    timer_start(&poll_timer, 10);
+    loop_run(loop);
+    dns_get_stats(dns, &st);
+    assert_false(st.validating);
+    left = 1;
+    dns_query(dns, "mail.test", DNS_MX, 20000, on_answer, &want);
+    loop_run(loop);
+    close_dns(NULL);
+}
+
 static void no_server_is_an_error(void **state)
 {
     struct dns *none = NULL;
@@ -292,6 +340,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(equal_questions_are_asked_once, open_dns, close_dns),
         cmocka_unit_test_setup_teardown(a_deadline_ends_a_silent_server, open_dns, close_dns),
         cmocka_unit_test_setup_teardown(canceled_questions_stay_silent, open_dns, close_dns),
+        cmocka_unit_test(a_resolver_without_dnssec_is_used_insecurely),
         cmocka_unit_test(no_server_is_an_error),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
