@@ -19,6 +19,7 @@
 #define SWEEP_MIN_MS 1000
 #define SWEEP_MAX_MS 60000
 #define TICK_MS      5000
+#define WAIT_IN_ALL  20000 /* batches that wait in all destinations together */
 
 uint64_t sched_now(const struct sched *s)
 {
@@ -259,7 +260,7 @@ void sched_on_queued(struct sched *s, struct queue_batch *claimed)
         return;
     }
     struct sched_dest *d = sched_dest_get(s, claimed->rows[0].domain);
-    if (d->nwaiting < s->config.wait_max) {
+    if (d->nwaiting < s->config.wait_max && s->nwaiting < WAIT_IN_ALL) {
         sched_dest_wait(s, d, claimed, false);
     } else {
         release(s, claimed);

@@ -61,6 +61,7 @@ struct sched_site {
     char *key;
     size_t uses;             /* destinations, slots and jobs that name it */
     struct sched_dest *ring; /* destinations with something to do, served in turn */
+    size_t nring;
     struct sched_slot *idle; /* the one used last first */
     size_t busy;
     size_t claims;   /* under way, each for one free slot */

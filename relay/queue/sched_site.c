@@ -25,6 +25,7 @@
 #define BACKOFF_MAX_MS   300000
 #define MEMORY_MS        600000 /* a site that was down is remembered so long after it */
 #define CLAIM_ROWS       50     /* one slot sends them one batch after the other */
+#define CLAIM_ROWS_MIN   2
 
 struct sched_site *sched_site_use(struct sched *s, const char *key)
 {
@@ -62,12 +63,14 @@ void sched_site_add(struct sched_site *site, struct sched_dest *d)
     if (d->in_ring)
         return;
     d->in_ring = true;
+    site->nring++;
     DL_APPEND2(site->ring, d, ring_prev, ring_next);
 }
 
 void sched_site_remove(struct sched_site *site, struct sched_dest *d)
 {
     d->in_ring = false;
+    site->nring--;
     DL_DELETE2(site->ring, d, ring_prev, ring_next);
 }
 
@@ -171,7 +174,9 @@ static bool serve(struct sched *s, struct sched_site *site, struct sched_dest *d
 {
     if (d->due && !d->claiming && d->nclaimed == 0 && (d->nwaiting == 0 || d->claim_turn)) {
         d->claim_turn = false;
-        sched_dest_claim(s, d, CLAIM_ROWS);
+        /* the more destinations take turns, the longer each one's rows would wait */
+        size_t rows = CLAIM_ROWS / site->nring;
+        sched_dest_claim(s, d, rows > CLAIM_ROWS_MIN ? rows : CLAIM_ROWS_MIN);
         return true;
     }
     if (d->nwaiting == 0)

@@ -162,7 +162,7 @@ static struct {
     struct receiver *receiver;
     struct timer poll;
     uint64_t rows_wanted, until_ms;
-    unsigned messages_wanted;
+    unsigned messages_wanted, puts;
     char dir[64];
 } t;
 
@@ -191,8 +191,8 @@ static void on_poll(void *arg)
     (void)arg;
     store_get_stats(t.store, &st);
     relay_get_stats(t.relay, &sched);
-    bool there = st.rows == t.rows_wanted && st.claimed_rows == 0 && sched.jobs == 0 &&
-                 atomic_load(&t.receiver->messages) >= t.messages_wanted;
+    bool there = t.puts == 0 && st.rows == t.rows_wanted && st.claimed_rows == 0 &&
+                 sched.jobs == 0 && atomic_load(&t.receiver->messages) >= t.messages_wanted;
     if (there || loop_now_ms(t.loop) > t.until_ms)
         loop_stop(t.loop);
     else
@@ -215,6 +215,7 @@ static void run_until(uint64_t rows, unsigned messages)
 static void on_put(struct store_put *p, int err)
 {
     assert_int_equal(err, 0);
+    t.puts--;
     free(p);
 }
 
@@ -235,6 +236,7 @@ static void put_message(struct queue_message *m, const char *from, const char *c
     p->message = m;
     p->rows = b;
     p->done = on_put;
+    t.puts++;
     store_put(t.store, p);
 }
 
