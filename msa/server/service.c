@@ -123,9 +123,18 @@ static int64_t total_memory(void)
     return ram;
 }
 
-static void release_generation(void *owner)
+/* What relay settings point to; jobs keep it longer than the service lives. */
+struct relay_owner {
+    struct generation *generation;
+    struct tls_ctx *tls;
+};
+
+static void release_relay_owner(void *owner)
 {
-    generation_drop(owner);
+    struct relay_owner *o = owner;
+    tls_ctx_drop(o->tls);
+    generation_drop(o->generation);
+    free(o);
 }
 
 /* Addresses of this machine, for listeners on all addresses. */
@@ -155,7 +164,7 @@ static bool make_relay(struct service *s, struct buf *why)
         .relay = &o->relay,
         .queue = &o->queue,
         .dns_timeout_ms = (uint64_t)o->dns.timeout_s * 1000,
-        .release = release_generation,
+        .release = release_relay_owner,
     };
     struct sv ca;
     if (generation_file(g, GENERATION_CA_BUNDLE, &ca))
@@ -168,7 +177,9 @@ static bool make_relay(struct service *s, struct buf *why)
         values.nlisteners += options_listen_addresses(&l[i], own + values.nlisteners);
     values.listeners = own;
     values.nown_ips = own_addresses(g, &values.own_ips);
-    values.owner = generation_keep(g);
+    struct relay_owner *owner = NEW(struct relay_owner);
+    *owner = (struct relay_owner){generation_keep(g), values.tls};
+    values.owner = owner;
     s->relay = relay_settings_new(&values);
     return true;
 }
