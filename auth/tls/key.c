@@ -31,6 +31,7 @@
 static _Thread_local struct {
     struct tls_key_wait *running;
     unsigned waiting, max;
+    unsigned starts;
 } thread;
 
 static struct {
@@ -42,7 +43,9 @@ static struct {
 
 void tls_key_thread_start(unsigned max_waiting)
 {
-    REQUIRE(max_waiting > 0 && thread.max == 0);
+    REQUIRE(max_waiting > 0);
+    if (thread.starts++ > 0)
+        return;
     thread.max = max_waiting;
     /* One more than may wait, so that a handshake that needs no signature still finds a job. */
     REQUIRE(ASYNC_init_thread((size_t)max_waiting + 1, 0) == 1);
@@ -50,7 +53,10 @@ void tls_key_thread_start(unsigned max_waiting)
 
 void tls_key_thread_stop(void)
 {
-    REQUIRE(thread.max > 0 && thread.waiting == 0);
+    REQUIRE(thread.starts > 0);
+    if (--thread.starts > 0)
+        return;
+    REQUIRE(thread.waiting == 0);
     ASYNC_cleanup_thread();
     thread.max = 0;
 }

@@ -7,7 +7,8 @@
  * tls_key_id() and the thread calls.
  *
  * Thread: each thread that runs server streams calls tls_key_thread_start() first and
- * tls_key_thread_stop() last, when its streams are freed. A waiting handshake holds about 80 KiB,
+ * tls_key_thread_stop() last, when its streams are freed. Where several of them share a thread (a
+ * simulation), the first start and the last stop count. A waiting handshake holds about 80 KiB,
  * and its stack is kept for the next one; max_waiting bounds both. A handshake that would be one
  * more waiting fails; handshakes that need no signature (resumed ones) go on.
  */

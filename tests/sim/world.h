@@ -1,0 +1,54 @@
+/*
+ * world.h - a whole server in the simulated world: struct server with its workers, the store on
+ * the simulated disk, the relay, real SMTP sessions on simulated streams; with scripted receivers,
+ * clients, DNS and keeper around it, in one thread, on virtual time, from one seed.
+ *
+ *     world_begin(seed, "queue = { lifetime = \"1d\"; };");
+ *     r = world_receiver("d0.example", "203.0.113.1", &script);
+ *     world_start(); world_submit(...); sim_run_for(...);
+ *     world_crash(DISK_LOSS_SEEDED) .. world_start() ...
+ *     world_stop(); world_list_queue(); ledger_settle(&sum); world_end();
+ *
+ * What goes wrong inside the server is REQUIREd; what the promise forbids is in the ledger.
+ */
+#ifndef TESTS_SIM_WORLD_H
+#define TESTS_SIM_WORLD_H
+
+#include "msa/server/server.h"
+#include "tests/sim/dns/zone.h"
+#include "tests/sim/ledger.h"
+#include "tests/sim/loop/sim.h"
+#include "tests/sim/receiver.h"
+#include "tests/sim/submitter.h"
+
+#define WORLD_AUTHOR_DOMAIN "author.example" /* users "u<n>@author.example", password "secret" */
+#define WORLD_USERS         8
+
+/* options: configuration text behind the world's own; may be "". */
+void world_begin(uint64_t seed, const char *options);
+void world_end(void);
+/* The server begins; after a crash again, on what the disk has kept. False: the disk's power went
+ * off before it served, or it could not start. */
+bool world_start(void);
+/* Clean end; the clients that are left break off. */
+void world_stop(void);
+/* The power is off already, or goes off now; what the disk keeps is decided by loss. */
+void world_crash(enum disk_loss loss);
+bool world_is_serving(void);
+struct server *world_server(void);
+
+/* A receiver that is the only MX of domain. */
+struct receiver *world_receiver(const char *domain, const char *address,
+                                const struct receiver_script *script);
+void world_set_faults(unsigned faults); /* of all receivers */
+/* A client for messages first .. first + count - 1, all of one author: user. */
+void world_submit(unsigned user, unsigned first, unsigned count, unsigned breaks);
+const char *world_user(unsigned user);
+unsigned world_clients(void); /* at work */
+
+/* Runs until no client is at work and nothing is queued, at most for ms. False: not within ms. */
+bool world_drain(uint64_t ms);
+/* After world_stop(): tells the ledger what the queue on the disk holds. */
+void world_list_queue(void);
+
+#endif
