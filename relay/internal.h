@@ -27,7 +27,7 @@ struct relay_plan {
 
 /* What became of one row. */
 struct relay_fate {
-    bool known;
+    bool known; /* else the row is released, as if it had not been taken */
     bool attempted;
     bool hop_has_dsn; /* the next hop took the DSN parameters over */
     struct relay_outcome outcome;
@@ -59,6 +59,8 @@ struct relay_job;
  * may be before this returns: relay_worker_job_over() clears it. */
 void relay_job_start(struct relay_run *run, struct relay_conn *conn, struct relay_job **where);
 void relay_job_give_up(struct relay_job *j);
+/* The server stops: what is not in a transaction ends now, its rows as they were. */
+void relay_job_stop(struct relay_job *j);
 
 /* ---- worker.c, for job.c ---- */
 const struct relay_worker_config *relay_worker_config(const struct relay_worker *w);

@@ -105,6 +105,10 @@ static void fill_end(struct relay_job *j)
     bool reached = j->answered;
     for (size_t i = 0; i < j->batch->nrows; i++) {
         const struct relay_outcome *o = &j->fates[i].outcome;
+        if (!j->fates[i].known) {
+            reached = true; /* nothing was found out */
+            continue;
+        }
         end->delivered = end->delivered || o->verdict == RELAY_DELIVERED;
         if (o->verdict != RELAY_DEFERRED ||
             (o->scope != RELAY_SCOPE_HOST && o->scope != RELAY_SCOPE_SITE))
@@ -295,7 +299,7 @@ static void next_attempt(struct relay_job *j)
         open_attempt(j);
         return;
     }
-    if (left) {
+    if (left && !j->given_up) {
         struct relay_outcome o =
             relay_outcome_of_failure(&j->arena, RELAY_FAILURE_NO_HOST, 0, SV_NONE, SV_NONE);
         set_open(j, &o);
@@ -441,4 +445,15 @@ void relay_job_give_up(struct relay_job *j)
     if (j->sent)
         on_message(j, &why);
     on_closed(j, &why);
+}
+
+void relay_job_stop(struct relay_job *j)
+{
+    j->given_up = true;
+    if (j->sent || !j->plan)
+        return; /* a transaction ends by itself, a capture too */
+    if (j->conn)
+        relay_conn_drop(j->conn);
+    j->conn = NULL;
+    finish(j);
 }

@@ -404,6 +404,8 @@ void relay_set_dns(struct relay *r, struct dns *dns)
 void relay_stop(struct relay *r, void (*on_idle)(void *arg), void *arg)
 {
     sched_stop(r->sched, on_idle, arg);
+    for (size_t i = 0; i < r->nworkers; i++)
+        relay_worker_stop(r->workers[i]);
 }
 
 void relay_free(struct relay *r)

@@ -107,7 +107,7 @@ static void decide(struct result *t, size_t row, const struct relay_fate *fate)
 {
     char status[SMTP_STATUS_TEXT_MAX];
     const struct queue_row *q = &t->record->batch->rows[row];
-    struct store_result *res = &t->record->results[row];
+    struct store_result *res = &t->record->results[t->record->nresults++];
     *res = (struct store_result){.number = q->number,
                                  .delay_warned = q->delay_warned,
                                  .status = copy(t, smtp_status_text(fate->outcome.status, status)),
@@ -229,12 +229,12 @@ void relay_result_record(struct relay_run *run, const struct relay_fate *fates)
     t->run = run;
     t->message = queue_message_keep(batch->message);
     t->record = store_record_new(batch, config->main, on_recorded, run);
-    t->record->nresults = batch->nrows;
     t->record->results = arena_alloc(&t->record->arena, batch->nrows * sizeof *t->record->results);
     t->reported = arena_alloc(&t->record->arena, batch->nrows * sizeof *t->reported);
     read_envelope(t);
     for (size_t i = 0; i < batch->nrows; i++)
-        decide(t, i, &fates[i]);
+        if (fates[i].known)
+            decide(t, i, &fates[i]);
     if (t->nreported > 0)
         report(t);
     else

@@ -176,6 +176,23 @@ void relay_worker_give_up(struct relay_worker *w, uint32_t slot)
     post_slot_task(w, slot, give_up);
 }
 
+static void stop_jobs(struct task *task)
+{
+    struct slot_task *t = (struct slot_task *)(void *)task;
+    struct slot *s, *tmp;
+    HASH_ITER(hh, t->worker->slots, s, tmp)
+    {
+        if (s->job)
+            relay_job_stop(s->job);
+    }
+    free(t);
+}
+
+void relay_worker_stop(struct relay_worker *w)
+{
+    post_slot_task(w, 0, stop_jobs);
+}
+
 static void close_slot(struct task *task)
 {
     struct slot_task *t = (struct slot_task *)(void *)task;

@@ -40,6 +40,8 @@ struct relay_worker *relay_worker_new(const struct relay_worker_config *config);
 void relay_worker_run(struct relay_worker *w, struct sched_job *job,
                       struct relay_settings *settings);
 void relay_worker_give_up(struct relay_worker *w, uint32_t slot); /* a late job's connection */
+/* The server stops, after sched_stop(): jobs end that are not in a transaction. */
+void relay_worker_stop(struct relay_worker *w);
 void relay_worker_close_slot(struct relay_worker *w, uint32_t slot);
 /* On the worker's thread, with no job left: drops idle connections, whose streams end on the loop
  * afterwards, frees the worker and calls on_closed. */

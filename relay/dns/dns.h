@@ -13,7 +13,7 @@
  *
  * Ownership: the answer belongs to the caller of dns_query() only during its callback. Aliases
  * (CNAME) are followed by the resolver with its own bound; a loop is DNS_TEMPFAIL.
- * Simulated form: tests/sim/dns (dns_sim.h).
+ * Simulated form: tests/sim/dns (zone.h).
  */
 #ifndef RELAY_DNS_DNS_H
 #define RELAY_DNS_DNS_H

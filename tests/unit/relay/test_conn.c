@@ -32,6 +32,7 @@ struct receiver {
     pthread_t thread;
     /* what it does */
     bool refuse_starttls_handshake; /* offers STARTTLS and closes in the handshake */
+    bool silent;                    /* accepts and never says a word */
     bool drop_after_each;           /* closes instead of staying for the next message */
     const char *refuse;             /* recipient that gets 550 */
     const char *defer;              /* recipient that gets 450 */
@@ -76,6 +77,10 @@ static void converse(struct receiver *r, FILE *f)
 {
     char line[2048];
     unsigned recipients = 0;
+    if (r->silent) {
+        get_line(f, line, sizeof line);
+        return;
+    }
     put(f, "220 test");
     while (fflush(f) == 0 && get_line(f, line, sizeof line)) {
         if (strncmp(line, "EHLO", 4) == 0) {
@@ -308,11 +313,9 @@ static void on_stopped(void *arg)
     loop_stop(arg);
 }
 
-static void close_all(void)
+static void close_after_stop(void)
 {
     char command[96];
-    relay_stop(t.relay, on_stopped, t.loop);
-    loop_run(t.loop);
     relay_worker_close(t.worker, on_stopped, t.loop);
     loop_run(t.loop);
     store_close(t.store);
@@ -327,6 +330,13 @@ static void close_all(void)
     receiver_stop(t.receiver);
     snprintf(command, sizeof command, "rm -r %s", t.dir);
     assert_int_equal(system(command), 0);
+}
+
+static void close_all(void)
+{
+    relay_stop(t.relay, on_stopped, t.loop);
+    loop_run(t.loop);
+    close_after_stop();
 }
 
 #define CONTENT "Subject: x\r\n\r\nbody\r\n.dot\r\n"
@@ -427,6 +437,30 @@ static void large_content_is_fed_from_the_spool(void **state)
     close_all();
 }
 
+/* A stop does not wait for a host that says nothing; its rows are as they were. */
+static void a_stop_ends_what_has_not_begun(void **state)
+{
+    static struct receiver r = {.silent = true};
+    static const char *const to[] = {"a@x.test"};
+    struct timer stop;
+    struct store_stats st;
+    (void)state;
+    open_all(&r);
+    submit("me@our.test", to, 1, CONTENT);
+    timer_init(&stop, t.loop, on_stopped, t.loop);
+    timer_start(&stop, 300);
+    loop_run(t.loop);
+    assert_int_equal(atomic_load(&r.connections), 1);
+    uint64_t began = loop_now_ms(t.loop);
+    relay_stop(t.relay, on_stopped, t.loop);
+    loop_run(t.loop);
+    assert_true(loop_now_ms(t.loop) - began < 5000);
+    store_get_stats(t.store, &st);
+    assert_int_equal(st.rows, 1);
+    assert_int_equal(st.claimed_rows, 0);
+    close_after_stop();
+}
+
 static void a_null_reverse_path_is_never_reported(void **state)
 {
     static struct receiver r = {.refuse = "bad@"};
@@ -469,6 +503,7 @@ int main(void)
         cmocka_unit_test(a_failed_handshake_is_followed_by_clear_text),
         cmocka_unit_test(a_refused_recipient_is_reported),
         cmocka_unit_test(large_content_is_fed_from_the_spool),
+        cmocka_unit_test(a_stop_ends_what_has_not_begun),
         cmocka_unit_test(a_null_reverse_path_is_never_reported),
         cmocka_unit_test(captured_instead_of_sent),
     };
