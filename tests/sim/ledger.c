@@ -304,6 +304,17 @@ void ledger_on_recorded(struct sv id, struct sv from, struct sv to, enum ledger_
     r->recorded_failed |= verdict == LEDGER_FAILED;
 }
 
+void ledger_on_answers_lost(void)
+{
+    for (unsigned i = 0; i < ledger.count; i++) {
+        struct ledger_message *m = &ledger.messages[i];
+        for (unsigned k = 0; k < m->count; k++)
+            m->recipients[k].may_repeat = true;
+    }
+    for (unsigned i = 0; i < ledger.nreports; i++)
+        ledger.reports[i].may_repeat = true;
+}
+
 void ledger_on_crash(void)
 {
     for (unsigned i = 0; i < ledger.count; i++) {
@@ -312,11 +323,8 @@ void ledger_on_crash(void)
             m->state = LEDGER_DROPPED;
         if (m->state == LEDGER_SENT)
             m->state = LEDGER_UNKNOWN;
-        for (unsigned k = 0; k < m->count; k++)
-            m->recipients[k].may_repeat = true;
     }
-    for (unsigned i = 0; i < ledger.nreports; i++)
-        ledger.reports[i].may_repeat = true;
+    ledger_on_answers_lost();
 }
 
 void ledger_on_queued(struct sv id, struct sv to)

@@ -68,6 +68,8 @@ void ledger_on_delivery(struct sv from, const struct sv *to, unsigned count, str
 /* What the store has committed for one row. */
 enum ledger_verdict { LEDGER_DELIVERED, LEDGER_FAILED, LEDGER_DEFERRED };
 void ledger_on_recorded(struct sv id, struct sv from, struct sv to, enum ledger_verdict verdict);
+/* All connections were reset: any answer may have been under way. */
+void ledger_on_answers_lost(void);
 /* The server has died; sessions are gone. */
 void ledger_on_crash(void);
 /* This recipient, or a report with this queue id, is still queued. */

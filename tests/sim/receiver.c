@@ -48,7 +48,7 @@ struct session {
     struct timer timer;
     enum phase fault_at;
     enum fault fault;
-    bool link_faulty, ended, in_data, waiting;
+    bool link_faulty, ended, in_data, waiting, has_mail;
     uint64_t chunk_left; /* of BDAT */
     bool in_chunk, last_chunk;
     struct buf in, content, late; /* late: a reply that is delayed */
@@ -157,12 +157,16 @@ static void copy_path(struct sv line, char *out, size_t size)
 static void reset_mail(struct session *s)
 {
     s->count = 0;
-    s->from[0] = '\0';
+    s->has_mail = false;
     buf_reset(&s->content);
 }
 
 static void on_rcpt(struct session *s, struct sv line)
 {
+    if (!s->has_mail) {
+        say(s, "503 5.5.1 MAIL first\r\n");
+        return;
+    }
     if (s->receiver->script.refuse_all) {
         say(s, "450 4.2.1 Mailbox busy\r\n");
         return;
@@ -227,8 +231,8 @@ static void on_command(struct session *s, struct sv line)
                            "250 ENHANCEDSTATUSCODES\r\n");
     } else if (sv_istarts(line, SV("MAIL FROM:"))) {
         reset_mail(s);
-        if (answer(s, AT_MAIL, "250 2.1.0 Fine\r\n"))
-            copy_path(line, s->from, sizeof s->from);
+        copy_path(line, s->from, sizeof s->from);
+        s->has_mail = answer(s, AT_MAIL, "250 2.1.0 Fine\r\n");
     } else if (sv_istarts(line, SV("RCPT TO:"))) {
         on_rcpt(s, line);
     } else if (sv_ieq(line, SV("DATA"))) {
