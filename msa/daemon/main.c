@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #define DEFAULT_CONFIG "/etc/msa/msa.conf"
 #define DOCS_MAX_BYTES (4u << 20)
@@ -56,17 +57,23 @@ static int child(int argc, char **argv)
     args.gid = (gid_t)strtoll(argv[3], NULL, 10);
     args.change = strcmp(argv[4], "1") == 0;
     args.parent = (pid_t)strtoll(argv[5], NULL, 10);
-    if (strcmp(argv[1], "--child=keeper") == 0)
+    /* started by the path of the running file, which names nothing */
+    if (strcmp(argv[1], "--child=keeper") == 0) {
+        prctl(PR_SET_NAME, "msad-keeper");
         return keeper_process(&args);
-    if (strcmp(argv[1], "--child=server") == 0)
+    }
+    if (strcmp(argv[1], "--child=server") == 0) {
+        prctl(PR_SET_NAME, "msad-server");
         return server_process(&args);
+    }
     return EXIT_USAGE;
 }
 
 static int usage(const char *wrong)
 {
-    fprintf(stderr, "msad: %s\nusage: msad [-c FILE] [--check | --help | --version | "
-                    "--docs=man|msad|sample]\n",
+    fprintf(stderr,
+            "msad: %s\nusage: msad [-c FILE] [--check | --help | --version | "
+            "--docs=man|msad|sample]\n",
             wrong);
     return EXIT_USAGE;
 }

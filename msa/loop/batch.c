@@ -1,7 +1,9 @@
 #include "msa/base/mem.h"
 #include "msa/loop/start.h"
 #include "msa/loop/thread.h"
+#include "msa/loop/wake.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -12,6 +14,7 @@ struct batch {
     struct task *first, **end;
     bool stopping;
     atomic_size_t waiting;
+    atomic_uint waking; /* senders that have not woken it yet */
     void (*turn)(void *arg, struct task *list);
     void *arg;
 };
@@ -34,8 +37,11 @@ static void *batch_main(void *arg)
 {
     struct batch *b = arg;
     struct task *list;
-    while ((list = take_all(b)) != NULL)
+    while ((list = take_all(b)) != NULL) {
+        wake_turn_begin(NULL);
         b->turn(b->arg, list);
+        wake_turn_end();
+    }
     return NULL;
 }
 
@@ -51,6 +57,13 @@ struct batch *batch_start(const char *name, void (*turn)(void *arg, struct task 
     return b;
 }
 
+static void wake(void *to)
+{
+    struct batch *b = to;
+    pthread_cond_signal(&b->arrived);
+    atomic_fetch_sub_explicit(&b->waking, 1, memory_order_release);
+}
+
 void batch_post(struct batch *b, struct task *task)
 {
     task->next = NULL;
@@ -60,8 +73,10 @@ void batch_post(struct batch *b, struct task *task)
     b->end = &task->next;
     atomic_fetch_add_explicit(&b->waiting, 1, memory_order_relaxed);
     if (was_empty)
-        pthread_cond_signal(&b->arrived);
+        atomic_fetch_add_explicit(&b->waking, 1, memory_order_relaxed);
     pthread_mutex_unlock(&b->lock);
+    if (was_empty && !wake_defer(wake, b))
+        wake(b);
 }
 
 size_t batch_waiting(const struct batch *b)
@@ -71,11 +86,14 @@ size_t batch_waiting(const struct batch *b)
 
 void batch_stop(struct batch *b)
 {
+    wake_flush();
     pthread_mutex_lock(&b->lock);
     b->stopping = true;
     pthread_cond_signal(&b->arrived);
     pthread_mutex_unlock(&b->lock);
     pthread_join(b->id, NULL);
+    while (atomic_load_explicit(&b->waking, memory_order_acquire))
+        sched_yield();
     pthread_cond_destroy(&b->arrived);
     pthread_mutex_destroy(&b->lock);
     free(b);

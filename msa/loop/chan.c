@@ -16,6 +16,7 @@
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 #include "msa/loop/internal.h"
+#include "msa/loop/wake.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -96,6 +97,7 @@ static ssize_t take_frame(struct chan *c, struct sv bytes)
     c->in_nfds -= h.nfds;
     memmove(c->in_fds, c->in_fds + h.nfds, c->in_nfds * sizeof *fds);
     struct sv payload = sv_first(sv_skip(bytes, sizeof h), h.payload_bytes);
+    wake_flush_late();
     c->ops.on_message(c->arg, h.type, payload, fds, h.nfds);
     return (ssize_t)(sizeof h + h.payload_bytes);
 }

@@ -11,6 +11,7 @@
 #include "msa/base/ip.h"
 #include "msa/loop/timers.h"
 
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <uv.h>
 
@@ -20,6 +21,9 @@ struct loop {
     uv_loop_t uv;
     uv_timer_t clock; /* the one libuv timer; armed for the first of timers */
     uv_async_t alive; /* keeps uv_run() going while nothing else is active */
+    uv_prepare_t before_sleep;
+    struct mailbox *mailboxes;
+    atomic_bool asleep; /* or about to be: a post has to wake it */
     struct timers timers;
     uint64_t armed_ms; /* when clock fires; UINT64_MAX: not armed */
     size_t closing;
@@ -32,6 +36,9 @@ int loop_err(int uv_result);
 /* uv_close() that the loop waits for; call loop_closed() in the callback. */
 void loop_close(struct loop *l, uv_handle_t *handle, uv_close_cb on_closed);
 void loop_closed(struct loop *l);
+
+/* mailbox.c: runs what waits in the loop's mailboxes, then lets senders know that it sleeps. */
+void loop_mailboxes_run(struct loop *l);
 
 /* stream.c, for listener.c: takes the connected, non-blocking descriptor over. NULL: err_out. */
 struct stream *stream_of_fd(struct loop *l, int fd, const struct ip_port *peer, int *err_out);

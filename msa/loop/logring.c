@@ -3,7 +3,7 @@
  * i + 2n ...: its turn says whose it is: equal to a ticket, the writer of that ticket may fill it;
  * ticket + 1, the reader may take it. A writer gets its ticket by moving tail on, only if the slot
  * is free; so nobody waits for a slot. The reader sleeps on a semaphore after it has said so in
- * `asleep`; the writer that takes this word back wakes it.
+ * `asleep`; the writer that takes this word back wakes it. Woken, it lets lines collect for 5 ms.
  */
 #include "msa/loop/logring.h"
 #include "msa/base/log.h"
@@ -18,8 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #define LINES_PER_WRITE 64u
+#define COLLECT_NS      5000000
 
 struct slot {
     atomic_size_t turn;
@@ -124,6 +126,13 @@ static void tell_dropped(struct logring *r)
     }
 }
 
+/* One wake-up and one write for the lines of a while: each costs more than the line. */
+static void collect(void)
+{
+    const struct timespec a_while = {.tv_nsec = COLLECT_NS};
+    nanosleep(&a_while, NULL);
+}
+
 static void *writer_main(void *arg)
 {
     struct logring *r = arg;
@@ -139,6 +148,8 @@ static void *writer_main(void *arg)
             continue;
         while (sem_wait(&r->wake) < 0)
             ; /* interrupted by a signal */
+        if (!atomic_load(&r->stopping))
+            collect();
     }
 }
 

@@ -4,6 +4,7 @@
  * usual life of a timeout, moved with each command and never reached, costs no libuv call.
  */
 #include "msa/loop/internal.h"
+#include "msa/loop/wake.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 
@@ -47,6 +48,12 @@ static void ignore_sigpipe(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+static void on_before_sleep(uv_prepare_t *prepare)
+{
+    loop_mailboxes_run(prepare->data);
+    wake_flush();
+}
+
 struct loop *loop_new(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -58,8 +65,14 @@ struct loop *loop_new(void)
     REQUIRE(err == 0);
     err = uv_async_init(&l->uv, &l->alive, on_alive);
     REQUIRE(err == 0);
+    err = uv_prepare_init(&l->uv, &l->before_sleep);
+    REQUIRE(err == 0);
+    err = uv_prepare_start(&l->before_sleep, on_before_sleep);
+    REQUIRE(err == 0);
     l->clock.data = l;
     l->alive.data = l;
+    l->before_sleep.data = l;
+    atomic_init(&l->asleep, true);
     l->armed_ms = UINT64_MAX;
     return l;
 }
@@ -90,6 +103,7 @@ void loop_free(struct loop *l)
 {
     loop_close(l, (uv_handle_t *)&l->clock, on_own_closed);
     loop_close(l, (uv_handle_t *)&l->alive, on_own_closed);
+    loop_close(l, (uv_handle_t *)&l->before_sleep, on_own_closed);
     finish_closing(l);
     int err = uv_loop_close(&l->uv);
     REQUIRE(err == 0);
@@ -99,10 +113,12 @@ void loop_free(struct loop *l)
 
 void loop_run(struct loop *l)
 {
+    wake_turn_begin(l);
     while (!l->stopping)
         uv_run(&l->uv, UV_RUN_DEFAULT);
     finish_closing(l);
     l->stopping = false;
+    wake_turn_end();
 }
 
 void loop_stop(struct loop *l)

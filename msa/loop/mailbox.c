@@ -1,21 +1,28 @@
 /*
  * Senders push onto an atomic stack; the receiver takes all of it at once and turns it round. Only
- * the sender that finds the stack empty wakes the loop, so a busy mailbox costs no system call.
+ * the sender that finds the stack empty wakes the loop, and only if it sleeps (wake.h), so a busy
+ * mailbox costs no system call. A loop says that it sleeps before it looks at its mailboxes for the
+ * last time, and a sender pushes before it looks at that word: one of them sees the other.
  * What is taken but not yet run stands in ready, so that a task may close the mailbox. posting
- * counts the senders inside mailbox_post(): a task can be run, and make its receiver close the
- * mailbox, before its sender has come to the wake-up.
+ * counts the senders that are not done with the wake-up: a task can be run, and make its receiver
+ * close the mailbox, before its sender has come to the wake-up.
  */
 #include "msa/loop/internal.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
+#include "msa/loop/wake.h"
 
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <utlist.h>
+
+#define ROUNDS 8u /* of tasks that post tasks, before the loop looks at its streams again */
 
 struct mailbox {
     uv_async_t wake;
     struct loop *loop;
+    struct mailbox *next; /* of the loop's */
     _Atomic(struct task *) stack;
     atomic_uint posting;
     struct task *ready;
@@ -61,7 +68,51 @@ struct mailbox *mailbox_new(struct loop *l)
     REQUIRE(err == 0);
     m->loop = l;
     m->wake.data = m;
+    LL_PREPEND(l->mailboxes, m);
     return m;
+}
+
+static bool has_waiting(const struct mailbox *m)
+{
+    return m->ready || atomic_load(&m->stack);
+}
+
+static struct mailbox *find_waiting(const struct loop *l)
+{
+    struct mailbox *m;
+    LL_FOREACH(l->mailboxes, m)
+    {
+        if (has_waiting(m))
+            return m;
+    }
+    return NULL;
+}
+
+void loop_mailboxes_run(struct loop *l)
+{
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        atomic_store(&l->asleep, false);
+        struct mailbox *m, *next;
+        LL_FOREACH_SAFE(l->mailboxes, m, next)
+        {
+            take_all(m);
+            run_ready(m);
+        }
+        atomic_store(&l->asleep, true);
+        if (!find_waiting(l))
+            return;
+    }
+    struct mailbox *more = find_waiting(l);
+    if (more)
+        uv_async_send(&more->wake);
+}
+
+static void wake(void *to)
+{
+    struct mailbox *m = to;
+    if (atomic_exchange(&m->loop->asleep, false))
+        uv_async_send(&m->wake);
+    atomic_fetch_sub_explicit(&m->posting, 1, memory_order_release);
 }
 
 void mailbox_post(struct mailbox *m, struct task *task)
@@ -70,11 +121,11 @@ void mailbox_post(struct mailbox *m, struct task *task)
     struct task *head = atomic_load_explicit(&m->stack, memory_order_relaxed);
     do {
         task->next = head;
-    } while (!atomic_compare_exchange_weak_explicit(&m->stack, &head, task, memory_order_release,
-                                                    memory_order_relaxed));
-    if (!head)
-        uv_async_send(&m->wake);
-    atomic_fetch_sub_explicit(&m->posting, 1, memory_order_release);
+    } while (!atomic_compare_exchange_weak(&m->stack, &head, task));
+    if (head || wake_loop() == m->loop) /* woken already; or looks before it sleeps */
+        atomic_fetch_sub_explicit(&m->posting, 1, memory_order_release);
+    else if (!wake_defer(wake, m))
+        wake(m);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -92,5 +143,6 @@ void mailbox_close(struct mailbox *m)
         while (atomic_load_explicit(&m->posting, memory_order_acquire))
             sched_yield();
     } while (atomic_load(&m->stack));
+    LL_DELETE(m->loop->mailboxes, m);
     loop_close(m->loop, (uv_handle_t *)&m->wake, on_closed);
 }

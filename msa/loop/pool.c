@@ -2,6 +2,7 @@
 #include "msa/base/require.h"
 #include "msa/loop/start.h"
 #include "msa/loop/thread.h"
+#include "msa/loop/wake.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -82,6 +83,7 @@ size_t pool_waiting(const struct pool *p)
 
 void pool_stop(struct pool *p)
 {
+    wake_flush();
     pthread_mutex_lock(&p->lock);
     p->stopping = true;
     pthread_cond_broadcast(&p->arrived);

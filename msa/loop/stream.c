@@ -16,6 +16,7 @@
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 #include "msa/loop/internal.h"
+#include "msa/loop/wake.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -179,6 +180,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 static void on_read(uv_stream_t *any, ssize_t n, const uv_buf_t *bytes)
 {
     struct stream *s = any->data;
+    wake_flush_late();
     if (n > 0)
         s->ops.on_read(s->arg, (struct sv){bytes->base, (size_t)n});
     else if (n < 0)

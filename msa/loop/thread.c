@@ -2,6 +2,7 @@
 #include "msa/loop/thread.h"
 #include "msa/base/mem.h"
 #include "msa/loop/start.h"
+#include "msa/loop/wake.h"
 
 #include <semaphore.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ struct loop_thread *loop_thread_start(const char *name, void (*start)(struct loo
     t->arg = arg;
     sem_init(&t->started, 0, 0);
     t->id = thread_new(name, loop_main, t);
+    wake_flush();
     while (sem_wait(&t->started) < 0)
         ; /* interrupted by a signal */
     return t;
@@ -43,6 +45,7 @@ struct loop_thread *loop_thread_start(const char *name, void (*start)(struct loo
 
 void loop_thread_join(struct loop_thread *t)
 {
+    wake_flush();
     pthread_join(t->id, NULL);
     sem_destroy(&t->started);
     free(t);
