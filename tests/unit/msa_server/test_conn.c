@@ -1,0 +1,526 @@
+/*
+ * Sessions of a whole server, in the simulated world: every way in which one can end gives back
+ * what it held, and no session gets a byte of another.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "tests/unit/msa_server/sim_world.h"
+
+#define ENVELOPE "MAIL FROM:<u@example.net>\r\nRCPT TO:<a@example.org>\r\n"
+#define MESSAGE  "From: u@example.net\r\nSubject: x\r\n\r\nhello\r\n"
+
+static void submits(void **state)
+{
+    (void)state;
+    world_start("");
+    struct sim_client *c = client_ready();
+    client_say(c, ENVELOPE "DATA\r\n");
+    client_expect(c, "354 ");
+    client_say(c, MESSAGE ".\r\n");
+    client_expect(c, "250 2.0.0 Queued as ");
+    assert_int_equal(world_stats().accepted_messages, 1);
+    assert_int_equal(world_stats().connections, 1);
+    client_say(c, "QUIT\r\n");
+    client_expect(c, "221 ");
+    assert_true(c->ended);
+    client_free(c);
+    world_assert_idle();
+    world_stop(1000);
+}
+
+/* Everything at once, then the end: every command still gets its reply. */
+static void half_closed_client_is_answered(void **state)
+{
+    (void)state;
+    world_start("");
+    struct sim_client *c = client_new(LISTEN_PLAIN);
+    client_put(c, SV("EHLO c.example\r\n" CLEAR_AUTH));
+    client_put(c, SV(ENVELOPE "BDAT 42 LAST\r\n" MESSAGE "QUIT\r\n"));
+    _Static_assert(sizeof MESSAGE - 1 == 42, "the chunk's size");
+    stream_shutdown(c->stream);
+    sim_run_for(5000);
+    assert_true(client_heard(c, "250 2.0.0 Queued as "));
+    client_expect(c, "221 ");
+    assert_true(c->ended);
+    client_free(c);
+    world_assert_idle();
+    world_stop(1000);
+}
+
+/* The same without QUIT: the session ends when all is answered. */
+static void half_closed_without_quit(void **state)
+{
+    (void)state;
+    world_start("");
+    struct sim_client *c = client_new(LISTEN_PLAIN);
+    client_put(c, SV("EHLO c.example\r\n" CLEAR_AUTH ENVELOPE "BDAT 42 LAST\r\n" MESSAGE));
+    stream_shutdown(c->stream);
+    sim_run_for(5000);
+    client_expect(c, "250 2.0.0 Queued as ");
+    assert_true(c->ended);
+    client_free(c);
+    world_assert_idle();
+    world_stop(1000);
+}
+
+/* ---- the ends ---- */
+
+enum how { HOW_CLOSE, HOW_RESET, HOW_HALF, HOW_TIMEOUT, HOW_STOP };
+
+static const struct stage {
+    const char *name, *says;
+    uint64_t auth_delay_ms;
+} stages[] = {
+    {"connected", "", 0},
+    {"greeted", "EHLO c.example\r\n", 0},
+    {"waiting for the keeper", "EHLO c.example\r\n" CLEAR_AUTH "NOOP\r\n", 8000},
+    {"between steps", "EHLO c.example\r\nAUTH LOGIN\r\n", 0},
+    {"exchange left", "EHLO c.example\r\nAUTH LOGIN\r\n*\r\n", 0},
+    {"wrong password", "EHLO c.example\r\nAUTH PLAIN AHUAeA==\r\n", 0},
+    {"logged in", "EHLO c.example\r\n" CLEAR_AUTH, 0},
+    {"envelope", "EHLO c.example\r\n" CLEAR_AUTH ENVELOPE, 0},
+    {"in data", "EHLO c.example\r\n" CLEAR_AUTH ENVELOPE "DATA\r\nFrom: u@exa", 0},
+    {"in a chunk", "EHLO c.example\r\n" CLEAR_AUTH ENVELOPE "BDAT 42\r\nFrom: ", 0},
+    {"between chunks", "EHLO c.example\r\n" CLEAR_AUTH ENVELOPE "BDAT 42\r\n" MESSAGE, 0},
+    {"refused content", "EHLO c.example\r\n" CLEAR_AUTH ENVELOPE "DATA\r\nbad\r\n", 0},
+    {"accepted", "EHLO c.example\r\n" CLEAR_AUTH ENVELOPE "BDAT 42 LAST\r\n" MESSAGE, 0},
+    {"half a STARTTLS", "EHLO c.example\r\nSTARTTLS\r\n\x16\x03", 0},
+};
+
+static void end_as(struct sim_client *c, enum how how)
+{
+    switch (how) {
+    case HOW_CLOSE:
+        stream_close(c->stream);
+        break;
+    case HOW_RESET:
+        stream_reset(c->stream);
+        break;
+    case HOW_HALF:
+        stream_shutdown(c->stream);
+        break;
+    case HOW_TIMEOUT:
+        sim_run_for(11 * 60 * 1000);
+        break;
+    case HOW_STOP:
+        server_stop(world.server, 30000);
+        sim_run_for(60 * 1000);
+        assert_true(world.stopped);
+        break;
+    }
+    sim_run_for(20 * 1000); /* a client that only half-closed waits for the keeper's answer */
+}
+
+static void every_end_gives_everything_back(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
+        for (enum how how = HOW_CLOSE; how <= HOW_STOP; how++) {
+            world_start("");
+            sim_auth_delay(stages[i].auth_delay_ms);
+            struct sim_client *c = client_new(LISTEN_STARTTLS);
+            client_say(c, stages[i].says);
+            assert_int_equal(world_stats().sessions, 1);
+            end_as(c, how);
+            struct server_stats s = world_stats();
+            if (s.sessions || s.connections || s.memory_used_bytes)
+                print_error("stage \"%s\", end %d\n", stages[i].name, how);
+            world_assert_idle();
+            client_free(c);
+            world_stop(1000);
+        }
+    }
+}
+
+/* The session ends at each moment of a submission; the steps of the world stand for the moments. */
+static void ends_at_every_step(void **state)
+{
+    (void)state;
+    for (unsigned steps = 0; steps < 60; steps++) {
+        world_start("");
+        struct sim_client *c = client_new(LISTEN_PLAIN);
+        client_put(c, SV("EHLO c.example\r\n" CLEAR_AUTH ENVELOPE "BDAT 42 LAST\r\n" MESSAGE));
+        for (unsigned n = 0; n < steps; n++)
+            sim_step();
+        stream_reset(c->stream);
+        sim_run_for(5000);
+        world_assert_idle();
+        client_free(c);
+        world_stop(1000);
+    }
+}
+
+/* ---- TLS ---- */
+
+static void tls_sessions(void **state)
+{
+    (void)state;
+    struct tls_ctx *ctx;
+    world_start("");
+    ctx = client_ctx(world_cert.pem, 4);
+    struct sim_client *c = client_new(LISTEN_TLS);
+    client_tls(c, ctx);
+    client_say(c, "EHLO c.example\r\n" CLEAR_AUTH ENVELOPE "BDAT 42 LAST\r\n" MESSAGE "QUIT\r\n");
+    assert_true(client_heard(c, "250 2.0.0 Queued as "));
+    client_expect(c, "221 ");
+    client_free(c);
+    c = client_new(LISTEN_STARTTLS);
+    client_say(c, "EHLO c.example\r\nSTARTTLS\r\n");
+    client_expect(c, "220 2.0.0");
+    client_tls(c, ctx);
+    client_say(c, "EHLO c.example\r\n");
+    assert_false(client_heard(c, "STARTTLS"));
+    client_expect(c, "AUTH PLAIN");
+    tls_stream_close(c->tls);
+    client_flush(c);
+    sim_run_for(2000);
+    assert_true(c->ended);
+    client_free(c);
+    sim_run_for(2000);
+    world_assert_idle();
+    tls_ctx_drop(ctx);
+    world_stop(1000);
+}
+
+/* A good record, then a broken one, in one read: what the good one held is for nobody else. */
+static void failed_tls_leaves_nothing_behind(void **state)
+{
+    static const char garbage[] = "\x17\x03\x03\x00\x20 32 bytes that were never sealed.";
+    struct tls_ctx *ctx;
+    (void)state;
+    world_start("");
+    ctx = client_ctx(world_cert.pem, 4);
+    struct sim_client *bad = client_new(LISTEN_TLS), *good = client_new(LISTEN_TLS);
+    client_tls(bad, ctx);
+    client_tls(good, ctx);
+    client_expect(good, "220 ");
+    for (int i = 0; i < 20; i++) {
+        static const char command[] = "VRFY injected\r\n";
+        size_t n = tls_stream_write(bad->tls, (struct sv){command, sizeof command - 1});
+        assert_int_equal(n, sizeof command - 1);
+    }
+    assert_int_equal(buf_append(&bad->out, garbage, sizeof garbage - 1), 0);
+    client_flush(bad);
+    sim_run_for(3000);
+    assert_true(bad->ended);
+    client_say(good, "NOOP\r\n");
+    assert_false(client_heard(good, "252 "));
+    assert_false(client_heard(good, "530 "));
+    client_expect(good, "250 ");
+    client_free(bad);
+    client_free(good);
+    sim_run_for(2000);
+    world_assert_idle();
+    tls_ctx_drop(ctx);
+    world_stop(1000);
+}
+
+static void no_signature_no_session(void **state)
+{
+    struct tls_ctx *ctx;
+    (void)state;
+    world_start("");
+    ctx = client_ctx(world_cert.pem, 4);
+    for (enum how how = HOW_CLOSE; how <= HOW_TIMEOUT; how++) {
+        sim_auth_delay(3600 * 1000); /* the keeper does not answer */
+        static const struct tls_stream_peer peer = {.name = SV("mail.example.net")};
+        struct sim_client *c = client_new(LISTEN_TLS);
+        c->tls = tls_stream_client(ctx, &peer, &c->out);
+        client_flush(c);
+        sim_run_for(1000);
+        end_as(c, how);
+        sim_run_for(120 * 1000);
+        world_assert_idle();
+        client_free(c);
+    }
+    assert_true(world_logged("tls-failed"));
+    tls_ctx_drop(ctx);
+    world_stop(1000);
+}
+
+/* ---- limits ---- */
+
+static void limits_of_connections(void **state)
+{
+    struct sim_client *c[6];
+    (void)state;
+    world_start("limits = { connections = 4; connections_per_client = 2; };");
+    for (unsigned i = 0; i < 5; i++)
+        c[i] = client_from(1 + i / 2, LISTEN_PLAIN);
+    c[5] = client_from(1, LISTEN_TLS);
+    sim_run_for(100);
+    for (unsigned i = 0; i < 4; i++)
+        client_expect(c[i], "220 ");
+    client_expect(c[4], "421 4.3.2 ");
+    assert_true(c[5]->ended); /* no words before TLS */
+    assert_int_equal(buf_len(&c[5]->said), 0);
+    client_free(c[3]);
+    client_free(c[4]);
+    sim_run_for(2000);
+    c[3] = client_from(1, LISTEN_PLAIN);
+    sim_run_for(100);
+    client_expect(c[3], "421 4.7.0 ");
+    c[4] = client_from(7, LISTEN_PLAIN);
+    sim_run_for(100);
+    client_expect(c[4], "220 ");
+    for (unsigned i = 0; i < 6; i++)
+        client_free(c[i]);
+    sim_run_for(2000);
+    world_assert_idle();
+    world_stop(1000);
+}
+
+static void limit_of_memory(void **state)
+{
+    struct sim_client *c[300];
+    size_t n = 0;
+    (void)state;
+    world_start("limits = { memory = \"16M\"; };"); /* one half is for sessions and messages */
+    bool refused = false;
+    while (!refused && n < sizeof c / sizeof *c) {
+        c[n] = client_from((unsigned)n, LISTEN_PLAIN);
+        sim_run_for(10);
+        refused = client_heard(c[n++], "421 4.3.1 ");
+    }
+    assert_true(refused);
+    assert_int_equal(n, 257); /* of 32 KiB each */
+    client_say(c[0], "EHLO c.example\r\n" CLEAR_AUTH ENVELOPE "DATA\r\n");
+    client_expect(c[0], "452 4.3.1 ");
+    while (n > 1)
+        client_free(c[--n]);
+    sim_run_for(2000);
+    client_say(c[0], "DATA\r\n");
+    client_expect(c[0], "354 ");
+    client_free(c[0]);
+    sim_run_for(2000);
+    world_assert_idle();
+    world_stop(1000);
+}
+
+/* While the disk takes nothing a fast client is not read from: what the server holds is bounded. */
+static void blocked_disk_stops_reading(void **state)
+{
+    static const struct sim_net net = {
+        .latency_max_ms = 1, .segment_max = 65536, .window = 65536};
+    char *line = mem_new(1, 1000);
+    (void)state;
+    world_start("");
+    sim_net_set(&net);
+    struct sim_client *c = client_ready();
+    client_say(c, ENVELOPE "DATA\r\n");
+    client_expect(c, "354 ");
+    client_put(c, SV("Subject: x\r\n\r\n"));
+    sim_thread_delay(1000000); /* every job of the disk takes long */
+    memset(line, 'x', 998);
+    memcpy(line + 998, "\r\n", 2);
+    for (int i = 0; i < 10000; i++)
+        client_put(c, (struct sv){line, 1000});
+    sim_run_for(500);
+    size_t taken = 10 * 1000 * 1000 - stream_pending(c->stream);
+    assert_in_range(taken, 256 << 10, 1 << 20);
+    sim_run_for(500);
+    assert_int_equal(taken, 10 * 1000 * 1000 - stream_pending(c->stream));
+    sim_thread_delay(0);
+    sim_run_for(3600 * 1000);
+    assert_int_equal(stream_pending(c->stream), 0);
+    client_free(c);
+    sim_run_for(2000);
+    world_assert_idle();
+    free(line);
+    world_stop(1000);
+}
+
+/* A client that reads no replies is not read from either, and ends by its timeout. */
+static void unread_replies_stop_reading(void **state)
+{
+    static const struct sim_net net = {
+        .latency_max_ms = 1, .segment_max = 65536, .window = 65536};
+    struct buf many;
+    (void)state;
+    world_start("limits = { command_timeout = \"1m\"; recipients = 100000; };");
+    sim_net_set(&net);
+    struct sim_client *c = client_ready();
+    stream_read_stop(c->stream);
+    buf_init(&many, 32u << 20, 0);
+    assert_int_equal(buf_put(&many, SV(ENVELOPE)), 0);
+    for (int i = 0; i < 90000; i++)
+        assert_int_equal(buf_put(&many, SV("RCPT TO:<another@example.org>\r\n")), 0);
+    size_t all = buf_len(&many);
+    client_put(c, buf_view(&many));
+    sim_run_for(10000);
+    assert_in_range(all - stream_pending(c->stream), 1000, 1 << 20);
+    sim_run_for(120 * 1000);
+    assert_int_equal(world_stats().sessions, 0);
+    buf_deinit(&many);
+    client_free(c);
+    world_assert_idle();
+    world_stop(1000);
+}
+
+/* ---- log ---- */
+
+static void log_lines_are_limited_and_escaped(void **state)
+{
+    (void)state;
+    world_start("log = { per_client_per_minute = 5; };");
+    for (int i = 0; i < 40; i++) {
+        struct sim_client *c = client_from(9, LISTEN_PLAIN);
+        client_put(c, SV("EHLO c\r\nBAD\x1b[31m\nevent=accepted\r\nAUTH PLAIN AHUAeA==\r\n"));
+        sim_run_for(100);
+        client_free(c);
+    }
+    size_t lines = world_log_count("reply") + world_log_count("login-failed");
+    assert_int_equal(lines, 5);
+    assert_false(world_logged("\x1b"));
+    assert_false(world_logged("\nevent=accepted"));
+    sim_run_for(61 * 1000);
+    struct sim_client *c = client_from(9, LISTEN_PLAIN);
+    client_say(c, "BAD\r\n");
+    assert_true(world_logged("log-limited"));
+    client_free(c);
+    c = client_from(10, LISTEN_PLAIN); /* another client is not meant */
+    size_t before = world_log_count("reply");
+    client_say(c, "BAD\r\n");
+    assert_int_equal(world_log_count("reply"), before + 1);
+    client_free(c);
+    world_stop(1000);
+}
+
+static void passwords_are_not_logged(void **state)
+{
+    (void)state;
+    world_start("log = { level = \"debug\"; };");
+    struct sim_client *c = client_new(LISTEN_PLAIN);
+    client_say(c, "EHLO c\r\nAUTH PLAIN AHVAZXhhbXBsZS5uZXQAc2VjcmV0\r\n");
+    client_expect(c, "535 5.7.8");
+    client_free(c);
+    assert_true(world_logged("login-failed"));
+    assert_false(world_logged("AHVA"));
+    assert_false(world_logged("c2VjcmV0"));
+    assert_false(world_logged("secret"));
+    world_stop(1000);
+}
+
+/* ---- stop, reload, users ---- */
+
+static void stop_waits_for_content(void **state)
+{
+    (void)state;
+    world_start("");
+    struct sim_client *idle = client_ready(), *busy = client_ready();
+    client_say(busy, ENVELOPE "DATA\r\n");
+    client_expect(busy, "354 ");
+    server_stop(world.server, 30000);
+    sim_run_for(2000);
+    client_expect(idle, "421 4.3.2 ");
+    assert_true(idle->ended);
+    assert_false(world.stopped);
+    client_say(busy, MESSAGE ".\r\n");
+    sim_run_for(2000);
+    assert_true(client_heard(busy, "250 2.0.0 Queued as "));
+    client_expect(busy, "421 4.3.2 ");
+    assert_true(world.stopped);
+    client_free(idle);
+    client_free(busy);
+    world_assert_idle();
+    world_stop(1000);
+}
+
+static void stop_ends_after_grace(void **state)
+{
+    (void)state;
+    world_start("");
+    struct sim_client *c = client_ready();
+    client_say(c, ENVELOPE "DATA\r\n");
+    server_stop(world.server, 5000);
+    sim_run_for(4000);
+    assert_false(world.stopped);
+    sim_run_for(3000);
+    assert_true(world.stopped);
+    client_free(c);
+    world_assert_idle();
+    world_stop(1000);
+}
+
+static void sessions_keep_their_generation(void **state)
+{
+    (void)state;
+    world_start("limits = { message_size = \"1M\"; };");
+    struct sim_client *old = client_new(LISTEN_PLAIN);
+    world_reload(2, "limits = { message_size = \"2M\"; };");
+    sim_run_for(100);
+    struct sim_client *fresh = client_new(LISTEN_PLAIN);
+    client_say(old, "EHLO c\r\n");
+    client_expect(old, "SIZE 1048576");
+    client_say(fresh, "EHLO c\r\n");
+    client_expect(fresh, "SIZE 2097152");
+    assert_int_equal(world_stats().generation, 2);
+    client_free(old);
+    client_free(fresh);
+    world_stop(1000);
+}
+
+static void changed_user_is_logged_out(void **state)
+{
+    (void)state;
+    world_start("");
+    sim_auth_user("v@example.net", "p");
+    struct sim_client *u = client_ready(), *v = client_new(LISTEN_PLAIN);
+    client_say(v, "EHLO c\r\nAUTH PLAIN AHZAZXhhbXBsZS5uZXQAcA==\r\n");
+    client_expect(v, "235 ");
+    sim_auth_change("u@example.net");
+    sim_run_for(2000);
+    client_expect(u, "421 4.7.0 ");
+    assert_true(u->ended);
+    client_say(v, "NOOP\r\n");
+    client_expect(v, "250 ");
+    client_free(u);
+    client_free(v);
+    world_stop(1000);
+}
+
+static void keeper_is_away(void **state)
+{
+    (void)state;
+    world_start("");
+    struct sim_client *c = client_ready(), *d = client_new(LISTEN_PLAIN);
+    client_say(d, "EHLO c\r\nAUTH LOGIN\r\n");
+    client_expect(d, "334 ");
+    sim_auth_down(true);
+    client_say(d, "dQ==\r\n");
+    client_expect(d, "454 4.7.0 ");
+    client_say(c, ENVELOPE "BDAT 42 LAST\r\n" MESSAGE);
+    client_expect(c, "250 2.0.0 Queued as ");
+    client_free(c);
+    client_free(d);
+    world_stop(1000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(submits),
+        cmocka_unit_test(half_closed_client_is_answered),
+        cmocka_unit_test(half_closed_without_quit),
+        cmocka_unit_test(every_end_gives_everything_back),
+        cmocka_unit_test(ends_at_every_step),
+        cmocka_unit_test(tls_sessions),
+        cmocka_unit_test(failed_tls_leaves_nothing_behind),
+        cmocka_unit_test(no_signature_no_session),
+        cmocka_unit_test(limits_of_connections),
+        cmocka_unit_test(limit_of_memory),
+        cmocka_unit_test(blocked_disk_stops_reading),
+        cmocka_unit_test(unread_replies_stop_reading),
+        cmocka_unit_test(log_lines_are_limited_and_escaped),
+        cmocka_unit_test(passwords_are_not_logged),
+        cmocka_unit_test(stop_waits_for_content),
+        cmocka_unit_test(stop_ends_after_grace),
+        cmocka_unit_test(sessions_keep_their_generation),
+        cmocka_unit_test(changed_user_is_logged_out),
+        cmocka_unit_test(keeper_is_away),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
