@@ -19,7 +19,7 @@ struct report {
 };
 
 static struct {
-    struct ledger_message *messages;
+    struct ledger_message **messages; /* pointers to them stay good */
     unsigned count;
     struct report *reports;
     unsigned nreports;
@@ -35,8 +35,9 @@ void ledger_start(void)
 void ledger_stop(void)
 {
     for (unsigned i = 0; i < ledger.count; i++) {
-        buf_deinit(&ledger.messages[i].content);
-        free(ledger.messages[i].recipients);
+        buf_deinit(&ledger.messages[i]->content);
+        free(ledger.messages[i]->recipients);
+        free(ledger.messages[i]);
     }
     free(ledger.messages);
     free(ledger.reports);
@@ -102,8 +103,8 @@ unsigned ledger_add(const char *author, size_t size, unsigned count, const char 
 {
     unsigned number = ledger.count;
     ledger.messages = mem_resize(ledger.messages, number + 1, sizeof *ledger.messages);
-    struct ledger_message *m = &ledger.messages[number];
-    *m = (struct ledger_message){.count = count};
+    struct ledger_message *m = ledger.messages[number] = NEW(struct ledger_message);
+    m->count = count;
     snprintf(m->author, sizeof m->author, "%s", author);
     m->recipients = mem_new(count, sizeof *m->recipients);
     for (unsigned i = 0; i < count; i++)
@@ -118,7 +119,7 @@ unsigned ledger_add(const char *author, size_t size, unsigned count, const char 
 struct ledger_message *ledger_message(unsigned number)
 {
     REQUIRE(number < ledger.count);
-    return &ledger.messages[number];
+    return ledger.messages[number];
 }
 
 unsigned ledger_count(void)
@@ -136,13 +137,13 @@ static struct ledger_recipient *find(struct sv address, struct ledger_message **
     memcpy(text, address.ptr, address.len);
     text[address.len] = '\0';
     if (sscanf(text, "m%u.r%u@", &message, &number) != 2 || message >= ledger.count ||
-        number >= ledger.messages[message].count)
+        number >= ledger.messages[message]->count)
         return NULL;
-    struct ledger_recipient *r = &ledger.messages[message].recipients[number];
+    struct ledger_recipient *r = &ledger.messages[message]->recipients[number];
     if (strcmp(r->address, text) != 0)
         return NULL;
     if (message_out)
-        *message_out = &ledger.messages[message];
+        *message_out = ledger.messages[message];
     return r;
 }
 
@@ -307,7 +308,7 @@ void ledger_on_recorded(struct sv id, struct sv from, struct sv to, enum ledger_
 void ledger_on_answers_lost(void)
 {
     for (unsigned i = 0; i < ledger.count; i++) {
-        struct ledger_message *m = &ledger.messages[i];
+        struct ledger_message *m = ledger.messages[i];
         for (unsigned k = 0; k < m->count; k++)
             m->recipients[k].may_repeat = true;
     }
@@ -318,7 +319,7 @@ void ledger_on_answers_lost(void)
 void ledger_on_crash(void)
 {
     for (unsigned i = 0; i < ledger.count; i++) {
-        struct ledger_message *m = &ledger.messages[i];
+        struct ledger_message *m = ledger.messages[i];
         if (m->state == LEDGER_OPEN)
             m->state = LEDGER_DROPPED;
         if (m->state == LEDGER_SENT)
@@ -388,7 +389,7 @@ void ledger_settle(struct ledger_sum *sum)
 {
     *sum = (struct ledger_sum){0};
     for (unsigned i = 0; i < ledger.count; i++) {
-        struct ledger_message *m = &ledger.messages[i];
+        struct ledger_message *m = ledger.messages[i];
         sum->unknown += m->state == LEDGER_UNKNOWN;
         sum->refused += m->state == LEDGER_REFUSED;
         sum->dropped += m->state == LEDGER_DROPPED;

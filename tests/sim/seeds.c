@@ -10,6 +10,15 @@
 
 static char doomed[128]; /* what an abort says */
 
+#ifdef MSA_SANITIZED
+/* So that an error of memory names its seed, too. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "abort_on_error=1";
+}
+#endif
+
 static void on_abort(int number)
 {
     ssize_t written = write(STDERR_FILENO, doomed, strlen(doomed));
