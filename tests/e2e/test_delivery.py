@@ -65,7 +65,7 @@ def dead_receiver_ends_in_a_report(w):
     equal(message_fields["Original-Envelope-Id"], "ab+c")
     check("mail.our.test" in message_fields["Reporting-MTA"], message_fields)
     equal(recipient["Action"], "failed")
-    equal(recipient["Final-Recipient"], "rfc822; bob@else.test")
+    equal(recipient["Final-Recipient"].replace(" ", ""), "rfc822;bob@else.test")
     equal(recipient["Original-Recipient"].replace(" ", ""), "rfc822;Bob+x@else.test")
     check(re.match(r"[45]\.4\.[17]", recipient["Status"]), recipient["Status"])
     equal(parts[2].get_content_type(), "text/rfc822-headers")
@@ -181,7 +181,7 @@ def temporary_refusals_are_tried_again(w):
         return None
     receiver = Receiver(NETWORK + "10", script=script)
     queue_id = w.submit("bob@else.test")
-    eventually(lambda: receiver.messages, "arrives in the end", 60)
+    w.retried_until(lambda: receiver.messages, "arrives in the end")
     w.wait_empty()
     equal(len(receiver.messages), 1, "once")
     equal(done, ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "END"])
@@ -202,7 +202,8 @@ def strange_replies_have_an_end(w):
         return None
     receiver = Receiver(NETWORK + "10", script=script)
     w.submit("bob@else.test")
-    eventually(lambda: receiver.messages, "arrives after all", 90)
+    w.retried_until(lambda: receiver.messages, "arrives after all")
+    equal(strange, [], "replies left")
     w.wait_empty()
 
 
@@ -277,7 +278,7 @@ def dns_failure_is_temporary(w):
     queue_id = w.submit("bob@else.test")
     w.wait_event(queue_id, "deferred")
     w.dns.start()
-    eventually(lambda: receiver.messages, "arrives when DNS is back", 90)
+    w.retried_until(lambda: receiver.messages, "arrives when DNS is back")
 
 
 @test()
@@ -311,9 +312,9 @@ def smarthost_with_starttls_and_login(w):
     secret = "smarthost pass word"
     with open(w.path("password"), "w", encoding="ascii") as f:
         f.write(secret + "\n")
-    start(w, {"relay": {"routes": [{"domain": "*", "to": f"smtp://{NETWORK}70:587", "tls": "require",
+    start(w, {"relay": {"routes": [{"domain": "*", "to": f"smtp://{NETWORK}70:5587", "tls": "require",
                                     "user": "gateway", "password_file": w.path("password")}]}})
-    receiver = Receiver(NETWORK + "70", 587, certificate=w.certificate,
+    receiver = Receiver(NETWORK + "70", 5587, certificate=w.certificate,
                         extensions=EXTENSIONS + ["AUTH PLAIN"])
     w.submit("bob@anywhere.test")
     got = eventually(lambda: receiver.messages, "arrives at the smarthost")[0]

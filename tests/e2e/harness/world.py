@@ -133,6 +133,16 @@ class World:
             s.close()
         return text.split()[-1].rstrip(".")
 
+    def retried_until(self, look, what, timeout=60):
+        """eventually(), with the waiting times cut short by an impatient operator."""
+        def again():
+            got = look()
+            if not got:
+                self.msactl("queue", "retry")
+                time.sleep(0.1)
+            return got
+        return eventually(again, what, timeout)
+
     def trace(self, queue_id):
         return self.ask("trace", queue_id)[1]
 
