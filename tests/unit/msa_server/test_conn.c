@@ -207,9 +207,7 @@ static void failed_tls_leaves_nothing_behind(void **state)
     sim_run_for(3000);
     assert_true(bad->ended);
     client_say(good, "NOOP\r\n");
-    assert_false(client_heard(good, "252 "));
-    assert_false(client_heard(good, "530 "));
-    client_expect(good, "250 ");
+    assert_true(sv_eq(buf_view(&good->said), SV("250 2.0.0 Ok\r\n")));
     client_free(bad);
     client_free(good);
     sim_run_for(2000);
