@@ -144,9 +144,8 @@ static void send_mail(struct submitter *c)
 }
 
 /* Transparency: RFC 5321 4.5.2. */
-static void send_dotted(struct submitter *c)
+static void send_dotted(struct submitter *c, struct sv rest)
 {
-    struct sv rest = buf_view(&c->message->content);
     while (rest.len && !c->ended) {
         size_t end = sv_find(rest, '\n');
         if (rest.ptr[0] == '.')
@@ -167,7 +166,7 @@ static void send_chunk(struct submitter *c, struct sv bytes, bool last)
 /* A part of the content, and then nothing: it must leave no trace. */
 static void send_half(struct submitter *c)
 {
-    put(c, sv_first(buf_view(&c->message->content), 1 + sim_below(20000)));
+    send_dotted(c, sv_first(buf_view(&c->message->content), 1 + sim_below(20000)));
     break_off(c, sim_below(2));
 }
 
@@ -190,7 +189,7 @@ static void send_content(struct submitter *c)
             first = 0;
         send_chunk(c, sv_skip(content, first), true);
     } else {
-        send_dotted(c);
+        send_dotted(c, content);
         command(c, END_OF_DATA, ".\r\n");
     }
     if (chance(c))

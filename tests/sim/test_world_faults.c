@@ -75,12 +75,23 @@ static void submit_some(unsigned count)
     world_submit(user, first, count, breaks);
 }
 
+/* Errors for a few operations, or no room for some time. */
 static void fail_disk(void)
 {
+    if (sim_below(3) == 0) {
+        disk_set_capacity(sim_below(2) ? UINT64_MAX : disk_used() + sim_below(400000));
+        return;
+    }
     static const unsigned kinds[] = {DISK_OP_WRITE, DISK_OP_SYNC, DISK_OP_NAME,
                                      DISK_OP_WRITE | DISK_OP_SYNC};
     disk_fail(kinds[sim_below(4)], sim_below(3) ? "/state/queue" : "spool", sim_below(20),
               1 + sim_below(6), sim_below(2) ? -ENOSPC : -EIO);
+}
+
+static void heal_disk(void)
+{
+    disk_fail(0, NULL, 0, 0, 0);
+    disk_set_capacity(UINT64_MAX);
 }
 
 /* One thing that goes wrong, or right again. */
@@ -98,8 +109,7 @@ static void disturb(struct scene *s)
         sim_auth_down(sim_below(2));
         break;
     case 2:
-        if (s->disk_fails)
-            fail_disk();
+        heal_disk();
         break;
     case 3:
         if (s->clock_jumps)
@@ -118,7 +128,7 @@ static void heal(void)
 {
     sim_auth_down(false);
     world_set_faults(0);
-    disk_fail(0, NULL, 0, 0, 0);
+    heal_disk();
     for (unsigned i = 0; i < DOMAINS; i++)
         sim_dns_fail(domains[i], DNS_MX, DNS_OK);
 }
@@ -128,16 +138,19 @@ static void run_disturbed(struct scene *s)
     unsigned rounds = 4 + sim_below(20);
     for (unsigned i = 0; i < rounds; i++) {
         if (sim_below(2))
-            submit_some(1 + sim_below(5));
-        (void)sim_run_for(sim_below(10) ? sim_below(5000) : sim_below(20 * MINUTE_MS));
-        if (sim_below(2))
             disturb(s);
+        if (s->disk_fails && sim_below(3) == 0)
+            fail_disk();
+        if (sim_below(2))
+            submit_some(1 + sim_below(5));
+        (void)sim_run_for(sim_below(8) ? sim_below(5000) : sim_below(20 * MINUTE_MS));
     }
 }
 
 static void finish(bool drained)
 {
     if (!drained) {
+        heal_disk(); /* results that cannot be written would keep the server from its end */
         world_stop();
         world_list_queue();
         return;

@@ -191,8 +191,11 @@ bool world_start(void)
     if (!good && !disk_is_off())
         ledger_fault("the server does not start: %.*s", SV_ARG(buf_view(&why)));
     buf_deinit(&why);
-    if (!good)
+    if (!good) {
+        server_free(world.server);
+        world.server = NULL;
         return false;
+    }
     server_commit(world.server, world.generation);
     for (unsigned i = 0; i < workers; i++)
         server_listen(world.server, world.fd, 0, i);

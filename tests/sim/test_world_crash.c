@@ -1,0 +1,176 @@
+/*
+ * The machine loses its power at a write or sync of the store, again and again, with what was not
+ * synced dropped, torn and reordered: fifty messages from the clients to the receivers. Each one
+ * that was acknowledged is delivered, unaltered, or reported; twice only where the result of the
+ * first delivery was not committed.
+ *
+ * The first run counts the operations of an undisturbed workload; the crashes of the seeds are
+ * spread over all of them.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/sim/seeds.h"
+#include "tests/sim/world.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MESSAGES    50
+#define CLIENTS     5
+#define DOMAINS     4
+#define CRASHES_MAX 4
+#define HOUR_MS     3600000
+#define SHARE       45
+
+static const char *const domains[DOMAINS] = {"d0.example", "d1.example", "d2.example",
+                                             "d3.example"};
+
+static uint64_t undisturbed_ops;
+
+static void make_world(uint64_t seed)
+{
+    struct receiver_script script = {.faults = sim_below(2) ? 100 : 0, .no_permanent = true};
+    struct sim_net net = {
+        .latency_max_ms = 1 + sim_below(10), .segment_max = 65536, .window = 65536};
+    sim_net_set(&net);
+    sim_thread_delay(sim_below(2) ? 0 : 1 + sim_below(20));
+    (void)world_receiver(WORLD_AUTHOR_DOMAIN, "203.0.113.100", &script);
+    script.no_permanent = false;
+    for (unsigned i = 0; i < DOMAINS; i++) {
+        char address[32];
+        snprintf(address, sizeof address, "203.0.113.%u", i + 1);
+        script.chunking = (seed + i) % 2 == 0;
+        (void)world_receiver(domains[i], address, &script);
+    }
+    for (unsigned i = 0; i < MESSAGES; i++)
+        (void)ledger_add(world_user(i / (MESSAGES / CLIENTS)),
+                         i % 10 == 3 ? 70000 + sim_below(200000) : 300 + sim_below(3000), 1 + i % 3,
+                         domains + i % 2, DOMAINS - 1);
+}
+
+/* What no client has tried yet. */
+static void submit_rest(void)
+{
+    for (unsigned user = 0; user < CLIENTS; user++) {
+        unsigned each = MESSAGES / CLIENTS, first = user * each, end = first + each;
+        while (first < end && ledger_message(first)->state != LEDGER_NEW)
+            first++;
+        if (first < end)
+            world_submit(user, first, end - first, 0);
+    }
+}
+
+static bool is_off(void *arg)
+{
+    (void)arg;
+    return disk_is_off();
+}
+
+static bool is_over(void *arg)
+{
+    struct store_stats stats;
+    if (is_off(arg))
+        return true;
+    store_get_stats(server_store(world_server()), &stats);
+    return world_clients() == 0 && stats.messages == 0;
+}
+
+/* Starts, serves and works until all is done or the power goes. True: all is done. errors: within
+ * so many operations some syncs or writes fail, too. */
+static bool live(uint32_t errors)
+{
+    if (!world_start()) {
+        if (!disk_is_off())
+            ledger_fault("the server does not start");
+        return false;
+    }
+    if (errors > 0)
+        disk_fail(sim_below(2) ? DISK_OP_SYNC : DISK_OP_WRITE | DISK_OP_SYNC, "/state/queue",
+                  sim_below(errors), 1 + sim_below(3), -EIO);
+    submit_rest();
+    (void)sim_run_while_not(is_over, NULL, 3 * HOUR_MS);
+    return !disk_is_off();
+}
+
+static bool report(const struct ledger_sum *sum)
+{
+    if (getenv("MSA_SIM_SUMS"))
+        fprintf(stderr,
+                "accepted %u = delivered %u + reported %u + queued %u; repeated %u; messages "
+                "refused %u, dropped %u, unknown %u; %llu operations\n",
+                sum->accepted, sum->delivered, sum->reported, sum->queued, sum->repeated,
+                sum->refused, sum->dropped, sum->unknown, (unsigned long long)disk_ops());
+    if (ledger_fault_count() > 0)
+        fprintf(stderr, "%s", ledger_faults());
+    return ledger_fault_count() == 0;
+}
+
+/* Crashes at the given operations, each counted from the start before it; 0: none. */
+static bool run(uint64_t seed, const uint64_t *crashes, unsigned count)
+{
+    static const enum disk_loss losses[] = {DISK_LOSS_SEEDED, DISK_LOSS_ALL, DISK_LOSS_NONE,
+                                            DISK_LOSS_TORN, DISK_LOSS_MIXED};
+    struct ledger_sum sum;
+    world_begin(seed, "");
+    make_world(seed);
+    for (unsigned i = 0; i < count; i++) {
+        disk_crash_at(disk_ops() + crashes[i]);
+        if (live(seed % 3 == 0 ? (uint32_t)crashes[i] : 0)) /* it was done before */
+            break;
+        if (!disk_is_off())
+            break;
+        disk_fail(0, NULL, 0, 0, 0);
+        world_crash(losses[sim_below(5)]);
+    }
+    disk_crash_at(0);
+    disk_fail(0, NULL, 0, 0, 0);
+    if (!world_is_serving())
+        (void)live(0);
+    world_set_faults(0);
+    if (world_is_serving() && !world_drain(10 * HOUR_MS))
+        ledger_fault("still queued long after the last crash");
+    (void)sim_run_for(HOUR_MS / 6); /* what would be delivered twice */
+    if (count == 0)
+        undisturbed_ops = disk_ops();
+    if (world_is_serving())
+        world_stop();
+    ledger_settle(&sum);
+    bool good = report(&sum);
+    world_end();
+    return good;
+}
+
+static bool crashes(uint64_t seed)
+{
+    uint64_t at[CRASHES_MAX], slot = undisturbed_ops / seeds_count(SHARE) + 1;
+    unsigned count = 1 + (unsigned)(seed % CRASHES_MAX);
+    /* the first somewhere in this seed's part of the workload; the others soon after the start */
+    uint64_t part = (seed - 1) * slot % undisturbed_ops;
+    for (unsigned i = 0; i < count; i++)
+        at[i] = i == 0 ? 1 + part + seed * 7919 % slot : 1 + (seed * 104729 + i * 15485863) % 120;
+    return run(seed, at, count);
+}
+
+static bool no_crash(uint64_t seed)
+{
+    return run(seed, NULL, 0);
+}
+
+static void test_crashes(void **state)
+{
+    (void)state;
+    assert_true(no_crash(1));
+    assert_true(undisturbed_ops > 200);
+    assert_true(seeds_run("crashes", SHARE, crashes));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_crashes)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
