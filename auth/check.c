@@ -181,6 +181,16 @@ int auth_check_password(struct auth_check *c, const struct auth_options *o, stru
     return 1;
 }
 
+bool auth_check_is_proven(struct auth_check *c, const struct auth_options *o, struct sv user,
+                          struct sv password)
+{
+    struct auth_users_identity db;
+    struct auth_name name;
+
+    return password.len > 0 && name_of(o, user, &name) && auth_users_identity(o->path, &db) == 0 &&
+           auth_proven_has(c->proven, &db, auth_name_view(&name), password, clock_mono_ms());
+}
+
 /* Whether the database may have clear-text entries. It is looked through when it is another one, at
  * most once a second; until then the answer is yes, which only costs everybody a derivation. */
 static int may_have_cleartext(struct auth_check *c, const struct auth_options *o, bool *out)

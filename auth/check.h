@@ -26,6 +26,10 @@ void auth_check_free(struct auth_check *c);
 /* 1: right, *login_out is filled; 0: no; negative: cannot be told now. */
 int auth_check_password(struct auth_check *c, const struct auth_options *o, struct sv user,
                         struct sv password, struct auth_name *login_out) MUST_CHECK;
+/* True if auth_check_password() would now find the answer in the cache, and it is yes: it neither
+ * derives a key nor looks into the database then. */
+bool auth_check_is_proven(struct auth_check *c, const struct auth_options *o, struct sv user,
+                          struct sv password);
 /* The verifier for a SCRAM exchange: the user's, or one made up of this process' secret and the
  * name, always the same for the same name. *known_out: whether it is a user's. 0 or a negative
  * error. */

@@ -188,6 +188,13 @@ static enum auth_verdict sign(EVP_PKEY *pkey, enum auth_sign form, struct sv byt
     return AUTH_DENIED;
 }
 
+bool auth_keys_is_quick(const struct auth_keys *set, enum keeper_purpose purpose, struct sv id)
+{
+    const struct key *key = find(set, purpose, id);
+
+    return key != NULL && EVP_PKEY_get_base_id(key->pkey) == EVP_PKEY_EC;
+}
+
 int auth_keys_sign(const struct auth_keys *set, enum keeper_purpose purpose, struct sv id,
                    enum auth_sign form, struct sv bytes, struct buf *out,
                    enum auth_verdict *verdict_out)

@@ -23,6 +23,8 @@ void auth_keys_free(struct auth_keys *set); /* NULL is allowed */
  * purpose is one key. */
 int auth_keys_add(struct auth_keys *set, enum keeper_purpose purpose, struct sv pem,
                   struct buf *why) MUST_CHECK;
+/* True if a signature takes less than some 50 microseconds: an elliptic key, not RSA. */
+bool auth_keys_is_quick(const struct auth_keys *set, enum keeper_purpose purpose, struct sv id);
 /* AUTH_OK with the signature appended to out; AUTH_DENIED for bytes or a form that do not fit the
  * key; AUTH_TEMPORARY if OpenSSL fails. ERR_NOT_FOUND: no such key for that purpose. */
 int auth_keys_sign(const struct auth_keys *set, enum keeper_purpose purpose, struct sv id,

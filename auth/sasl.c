@@ -258,6 +258,19 @@ struct auth_exchange *auth_exchange_new(struct auth_sasl *s, const struct auth_s
     return x;
 }
 
+/* RFC 4616 2: authzid NUL authcid NUL passwd. */
+bool auth_exchange_is_quick(struct auth_sasl *s, const struct auth_sasl_start *start)
+{
+    struct sv password = start->initial;
+    struct sv user;
+
+    if (!start->has_initial || !sv_ieq(start->mechanism, SV("PLAIN")))
+        return false;
+    sv_split(&password, '\0');
+    user = sv_split(&password, '\0');
+    return user.len > 0 && auth_check_is_proven(s->check, &s->options, user, password);
+}
+
 void auth_exchange_step(struct auth_exchange *x, struct sv bytes, struct auth_sasl_result *out)
 {
     const char *data = NULL;

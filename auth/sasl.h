@@ -51,6 +51,8 @@ struct auth_sasl_result {
 /* The exchange is freed by its owner whatever the verdict; a step is legal after AUTH_CONTINUE. */
 struct auth_exchange *auth_exchange_new(struct auth_sasl *s, const struct auth_sasl_start *start,
                                         struct auth_sasl_result *out);
+/* True if auth_exchange_new() would take microseconds: PLAIN with credentials proved lately. */
+bool auth_exchange_is_quick(struct auth_sasl *s, const struct auth_sasl_start *start);
 void auth_exchange_step(struct auth_exchange *x, struct sv bytes, struct auth_sasl_result *out);
 /* The name that was claimed, as it came; empty if the exchange did not get that far. */
 struct sv auth_exchange_tried(const struct auth_exchange *x);

@@ -250,6 +250,48 @@ static void plain_messages(void **state)
 
 /* A client that logs in for each message pays one derivation; any change of the database ends it.
  */
+static bool quick(struct auth_sasl *s, const char *mechanism, struct sv initial)
+{
+    return auth_exchange_is_quick(s, &(struct auth_sasl_start){.mechanism = sv_of(mechanism),
+                                                               .initial = initial,
+                                                               .has_initial = initial.len > 0});
+}
+
+/* Only PLAIN with what was proved a moment ago costs nothing worth a thread. */
+static void quick_is_proven_plain(void **state)
+{
+    static const struct {
+        const char *mechanism;
+        struct sv initial;
+        bool quick;
+    } rows[] = {
+        {"PLAIN", SV("\0alice\0secret"), true},
+        {"plain", SV("\0alice@example.net\0secret"), true},
+        {"PLAIN", SV("\0alice\0secret2"), false},
+        {"PLAIN", SV("\0alice\0"), false},
+        {"PLAIN", SV("\0alice"), false},
+        {"PLAIN", SV("\0\0secret"), false},
+        {"PLAIN", SV("alice"), false},
+        {"PLAIN", SV_NONE, false},
+        {"LOGIN", SV("\0alice\0secret"), false},
+        {"SCRAM-SHA-256", SV("\0alice\0secret"), false},
+    };
+    const char *path = database_new();
+    struct auth_sasl *s = make(path);
+
+    (void)state;
+    database_add(path, "alice", "secret");
+    nanosleep(&(struct timespec){.tv_nsec = 150000000}, NULL); /* the file counts as settled */
+    assert_false(quick(s, "PLAIN", SV("\0alice\0secret")));
+    assert_int_equal(talk(s, "PLAIN", "alice", "secret").verdict, AUTH_OK);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_int_equal(quick(s, rows[i].mechanism, rows[i].initial), rows[i].quick);
+    database_passwd(path, "alice", "new one");
+    assert_false(quick(s, "PLAIN", SV("\0alice\0secret")));
+    auth_sasl_unref(s);
+    database_drop(path);
+}
+
 static void proven(void **state)
 {
     const char *path = database_new();
@@ -379,9 +421,16 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(verifier_only),         T(made_by_saslpasswd2), T(both_kinds),
-        T(unknown_user_in_scram), T(plain_messages),      T(proven),
-        T(not_offered),           T(bad_input),           T(unreadable),
+        T(verifier_only),
+        T(made_by_saslpasswd2),
+        T(both_kinds),
+        T(unknown_user_in_scram),
+        T(plain_messages),
+        T(proven),
+        T(quick_is_proven_plain),
+        T(not_offered),
+        T(bad_input),
+        T(unreadable),
     };
 
     return cmocka_run_group_tests(tests, start_all, stop_all);
