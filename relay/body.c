@@ -1,5 +1,6 @@
 #include "relay/internal.h"
 
+#include "msa/base/crashring.h"
 #include "msa/base/require.h"
 
 #define PIECE_BYTES (128u << 10)
@@ -36,12 +37,14 @@ static void on_read(struct store_read *r)
     }
     b->reading = false;
     struct sv bytes = buf_view(&r->bytes);
+    crashring_hold(b->message->id);
     if (r->err < 0 || (bytes.len == 0 && b->offset < b->message->size)) {
         relay_conn_body_fail(b->conn, r->err < 0 ? r->err : ERR_CORRUPT);
-        return;
+    } else {
+        b->offset += bytes.len;
+        relay_conn_body(b->conn, bytes, b->offset >= b->message->size);
     }
-    b->offset += bytes.len;
-    relay_conn_body(b->conn, bytes, b->offset >= b->message->size);
+    crashring_done();
 }
 
 void relay_body_next(struct relay_body *b)

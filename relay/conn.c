@@ -11,10 +11,12 @@
  */
 #include "relay/conn.h"
 
+#include "msa/base/crashring.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,11 +52,17 @@ struct relay_conn {
     struct arena arena; /* hostname, host, secret, remote */
     struct sv hostname, secret;
     const char *remote;
+    char queue_id[CRASHRING_ID_MAX + 1]; /* of the message under way, or "" */
 };
 
 static uint64_t now(const struct relay_conn *c)
 {
     return loop_now_ms(c->loop);
+}
+
+static void set_queue_id(struct relay_conn *c, const char *id)
+{
+    snprintf(c->queue_id, sizeof c->queue_id, "%s", id);
 }
 
 /* ---- end ---- */
@@ -138,6 +146,7 @@ static void on_auth(void *arg, uint64_t id, const struct auth_answer *answer)
     struct relay_conn *c = arg;
     if (id != c->auth_id || c->state != SESSION)
         return;
+    crashring_hold(c->queue_id);
     if (answer->verdict == AUTH_CONTINUE || answer->verdict == AUTH_OK) {
         if (c->auth_steps++ == 0)
             c->scram = sv_istarts(answer->login, SV("SCRAM-"));
@@ -150,6 +159,7 @@ static void on_auth(void *arg, uint64_t id, const struct auth_answer *answer)
                               now(c));
     }
     pump(c);
+    crashring_done();
 }
 
 static void auth_step(struct relay_conn *c, const struct smtp_client_action *a)
@@ -310,11 +320,8 @@ static void pump(struct relay_conn *c)
 
 /* ---- events, in the order in which they happen ---- */
 
-static void on_connect(void *arg, int err)
+static void connected(struct relay_conn *c, int err)
 {
-    struct relay_conn *c = arg;
-    if (c->state != CONNECTING)
-        return;
     if (err < 0) {
         end_early(c, err == -ETIMEDOUT ? SMTP_END_TIMEOUT : SMTP_END_LOST, SMTP_PHASE_CONNECT, err);
         return;
@@ -331,6 +338,15 @@ static void on_connect(void *arg, int err)
     timer_start(&c->timer, HANDSHAKE_MS);
     if (!start_tls(c))
         end_early(c, SMTP_END_TLS, SMTP_PHASE_HANDSHAKE, ERR_TLS);
+}
+
+static void on_connect(void *arg, int err)
+{
+    struct relay_conn *c = arg;
+    crashring_hold(c->queue_id);
+    if (c->state == CONNECTING)
+        connected(c, err);
+    crashring_done();
 }
 
 static void lost(struct relay_conn *c, int err)
@@ -362,15 +378,8 @@ static void read_tls(struct relay_conn *c, struct sv bytes)
         lost(c, ERR_FULL);
 }
 
-static void on_read(void *arg, struct sv bytes)
+static void read_clear(struct relay_conn *c, struct sv bytes)
 {
-    struct relay_conn *c = arg;
-    if (c->state == CLOSED)
-        return;
-    if (c->tls) {
-        read_tls(c, bytes);
-        return;
-    }
     while (bytes.len > 0 && c->state == SESSION && !c->tls) {
         struct sv part = sv_first(bytes, buf_room(&c->plain));
         if (part.len == 0 || buf_put(&c->plain, part) < 0) {
@@ -382,9 +391,23 @@ static void on_read(void *arg, struct sv bytes)
     }
 }
 
+static void on_read(void *arg, struct sv bytes)
+{
+    struct relay_conn *c = arg;
+    crashring_hold(c->queue_id);
+    if (c->tls)
+        read_tls(c, bytes);
+    else
+        read_clear(c, bytes);
+    crashring_done();
+}
+
 static void on_end(void *arg, int err)
 {
-    lost(arg, err);
+    struct relay_conn *c = arg;
+    crashring_hold(c->queue_id);
+    lost(c, err);
+    crashring_done();
 }
 
 static void on_drain(void *arg)
@@ -393,14 +416,17 @@ static void on_drain(void *arg)
     if (!c->body_wanted || c->state != SESSION)
         return;
     c->body_wanted = false;
+    crashring_hold(c->queue_id);
     if (c->ops)
         c->ops->on_need_body(c->arg);
     pump(c);
+    crashring_done();
 }
 
 static void on_timer(void *arg)
 {
     struct relay_conn *c = arg;
+    crashring_hold(c->queue_id);
     if (c->state == SESSION) {
         smtp_client_timeout(c->core, now(c));
         pump(c);
@@ -408,6 +434,7 @@ static void on_timer(void *arg)
         end_early(c, SMTP_END_TIMEOUT,
                   c->state == HANDSHAKE ? SMTP_PHASE_HANDSHAKE : SMTP_PHASE_CONNECT, -ETIMEDOUT);
     }
+    crashring_done();
 }
 
 /* ---- interface ---- */
@@ -423,6 +450,7 @@ struct relay_conn *relay_conn_open(const struct relay_conn_config *config,
     c->arg = arg;
     c->auth = config->auth;
     c->clear_text = config->clear_text;
+    set_queue_id(c, config->queue_id);
     c->tls_ctx = config->tls ? tls_ctx_keep(config->tls) : NULL;
     arena_init(&c->arena);
     buf_init(&c->plain, PLAIN_MAX, 0);
@@ -440,10 +468,12 @@ struct relay_conn *relay_conn_open(const struct relay_conn_config *config,
     return c;
 }
 
-void relay_conn_set_ops(struct relay_conn *c, const struct relay_conn_ops *ops, void *arg)
+void relay_conn_set_ops(struct relay_conn *c, const struct relay_conn_ops *ops, void *arg,
+                        const char *queue_id)
 {
     c->ops = ops;
     c->arg = arg;
+    set_queue_id(c, queue_id);
 }
 
 void relay_conn_send(struct relay_conn *c, const struct smtp_client_mail *mail)
@@ -471,7 +501,7 @@ void relay_conn_body_fail(struct relay_conn *c, int err)
 
 void relay_conn_quit(struct relay_conn *c)
 {
-    c->ops = NULL;
+    relay_conn_set_ops(c, NULL, NULL, "");
     if (c->state != SESSION) {
         relay_conn_drop(c);
         return;
@@ -482,7 +512,7 @@ void relay_conn_quit(struct relay_conn *c)
 
 void relay_conn_drop(struct relay_conn *c)
 {
-    c->ops = NULL;
+    relay_conn_set_ops(c, NULL, NULL, "");
     if (c->state != CLOSED)
         shut(c);
 }

@@ -9,7 +9,8 @@
  * again; any number of times. on_closed comes once, as the last, and may come at any time; the
  * connection frees itself then. relay_conn_quit() ends an idle one politely, relay_conn_drop() any
  * at once, both without another callback.
- * Callbacks come from the loop or from inside a call here; every call here is legal in them.
+ * While a message is under way its queue id stands in the crash ring as the connection's events
+ * run. Callbacks come from the loop or from inside a call here; every call here is legal in them.
  */
 #ifndef RELAY_CONN_H
 #define RELAY_CONN_H
@@ -37,13 +38,16 @@ struct relay_conn_config {
     struct sv hostname;                  /* for EHLO; copied */
     const struct route_attempt *attempt; /* copied */
     struct sv secret;                    /* of the keeper, for attempt->credentials; copied */
-    bool clear_text; /* no STARTTLS although the attempt allows it: it failed before */
+    bool clear_text;      /* no STARTTLS although the attempt allows it: it failed before */
+    const char *queue_id; /* of the message that it is opened for; copied */
 };
 
 struct relay_conn *relay_conn_open(const struct relay_conn_config *config,
                                    const struct relay_conn_ops *ops, void *arg);
-/* Who is told from here on: the next job of the slot. */
-void relay_conn_set_ops(struct relay_conn *c, const struct relay_conn_ops *ops, void *arg);
+/* Who is told from here on: the next job of the slot. queue_id: of its message, copied; "": idle.
+ */
+void relay_conn_set_ops(struct relay_conn *c, const struct relay_conn_ops *ops, void *arg,
+                        const char *queue_id);
 void relay_conn_send(struct relay_conn *c, const struct smtp_client_mail *mail);
 void relay_conn_body(struct relay_conn *c, struct sv bytes, bool is_last);
 void relay_conn_body_fail(struct relay_conn *c, int err);

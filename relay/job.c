@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOG_TEXT_MAX    500 /* bytes of what was said that a log line has */
 #define TRANSACTION_MAX 100 /* recipients; RFC 5321 4.5.3.1.8: every server takes these */
 
 struct relay_job {
@@ -69,12 +70,23 @@ static bool is_retryable(const struct relay_fate *f)
            f->outcome.scope == RELAY_SCOPE_HOST && !f->outcome.maybe_taken;
 }
 
+static size_t count_open(const struct relay_job *j, size_t *last_out)
+{
+    size_t count = 0;
+    *last_out = 0;
+    for (size_t i = 0; i < j->batch->nrows; i++) {
+        if (!is_open(&j->fates[i]))
+            continue;
+        *last_out = i;
+        count++;
+    }
+    return count;
+}
+
 static bool has_open(const struct relay_job *j)
 {
-    for (size_t i = 0; i < j->batch->nrows; i++)
-        if (is_open(&j->fates[i]))
-            return true;
-    return false;
+    size_t last;
+    return count_open(j, &last) > 0;
 }
 
 static void set_open(struct relay_job *j, const struct relay_outcome *outcome)
@@ -84,17 +96,27 @@ static void set_open(struct relay_job *j, const struct relay_outcome *outcome)
             set_fate(j, i, outcome);
 }
 
-static void log_result(struct relay_job *j, const char *remote, const struct smtp_client_result *r,
-                       const struct relay_outcome *o)
+/* who: recipients_text() of those that it is about. */
+static void log_result(struct relay_job *j, const char *who, const char *remote,
+                       const struct smtp_client_result *r, const struct relay_outcome *o)
 {
     char status[SMTP_STATUS_TEXT_MAX];
+    struct sv text = sv_first(sv_of(o->text), LOG_TEXT_MAX);
     log_event(LOG_INFO, relay_verdict_text(o->verdict),
               &(struct log_ctx){.queue = sv_of(j->batch->message->id)},
-              "domain=%s remote=%s tls=%d phase=\"%s\" elapsed=%llums total=%llums status=%s: %s",
-              j->run->job->destination, remote, j->conn && relay_conn_is_tls(j->conn),
-              smtp_phase_text(r->phase), (unsigned long long)r->elapsed_ms,
+              "domain=%s %s remote=%s tls=%d phase=%s elapsed=%llums total=%llums status=%s: "
+              "%.*s",
+              j->run->job->destination, who, remote, j->conn && relay_conn_is_tls(j->conn),
+              smtp_phase_name(r->phase), (unsigned long long)r->elapsed_ms,
               (unsigned long long)(now(j) - j->began_ms), smtp_status_text(o->status, status),
-              o->text);
+              SV_ARG(text));
+}
+
+/* "to=<a@b.example>" of a single recipient, else "recipients=7". */
+static const char *recipients_text(struct relay_job *j, size_t count, size_t row)
+{
+    return count == 1 ? arena_printf(&j->arena, "to=<%s>", j->batch->rows[row].address)
+                      : arena_printf(&j->arena, "recipients=%zu", count);
 }
 
 /* ---- end ---- */
@@ -204,7 +226,7 @@ static void on_recipient(void *arg, uint32_t index, const struct smtp_client_res
     struct relay_outcome o = relay_outcome_of_result(&j->arena, r, sv_of(remote));
     j->answered = j->answered || r->end == SMTP_END_REPLY;
     set_fate(j, j->rows[index], &o);
-    log_result(j, remote, r, &o);
+    log_result(j, recipients_text(j, 1, j->rows[index]), remote, r, &o);
 }
 
 static void on_message(void *arg, const struct smtp_client_result *r)
@@ -216,10 +238,15 @@ static void on_message(void *arg, const struct smtp_client_result *r)
     if (j->reused && r->end != SMTP_END_REPLY && o.scope == RELAY_SCOPE_HOST && !o.maybe_taken)
         return;
     j->answered = j->answered || r->end == SMTP_END_REPLY;
-    for (uint32_t i = 0; i < j->part.count; i++)
-        if (is_open(&j->fates[j->rows[i]]))
-            set_fate(j, j->rows[i], &o);
-    log_result(j, remote, r, &o);
+    size_t count = 0, row = 0;
+    for (uint32_t i = 0; i < j->part.count; i++) {
+        if (!is_open(&j->fates[j->rows[i]]))
+            continue;
+        row = j->rows[i];
+        set_fate(j, row, &o);
+        count++;
+    }
+    log_result(j, recipients_text(j, count, row), remote, r, &o);
 }
 
 /* ---- connections ---- */
@@ -244,7 +271,8 @@ static void on_closed(void *arg, const struct smtp_client_result *why)
                                      ? relay_outcome_of_failure(&j->arena, RELAY_FAILURE_CONNECT,
                                                                 why->err, SV_NONE, sv_of(remote))
                                      : relay_outcome_of_result(&j->arena, why, sv_of(remote));
-        log_result(j, remote, why, &o);
+        size_t row, count = count_open(j, &row);
+        log_result(j, recipients_text(j, count, row), remote, why, &o);
         if (!in_clear)
             set_open(j, &o);
     }
@@ -278,7 +306,8 @@ static void open_attempt(struct relay_job *j)
         .secret = a->credentials < 0
                       ? SV_NONE
                       : sv_of(arena_printf(&j->arena, RELAY_SECRET_NAME, a->credentials)),
-        .clear_text = j->clear_text};
+        .clear_text = j->clear_text,
+        .queue_id = j->batch->message->id};
     j->began_ms = now(j);
     j->conn = relay_conn_open(&config, &conn_ops, j);
 }
@@ -407,7 +436,7 @@ static void start_delivery(struct relay_job *j, struct relay_conn *conn)
     }
     j->conn = conn;
     j->reused = true;
-    relay_conn_set_ops(conn, &conn_ops, j);
+    relay_conn_set_ops(conn, &conn_ops, j, j->batch->message->id);
     send_part(j);
 }
 

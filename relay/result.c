@@ -4,6 +4,7 @@
  */
 #include "relay/internal.h"
 
+#include "msa/base/crashring.h"
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/loop/clock.h"
@@ -91,6 +92,8 @@ static void put_off(struct result *t, size_t row, const struct relay_fate *fate,
         res->status = "5.4.7";
         res->text =
             arena_printf(&t->record->arena, "delivery time expired; the last try: %s", res->text);
+        log_event(LOG_INFO, "expired", &(struct log_ctx){.queue = sv_of(t->message->id)},
+                  "to=<%s> given up after %u attempts", q->address, q->attempts + 1);
         report_row(t, row, RELAY_DSN_FAILED, fate, res);
         return;
     }
@@ -189,9 +192,11 @@ static void write_report(struct result *t, struct sv content)
 static void on_content(struct store_read *read)
 {
     struct result *t = read->arg;
+    crashring_hold(t->message->id);
     write_report(t, read->err < 0 ? SV_NONE : buf_view(&read->bytes));
     store_read_free(read);
     hand_over(t);
+    crashring_done();
 }
 
 static void report(struct result *t)

@@ -1,5 +1,6 @@
 #include "relay/internal.h"
 
+#include "msa/base/crashring.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 
@@ -118,7 +119,7 @@ void relay_worker_job_over(struct relay_worker *w, uint32_t slot, struct relay_c
         forget(s);
         return;
     }
-    relay_conn_set_ops(conn, &idle_ops, s);
+    relay_conn_set_ops(conn, &idle_ops, s, "");
     timer_start(&s->timer, IDLE_MS);
 }
 
@@ -129,16 +130,18 @@ static void run_job(struct task *task)
     struct sched_job *job = (struct sched_job *)(void *)task;
     struct relay_run *run = job->user;
     struct relay_job *nowhere = NULL;
+    crashring_hold(job->batch->message->id);
     if (job->slot == 0) {
         relay_job_start(run, NULL, &nowhere);
-        return;
+    } else {
+        struct slot *s = get(run->worker, job->slot);
+        struct relay_conn *conn = s->conn;
+        REQUIRE(!s->job);
+        s->conn = NULL;
+        timer_stop(&s->timer);
+        relay_job_start(run, conn, &s->job);
     }
-    struct slot *s = get(run->worker, job->slot);
-    struct relay_conn *conn = s->conn;
-    REQUIRE(!s->job);
-    s->conn = NULL;
-    timer_stop(&s->timer);
-    relay_job_start(run, conn, &s->job);
+    crashring_done();
 }
 
 void relay_worker_run(struct relay_worker *w, struct sched_job *job,

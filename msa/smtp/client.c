@@ -13,9 +13,9 @@
 
 static const struct {
     uint32_t timeout_s;
-    const char *text;
+    const char *name, *text;
 } phases[] = {
-#define PHASE_ROW(name, timeout_s, text) [SMTP_PHASE_##name] = {timeout_s, text},
+#define PHASE_ROW(name, timeout_s, text) [SMTP_PHASE_##name] = {timeout_s, #name, text},
     SMTP_PHASES(PHASE_ROW)
 #undef PHASE_ROW
 };
@@ -29,6 +29,11 @@ static const char *const ends[] = {
 const char *smtp_phase_text(enum smtp_phase phase)
 {
     return phases[phase].text;
+}
+
+const char *smtp_phase_name(enum smtp_phase phase)
+{
+    return phases[phase].name;
 }
 
 const char *smtp_end_text(enum smtp_end end)

@@ -5,6 +5,8 @@
 #include "auth/tls/ctx.h"
 #include "relay/relay.h"
 
+#include "msa/base/crashring.h"
+#include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/loop/clock.h"
 
@@ -400,6 +402,53 @@ static void a_refused_recipient_is_reported(void **state)
     close_all();
 }
 
+/* ---- the crash ring ---- */
+
+static struct crashring *ring;
+static unsigned told, in_hand;
+
+static bool is_in_ring(const char *id, size_t len)
+{
+    for (size_t i = 0; i < CRASHRING_SLOTS; i++)
+        if (strlen(ring->slot[i].id) == len && memcmp(ring->slot[i].id, id, len) == 0)
+            return true;
+    return false;
+}
+
+/* A crash at this moment, in the middle of what the line is about, would be found. */
+static void on_line(void *arg, const char *line, size_t len)
+{
+    const char *id = strstr(line, " queue=");
+    (void)arg;
+    (void)len;
+    if (!id)
+        return;
+    id += strlen(" queue=");
+    told++;
+    in_hand += is_in_ring(id, strcspn(id, ":"));
+}
+
+static void what_is_in_hand_stands_in_the_crash_ring(void **state)
+{
+    static struct receiver r = {.refuse = "bad@", .defer = "later@"};
+    static const char *const to[] = {"good@x.test", "bad@x.test", "later@x.test"};
+    int fd;
+    (void)state;
+    assert_int_equal(crashring_create(&fd, &ring), 0);
+    assert_int_equal(crashring_attach(fd), 0);
+    close(fd);
+    open_all(&r);
+    log_set_sink(on_line, NULL);
+    submit("me@our.test", to, 3, CONTENT);
+    run_until(1, 2);
+    log_set_sink(NULL, NULL);
+    assert_int_equal(told, 5); /* failed, deferred, delivered, report; report delivered */
+    assert_int_equal(in_hand, told);
+    close_all();
+    for (size_t i = 0; i < CRASHRING_SLOTS; i++)
+        assert_string_equal(ring->slot[i].id, "");
+}
+
 static void on_finished(void *arg, int err)
 {
     assert_int_equal(err, 0);
@@ -502,6 +551,7 @@ int main(void)
         cmocka_unit_test(a_dead_kept_connection_is_no_attempt),
         cmocka_unit_test(a_failed_handshake_is_followed_by_clear_text),
         cmocka_unit_test(a_refused_recipient_is_reported),
+        cmocka_unit_test(what_is_in_hand_stands_in_the_crash_ring),
         cmocka_unit_test(large_content_is_fed_from_the_spool),
         cmocka_unit_test(a_stop_ends_what_has_not_begun),
         cmocka_unit_test(a_null_reverse_path_is_never_reported),
