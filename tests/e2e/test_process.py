@@ -181,28 +181,28 @@ def sigterm_does_not_wait_for_ever(w):
     equal(w.queue(), [], "half a message")
 
 
-@test()
-def crashing_message_is_held(w):
-    """An id in hand at two crashes is not tried a third time, and the others go on."""
+@test(build="release")    # under sanitizers a fault is an exit, not a signal
+def a_crash_does_not_blame_who_only_waits(w):
+    """A message whose receiver is slow is in nobody's hands when something else crashes."""
     w.allowed = KILLED
-    stuck = threading.Event()
+    slow, free = threading.Event(), threading.Event()
 
     def script(verb, args, session):
-        if verb == "DATA" and session.rcpt and "poison" in session.rcpt[0]:
-            stuck.set()
-            time.sleep(3600)
+        if verb == "DATA":
+            slow.set()
+            free.wait()
         return None
     receiver = Receiver(NETWORK + "10", script=script)
     w.serve_dns(ZONE)
     w.start()
-    poison = w.submit("poison@else.test")
+    queue_id = w.submit("slow@else.test")
     for _ in range(2):
-        check(stuck.wait(30), "the message is in hand")
-        stuck.clear()
+        check(slow.wait(30), "the message is under way")
+        slow.clear()
         killed(w, "server", signal.SIGSEGV)
-    eventually(lambda: any(q["id"] == poison and q["held"] for q in w.queue()), "it is held")
-    w.submit("good@else.test")
-    eventually(lambda: receiver.messages, "another message")
+    free.set()
+    w.retried_until(lambda: receiver.messages, "delivered in the end")
+    equal(receiver.messages[0].queue_id(), queue_id)
 
 
 @test()

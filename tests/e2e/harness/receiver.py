@@ -143,6 +143,7 @@ class Receiver:
         self.seen = []          # received whole, whatever the answer
         self.commands = []
         self.connections = 0
+        self.open = []
         self.context = None
         if certificate:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -156,7 +157,9 @@ class Receiver:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
+            self.open.append(sock)
             threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
 
     def serve(self, sock):
@@ -170,8 +173,14 @@ class Receiver:
             sock.close()
 
     def close(self):
+        """No further connection, and those that are open are cut."""
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        for sock in self.open:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
 
 class _Keep:
