@@ -73,6 +73,9 @@ static void leave(struct conn *c, void (*close_stream)(struct stream *s))
     if (c->phase == CONN_CLOSED)
         return;
     c->phase = CONN_CLOSED;
+    /* an answer that came before on_closed would start the timer again */
+    conn_auth_cancel(c);
+    conn_tls_finish(c);
     timer_stop(&c->timer);
     close_stream(c->stream);
 }
@@ -89,8 +92,6 @@ static void on_closed(void *arg)
     struct log_ctx ctx = conn_ctx(c);
     log_event(LOG_DEBUG, "disconnected", &ctx, "%s", "");
     conn_give_up_submission(c);
-    conn_auth_cancel(c);
-    conn_tls_finish(c);
     tls_stream_free(c->tls);
     smtp_server_free(c->smtp);
     buf_deinit(&c->in);

@@ -133,6 +133,10 @@ void conn_tls_input(struct conn *c, struct sv cipher)
         size_t n = tls_stream_feed(c->tls, cipher, plain);
         cipher = sv_skip(cipher, n);
         flush(c);
+        if (c->lost) { /* nobody else looks during the handshake, and nothing more is read */
+            conn_close(c);
+            return;
+        }
         if (tls_stream_state(c->tls) == AUTH_TLS_SIGNATURE) {
             ask_signature(c, cipher);
             return;

@@ -39,6 +39,8 @@ struct stream {
     struct buf kept;
     int failed;
     bool reading, ended, shutting, drain, closing;
+    bool
+        told; /* stream_write() has told of the failure: as with a real one nothing is read again */
 };
 
 static struct link *link_new(struct fault_choice f)
@@ -328,7 +330,7 @@ void stream_set_ops(struct stream *s, const struct stream_ops *ops, void *arg)
 
 void stream_read_start(struct stream *s)
 {
-    if (!s->closing && !s->ended)
+    if (!s->closing && !s->ended && !s->told)
         s->reading = true;
 }
 
@@ -340,8 +342,10 @@ void stream_read_stop(struct stream *s)
 int stream_write(struct stream *s, struct sv bytes)
 {
     REQUIRE(!s->closing && !s->shutting);
-    if (s->failed)
+    if (s->failed) {
+        s->told = true;
         return s->failed;
+    }
     if (bytes.len == 0)
         return 0;
     if (s->connect_ms == NEVER && !s->other) {

@@ -239,6 +239,29 @@ static void no_signature_no_session(void **state)
     world_stop(1000);
 }
 
+/* Gone before its signature comes: what cannot be sent ends the session, not the handshake's time. */
+static void reset_before_the_signature(void **state)
+{
+    static const struct tls_stream_peer peer = {.name = SV("mail.example.net")};
+    struct tls_ctx *ctx;
+    (void)state;
+    world_start("");
+    ctx = client_ctx(world_cert.pem, 4);
+    sim_auth_delay(3000);
+    struct sim_client *c = client_new(LISTEN_TLS);
+    c->tls = tls_stream_client(ctx, &peer, &c->out);
+    client_flush(c);
+    sim_run_for(1000);
+    stream_reset(c->stream);
+    sim_run_for(1000);
+    assert_int_equal(world_stats().sessions, 1);
+    sim_run_for(4000);
+    world_assert_idle();
+    client_free(c);
+    tls_ctx_drop(ctx);
+    world_stop(1000);
+}
+
 /* ---- limits ---- */
 
 static void limits_of_connections(void **state)
@@ -508,6 +531,7 @@ int main(void)
         cmocka_unit_test(tls_sessions),
         cmocka_unit_test(failed_tls_leaves_nothing_behind),
         cmocka_unit_test(no_signature_no_session),
+        cmocka_unit_test(reset_before_the_signature),
         cmocka_unit_test(limits_of_connections),
         cmocka_unit_test(limit_of_memory),
         cmocka_unit_test(blocked_disk_stops_reading),
