@@ -49,7 +49,8 @@ static void add(struct conf_faults *f, bool warning, const char *right, const ch
 {
     struct conf_fault *fresh = arena_alloc(f->arena, sizeof *fresh);
     *fresh = (struct conf_fault){
-        .file = f->file,
+        /* what was read may be gone when the fault is told */
+        .file = arena_str(f->arena, sv_of(f->file)),
         .line = f->line,
         .key = arena_str(f->arena, sv_of(f->key)),
         .wrong = format(f->arena, fmt, args),

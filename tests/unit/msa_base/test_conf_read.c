@@ -402,6 +402,27 @@ static void later_faults_find_their_line(void **state)
     stop(&r);
 }
 
+/* As at a reload: the refused values are gone when the faults are told. */
+static void faults_outlive_what_was_read(void **state)
+{
+    struct arena values, kept;
+    struct conf_faults faults;
+    struct conf_source src;
+    struct buf out;
+    struct all v = {0};
+    (void)state;
+    arena_init(&values);
+    arena_init(&kept);
+    conf_faults_init(&faults, &kept);
+    assert_false(conf_read(all_rows, "x.conf", SV("on = 7;\n"), &values, &v, &faults, &src));
+    arena_deinit(&values);
+    buf_init(&out, 1 << 16, 0);
+    conf_faults_print(&faults, &out);
+    assert_true(sv_starts(buf_view(&out), SV("x.conf:1: on: ")));
+    buf_deinit(&out);
+    arena_deinit(&kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +437,7 @@ int main(void)
         cmocka_unit_test(a_fault_leaves_the_default),
         cmocka_unit_test(keys_are_found_again),
         cmocka_unit_test(later_faults_find_their_line),
+        cmocka_unit_test(faults_outlive_what_was_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
