@@ -1,30 +1,16 @@
 /*
- * Jobs over real connections: the relay with a real store on a temporary folder, and a scripted
- * receiver on loopback (a thread with blocking sockets). Main thread and worker share one loop.
+ * Jobs over real connections, to a scripted receiver on loopback (a thread with blocking sockets).
  */
-#include "auth/tls/ctx.h"
-#include "relay/relay.h"
+#include "tests/unit/relay/relay_fixture.h"
 
 #include "msa/base/crashring.h"
 #include "msa/base/log.h"
-#include "msa/base/mem.h"
-#include "msa/loop/clock.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 
 /* ---- receiver ---- */
 
@@ -155,189 +141,30 @@ static void receiver_stop(struct receiver *r)
     close(r->fd);
 }
 
-/* ---- the relay ---- */
+/* ---- both ---- */
 
-static struct {
-    struct loop *loop;
-    struct mailbox *mailbox;
-    struct store *store;
-    struct pool *disk;
-    struct relay *relay;
-    struct relay_worker *worker;
-    struct relay_settings *settings;
-    struct tls_ctx *tls;
-    struct receiver *receiver;
-    struct timer poll;
-    uint64_t rows_wanted, until_ms;
-    unsigned messages_wanted, puts;
-    char dir[64];
-} t;
-
-static int64_t retry_items[] = {3600};
-static struct queue_options queue = {
-    .lifetime_s = 86400, .retry = {.items = retry_items, .count = 1}, .bounce_body_bytes = 10000};
-static struct relay_options options = {.per_site = 2, .capture = "", .ipv6 = true};
-
-static void on_queued(void *arg, struct queue_batch *b)
-{
-    (void)arg;
-    relay_on_queued(t.relay, b);
-}
-
-static void on_due(void *arg, const char *destination, int64_t due_ms)
-{
-    (void)arg;
-    relay_on_due(t.relay, destination, due_ms);
-}
-
-/* Until the queue holds so many rows, none of them in hand, and the receiver has so many. */
-static void on_poll(void *arg)
-{
-    struct store_stats st;
-    struct sched_stats sched;
-    (void)arg;
-    store_get_stats(t.store, &st);
-    relay_get_stats(t.relay, &sched);
-    bool there = t.puts == 0 && st.rows == t.rows_wanted && st.claimed_rows == 0 &&
-                 sched.jobs == 0 && atomic_load(&t.receiver->messages) >= t.messages_wanted;
-    if (there || loop_now_ms(t.loop) > t.until_ms)
-        loop_stop(t.loop);
-    else
-        timer_start(&t.poll, 10);
-}
-
-static void run_until(uint64_t rows, unsigned messages)
-{
-    t.rows_wanted = rows;
-    t.messages_wanted = messages;
-    t.until_ms = loop_now_ms(t.loop) + 10000;
-    timer_start(&t.poll, 50);
-    loop_run(t.loop);
-    struct store_stats st;
-    store_get_stats(t.store, &st);
-    assert_int_equal(st.rows, rows);
-    assert_int_equal(atomic_load(&t.receiver->messages), messages);
-}
-
-static void on_put(struct store_put *p, int err)
-{
-    assert_int_equal(err, 0);
-    t.puts--;
-    free(p);
-}
-
-static void put_message(struct queue_message *m, const char *from, const char *const *to, size_t n)
-{
-    m->received_ms = clock_wall_ms();
-    m->reverse_path = arena_str(&m->arena, sv_of(from));
-    m->mail_params = arena_printf(&m->arena, "<%s>", from);
-    struct queue_batch *b = queue_batch_new(m, n);
-    for (size_t i = 0; i < n; i++) {
-        b->rows[i].address = arena_str(&b->arena, sv_of(to[i]));
-        b->rows[i].domain = arena_str(&b->arena, sv_of(strchr(to[i], '@') + 1));
-        b->rows[i].rcpt_params = arena_printf(&b->arena, "<%s>", to[i]);
-        b->rows[i].due_ms = m->received_ms;
-    }
-    struct store_put *p = NEW(struct store_put);
-    p->reply = t.mailbox;
-    p->message = m;
-    p->rows = b;
-    p->done = on_put;
-    t.puts++;
-    store_put(t.store, p);
-}
-
-static void submit(const char *from, const char *const *to, size_t n, const char *content)
-{
-    struct queue_message *m = queue_message_new();
-    queue_id_make(m->id, clock_wall_ms(), random_u64());
-    m->size = strlen(content);
-    m->content = block_new(sv_of(content));
-    put_message(m, from, to, n);
-}
+static struct receiver *receiver;
 
 static void open_all(struct receiver *r)
 {
-    static struct relay_route_options route;
-    static const char *to[1];
     static char url[64];
-    struct buf why;
-    strcpy(t.dir, "/tmp/test_conn.XXXXXX");
-    assert_non_null(mkdtemp(t.dir));
-    buf_init(&why, 4096, 0);
-    t.receiver = r;
+    receiver = r;
     receiver_start(r);
     snprintf(url, sizeof url, "smtp://127.0.0.1:%u", r->port);
-    to[0] = url;
-    route = (struct relay_route_options){.domain = "*",
-                                         .to = {.items = to, .count = 1},
-                                         .tls = RELAY_ROUTE_TLS_OPPORTUNISTIC,
-                                         .user = "",
-                                         .password_file = ""};
-    options.routes = (struct conf_list){.items = &route, .count = 1};
-    t.loop = loop_new();
-    t.mailbox = mailbox_new(t.loop);
-    t.disk = pool_start("disk", 1);
-    struct store_config store = {.dir = t.dir,
-                                 .memory_bytes = 1 << 20,
-                                 .disk_threads = 1,
-                                 .notify = t.mailbox,
-                                 .on_queued = on_queued,
-                                 .on_due = on_due,
-                                 .loop = t.loop};
-    assert_int_equal(store_open(&store, &why, &t.store), 0);
-    assert_int_equal(tls_ctx_client_new(&(struct tls_ctx_client_options){0}, &t.tls, &why), 0);
-    t.settings = relay_settings_new(&(struct relay_settings){.hostname = "our.test",
-                                                             .postmaster = "postmaster@our.test",
-                                                             .relay = &options,
-                                                             .queue = &queue,
-                                                             .dns_timeout_ms = 1000,
-                                                             .tls = t.tls});
-    t.relay = relay_new(&(struct relay_config){
-        .loop = t.loop, .mailbox = t.mailbox, .store = t.store, .settings = t.settings});
-    t.worker =
-        relay_worker_new(&(struct relay_worker_config){.loop = t.loop,
-                                                       .mailbox = t.mailbox,
-                                                       .main = t.mailbox,
-                                                       .store = t.store,
-                                                       .disk = t.disk,
-                                                       .on_recorded = relay_on_recorded,
-                                                       .on_slot_closed = relay_on_slot_closed,
-                                                       .arg = t.relay});
-    relay_set_workers(t.relay, &t.worker, 1);
-    relay_start(t.relay);
-    timer_init(&t.poll, t.loop, on_poll, NULL);
-    buf_deinit(&why);
-}
-
-static void on_stopped(void *arg)
-{
-    loop_stop(arg);
+    open_relay(&(struct relay_setup){
+        .url = url, .tls = RELAY_ROUTE_TLS_OPPORTUNISTIC, .messages = &r->messages});
 }
 
 static void close_after_stop(void)
 {
-    char command[96];
-    relay_worker_close(t.worker, on_stopped, t.loop);
-    loop_run(t.loop);
-    store_close(t.store);
-    pool_stop(t.disk);
-    mailbox_close(t.mailbox);
-    relay_free(t.relay);
-    relay_settings_drop(t.settings);
-    tls_ctx_drop(t.tls);
-    loop_stop(t.loop);
-    loop_run(t.loop);
-    loop_free(t.loop);
-    receiver_stop(t.receiver);
-    snprintf(command, sizeof command, "rm -r %s", t.dir);
-    assert_int_equal(system(command), 0);
+    close_stopped_relay();
+    free_loop();
+    receiver_stop(receiver);
 }
 
 static void close_all(void)
 {
-    relay_stop(t.relay, on_stopped, t.loop);
-    loop_run(t.loop);
+    stop_relay();
     close_after_stop();
 }
 
