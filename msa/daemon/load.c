@@ -1,6 +1,7 @@
 #include "msa/daemon/load.h"
 #include "auth/tls/pem.h"
 #include "msa/base/mem.h"
+#include "msa/daemon/total_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -139,6 +140,17 @@ static void read_own_addresses(struct reading *r)
     buf_deinit(&text);
 }
 
+/* The server's sandbox hides this from it. */
+static void read_total_memory(struct reading *r)
+{
+    struct buf text;
+    buf_init(&text, 32, 0);
+    int cut = buf_printf(&text, "%llu", (unsigned long long)total_memory("/"));
+    (void)cut;
+    generation_add_file(r->g, GENERATION_TOTAL_MEMORY, "", buf_view(&text), false);
+    buf_deinit(&text);
+}
+
 /* The system's authorities, for routes that verify. */
 static void read_authorities(struct reading *r)
 {
@@ -184,6 +196,7 @@ struct generation *load_generation(const char *path, uint32_t number, struct are
         read_resolvers(&r);
         read_authorities(&r);
         read_own_addresses(&r);
+        read_total_memory(&r);
     }
     buf_deinit(&text);
     if (faults->errors) {

@@ -43,6 +43,12 @@ bool poison_crashed(struct poison *p, const char *id)
     return now;
 }
 
+void poison_held(struct poison *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        p->list[i].hold = false;
+}
+
 void poison_deinit(struct poison *p)
 {
     free(p->list);

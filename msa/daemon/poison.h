@@ -18,12 +18,15 @@ struct poison {
         char id[CRASHRING_ID_MAX + 1];
         unsigned crashes;
         bool hold;
-    } *list;
+    } * list;
     size_t count;
 };
 
 /* True when this is the crash that makes it one to be held. */
 bool poison_crashed(struct poison *p, const char *id);
+/* The server has been told to hold those that are to be held: a further crash, after an operator
+ * has released one, makes it one to be held again. */
+void poison_held(struct poison *p);
 void poison_deinit(struct poison *p);
 
 #endif

@@ -35,6 +35,8 @@ struct generation {
 #define GENERATION_RESOLV_CONF "resolv.conf"
 /* Addresses of this machine, a line each. */
 #define GENERATION_OWN_ADDRESSES "own-addresses"
+/* Memory that all processes together may use, bytes in decimal: the cgroup's limit, else RAM. */
+#define GENERATION_TOTAL_MEMORY "total-memory"
 /* The system's certificate authorities, where a route verifies its next hop. */
 #define GENERATION_CA_BUNDLE "ca-bundle"
 

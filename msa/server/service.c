@@ -1,7 +1,6 @@
 #include "msa/server/service.h"
 #include "msa/base/mem.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -102,25 +101,14 @@ static void make_setups(struct service *s)
     }
 }
 
-/* Total memory this process may use: the cgroup's limit (v2, then v1), else RAM. */
-static int64_t total_memory(void)
+/* What percentages are of. The sandbox hides the cgroup's limit, so the master has looked. */
+static int64_t total_memory(const struct generation *g)
 {
-    static const char *const files[] = {"/sys/fs/cgroup/memory.max",
-                                        "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
-    int64_t ram = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        char line[64] = "";
-        uint64_t limit;
-        FILE *f = fopen(files[i], "re");
-        if (!f)
-            continue;
-        bool got = fgets(line, sizeof line, f) != NULL;
-        fclose(f);
-        if (got && sv_u64(sv_first(sv_of(line), strcspn(line, "\n")), INT64_MAX, &limit) &&
-            (int64_t)limit < ram)
-            return (int64_t)limit;
-    }
-    return ram;
+    struct sv text;
+    uint64_t bytes;
+    if (generation_file(g, GENERATION_TOTAL_MEMORY, &text) && sv_u64(text, INT64_MAX, &bytes))
+        return (int64_t)bytes;
+    return (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
 }
 
 /* What relay settings point to; jobs keep it longer than the service lives. */
@@ -195,6 +183,6 @@ struct service *service_new(struct generation *g, struct buf *why)
         return NULL;
     }
     make_setups(s);
-    s->memory_bytes = options_memory_bytes(&g->options.limits, total_memory());
+    s->memory_bytes = options_memory_bytes(&g->options.limits, total_memory(g));
     return s;
 }

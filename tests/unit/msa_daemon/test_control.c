@@ -1,0 +1,283 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "msa/daemon/control.h"
+#include "msa/base/buf.h"
+#include "msa/base/mem.h"
+#include "msa/daemon/sockets.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct world {
+    struct loop *loop;
+    struct control *control;
+    struct timer limit;
+    int fd;
+    char dir[64], path[80];
+    uint64_t request; /* the last */
+    char command[64], json[256];
+    unsigned requests;
+    bool hold; /* do not answer by yourself */
+};
+
+static void on_request(void *arg, uint64_t request, struct sv command, struct sv json)
+{
+    struct world *w = arg;
+    w->request = request;
+    w->requests++;
+    snprintf(w->command, sizeof w->command, "%.*s", SV_ARG(command));
+    snprintf(w->json, sizeof w->json, "%.*s", SV_ARG(json));
+    if (w->hold)
+        return;
+    control_answer(w->control, request, SV("{\"a\":1}\n"), false);
+    control_end(w->control, request, 0, NULL);
+}
+
+static void on_limit(void *arg)
+{
+    loop_stop(((struct world *)arg)->loop);
+}
+
+static void run_for(struct world *w, uint64_t ms)
+{
+    timer_start(&w->limit, ms);
+    loop_run(w->loop);
+}
+
+static int setup(void **state)
+{
+    struct world *w = NEW(struct world);
+    struct buf error;
+    strcpy(w->dir, "/tmp/test_control.XXXXXX");
+    assert_non_null(mkdtemp(w->dir));
+    snprintf(w->path, sizeof w->path, "%s/s", w->dir);
+    buf_init(&error, 1000, 0);
+    assert_int_equal(sockets_bind_unix(w->path, 0, 0, &w->fd, &error), 0);
+    buf_deinit(&error);
+    w->loop = loop_new();
+    timer_init(&w->limit, w->loop, on_limit, w);
+    w->control = control_new(w->loop, w->fd, on_request, w);
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+    control_free(w->control);
+    loop_free(w->loop);
+    close(w->fd);
+    unlink(w->path);
+    rmdir(w->dir);
+    free(w);
+    return 0;
+}
+
+static int dial(struct world *w)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    strcpy(a.sun_path, w->path);
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+    return fd;
+}
+
+/* Runs the loop until the connection ends; what was read. */
+static const char *read_all(struct world *w, int fd)
+{
+    static char text[8192];
+    size_t len = 0;
+    for (int i = 0; i < 100; i++) {
+        run_for(w, 5);
+        ssize_t n = recv(fd, text + len, sizeof text - 1 - len, MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN))
+            break;
+        len += n > 0 ? (size_t)n : 0;
+    }
+    text[len] = '\0';
+    close(fd);
+    return text;
+}
+
+static void send_text(int fd, const char *text)
+{
+    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+static const struct row {
+    const char *request, *answer;
+    unsigned requests; /* that reach on_request */
+} rows[] = {
+    {"{\"command\":\"x\"}\n", "{\"a\":1}\n{\"end\":true,\"code\":0}\n", 1},
+    {"{\"command\":\"x\"}\n{\"command\":\"y\"}\n", "{\"a\":1}\n{\"end\":true,\"code\":0}\n", 1},
+    {"{}\n", "{\"end\":true,\"code\":2,\"error\":\"the request names no \\\"command\\\"\"}\n", 0},
+    {"{\"command\":7}\n",
+     "{\"end\":true,\"code\":2,\"error\":\"the request names no \\\"command\\\"\"}\n", 0},
+    {"[\"command\"]\n",
+     "{\"end\":true,\"code\":2,\"error\":\"the request names no \\\"command\\\"\"}\n", 0},
+    {"command\n", "{\"end\":true,\"code\":2,\"error\":\"the request is not JSON\"}\n", 0},
+    {"\n", "{\"end\":true,\"code\":2,\"error\":\"the request is not JSON\"}\n", 0},
+    {"{\"command\":\"x\",\"command\":\"y\"}\n",
+     "{\"end\":true,\"code\":2,\"error\":\"the request is not JSON\"}\n", 0},
+};
+
+static void requests(void **state)
+{
+    struct world *w = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int fd = dial(w);
+        w->requests = 0;
+        send_text(fd, rows[i].request);
+        assert_string_equal(read_all(w, fd), rows[i].answer);
+        assert_int_equal(w->requests, rows[i].requests);
+    }
+    assert_string_equal(w->command, "x");
+}
+
+static void a_request_in_pieces(void **state)
+{
+    struct world *w = *state;
+    int fd = dial(w);
+    send_text(fd, "{\"comm");
+    run_for(w, 10);
+    assert_int_equal(w->requests, 0);
+    send_text(fd, "and\":\"x\",\"id\":\"7\"}\n");
+    assert_non_null(strstr(read_all(w, fd), "\"end\":true"));
+    assert_string_equal(w->json, "{\"command\":\"x\",\"id\":\"7\"}");
+}
+
+static void a_half_closed_asker_is_answered(void **state)
+{
+    struct world *w = *state;
+    int fd = dial(w);
+    w->hold = true;
+    send_text(fd, "{\"command\":\"x\"}\n");
+    shutdown(fd, SHUT_WR);
+    run_for(w, 20);
+    assert_int_equal(w->requests, 1);
+    control_end(w->control, w->request, 1, "no");
+    assert_string_equal(read_all(w, fd), "{\"end\":true,\"code\":1,\"error\":\"no\"}\n");
+}
+
+static void an_asker_that_left_is_forgotten(void **state)
+{
+    struct world *w = *state;
+    int fd = dial(w);
+    w->hold = true;
+    send_text(fd, "{\"command\":\"x\"}\n");
+    run_for(w, 20);
+    close(fd);
+    run_for(w, 20);
+    for (int i = 0; i < 3; i++) {
+        control_answer(w->control, w->request, SV("{}\n"), false);
+        run_for(w, 10);
+    }
+    control_end(w->control, w->request, 0, NULL);
+    control_end(w->control, 12345, 0, NULL); /* never was */
+    fd = dial(w);                            /* one that says nothing and leaves */
+    run_for(w, 10);
+    close(fd);
+    run_for(w, 10);
+}
+
+static void too_long(void **state)
+{
+    struct world *w = *state;
+    int fd = dial(w);
+    char *text = mem_new(1, CONTROL_REQUEST_MAX + 1);
+    memset(text, 'x', CONTROL_REQUEST_MAX + 1);
+    assert_int_equal(send(fd, text, CONTROL_REQUEST_MAX + 1, MSG_NOSIGNAL),
+                     CONTROL_REQUEST_MAX + 1);
+    free(text);
+    assert_string_equal(read_all(w, fd),
+                        "{\"end\":true,\"code\":2,\"error\":\"the request is too long\"}\n");
+}
+
+static void too_many(void **state)
+{
+    struct world *w = *state;
+    int fds[CONTROL_CONNECTIONS];
+    for (int i = 0; i < CONTROL_CONNECTIONS; i++)
+        fds[i] = dial(w);
+    run_for(w, 20);
+    assert_non_null(strstr(read_all(w, dial(w)), "too many control connections"));
+    close(fds[0]);
+    run_for(w, 20);
+    int fd = dial(w);
+    send_text(fd, "{\"command\":\"x\"}\n");
+    assert_non_null(strstr(read_all(w, fd), "\"code\":0"));
+    for (int i = 1; i < CONTROL_CONNECTIONS; i++)
+        close(fds[i]);
+}
+
+/* Nobody reads a long answer: the asker is dropped, memory stays bounded. */
+static void an_asker_that_does_not_read(void **state)
+{
+    struct world *w = *state;
+    static char lines[65536];
+    int fd = dial(w);
+    w->hold = true;
+    send_text(fd, "{\"command\":\"x\"}\n");
+    run_for(w, 20);
+    memset(lines, 'x', sizeof lines);
+    for (int i = 0; i < 1000; i++)
+        control_answer(w->control, w->request, (struct sv){lines, sizeof lines}, false);
+    run_for(w, 20);
+    size_t got = 0;
+    ssize_t n;
+    while ((n = recv(fd, lines, sizeof lines, MSG_DONTWAIT)) > 0)
+        got += (size_t)n;
+    assert_int_equal(n == 0 || errno == ECONNRESET, 1); /* ended, not waiting */
+    assert_in_range(got, 1, CONTROL_PENDING_MAX + (2 << 20));
+    close(fd);
+}
+
+static void the_server_ends(void **state)
+{
+    struct world *w = *state;
+    int asked = dial(w), silent = dial(w);
+    w->hold = true;
+    send_text(asked, "{\"command\":\"x\"}\n");
+    run_for(w, 20);
+    control_end_all(w->control, 3, "gone");
+    assert_string_equal(read_all(w, asked), "{\"end\":true,\"code\":3,\"error\":\"gone\"}\n");
+    w->hold = false;
+    send_text(silent, "{\"command\":\"x\"}\n");
+    assert_non_null(strstr(read_all(w, silent), "\"code\":0"));
+}
+
+static void freed_with_open_connections(void **state)
+{
+    struct world *w = *state;
+    int fd = dial(w);
+    w->hold = true;
+    send_text(fd, "{\"command\":\"x\"}\n");
+    run_for(w, 20); /* teardown frees */
+    close(fd);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(requests),
+        T(a_request_in_pieces),
+        T(a_half_closed_asker_is_answered),
+        T(an_asker_that_left_is_forgotten),
+        T(too_long),
+        T(too_many),
+        T(an_asker_that_does_not_read),
+        T(the_server_ends),
+        T(freed_with_open_connections),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
