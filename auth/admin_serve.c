@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#define CONNECTIONS_MAX 16
+#define CONNECTIONS_MAX 16 /* further ones wait in the socket's backlog */
 
 struct conn {
     struct pool_job job; /* first */
@@ -40,7 +40,7 @@ struct auth_admin {
     struct loop *loop;
     struct mailbox *mailbox;
     struct pool *pool;
-    struct watch *watch;
+    struct watch *watch; /* NULL: closed */
     int fd;
     struct auth_admin_ops ops;
     void *arg;
@@ -48,16 +48,25 @@ struct auth_admin {
     unsigned count;
 };
 
+static void listen_if_room(struct auth_admin *a)
+{
+    if (a->watch != NULL)
+        watch_set(a->watch, a->count < CONNECTIONS_MAX ? WATCH_READ : 0);
+}
+
 static void conn_free(struct conn *c)
 {
+    struct auth_admin *a = c->admin;
+
     timer_stop(&c->timer);
     if (c->chan != NULL)
         chan_close(c->chan);
     buf_deinit(&c->payload);
     auth_admin_answer_deinit(&c->answer);
-    DL_DELETE(c->admin->conns, c);
-    c->admin->count--;
+    DL_DELETE(a->conns, c);
+    a->count--;
     free(c);
+    listen_if_room(a);
 }
 
 /* The peer has gone, took too long or broke the protocol. */
@@ -167,7 +176,7 @@ static void on_ready(void *arg, int events)
 
     if (fd < 0)
         return;
-    if (a->count >= CONNECTIONS_MAX || !is_allowed(fd)) {
+    if (!is_allowed(fd)) {
         log_event(LOG_WARNING, "keeper-admin", NULL, "connection refused");
         close(fd);
         return;
@@ -181,6 +190,7 @@ static void on_ready(void *arg, int events)
     DL_APPEND(a->conns, c);
     a->count++;
     c->chan = chan_new(a->loop, fd, &ops, c);
+    listen_if_room(a);
 }
 
 int auth_admin_new(struct loop *l, int listen_fd, const struct auth_admin_ops *ops, void *arg,
@@ -205,7 +215,7 @@ int auth_admin_new(struct loop *l, int listen_fd, const struct auth_admin_ops *o
     a->mailbox = mailbox_new(l);
     a->pool = pool_start("users", 1);
     a->watch = watch_new(l, fd, on_ready, a);
-    watch_set(a->watch, WATCH_READ);
+    listen_if_room(a);
     *out = a;
     return 0;
 }
@@ -215,6 +225,7 @@ void auth_admin_free(struct auth_admin *a)
     struct conn *c, *next;
 
     watch_close(a->watch);
+    a->watch = NULL;
     close(a->fd);
     pool_stop(a->pool);
     mailbox_close(a->mailbox); /* the last on_done() */

@@ -564,13 +564,54 @@ static void administration(void **state)
     unlink(at.sun_path);
 }
 
+/* More at once than are let in: the others wait, and each change is made. */
+static void many_administrators(void **state)
+{
+    enum { MANY = 40 };
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    struct keeper_material m = material(1);
+    struct msactl q[MANY];
+    char names[MANY][8];
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    unsigned left = MANY;
+
+    (void)state;
+    snprintf(at.sun_path, sizeof(at.sun_path), "%s.sock", w.path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(keeper_listen(w.keeper, fd), 0);
+    close(fd);
+    commit(&m);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof(names[i]), "u%u", i);
+        q[i] = (struct msactl){.socket = at.sun_path,
+                               .request = {AUTH_ADMIN_ADD, sv_of(names[i]), SV("secret")}};
+        auth_admin_answer_init(&q[i].answer);
+        pthread_create(&q[i].thread, NULL, msactl_main, &q[i]);
+    }
+    for (unsigned turn = 0; left > 0 && turn < 4000; turn++) {
+        run_for(5);
+        while (left > 0 && pthread_tryjoin_np(q[left - 1].thread, NULL) == 0)
+            left--;
+    }
+    assert_int_equal(left, 0);
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(q[i].err, 0);
+        assert_int_equal(q[i].answer.err, 0);
+        auth_admin_answer_deinit(&q[i].answer);
+    }
+    plain(w.client, (struct sv){"\0u39\0secret", 11});
+    assert_int_equal(w.verdict, AUTH_OK);
+    unlink(at.sun_path);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(logins),  T(steps),    T(smarthost),     T(signatures),     T(bad_generation),
-        T(restart), T(fairness), T(broken_askers), T(administration),
+        T(restart), T(fairness), T(broken_askers), T(administration), T(many_administrators),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
