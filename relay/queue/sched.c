@@ -244,9 +244,14 @@ void sched_slot_closed(struct sched *s, uint32_t id)
 {
     struct sched_slot *slot;
     HASH_FIND(hh, s->slots, &id, sizeof id, slot);
-    /* busy: the job met its connection closed and has opened another, or is about to */
-    if (!slot || slot->busy)
+    if (!slot)
         return;
+    /* busy: the job met its connection closed and opens another, or it has ended, its results are
+     * not committed yet, and what it gave back has closed already */
+    if (slot->busy) {
+        slot->closed = true;
+        return;
+    }
     sched_slot_forget(s, slot);
     sched_starved_pump(s);
 }

@@ -52,6 +52,7 @@ struct sched_slot {
     unsigned worker;
     struct sched_site *site; /* holds a use of it */
     bool busy;
+    bool closed; /* while busy: a connection of it went away */
     struct sched_slot *next, *prev;           /* site->idle */
     struct sched_slot *idle_next, *idle_prev; /* sched.idle: longest idle first */
     UT_hash_handle hh;

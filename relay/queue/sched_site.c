@@ -146,6 +146,12 @@ void sched_slot_release(struct sched *s, struct sched_slot *slot, enum sched_slo
         sched_slot_forget(s, slot);
         return;
     }
+    if (slot->closed) {
+        /* the connection, or the one before it, went away meanwhile: neither is kept */
+        s->config.ops->close_slot(s->config.arg, slot->worker, slot->id);
+        sched_slot_forget(s, slot);
+        return;
+    }
     slot->busy = false;
     slot->site->busy--;
     DL_PREPEND(slot->site->idle, slot);

@@ -113,6 +113,7 @@ struct store_put {
     struct store *store; /* private, as what follows */
     int64_t seq;
     int err;
+    bool refused; /* by a failed transaction */
 };
 void store_put(struct store *s, struct store_put *p);
 

@@ -205,7 +205,9 @@ static int put_apply(struct store *s, struct task *task)
 
 static void put_refuse(struct store *s, struct task *task)
 {
-    store_refuse(s, ((struct store_put *)task)->message);
+    struct store_put *p = (struct store_put *)task;
+    p->refused = true;
+    store_refuse(s, p->message);
 }
 
 static void put_done(struct task *task)
@@ -249,6 +251,7 @@ static void put_settle(struct store *s, struct task *task, int err)
     struct queue_message *m = p->message;
     struct queue_batch *rows = p->rows;
     int64_t seq = p->seq;
+    bool refused = p->refused;
     p->err = err;
     p->task.run = put_done;
     p->message = NULL;
@@ -261,8 +264,8 @@ static void put_settle(struct store *s, struct task *task, int err)
         store_announce(s, m, rows, seq);
         return;
     }
-    /* In a failed transaction the file goes after the compensation (store_compensate.c). */
-    if (m->spooled && !s->down)
+    /* What was part of a failed transaction goes after the compensation (store_compensate.c). */
+    if (m->spooled && !refused)
         store_remove_spool(s, m->id);
     queue_batch_free(rows);
     queue_message_drop(m);

@@ -21,6 +21,7 @@
 #define STOP_GRACE_MS 5000
 #define STOP_MS       (4 * 3600 * 1000)
 #define LIST_PAGE     1000
+#define IDLE_MS       (10 * 60 * 1000) /* no connection lives longer without a client */
 
 static struct {
     char *options;
@@ -299,6 +300,32 @@ static bool is_drained(void *arg)
 bool world_drain(uint64_t ms)
 {
     return sim_run_while_not(is_drained, NULL, ms);
+}
+
+static void check_no_file(void *arg, const char *name)
+{
+    (void)arg;
+    ledger_fault("spool file %s is left", name);
+}
+
+void world_check_idle(void)
+{
+    struct server_stats st;
+    (void)sim_run_for(IDLE_MS);
+    server_get_stats(world.server, &st);
+    if (st.sessions || st.connections || st.memory_used_bytes)
+        ledger_fault("idle, but %llu sessions, %llu connections, %llu bytes",
+                     (unsigned long long)st.sessions, (unsigned long long)st.connections,
+                     (unsigned long long)st.memory_used_bytes);
+    if (st.store.rows || st.store.claimed_rows || st.store.memory_bytes || !st.store.accepting)
+        ledger_fault("idle store: %llu rows, %llu claimed, %llu bytes",
+                     (unsigned long long)st.store.rows, (unsigned long long)st.store.claimed_rows,
+                     (unsigned long long)st.store.memory_bytes);
+    if (st.relay.jobs || st.relay.slots || st.relay.waiting || st.relay.resolving)
+        ledger_fault("idle relay: %zu jobs, %zu slots, %zu waiting, %zu look-ups", st.relay.jobs,
+                     st.relay.slots, st.relay.waiting, st.relay.resolving);
+    int err = disk_list("/state/queue/spool", check_no_file, NULL);
+    REQUIRE(err == 0);
 }
 
 struct listing {
