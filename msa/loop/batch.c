@@ -3,16 +3,18 @@
 #include "msa/loop/thread.h"
 #include "msa/loop/wake.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct batch {
     pthread_t id;
-    pthread_mutex_t lock; /* guards first, end, stopping */
+    pthread_mutex_t lock; /* guards first, end, stopping, collecting */
     pthread_cond_t arrived;
     struct task *first, **end;
-    bool stopping;
+    bool stopping, collecting;
     atomic_size_t waiting;
     atomic_uint waking; /* senders that have not woken it yet */
     void (*turn)(void *arg, struct task *list);
@@ -52,7 +54,11 @@ struct batch *batch_start(const char *name, void (*turn)(void *arg, struct task 
     b->arg = arg;
     b->end = &b->first;
     pthread_mutex_init(&b->lock, NULL);
-    pthread_cond_init(&b->arrived, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&b->arrived, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     b->id = thread_new(name, batch_main, b);
     return b;
 }
@@ -68,15 +74,50 @@ void batch_post(struct batch *b, struct task *task)
 {
     task->next = NULL;
     pthread_mutex_lock(&b->lock);
-    bool was_empty = !b->first;
+    bool must_wake = !b->first && !b->collecting;
     *b->end = task;
     b->end = &task->next;
     atomic_fetch_add_explicit(&b->waiting, 1, memory_order_relaxed);
-    if (was_empty)
+    if (must_wake)
         atomic_fetch_add_explicit(&b->waking, 1, memory_order_relaxed);
     pthread_mutex_unlock(&b->lock);
-    if (was_empty && !wake_defer(wake, b))
+    if (must_wake && !wake_defer(wake, b))
         wake(b);
+}
+
+static struct timespec in_us(uint64_t us)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    us += (uint64_t)t.tv_nsec / 1000;
+    t.tv_sec += (time_t)(us / 1000000);
+    t.tv_nsec = (long)(us % 1000000) * 1000;
+    return t;
+}
+
+bool batch_await(struct batch *b, unsigned us)
+{
+    struct timespec end = in_us(us);
+    wake_flush();
+    pthread_mutex_lock(&b->lock);
+    while (!b->first && !b->stopping &&
+           pthread_cond_timedwait(&b->arrived, &b->lock, &end) != ETIMEDOUT)
+        ;
+    bool has_more = b->first != NULL;
+    pthread_mutex_unlock(&b->lock);
+    return has_more;
+}
+
+void batch_collect(struct batch *b, unsigned ms)
+{
+    struct timespec end = in_us((uint64_t)ms * 1000);
+    wake_flush();
+    pthread_mutex_lock(&b->lock);
+    b->collecting = true;
+    while (!b->stopping && pthread_cond_timedwait(&b->arrived, &b->lock, &end) != ETIMEDOUT)
+        ;
+    b->collecting = false;
+    pthread_mutex_unlock(&b->lock);
 }
 
 size_t batch_waiting(const struct batch *b)

@@ -26,6 +26,12 @@ struct batch;
 struct batch *batch_start(const char *name, void (*turn)(void *arg, struct task *list), void *arg);
 void batch_post(struct batch *b, struct task *task); /* any thread */
 size_t batch_waiting(const struct batch *b); /* tasks posted and not yet taken; any thread */
+/* The next two from turn() only, to let tasks of more senders share one turn (in a simulation
+ * nobody waits). True as soon as a task waits: another turn follows at once. False: nothing came in
+ * time, or batch_stop() was called. */
+bool batch_await(struct batch *b, unsigned us);
+/* Sleeps, whatever is posted, until ms have passed or batch_stop() is called. */
+void batch_collect(struct batch *b, unsigned ms);
 /* A last turn for what waits, then the thread ends and is joined. No sender may be left. */
 void batch_stop(struct batch *b);
 

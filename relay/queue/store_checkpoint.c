@@ -1,9 +1,12 @@
 /*
  * store_checkpoint.c - the write-ahead log goes back into the database, beside the commits.
  *
- * A thread of its own runs PASSIVE checkpoints when the log holds FRAMES_PASSIVE frames: it takes
- * no lock that a commit waits for. Under constant load the log is never empty at its end and
- * grows; at RESTART_BYTES the store itself copies the rest and starts the log over.
+ * A thread of its own runs a PASSIVE checkpoint when the log holds FRAMES_PASSIVE frames: it takes
+ * no lock that a commit waits for. The more frames, the better: of a page only the last version is
+ * copied, and most messages are delivered, their pages free again, before their copy is due. When
+ * it has ended, the store copies the little that was written meanwhile, so that the log is empty
+ * and the next commit begins at its start. A reader may prevent that for a moment; then it is done
+ * again some frames later. At RESTART_BYTES the store waits for readers.
  *
  * Pages that ended messages left free are given back to the file system a few at each tick, and
  * only in a turn that writes nothing else; FREE_PAGES_KEPT are kept for what comes next.
@@ -11,7 +14,8 @@
 #include "msa/base/log.h"
 #include "relay/queue/store_private.h"
 
-#define FRAMES_PASSIVE 1000
+#define FRAMES_PASSIVE 4000
+#define FRAMES_AGAIN   500
 #define RESTART_BYTES  (64 << 20)
 
 #define FREE_PAGES_KEPT 2000
@@ -34,6 +38,7 @@ static void passive(struct task *task)
     if (rc != SQLITE_OK && rc != SQLITE_BUSY)
         log_event(LOG_WARNING, "queue-checkpoint", NULL, "checkpoint failed: %s",
                   sqlite3_errstr(rc));
+    atomic_store(&s->checkpointed, rc == SQLITE_OK);
     atomic_store(&s->checkpointing, false);
 }
 
@@ -56,23 +61,45 @@ int store_checkpoint_open(struct store *s, struct buf *error)
     if (err < 0)
         return err;
     sqlite3_wal_hook(s->db.handle, on_wal, s);
+    s->passive_at = FRAMES_PASSIVE;
     s->checkpoint_task.run = passive;
     s->checkpointer = batch_start("checkpoint", checkpoint_turn, s);
     return 0;
 }
 
+/* What was written while the thread copied. */
+static void copy_rest(struct store *s)
+{
+    int frames = 0, copied = 0;
+    int rc =
+        sqlite3_wal_checkpoint_v2(s->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
+    if (rc != SQLITE_OK && rc != SQLITE_BUSY)
+        log_event(LOG_WARNING, "queue-checkpoint", NULL, "checkpoint failed: %s",
+                  sqlite3_errstr(rc));
+    bool is_empty = rc == SQLITE_OK && copied == frames;
+    s->passive_at = is_empty ? FRAMES_PASSIVE : s->wal_frames + FRAMES_AGAIN;
+    if (is_empty)
+        s->wal_frames = 0;
+}
+
 void store_checkpoint_turn(struct store *s)
 {
-    if (s->wal_frames < FRAMES_PASSIVE || s->down || atomic_load(&s->checkpointing))
+    if (s->down || atomic_load(&s->checkpointing))
+        return;
+    if (atomic_exchange(&s->checkpointed, false))
+        copy_rest(s);
+    if (s->wal_frames < s->passive_at)
         return;
     if ((int64_t)s->wal_frames * s->page_bytes >= RESTART_BYTES) {
         int rc =
             sqlite3_wal_checkpoint_v2(s->db.handle, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
-        if (rc == SQLITE_OK)
+        if (rc == SQLITE_OK) {
             s->wal_frames = 0;
-        else
+            s->passive_at = FRAMES_PASSIVE;
+        } else {
             log_event(LOG_WARNING, "queue-checkpoint", NULL, "restart of the log failed: %s",
                       sqlite3_errstr(rc));
+        }
         return;
     }
     atomic_store(&s->checkpointing, true);

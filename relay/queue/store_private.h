@@ -125,6 +125,7 @@ struct store {
     int64_t wall_ms;                 /* of this turn */
     struct store_writes writes;      /* of this turn; between turns: records that wait */
     struct task *reads, **reads_end; /* of this turn, run after the commit */
+    uint64_t records_since_us; /* when records began to wait for company; 0: none do */
     uint64_t commits, puts, failed_commits;
 
     /* After a failed transaction, until the compensation has committed. */
@@ -138,8 +139,9 @@ struct store {
     struct batch *checkpointer;
     struct store_db checkpoint_db;
     struct task checkpoint_task;
-    atomic_bool checkpointing;
+    atomic_bool checkpointing, checkpointed; /* checkpointed: its end is to be looked at */
     int wal_frames, page_bytes;
+    int passive_at; /* frames */
     bool ticked, may_vacuum; /* a tick came in this turn; messages have ended since */
 
     struct timer tick; /* of the thread that opened; its task wakes a store that must try again */

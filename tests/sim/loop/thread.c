@@ -139,6 +139,18 @@ size_t batch_waiting(const struct batch *b)
     return b->queue.count;
 }
 
+bool batch_await(struct batch *b, unsigned us)
+{
+    (void)us;
+    return b->queue.first != NULL;
+}
+
+void batch_collect(struct batch *b, unsigned ms)
+{
+    (void)b;
+    (void)ms;
+}
+
 void batch_stop(struct batch *b)
 {
     while (b->queue.first)
