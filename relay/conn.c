@@ -25,6 +25,7 @@
 #define PENDING_MAX   (128u << 10) /* unsent bytes above which no body is asked for */
 #define CONNECT_MS    30000
 #define HANDSHAKE_MS  60000
+#define NO_PROOF      "it did not prove that it knows the password"
 #define SCRAM_ANSWERS 3 /* of ours, the last to the server's own proof */
 
 enum state { CONNECTING, HANDSHAKE, SESSION, CLOSED };
@@ -47,6 +48,7 @@ struct relay_conn {
     uint64_t began_ms;
     bool pumping, body_wanted;
     int write_err;
+    const char *auth_fault; /* why there is no login, in words; static, or NULL */
     bool clear_text;
     struct route_attempt attempt;
     struct arena arena; /* hostname, host, secret, remote */
@@ -77,15 +79,27 @@ static void shut(struct relay_conn *c)
     stream_close(c->stream);
 }
 
-static void end(struct relay_conn *c, const struct smtp_client_result *why)
+/* What the core cannot know about an end. */
+static const char *detail_of(const struct relay_conn *c, const struct smtp_client_result *why)
+{
+    if (why->end == SMTP_END_TLS && c->tls && *tls_stream_fault(c->tls))
+        return tls_stream_fault(c->tls);
+    if (why->end == SMTP_END_CREDENTIALS && c->auth_fault)
+        return c->auth_fault;
+    return why->detail;
+}
+
+static void end(struct relay_conn *c, const struct smtp_client_result *result)
 {
     const struct relay_conn_ops *ops = c->ops;
+    struct smtp_client_result why = *result;
     if (c->state == CLOSED)
         return;
+    why.detail = detail_of(c, result);
     shut(c);
     c->ops = NULL;
     if (ops)
-        ops->on_closed(c->arg, why);
+        ops->on_closed(c->arg, &why);
 }
 
 /* Before there is a core the result is ours. */
@@ -155,6 +169,9 @@ static void on_auth(void *arg, uint64_t id, const struct auth_answer *answer)
         smtp_client_auth(c->core, answer->login, answer->data, now(c));
     } else {
         c->auth_id = 0;
+        if (answer->verdict == AUTH_DENIED)
+            c->auth_fault =
+                c->auth_steps == 0 ? "it offers no mechanism that may be used here" : NO_PROOF;
         smtp_client_auth_fail(c->core, answer->verdict == AUTH_DENIED ? ERR_NOT_FOUND : ERR_KEEPER,
                               now(c));
     }
@@ -282,10 +299,12 @@ static void act(struct relay_conn *c, const struct smtp_client_action *a)
             timer_stop(&c->timer);
         break;
     case SMTP_CLIENT_READY:
-        if (!auth_is_sound(c))
-            end_early(c, SMTP_END_CREDENTIALS, SMTP_PHASE_AUTH, ERR_TLS);
-        else if (c->ops)
+        if (!auth_is_sound(c)) {
+            c->auth_fault = NO_PROOF;
+            end_early(c, SMTP_END_CREDENTIALS, SMTP_PHASE_AUTH, ERR_NOT_FOUND);
+        } else if (c->ops) {
             c->ops->on_ready(c->arg);
+        }
         break;
     case SMTP_CLIENT_CLOSED:
         end(c, &a->result);

@@ -80,7 +80,8 @@ struct smtp_client_result {
     enum smtp_phase phase;
     struct smtp_reply reply; /* SMTP_END_REPLY: what the server said; else code 0 */
     int err;                 /* LOST, TLS, CREDENTIALS, CONTENT: environment error, or 0 */
-    const char *detail;      /* PROTOCOL, UNSUPPORTED: what exactly (static); else NULL */
+    const char *detail;      /* PROTOCOL, UNSUPPORTED: what exactly (static); else NULL, unless
+                                the owner of the session knows more */
     uint64_t elapsed_ms;     /* since the phase began */
 };
 
