@@ -121,6 +121,117 @@ static void batch_takes_all_that_waits(void **state)
     assert_int_equal(fed.turns, 2);
 }
 
+static struct {
+    struct batch *b;
+    atomic_int turns, tasks;
+    atomic_bool more;
+} slow;
+
+static void count_tasks(struct task *list)
+{
+    for (; list; list = list->next)
+        atomic_fetch_add(&slow.tasks, 1);
+    atomic_fetch_add(&slow.turns, 1);
+}
+
+static void on_awaiting_turn(void *arg, struct task *list)
+{
+    (void)arg;
+    count_tasks(list);
+    atomic_store(&slow.more, batch_await(slow.b, 30000000));
+}
+
+/* Else the turns would take half a minute each. */
+static void batch_await_ends_with_a_task_or_the_batch(void **state)
+{
+    (void)state;
+    struct task tasks[2];
+    slow.b = batch_start("batch", on_awaiting_turn, NULL);
+    batch_post(slow.b, &tasks[0]);
+    while (atomic_load(&slow.turns) < 1)
+        usleep(100);
+    batch_post(slow.b, &tasks[1]);
+    while (atomic_load(&slow.turns) < 2)
+        usleep(100);
+    assert_true(atomic_load(&slow.more));
+    batch_stop(slow.b);
+    assert_false(atomic_load(&slow.more));
+    assert_int_equal(slow.tasks, 2);
+}
+
+static void on_collecting_turn(void *arg, struct task *list)
+{
+    count_tasks(list);
+    batch_collect(slow.b, *(unsigned *)arg);
+}
+
+static void batch_collects_for_a_while(void **state)
+{
+    (void)state;
+    struct task tasks[101];
+    unsigned ms = 200;
+    atomic_store(&slow.turns, 0);
+    atomic_store(&slow.tasks, 0);
+    slow.b = batch_start("batch", on_collecting_turn, &ms);
+    batch_post(slow.b, &tasks[100]);
+    while (atomic_load(&slow.turns) < 1)
+        usleep(100);
+    for (size_t i = 0; i < 100; i++)
+        batch_post(slow.b, &tasks[i]);
+    while (atomic_load(&slow.turns) < 2)
+        usleep(1000);
+    assert_int_equal(slow.tasks, 101);
+    batch_stop(slow.b);
+    assert_int_equal(slow.turns, 2);
+    ms = 60000; /* the end does not wait for it */
+    slow.b = batch_start("batch", on_collecting_turn, &ms);
+    batch_post(slow.b, &tasks[0]);
+    while (batch_waiting(slow.b))
+        usleep(100);
+    batch_stop(slow.b);
+}
+
+struct ender {
+    struct task task;
+    struct loop *l;
+    struct loop_thread *thread;
+    struct task stop;
+    struct batch *b;
+    struct task item;
+};
+
+static void discard(void *arg, struct task *list)
+{
+    *(int *)arg += list != NULL;
+}
+
+/* What this turn has posted must be under way before the turn waits for its receivers. */
+static void end_others(struct task *task)
+{
+    struct ender *e = (struct ender *)task;
+    e->stop.run = stop_worker;
+    mailbox_post(worker.box, &e->stop);
+    loop_thread_join(e->thread);
+    batch_post(e->b, &e->item);
+    batch_stop(e->b);
+    loop_stop(e->l);
+}
+
+static void a_turn_may_wait_for_whom_it_posted_to(void **state)
+{
+    (void)state;
+    int turns = 0;
+    struct ender e = {.task.run = end_others, .l = loop_new()};
+    struct mailbox *own = mailbox_new(e.l);
+    e.thread = loop_thread_start("worker", worker_start, worker_finish, &worker);
+    e.b = batch_start("batch", discard, &turns);
+    mailbox_post(own, &e.task);
+    loop_run(e.l);
+    assert_int_equal(turns, 1);
+    mailbox_close(own);
+    loop_free(e.l);
+}
+
 struct job {
     struct pool_job job;
     int number;
@@ -199,6 +310,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loop_thread_lives_and_ends),
         cmocka_unit_test(batch_takes_all_that_waits),
+        cmocka_unit_test(batch_await_ends_with_a_task_or_the_batch),
+        cmocka_unit_test(batch_collects_for_a_while),
+        cmocka_unit_test(a_turn_may_wait_for_whom_it_posted_to),
         cmocka_unit_test(pool_works_in_parallel),
         cmocka_unit_test(pool_stop_finishes_all),
     };
