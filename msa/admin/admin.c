@@ -1,8 +1,10 @@
 #include "msa/admin/request.h"
 #include "msa/base/mem.h"
+#include "msa/base/require.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 struct admin *admin_new(struct server *s,
                         void (*on_answer)(void *arg, uint64_t request, struct sv lines, bool last),
@@ -15,14 +17,38 @@ struct admin *admin_new(struct server *s,
     return a;
 }
 
+static void forget(struct request *r)
+{
+    DL_DELETE(r->admin->requests, r);
+    json_decref(r->json);
+    free(r);
+}
+
 void admin_free(struct admin *a)
 {
+    while (a->requests)
+        forget(a->requests);
     free(a);
+}
+
+json_t *request_string(const char *text)
+{
+    json_t *value = json_string(text ? text : "");
+    if (value)
+        return value;
+    char *copy = mem_str(text);
+    for (char *at = copy; *at; at++)
+        if ((unsigned char)*at >= 128)
+            *at = '?';
+    value = json_string(copy);
+    free(copy);
+    return value;
 }
 
 static void send_line(struct request *r, json_t *line, bool last)
 {
     char *text = json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII);
+    REQUIRE(text); /* texts come by request_string() */
     size_t len = strlen(text);
     text = mem_resize(text, len + 2, 1);
     text[len] = '\n';
@@ -33,15 +59,13 @@ static void send_line(struct request *r, json_t *line, bool last)
 
 void request_line(struct request *r, json_t *line)
 {
-    if (line)
-        send_line(r, line, false);
+    send_line(r, line, false);
 }
 
 void request_end(struct request *r, enum admin_code code, const char *error)
 {
     send_line(r, json_pack("{s:b, s:i, s:s*}", "end", 1, "code", (int)code, "error", error), true);
-    json_decref(r->json);
-    free(r);
+    forget(r);
 }
 
 const char *request_text(const struct request *r, const char *name)
@@ -116,6 +140,7 @@ void admin_request(struct admin *a, uint64_t number, struct sv json)
     r->admin = a;
     r->number = number;
     r->json = json_loadb(json.ptr, json.len, 0, NULL);
+    DL_APPEND(a->requests, r);
     const char *name = request_text(r, "command");
     if (!name) {
         request_end(r, ADMIN_USAGE, "the request names no \"command\"");

@@ -20,7 +20,7 @@ struct admin *admin_new(struct server *s,
                         void (*on_answer)(void *arg, uint64_t request, struct sv lines, bool last),
                         void *arg);
 void admin_request(struct admin *a, uint64_t request, struct sv json);
-/* After server_stop() has ended: nothing of the store's is outstanding. */
+/* After server_free(), whose last messages may still end requests; others are forgotten. */
 void admin_free(struct admin *a);
 
 #endif

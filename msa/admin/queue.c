@@ -29,17 +29,19 @@ static void fill_filter(struct store_admin *a, const struct request *r)
 
 static json_t *row_line(const struct store_listed *l)
 {
-    return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:s, s:s}", "id",
-                     l->id, "recipient", (json_int_t)l->number, "from", l->reverse_path, "login",
-                     l->login, "to", l->address, "domain", l->domain, "received_ms",
+    return json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:b, s:b, s:o, s:o}", "id",
+                     request_string(l->id), "recipient", (json_int_t)l->number, "from",
+                     request_string(l->reverse_path), "login", request_string(l->login), "to",
+                     request_string(l->address), "domain", request_string(l->domain), "received_ms",
                      (json_int_t)l->received_ms, "due_ms", (json_int_t)l->due_ms, "size",
                      (json_int_t)l->size, "attempts", (json_int_t)l->attempts, "held", l->held,
-                     "delivering", l->claimed, "status", l->status, "text", l->text);
+                     "delivering", l->claimed, "status", request_string(l->status), "text",
+                     request_string(l->text));
 }
 
 static json_t *summary_line(const struct store_listed *l)
 {
-    return json_pack("{s:s, s:I, s:I, s:I}", "domain", l->domain, "recipients",
+    return json_pack("{s:o, s:I, s:I, s:I}", "domain", request_string(l->domain), "recipients",
                      (json_int_t)l->rows, "oldest_ms", (json_int_t)l->received_ms, "due_ms",
                      (json_int_t)l->due_ms);
 }
@@ -56,6 +58,8 @@ static void on_listed(struct store_admin *a)
     int64_t max = request_number(r, "max");
     if (a->err < 0)
         request_end(r, ADMIN_REFUSED, err_text(a->err));
+    else if (a->more && !server_store(r->admin->server))
+        request_end(r, ADMIN_UNREACHABLE, "the server is stopping");
     else if (a->more && (max <= 0 || r->total < (uint64_t)max))
         start_page(r, a->op, a);
     else if (a->op == STORE_SHOW && r->total == 0)
@@ -68,8 +72,8 @@ static void on_listed(struct store_admin *a)
 static void on_changed(struct store_admin *a)
 {
     struct request *r = a->arg;
-    request_line(r, json_pack("{s:I, s:b}", "recipients", (json_int_t)a->touched, "dry_run",
-                              a->dry_run));
+    request_line(
+        r, json_pack("{s:I, s:b}", "recipients", (json_int_t)a->touched, "dry_run", a->dry_run));
     if (a->err == 0 && a->op != STORE_DELETE && !a->dry_run && server_relay(r->admin->server))
         relay_wake(server_relay(r->admin->server));
     if (a->err < 0)
@@ -83,12 +87,11 @@ static void on_changed(struct store_admin *a)
 
 static void start_page(struct request *r, enum store_admin_op op, const struct store_admin *before)
 {
-    struct store_admin *a =
-        store_admin_new(op, server_mailbox(r->admin->server), on_listed, r);
+    struct store_admin *a = store_admin_new(op, server_mailbox(r->admin->server), on_listed, r);
     int64_t max = request_number(r, "max");
     fill_filter(a, r);
     a->max = max > 0 && max - (int64_t)r->total < PAGE_ROWS ? (size_t)(max - (int64_t)r->total)
-                                                           : PAGE_ROWS;
+                                                            : PAGE_ROWS;
     if (before) {
         memcpy(a->after_id, before->after_id, sizeof a->after_id);
         a->after_number = before->after_number;
@@ -119,8 +122,7 @@ void admin_queue(struct request *r, enum store_admin_op op)
         request_end(r, ADMIN_USAGE, "say what: an id or a filter");
         return;
     }
-    struct store_admin *a =
-        store_admin_new(op, server_mailbox(r->admin->server), on_changed, r);
+    struct store_admin *a = store_admin_new(op, server_mailbox(r->admin->server), on_changed, r);
     fill_filter(a, r);
     store_admin(server_store(r->admin->server), a);
 }

@@ -15,16 +15,20 @@ struct admin {
     struct server *server;
     void (*on_answer)(void *arg, uint64_t request, struct sv lines, bool last);
     void *arg;
+    struct request *requests; /* that are not answered yet */
 };
 
 /* Freed by request_end(). */
 struct request {
+    struct request *prev, *next;
     struct admin *admin;
     uint64_t number;
     json_t *json;
     uint64_t total; /* counted over the pages */
 };
 
+/* Text (NULL: "") as a JSON value; bytes that are not UTF-8 (what a remote said) become "?". */
+json_t *request_string(const char *text);
 void request_line(struct request *r, json_t *line); /* takes the reference */
 void request_end(struct request *r, enum admin_code code, const char *error);
 /* An argument as text, or NULL; the request owns it. */

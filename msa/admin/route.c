@@ -18,19 +18,20 @@ static void on_plan(void *arg, const struct route_plan *plan)
     static const char *const tls[] = {"none", "opportunistic", "require", "verify"};
     struct request *r = arg;
     for (size_t i = 0; i < plan->nsteps; i++)
-        request_line(r, json_pack("{s:s, s:s, s:s}", "step", plan->steps[i].step, "said",
-                                  plan->steps[i].said, "why", plan->steps[i].why));
+        request_line(r, json_pack("{s:s, s:o, s:o}", "step", plan->steps[i].step, "said",
+                                  request_string(plan->steps[i].said), "why",
+                                  request_string(plan->steps[i].why)));
     for (size_t i = 0; i < plan->nattempts; i++) {
         const struct route_attempt *t = &plan->attempts[i];
         char address[IP_TEXT_MAX];
-        request_line(r, json_pack("{s:i, s:s, s:s, s:s, s:b}", "attempt", (int)i + 1, "host",
-                                  t->host, "address", ip_port_text(&t->to, address), "tls",
-                                  t->implicit_tls ? "implicit" : tls[t->tls], "login",
+        request_line(r, json_pack("{s:i, s:o, s:s, s:s, s:b}", "attempt", (int)i + 1, "host",
+                                  request_string(t->host), "address", ip_port_text(&t->to, address),
+                                  "tls", t->implicit_tls ? "implicit" : tls[t->tls], "login",
                                   t->credentials >= 0));
     }
-    request_line(r, json_pack("{s:s, s:s, s:s, s:s}", "verdict", verdict_text(plan->verdict),
-                              "status", plan->status ? plan->status : "", "text",
-                              plan->text ? plan->text : "", "site", plan->site ? plan->site : ""));
+    request_line(r, json_pack("{s:s, s:o, s:o, s:o}", "verdict", verdict_text(plan->verdict),
+                              "status", request_string(plan->status), "text",
+                              request_string(plan->text), "site", request_string(plan->site)));
     request_end(r, ADMIN_DONE, NULL);
 }
 

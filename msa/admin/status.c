@@ -10,13 +10,13 @@ void admin_status(struct request *r)
 {
     struct server_stats s;
     server_get_stats(r->admin->server, &s);
-    json_t *line = json_pack("{s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "process",
-                             "server", "generation", (int)s.generation, "workers", (int)s.workers,
-                             "sessions", n(s.sessions), "connections", n(s.connections),
-                             "accepted_messages", n(s.accepted_messages), "refused_messages",
-                             n(s.refused_messages), "logins", n(s.logins), "failed_logins",
-                             n(s.failed_logins), "memory_used_bytes", n(s.memory_used_bytes),
-                             "memory_max_bytes", n(s.memory_max_bytes));
+    json_t *line =
+        json_pack("{s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "process", "server",
+                  "generation", (int)s.generation, "workers", (int)s.workers, "sessions",
+                  n(s.sessions), "connections", n(s.connections), "accepted_messages",
+                  n(s.accepted_messages), "refused_messages", n(s.refused_messages), "logins",
+                  n(s.logins), "failed_logins", n(s.failed_logins), "memory_used_bytes",
+                  n(s.memory_used_bytes), "memory_max_bytes", n(s.memory_max_bytes));
     json_t *queue = json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "messages", n(s.store.messages), "recipients",
         n(s.store.rows), "delivering", n(s.store.claimed_rows), "commits", n(s.store.commits),
@@ -25,9 +25,9 @@ void admin_status(struct request *r)
     json_t *relay = json_pack("{s:I, s:I, s:I, s:I, s:I}", "destinations", n(s.relay.destinations),
                               "sites", n(s.relay.sites), "slots", n(s.relay.slots), "jobs",
                               n(s.relay.jobs), "resolving", n(s.relay.resolving));
-    json_t *dns = json_pack("{s:I, s:I, s:I, s:b}", "questions", n(s.dns.questions), "timeouts",
-                            n(s.dns.timeouts), "bogus", n(s.dns.bogus), "validating",
-                            s.dns.validating);
+    json_t *dns =
+        json_pack("{s:I, s:I, s:I, s:b}", "questions", n(s.dns.questions), "timeouts",
+                  n(s.dns.timeouts), "bogus", n(s.dns.bogus), "validating", s.dns.validating);
     json_object_set_new(line, "queue", queue);
     json_object_set_new(line, "relay", relay);
     json_object_set_new(line, "dns", dns);

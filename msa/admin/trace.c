@@ -7,11 +7,13 @@
 
 static json_t *event_line(const struct history_event *e)
 {
-    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s}", "time_ms",
-                     (json_int_t)e->time_ms, "event", history_kind_text(e->kind), "id", e->id,
-                     "login", e->login, "from", e->reverse_path, "to", e->address, "message_id",
-                     e->message_id, "client", e->client, "size", (json_int_t)e->size, "status",
-                     e->status, "text", e->text, "remote", e->remote);
+    return json_pack(
+        "{s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "time_ms",
+        (json_int_t)e->time_ms, "event", history_kind_text(e->kind), "id", request_string(e->id),
+        "login", request_string(e->login), "from", request_string(e->reverse_path), "to",
+        request_string(e->address), "message_id", request_string(e->message_id), "client",
+        request_string(e->client), "size", (json_int_t)e->size, "status", request_string(e->status),
+        "text", request_string(e->text), "remote", request_string(e->remote));
 }
 
 static void on_page(struct history_query *q)
@@ -40,8 +42,7 @@ static const char *copy(struct history_query *q, const char *text)
 
 void admin_trace(struct request *r)
 {
-    struct history_query *q =
-        history_query_new(server_mailbox(r->admin->server), on_page, r);
+    struct history_query *q = history_query_new(server_mailbox(r->admin->server), on_page, r);
     int64_t since_s = request_number(r, "since");
     q->id = copy(q, request_text(r, "id"));
     q->message_id = copy(q, request_text(r, "message_id"));

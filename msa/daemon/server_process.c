@@ -205,10 +205,10 @@ int server_process(const struct process_args *args)
     p.loop = loop_new();
     p.chan = chan_new(p.loop, WIRE_FD_MASTER, &ops, &p);
     loop_run(p.loop);
-    if (p.admin)
-        admin_free(p.admin);
     if (p.server)
         server_free(p.server);
+    if (p.admin)
+        admin_free(p.admin);
     chan_close(p.chan);
     loop_free(p.loop);
     if (p.log)
