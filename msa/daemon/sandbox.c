@@ -46,6 +46,19 @@ int sandbox_enter(const char *const *folders, size_t count)
      LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK | \
      LANDLOCK_ACCESS_FS_MAKE_SYM)
 
+static int allow(int rules, const char *path, uint64_t access)
+{
+    struct landlock_path_beneath_attr beneath = {.allowed_access = access};
+    int err = 0;
+    beneath.parent_fd = open(path, O_PATH | O_CLOEXEC);
+    if (beneath.parent_fd < 0)
+        return -errno;
+    if (syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
+        err = -errno;
+    close(beneath.parent_fd);
+    return err;
+}
+
 static int landlock(const char *const *folders, size_t count)
 {
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -67,18 +80,10 @@ static int landlock(const char *const *folders, size_t count)
     int rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
     if (rules < 0)
         return -errno;
-    int err = 0;
-    for (size_t i = 0; i < count && err == 0; i++) {
-        struct landlock_path_beneath_attr beneath = {.allowed_access = allowed};
-        beneath.parent_fd = open(folders[i], O_PATH | O_CLOEXEC);
-        if (beneath.parent_fd < 0) {
-            err = -errno;
-            break;
-        }
-        if (syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
-            err = -errno;
-        close(beneath.parent_fd);
-    }
+    /* libuv keeps it open as a spare descriptor, and would try again with each connection */
+    int err = allow(rules, "/dev/null", LANDLOCK_ACCESS_FS_READ_FILE);
+    for (size_t i = 0; i < count && err == 0; i++)
+        err = allow(rules, folders[i], allowed);
     if (err == 0 && syscall(SYS_landlock_restrict_self, rules, 0) < 0)
         err = -errno;
     close(rules);
