@@ -217,13 +217,13 @@ static void on_run(struct auth_work_job *work)
 
 /* --- back on the loop --- */
 
-/* What the server cannot know: which name was tried. */
-static void log_denied(const struct job *j)
+/* The server cannot know which name was tried; it logs the failure, within its limits. */
+static void tell_tried(struct job *j)
 {
-    struct sv tried = j->talk->server ? auth_exchange_tried(j->talk->server) : SV_NONE;
-
-    log_event(LOG_INFO, "auth-failed",
-              &(struct log_ctx){.login = tried, .client = sv_of(j->talk->client)},
+    if (j->talk->server != NULL)
+        j->answer_name = auth_exchange_tried(j->talk->server);
+    log_event(LOG_DEBUG, "auth-failed",
+              &(struct log_ctx){.login = j->answer_name, .client = sv_of(j->talk->client)},
               "wrong name or password");
 }
 
@@ -246,7 +246,7 @@ static void on_done(struct auth_work_job *work, bool has_run)
     if (!has_run)
         j->verdict = AUTH_TEMPORARY;
     if (has_run && t != NULL && !t->is_login && j->verdict == AUTH_DENIED)
-        log_denied(j);
+        tell_tried(j);
     if (!canceled)
         send_wire(a, &(struct auth_wire){.type = AUTH_WIRE_ANSWER,
                                          .id = j->id,

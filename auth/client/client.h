@@ -41,8 +41,9 @@ struct auth_client_ops {
 struct auth_answer {
     enum auth_verdict verdict;
     struct sv data; /* valid during the callback */
-    struct sv
-        login; /* AUTH_OK of an AUTH exchange: user@realm; first answer to a login: mechanism */
+    /* AUTH_OK of an AUTH exchange: user@realm; AUTH_DENIED of one: what the client said that he is,
+     * unchecked, for the log; first answer to a login: mechanism */
+    struct sv login;
 };
 typedef void auth_on_answer(void *arg, uint64_t id, const struct auth_answer *answer);
 

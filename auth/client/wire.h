@@ -29,7 +29,8 @@ enum auth_wire_type {
     AUTH_WIRE_SIGN,           /* name: key id, data: what to sign, code: enum auth_sign */
     AUTH_WIRE_CANCEL,         /* no answer */
     AUTH_WIRE_ANSWER = 32,    /* code: enum auth_verdict, data: challenge, response or signature,
-                                 name: login when AUTH_OK, mechanism after LOGIN_START */
+                                 name: login when AUTH_OK, the name tried when AUTH_DENIED, mechanism
+                                 after LOGIN_START */
     AUTH_WIRE_USER_CHANGED,   /* name: login whose password changed or who is gone; id 0 */
 };
 

@@ -105,7 +105,7 @@ static void put_field(struct line *l, bool json, const char *name, struct sv val
     put_str(l, json ? ",\"" : " ");
     put_str(l, name);
     put_str(l, json ? "\":\"" : "=");
-    if (!json && sv_find(value, ' ') < value.len) {
+    if (!json && (sv_find(value, ' ') < value.len || sv_find(value, '"') < value.len)) {
         put_str(l, "\"");
         put_escaped(l, value, true);
         put_str(l, "\"");
@@ -183,8 +183,9 @@ void log_event(enum log_level level, const char *event, const struct log_ctx *ct
     if (ctx) {
         put_field(&l, json, "session", ctx->session);
         put_field(&l, json, "queue", ctx->queue);
-        put_field(&l, json, "login", ctx->login);
         put_field(&l, json, "client", ctx->client);
+        put_field(&l, json, "mechanism", ctx->mechanism);
+        put_field(&l, json, "login", ctx->login);
     }
     if (json) {
         put_field(&l, true, "text", said);

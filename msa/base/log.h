@@ -18,12 +18,14 @@
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_TEXT, LOG_JSON };
 
-/* Who an event is about; empty fields are left out. */
+/* Who an event is about; empty fields are left out. In a line what a peer can choose comes last, so
+ * that a login cannot pass for another client's address. */
 struct log_ctx {
-    struct sv session; /* id of the session */
-    struct sv queue;   /* queue id */
-    struct sv login;
-    struct sv client; /* address of the peer */
+    struct sv session;   /* id of the session */
+    struct sv queue;     /* queue id */
+    struct sv client;    /* address of the peer */
+    struct sv mechanism; /* of SASL */
+    struct sv login;     /* in "login-failed" the name that was tried */
 };
 
 #define LOG_LINE_MAX 2048 /* bytes of one line, its line end included; longer ones are cut */
@@ -37,7 +39,7 @@ void log_set_sink(log_sink *sink, void *arg); /* NULL: standard error */
 /* Wall time in milliseconds since 1970, for the time stamp; NULL: the system's. */
 void log_set_clock(int64_t (*wall_ms)(void));
 bool log_enabled(enum log_level level);
-/* event: a short fixed word ("accepted", "auth-failed"). ctx may be NULL. */
+/* event: a short fixed word ("accepted", "login-failed"). ctx may be NULL. */
 void log_event(enum log_level level, const char *event, const struct log_ctx *ctx, const char *fmt,
                ...) PRINTF_LIKE(4, 5);
 /* "error", "warning", "info", "debug"; false if text is none of them. */

@@ -3,28 +3,32 @@
 #include "msa/server/conn_internal.h"
 #include "msa/server/reject.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-static void log_login(struct conn *c, const char *event, enum log_level level)
+static void log_login(struct conn *c, const char *event, enum log_level level, struct sv login)
 {
     struct log_ctx ctx = conn_ctx(c);
+    ctx.mechanism = sv_of(c->mechanism);
+    ctx.login = login;
     if (level == LOG_INFO || conn_may_log(c))
         log_event(level, event, &ctx, "%s", "");
 }
 
-static struct smtp_reply refusal_of(struct conn *c, enum auth_verdict verdict)
+static struct smtp_reply refusal_of(struct conn *c, const struct auth_answer *a)
 {
-    switch (verdict) {
+    switch (a->verdict) {
     case AUTH_DENIED:
+        /* the line for tools that block addresses; the reply is not logged as well */
         atomic_fetch_add(&c->worker->shared->failed_logins, 1);
-        log_login(c, "login-failed", LOG_WARNING);
+        log_login(c, "login-failed", LOG_WARNING, a->login);
         return reject_auth_failed();
     case AUTH_NO_MECHANISM:
         return reject_auth_mechanism();
     case AUTH_NEEDS_TLS:
         return reject_auth_needs_tls();
     default:
-        log_login(c, "login-unanswered", LOG_ERROR);
+        log_login(c, "login-unanswered", LOG_ERROR, SV_NONE);
         return reject_auth_temporary();
     }
 }
@@ -46,9 +50,9 @@ static void on_auth(void *arg, uint64_t id, const struct auth_answer *a)
         free(c->login);
         c->login = sv_dup(a->login);
         atomic_fetch_add(&c->worker->shared->logins, 1);
-        log_login(c, "login", LOG_INFO);
+        log_login(c, "login", LOG_INFO, a->login);
     } else {
-        r.reply = refusal_of(c, a->verdict);
+        r.reply = refusal_of(c, a);
     }
     smtp_server_done(c->smtp, op, &r);
     conn_pump(c, SV_NONE);
@@ -73,6 +77,7 @@ void conn_auth_step(struct conn *c, const struct smtp_action *a)
         auth_client_step(c->worker->auth, c->auth_id, a->bytes);
         return;
     }
+    snprintf(c->mechanism, sizeof c->mechanism, "%.*s", SV_ARG(a->mechanism));
     struct auth_start start = {.mechanism = a->mechanism,
                                .initial = a->bytes,
                                .has_initial = a->has_response,

@@ -22,9 +22,10 @@
 
 /* One read of the loop (64 KiB) and what TLS held back of the one before. Whatever waits stops the
  * reading, so this is never reached. */
-#define CONN_WAIT_MAX      (128u << 10)
-#define CONN_HANDSHAKE_MS  60000u
-#define CONN_SESSION_CHARS 10
+#define CONN_WAIT_MAX        (128u << 10)
+#define CONN_HANDSHAKE_MS    60000u
+#define CONN_SESSION_CHARS   10
+#define CONN_MECHANISM_CHARS 20 /* RFC 4422 3.1 */
 
 enum conn_phase {
     CONN_QUOTA,     /* waits for the main thread's answer */
@@ -61,6 +62,7 @@ struct conn {
     struct ip client;
     char session[CONN_SESSION_CHARS + 1];
     char client_text[IP_TEXT_MAX];
+    char mechanism[CONN_MECHANISM_CHARS + 1]; /* of the last AUTH, for the log */
     char *login;
     struct buf in;     /* plain bytes that the session could not take yet */
     struct buf cipher; /* bytes that TLS cannot take before its signature */

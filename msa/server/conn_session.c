@@ -19,13 +19,19 @@ void conn_answer(struct conn *c, uint32_t op, enum smtp_outcome outcome,
     smtp_server_done(c->smtp, op, &r);
 }
 
+/* 535 has been logged as login-failed, with what the reply does not say. */
+static bool is_logged_refusal(struct sv line)
+{
+    return line.len > 4 && (line.ptr[0] == '4' || line.ptr[0] == '5') && line.ptr[3] == ' ' &&
+           !sv_starts(line, SV("535"));
+}
+
 /* Each refusal that leaves is a line, within the client's limit. */
 static void log_refusals(struct conn *c, struct sv out)
 {
     while (out.len && log_enabled(LOG_INFO)) {
         struct sv line = sv_split(&out, '\n');
-        if (line.len > 4 && (line.ptr[0] == '4' || line.ptr[0] == '5') && line.ptr[3] == ' ' &&
-            conn_may_log(c)) {
+        if (is_logged_refusal(line) && conn_may_log(c)) {
             struct log_ctx ctx = conn_ctx(c);
             log_event(LOG_INFO, "reply", &ctx, "%.*s", (int)line.len - 1, line.ptr);
         }

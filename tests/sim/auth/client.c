@@ -213,7 +213,7 @@ static void tell_password(struct request *r, struct sv user, struct sv password)
             return;
         }
     }
-    tell(r, AUTH_DENIED, SV_NONE, SV_NONE);
+    tell(r, AUTH_DENIED, SV_NONE, user);
 }
 
 /* RFC 4616: authorization identity NUL name NUL password. */

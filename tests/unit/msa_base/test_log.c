@@ -33,8 +33,11 @@ static int set_up(void **state)
     return 0;
 }
 
-static const struct log_ctx full = {
-    .session = {"s1", 2}, .queue = {"q1", 2}, .login = {"a b", 3}, .client = {"::1", 3}};
+static const struct log_ctx full = {.session = {"s1", 2},
+                                    .queue = {"q1", 2},
+                                    .client = {"::1", 3},
+                                    .mechanism = {"PLAIN", 5},
+                                    .login = {"a b", 3}};
 
 static void formats(void **state)
 {
@@ -42,15 +45,38 @@ static void formats(void **state)
     log_setup("server", LOG_TEXT, LOG_INFO);
     log_event(LOG_INFO, "accepted", &full, "%d recipients", 3);
     assert_string_equal(last, "2026-01-01T00:00:00.042Z info server accepted session=s1 queue=q1 "
-                              "login=\"a b\" client=::1: 3 recipients\n");
+                              "client=::1 mechanism=PLAIN login=\"a b\": 3 recipients\n");
     log_event(LOG_ERROR, "started", NULL, "%s", "");
     assert_string_equal(last, "2026-01-01T00:00:00.042Z error server started\n");
     log_setup("server", LOG_JSON, LOG_INFO);
     log_event(LOG_WARNING, "accepted", &full, "say \"%s\"", "\\");
     assert_string_equal(last, "{\"time\":\"2026-01-01T00:00:00.042Z\",\"level\":\"warning\","
                               "\"process\":\"server\",\"event\":\"accepted\",\"session\":\"s1\","
-                              "\"queue\":\"q1\",\"login\":\"a b\",\"client\":\"::1\","
+                              "\"queue\":\"q1\",\"client\":\"::1\","
+                              "\"mechanism\":\"PLAIN\",\"login\":\"a b\","
                               "\"text\":\"say \\\"\\\\\\\"\"}\n");
+}
+
+/* What a peer chose can end neither its field nor the quotes around it. */
+static void fields_keep_to_themselves(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *login, *line;
+    } rows[] = {
+        {"a client=192.0.2.1",
+         "warning server login-failed client=::1 login=\"a client=192.0.2.1\"\n"},
+        {"a\" client=192.0.2.1",
+         "warning server login-failed client=::1 login=\"a\\\" client=192.0.2.1\"\n"},
+        {"\"a", "warning server login-failed client=::1 login=\"\\\"a\"\n"},
+        {"a\nwarning", "warning server login-failed client=::1 login=a\\u000awarning\n"},
+    };
+    log_setup("server", LOG_TEXT, LOG_INFO);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct log_ctx ctx = {.client = SV("::1"), .login = sv_of(rows[i].login)};
+        log_event(LOG_WARNING, "login-failed", &ctx, "%s", "");
+        assert_string_equal(strchr(last, ' ') + 1, rows[i].line);
+    }
 }
 
 static void levels(void **state)
@@ -146,6 +172,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(formats),
+        cmocka_unit_test(fields_keep_to_themselves),
         cmocka_unit_test(levels),
         cmocka_unit_test(control_characters_are_escaped),
         cmocka_unit_test(long_lines_are_cut_whole),
