@@ -338,6 +338,47 @@ def reload_takes_good_and_refuses_faulty(w):
 
 
 @test()
+def a_new_certificate_without_a_restart(w):
+    import shutil
+    import socket
+    from harness.client import tls_context
+    cert, key = w.path("c.pem"), w.path("k.pem")
+
+    def make(name):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9",
+                        "-subj", f"/CN={name}", "-keyout", key, "-out", cert], check=True,
+                       stderr=subprocess.DEVNULL)
+
+    def served():
+        with tls_context().wrap_socket(socket.create_connection(("127.0.0.1", 465), 30)) as s:
+            return s.getpeercert(True)
+    make("first.our.test")
+    w.start({"tls": [{"certificate": cert, "key": key}]})
+    old, s = served(), w.session()
+    make("second.our.test")
+    w.ctl("reload")
+    eventually(lambda: served() != old, "the new certificate")
+    now = served()
+    s.want(250, "NOOP")
+    # a key that does not belong to it is refused
+    shutil.copy(w.certificate[1], key)
+    done = w.msactl("reload")
+    equal(done.returncode, 1, done.stdout + done.stderr)
+    check("key" in done.stderr, done.stderr)
+    equal(served(), now, "the former certificate goes on")
+
+
+@test()
+def log_as_json(w):
+    w.start({"log": {"format": "json"}})
+    w.submit("bob@nowhere.test", message('quotes"in subject'))
+    session().plain('a"b\\c@our.test', "x")
+    lines = [line for line in w.log().splitlines() if line.startswith("{")]
+    events = {json.loads(line)["event"] for line in lines}
+    check({"ready", "login", "accepted"} <= events, events)
+
+
+@test()
 def stop_ends_it(w):
     w.start()
     w.ctl("stop")

@@ -369,3 +369,23 @@ def delay_warning_once(w):
     equal(fields(report(author, 2)[1])[1]["Action"], "failed")
     w.wait_empty()
     equal(len(author.messages), 2)
+
+
+@test()
+def ipv6_and_the_way_back_to_ipv4(w):
+    import subprocess
+    for address in ("2001:db8::10/128", "2001:db8::1/128"):
+        subprocess.run(["ip", "address", "add", address, "dev", "lo", "nodad"], check=True)
+    start(w, zone=f"""six.test. MX 10 mx.six.test.
+mx.six.test. AAAA 2001:db8::10
+both.test. MX 10 mx.both.test.
+mx.both.test. AAAA 2001:db8::99
+mx.both.test. A {NETWORK}80
+""")
+    six, four = Receiver("2001:db8::10"), Receiver(NETWORK + "80")
+    w.submit("bob@six.test")
+    eventually(lambda: six.messages, "over IPv6")
+    w.submit("bob@[IPv6:2001:db8::10]")
+    eventually(lambda: len(six.messages) == 2, "IPv6 address literal")
+    w.submit("bob@both.test")
+    eventually(lambda: four.messages, "a dead IPv6 address does not hold the IPv4 one", 20)

@@ -148,7 +148,8 @@ class Receiver:
         if certificate:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.context.load_cert_chain(*certificate)
-        self.listener = socket.create_server((address, port), backlog=512)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.listener = socket.create_server((address, port), family=family, backlog=512)
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
