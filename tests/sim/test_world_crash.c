@@ -135,7 +135,7 @@ static bool run(uint64_t seed, const uint64_t *crashes, unsigned count)
     if (world_is_serving() && !world_drain(10 * HOUR_MS))
         ledger_fault("still queued long after the last crash");
     else if (world_is_serving())
-        world_check_idle();
+        world_check_idle(true);
     if (count == 0)
         undisturbed_ops = disk_ops();
     if (world_is_serving())

@@ -308,7 +308,7 @@ static void check_no_file(void *arg, const char *name)
     ledger_fault("spool file %s is left", name);
 }
 
-void world_check_idle(void)
+void world_check_idle(bool files)
 {
     struct server_stats st;
     (void)sim_run_for(IDLE_MS);
@@ -324,7 +324,7 @@ void world_check_idle(void)
     if (st.relay.jobs || st.relay.slots || st.relay.waiting || st.relay.resolving)
         ledger_fault("idle relay: %zu jobs, %zu slots, %zu waiting, %zu look-ups", st.relay.jobs,
                      st.relay.slots, st.relay.waiting, st.relay.resolving);
-    int err = disk_list("/state/queue/spool", check_no_file, NULL);
+    int err = files ? disk_list("/state/queue/spool", check_no_file, NULL) : 0;
     REQUIRE(err == 0);
 }
 

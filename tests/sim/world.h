@@ -48,8 +48,8 @@ unsigned world_clients(void); /* at work */
 
 /* Runs until no client is at work and nothing is queued, at most for ms. False: not within ms. */
 bool world_drain(uint64_t ms);
-/* After world_drain(): whatever was counted is given back, and no file of content is left. */
-void world_check_idle(void);
+/* After world_drain(): whatever was counted is given back; files: no file of content is left. */
+void world_check_idle(bool files);
 /* After world_stop(): tells the ledger what the queue on the disk holds. */
 void world_list_queue(void);
 
