@@ -66,17 +66,17 @@ static void report_row(struct result *t, size_t row, enum relay_dsn_action actio
         return;
     }
     int64_t now_s = clock_wall_s();
-    const struct queue_options *queue = t->run->settings->queue;
-    t->reported[t->nreported++] = (struct relay_dsn_recipient){
-        .action = action,
-        .address = sv_of(t->record->batch->rows[row].address),
-        .orcpt = rcpt->values[SMTP_RCPT_ORCPT].text,
-        .status = sv_of(res->status),
-        .text = sv_of(res->text),
-        .remote = sv_of(res->remote),
-        .last_attempt_s = fate->attempted ? now_s : 0,
-        .retry_until_s =
-            action == RELAY_DSN_DELAYED ? t->message->received_ms / 1000 + queue->lifetime_s : 0};
+    int64_t ends_s = (t->message->received_ms + t->record->batch->rows[row].held_ms) / 1000 +
+                     t->run->settings->queue->lifetime_s;
+    t->reported[t->nreported++] =
+        (struct relay_dsn_recipient){.action = action,
+                                     .address = sv_of(t->record->batch->rows[row].address),
+                                     .orcpt = rcpt->values[SMTP_RCPT_ORCPT].text,
+                                     .status = sv_of(res->status),
+                                     .text = sv_of(res->text),
+                                     .remote = sv_of(res->remote),
+                                     .last_attempt_s = fate->attempted ? now_s : 0,
+                                     .retry_until_s = action == RELAY_DSN_DELAYED ? ends_s : 0};
 }
 
 /* Deferred: later, or never again. */
@@ -85,8 +85,8 @@ static void put_off(struct result *t, size_t row, const struct relay_fate *fate,
 {
     const struct queue_row *q = &t->record->batch->rows[row];
     struct retry_decision d =
-        retry_after(t->run->settings->queue, t->message->received_ms, 0, q->attempts,
-                    q->delay_warned, clock_wall_ms(), random_u64());
+        retry_after(t->run->settings->queue, t->message->received_ms, (uint64_t)q->held_ms,
+                    q->attempts, q->delay_warned, clock_wall_ms(), random_u64());
     if (d.verdict == RETRY_EXPIRED) {
         res->verdict = STORE_FAILED;
         res->status = "5.4.7";

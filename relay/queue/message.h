@@ -56,6 +56,7 @@ struct queue_row {
     uint32_t attempts;       /* made so far */
     bool delay_warned;       /* a delayed report has been sent */
     bool held;
+    int64_t held_ms;         /* how long the operator held it: that time does not age it */
     const char *last_status; /* enhanced status of the last attempt, "" before */
     const char *last_text;   /* what the remote or we said */
 };

@@ -183,12 +183,13 @@ static int change_row(struct store *s, struct store_admin *a, struct target *t)
     }
     if (a->op == STORE_RETRY && claim)
         return 0; /* it is being tried */
-    sqlite3_stmt *st = store_db_use(&s->db, a->op == STORE_RETRY ? STORE_SET_DUE : STORE_SET_STATE);
-    int64_t state = a->op == STORE_DELETE ? STATE_DELETED
-                    : a->op == STORE_HOLD ? STATE_HELD
-                                          : STATE_ACTIVE;
+    sqlite3_stmt *st = store_db_use(&s->db, a->op == STORE_RETRY    ? STORE_SET_DUE
+                                            : a->op == STORE_DELETE ? STORE_DELETE_LATER
+                                            : a->op == STORE_HOLD   ? STORE_HOLD_ROW
+                                                                    : STORE_FREE_ROW);
     store_db_int(st, 1, t->key);
-    store_db_int(st, 2, a->op == STORE_RETRY ? s->wall_ms : state);
+    if (a->op != STORE_DELETE)
+        store_db_int(st, 2, s->wall_ms);
     int err = store_db_run(&s->db, st);
     t->changed = err == 0 && sqlite3_changes(s->db.handle) > 0;
     return err;

@@ -182,6 +182,8 @@ static int load_row(struct store *s, struct queue_batch *b, size_t i, int64_t ke
     row->delay_warned = sqlite3_column_int(st, 6) != 0;
     row->last_status = arena_str(&b->arena, sv_of(store_db_column(st, 7)));
     row->last_text = arena_str(&b->arena, sv_of(store_db_column(st, 8)));
+    int64_t held_ms = sqlite3_column_int64(st, 9);
+    row->held_ms = held_ms > 0 ? held_ms : 0; /* an operator may hold it meanwhile */
     sqlite3_reset(st);
     return 0;
 }

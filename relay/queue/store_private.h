@@ -16,7 +16,8 @@
 #include <pthread.h>
 
 /* Statements of the store's connection. "recipient.state": 0 active, 1 held, 2 deleted by the
- * operator while being delivered. A recipient's id is its key (store_claims.h). */
+ * operator while being delivered. "recipient.held": milliseconds that it was held; less the wall time
+ * of its hold while it is. A recipient's id is its key (store_claims.h). */
 #define STORE_SQL(XX)                                                                             \
     XX(BEGIN, "BEGIN IMMEDIATE")                                                                  \
     XX(COMMIT, "COMMIT")                                                                          \
@@ -25,7 +26,7 @@
     XX(COMPENSATE, "UPDATE totals SET compensations=compensations+1")                             \
     XX(PUT_MESSAGE, "INSERT INTO message VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")             \
     XX(PUT_CONTENT, "INSERT INTO content VALUES(?1,?2)")                                          \
-    XX(PUT_ROW, "INSERT INTO recipient VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")                   \
+    XX(PUT_ROW, "INSERT INTO recipient VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")               \
     XX(END_ROW, "DELETE FROM recipient WHERE id=?1")                                              \
     XX(DEFER_ROW, "UPDATE recipient SET due=?2, attempts=attempts+1, warned=?3, status=?4,"       \
                   " text=?5 WHERE id=?1")                                                         \
@@ -36,8 +37,8 @@
     XX(FIND_ID, "SELECT seq, spooled FROM message WHERE id=?1")                                   \
     XX(GET_MESSAGE, "SELECT id, received, reverse_path, params, login, client, message_id, size," \
                     " flags, spooled FROM message WHERE seq=?1")                                  \
-    XX(GET_ROW, "SELECT destination, due, state, address, params, attempts, warned, status, text" \
-                " FROM recipient WHERE id=?1")                                                    \
+    XX(GET_ROW, "SELECT destination, due, state, address, params, attempts, warned, status, text," \
+                " held FROM recipient WHERE id=?1")                                              \
     /* Two parts: SQLite seeks by a comparison of (due,id) only as far as due. */                 \
     XX(SCAN, "SELECT due, id FROM recipient INDEXED BY recipient_due WHERE destination=?1 AND"    \
              " state=0 AND due=?2 AND id>?3"                                                      \
@@ -45,7 +46,9 @@
              " WHERE destination=?1 AND state=0 AND due>?2 ORDER BY 1, 2")                        \
     XX(NEXT_DESTINATION, "SELECT destination, due, id FROM recipient INDEXED BY recipient_due"    \
                          " WHERE destination>?1 AND state=0 ORDER BY destination, due LIMIT 1")   \
-    XX(SET_STATE, "UPDATE recipient SET state=?2 WHERE id=?1 AND state<>?2 AND state<>2")         \
+    XX(HOLD_ROW, "UPDATE recipient SET state=1, held=held-?2 WHERE id=?1 AND state=0")            \
+    XX(FREE_ROW, "UPDATE recipient SET state=0, held=max(held+?2,0) WHERE id=?1 AND state=1")     \
+    XX(DELETE_LATER, "UPDATE recipient SET state=2 WHERE id=?1 AND state<>2")                     \
     XX(SET_DUE, "UPDATE recipient SET due=?2 WHERE id=?1 AND state=0 AND due>?2")
 
 enum store_sql {

@@ -33,6 +33,7 @@ static int put_rows(struct store *s, const struct queue_batch *rows, int64_t seq
         store_db_int(st, 8, row->delay_warned);
         store_db_text(st, 9, row->last_status);
         store_db_text(st, 10, row->last_text);
+        store_db_int(st, 11, row->held ? -s->wall_ms : 0);
         int err = store_db_run(&s->db, st);
         REQUIRE(err != ERR_EXISTS); /* two rows of one number */
         if (err < 0)

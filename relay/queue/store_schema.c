@@ -40,7 +40,7 @@ static const char schema[] =
     "CREATE TABLE recipient(id INTEGER PRIMARY KEY, destination TEXT NOT NULL,"
     " due INTEGER NOT NULL, state INTEGER NOT NULL, address TEXT NOT NULL, params TEXT NOT NULL,"
     " attempts INTEGER NOT NULL, warned INTEGER NOT NULL, status TEXT NOT NULL,"
-    " text TEXT NOT NULL);"
+    " text TEXT NOT NULL, held INTEGER NOT NULL);"
     "CREATE INDEX recipient_due ON recipient(destination, due) WHERE state=0;"
     "CREATE INDEX recipient_parked ON recipient(state) WHERE state<>0;"
     "CREATE TABLE totals(messages INTEGER NOT NULL, rows INTEGER NOT NULL,"

@@ -181,12 +181,39 @@ static void delete_under_a_delivery(void **state)
     }
 }
 
+/* Twice on hold: the sum is told with the row, also after a restart. */
+static void a_hold_is_measured(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    fixture_open(&f);
+    assert_int_equal(ask_put(&f, fixture_id(1), "bob@a.example"), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(change(&f, STORE_HOLD, "a.example", false), 1);
+        assert_int_equal(claimable(&f, "a.example"), 0);
+        fixture_run_for(&f, 60);
+        fixture_close(&f);
+        fixture_open(&f);
+        assert_int_equal(change(&f, STORE_RELEASE, "a.example", false), 1);
+    }
+    struct store_claim *c = ask_claim(&f, "a.example", 1);
+    assert_int_equal(c->nbatches, 1);
+    assert_in_range(c->batches[0]->rows[0].held_ms, 120, 10000);
+    store_claim_free(c);
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(filters),         cmocka_unit_test(pages),
-        cmocka_unit_test(summary),         cmocka_unit_test(hold_release_delete),
-        cmocka_unit_test(retry_makes_due), cmocka_unit_test(delete_under_a_delivery),
+        cmocka_unit_test(a_hold_is_measured),
+        cmocka_unit_test(filters),
+        cmocka_unit_test(pages),
+        cmocka_unit_test(summary),
+        cmocka_unit_test(hold_release_delete),
+        cmocka_unit_test(retry_makes_due),
+        cmocka_unit_test(delete_under_a_delivery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
