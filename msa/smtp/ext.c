@@ -24,9 +24,7 @@ static const struct slot mail_slots[SMTP_MAIL_SLOTS] = {SMTP_MAIL_PARAMS(ROW)};
 static const struct slot rcpt_slots[SMTP_RCPT_SLOTS] = {SMTP_RCPT_PARAMS(ROW)};
 #undef ROW
 
-static const struct smtp_reply bad_param = {501, {5, 5, 4}, {"Bad parameter", 13}};
-static const struct smtp_reply repeated_param = {501, {5, 5, 4}, {"Repeated parameter", 18}};
-static const struct smtp_reply unknown_param = {555, {5, 5, 4}, {"Unknown parameter", 17}};
+#define KEYWORD_SHOWN 40 /* octets of a keyword in a refusal */
 
 int smtp_ext_write_ehlo(const struct smtp_ext_offer *o, struct buf *out)
 {
@@ -55,6 +53,14 @@ static const struct smtp_param_rule *find_rule(struct sv keyword, bool mail)
     return NULL;
 }
 
+static struct smtp_reply refuse_param(struct arena *a, int code, const char *what,
+                                      const struct smtp_param *p)
+{
+    struct sv shown = sv_first(p->keyword, KEYWORD_SHOWN);
+    return (struct smtp_reply){
+        code, {5, 5, 4}, sv_of(arena_printf(a, "%s %.*s", what, SV_ARG(shown)))};
+}
+
 static struct smtp_reply parse_params(struct arena *a, struct sv params, bool mail,
                                       struct smtp_value *values)
 {
@@ -63,15 +69,15 @@ static struct smtp_reply parse_params(struct arena *a, struct sv params, bool ma
     while ((n = smtp_param_next(&params, &p)) == 1) {
         const struct smtp_param_rule *rule = find_rule(p.keyword, mail);
         if (!rule)
-            return unknown_param;
+            return refuse_param(a, 555, "Unknown parameter", &p);
         struct smtp_value *v = &values[rule->slot];
         if (v->text.ptr)
-            return repeated_param;
+            return refuse_param(a, 501, "Repeated parameter", &p);
         if (!rule->parse(a, p.value, p.has_value, v))
-            return bad_param;
+            return refuse_param(a, 501, "Bad value of parameter", &p);
         REQUIRE(v->text.ptr != NULL);
     }
-    return n < 0 ? bad_param : SMTP_REPLY_NONE;
+    return n < 0 ? SMTP_REPLY(501, 5, 5, 4, "Bad syntax of parameters") : SMTP_REPLY_NONE;
 }
 
 struct smtp_reply smtp_ext_parse_mail(struct arena *a, struct sv params,

@@ -43,8 +43,9 @@ void session_mail(struct smtp_server *s, struct sv args)
     }
     struct smtp_reply r = begin_mail(s, args);
     if (r.code) {
-        session_reset(s);
-        session_refuse(s, r);
+        session_refuse(s, r); /* its text is the transaction's */
+        if (s->state != SESSION_CLOSED)
+            session_reset(s);
         return;
     }
     session_operate(s, SMTP_ACTION_CHECK_PATH);
