@@ -198,6 +198,7 @@ static const struct command commands[] = {
     {VERB("CONNECT"), run_http, ANYWHERE, TAKES_ARGS | LONG_LINE},
     {VERB("OPTIONS"), run_http, ANYWHERE, TAKES_ARGS | LONG_LINE},
     {VERB("TRACE"), run_http, ANYWHERE, TAKES_ARGS | LONG_LINE},
+    {VERB("PRI"), run_http, ANYWHERE, TAKES_ARGS | LONG_LINE}, /* HTTP/2: RFC 9113 3.4 */
 };
 
 static const struct command *find(struct sv verb)
