@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define CHUNK_BYTES 1024u
-#define ALIGN 16u
+#define ALIGN       16u
 
 struct arena_chunk {
     struct arena_chunk *next;
@@ -79,16 +79,23 @@ char *arena_str(struct arena *a, struct sv text)
     return at;
 }
 
-char *arena_printf(struct arena *a, const char *fmt, ...)
+char *arena_vprintf(struct arena *a, const char *fmt, va_list args)
 {
-    va_list args, again;
-    va_start(args, fmt);
+    va_list again;
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, fmt, args);
     REQUIRE(n >= 0);
     char *at = arena_alloc(a, (size_t)n + 1);
     vsnprintf(at, (size_t)n + 1, fmt, again);
     va_end(again);
+    return at;
+}
+
+char *arena_printf(struct arena *a, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    char *at = arena_vprintf(a, fmt, args);
     va_end(args);
     return at;
 }

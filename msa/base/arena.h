@@ -10,6 +10,8 @@
 #include "msa/base/err.h"
 #include "msa/base/sv.h"
 
+#include <stdarg.h>
+
 struct arena_chunk;
 
 struct arena {
@@ -19,10 +21,11 @@ struct arena {
 
 void arena_init(struct arena *a);
 void arena_deinit(struct arena *a);
-void arena_reset(struct arena *a);                                 /* gives all memory back */
-void *arena_alloc(struct arena *a, size_t bytes);                  /* zeroed, aligned for any type */
-struct sv arena_sv(struct arena *a, struct sv text);               /* copy, NUL behind it */
-char *arena_str(struct arena *a, struct sv text);                  /* the same as a C string */
+void arena_reset(struct arena *a);                   /* gives all memory back */
+void *arena_alloc(struct arena *a, size_t bytes);    /* zeroed, aligned for any type */
+struct sv arena_sv(struct arena *a, struct sv text); /* copy, NUL behind it */
+char *arena_str(struct arena *a, struct sv text);    /* the same as a C string */
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
+char *arena_vprintf(struct arena *a, const char *fmt, va_list args) PRINTF_LIKE(2, 0);
 
 #endif

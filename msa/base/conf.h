@@ -159,6 +159,8 @@ bool conf_read(const struct conf_option *rows, const char *file, struct sv text,
 int conf_write(const struct conf_option *rows, const void *values, unsigned show,
                struct buf *out) MUST_CHECK;
 
+/* Bytes of a row's field; 0 for a group. */
+size_t conf_value_bytes(const struct conf_option *row);
 /* Calls each() for every row that is no group or list itself, depth first, with the full key
  * ("tls[0].key"); value points to the field. */
 typedef void conf_visit(void *arg, const char *key, const struct conf_option *row,

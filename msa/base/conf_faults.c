@@ -31,18 +31,6 @@ static void insert(struct conf_faults *f, struct conf_fault *fresh)
         f->errors++;
 }
 
-PRINTF_LIKE(2, 0) static char *format(struct arena *a, const char *fmt, va_list args)
-{
-    va_list again;
-    va_copy(again, args);
-    int n = vsnprintf(NULL, 0, fmt, args);
-    REQUIRE(n >= 0);
-    char *at = arena_alloc(a, (size_t)n + 1);
-    vsnprintf(at, (size_t)n + 1, fmt, again);
-    va_end(again);
-    return at;
-}
-
 PRINTF_LIKE(4, 0)
 static void add(struct conf_faults *f, bool warning, const char *right, const char *fmt,
                 va_list args)
@@ -50,12 +38,9 @@ static void add(struct conf_faults *f, bool warning, const char *right, const ch
     struct conf_fault *fresh = arena_alloc(f->arena, sizeof *fresh);
     *fresh = (struct conf_fault){
         /* what was read may be gone when the fault is told */
-        .file = arena_str(f->arena, sv_of(f->file)),
-        .line = f->line,
-        .key = arena_str(f->arena, sv_of(f->key)),
-        .wrong = format(f->arena, fmt, args),
-        .right = arena_str(f->arena, sv_of(right)),
-        .warning = warning,
+        .file = arena_str(f->arena, sv_of(f->file)), .line = f->line,
+        .key = arena_str(f->arena, sv_of(f->key)),   .wrong = arena_vprintf(f->arena, fmt, args),
+        .right = arena_str(f->arena, sv_of(right)),  .warning = warning,
     };
     insert(f, fresh);
 }

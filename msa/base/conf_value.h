@@ -41,7 +41,4 @@ const char *conf_value_given(enum conf_given_type type);
 /* "1 to 100", in the row's unit; "" for a row that is no number. */
 const char *conf_value_range(const struct conf_option *row, struct arena *a);
 
-/* Bytes that a field of this type takes in its struct; 0 for CONF_GROUP. */
-size_t conf_value_bytes(const struct conf_option *row);
-
 #endif

@@ -1,35 +1,8 @@
 #include "msa/daemon/reload.h"
-#include "msa/base/require.h"
 
 #include <string.h>
 
 #define RECORD_MAX_BYTES (64u << 20)
-
-static size_t size_of(const struct conf_option *row)
-{
-    switch (row->type) {
-    case CONF_BOOL:
-        return sizeof(bool);
-    case CONF_INT:
-    case CONF_SIZE:
-    case CONF_TIME:
-        return sizeof(int64_t);
-    case CONF_STRING:
-    case CONF_PATH:
-        return sizeof(const char *);
-    case CONF_ENUM:
-        return sizeof(int);
-    case CONF_STRINGS:
-        return sizeof(struct conf_strings);
-    case CONF_TIMES:
-        return sizeof(struct conf_times);
-    case CONF_LIST:
-        return sizeof(struct conf_list);
-    case CONF_GROUP:
-        break;
-    }
-    REQUIRE(false);
-}
 
 static bool any_reloadable(const struct conf_option *rows)
 {
@@ -48,7 +21,7 @@ static void keep(const struct conf_option *rows, const void *from, void *to)
             keep(rows->rows, a, b);
         else if (!(rows->flags & CONF_RELOAD) &&
                  !(rows->type == CONF_LIST && any_reloadable(rows->rows)))
-            memcpy(b, a, size_of(rows));
+            memcpy(b, a, conf_value_bytes(rows));
     }
 }
 
