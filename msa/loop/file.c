@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 struct file {
@@ -112,6 +113,20 @@ int file_sync_dir(const char *path)
     int err = fsync(fd) < 0 ? -errno : 0;
     close(fd);
     return err;
+}
+
+int file_space(const char *path, uint64_t *free_out, uint64_t *total_out)
+{
+    struct statvfs st;
+    int rc;
+    do {
+        rc = statvfs(path, &st);
+    } while (rc < 0 && errno == EINTR);
+    if (rc < 0)
+        return -errno;
+    *free_out = (uint64_t)st.f_bavail * st.f_frsize;
+    *total_out = (uint64_t)st.f_blocks * st.f_frsize;
+    return 0;
 }
 
 int file_list(const char *dir, void (*each)(void *arg, const char *name), void *arg)

@@ -30,6 +30,8 @@ int file_unlink(const char *path) MUST_CHECK;
 int file_rename(const char *from, const char *to) MUST_CHECK;
 int file_mkdir(const char *path) MUST_CHECK; /* 0700; 0 also if it exists */
 int file_sync_dir(const char *path) MUST_CHECK;
+/* Space of the file system that path is on, for us; bytes. */
+int file_space(const char *path, uint64_t *free_out, uint64_t *total_out) MUST_CHECK;
 /* Calls each(arg, name) for every entry but "." and "..". */
 int file_list(const char *dir, void (*each)(void *arg, const char *name), void *arg) MUST_CHECK;
 

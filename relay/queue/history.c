@@ -23,7 +23,11 @@
 #define WAITING_MAX    20000
 #define PAUSE_MS       60000
 #define PRUNE_EVERY_MS 60000
-#define COLLECT_MS     100 /* a transaction costs more than the events of such a while */
+#define SPACE_EVERY_MS 1000
+/* The queue's share of the disk that history leaves free: a twentieth, at most so much. */
+#define SPACE_PART 20
+#define SPACE_MAX  (UINT64_C(1) << 30)
+#define COLLECT_MS 100 /* a transaction costs more than the events of such a while */
 
 struct item {
     struct task task;
@@ -42,7 +46,7 @@ struct history {
     /* The history thread's. */
     struct store_db db;
     char day[HISTORY_DAY_LEN + 1]; /* of the open file; "" if none is */
-    uint64_t next_prune_ms;
+    uint64_t next_prune_ms, next_space_ms;
 };
 
 enum { BEGIN, COMMIT, ROLLBACK, ADD };
@@ -227,6 +231,24 @@ static void write_list(struct history *h, struct task *list)
     }
 }
 
+/* The last of the disk is the queue's. */
+static void look_at_space(struct history *h)
+{
+    uint64_t now_ms = clock_mono_ms(), left, total;
+    if (now_ms < h->next_space_ms || now_ms < atomic_load(&h->paused_until_ms))
+        return;
+    h->next_space_ms = now_ms + SPACE_EVERY_MS;
+    if (file_space(h->dir, &left, &total) < 0)
+        return; /* writing will say what is wrong */
+    uint64_t least = total / SPACE_PART < SPACE_MAX ? total / SPACE_PART : SPACE_MAX;
+    if (left >= least)
+        return;
+    log_event(LOG_WARNING, "history-paused", NULL,
+              "the disk is nearly full (%llu MiB left): nothing is written for %u s",
+              (unsigned long long)(left >> 20), PAUSE_MS / 1000);
+    history_pause(h);
+}
+
 static void prune(struct history *h)
 {
     uint64_t now_ms = clock_mono_ms();
@@ -247,6 +269,7 @@ static void turn(void *arg, struct task *list)
     for (struct task *t = list; t; t = t->next)
         count++;
     atomic_fetch_sub(&h->waiting, count);
+    look_at_space(h);
     if (clock_mono_ms() >= atomic_load(&h->paused_until_ms))
         write_list(h, list);
     else

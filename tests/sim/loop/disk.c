@@ -359,6 +359,11 @@ void disk_set_capacity(uint64_t bytes)
     the_disk.capacity = bytes;
 }
 
+uint64_t disk_capacity(void)
+{
+    return the_disk.capacity;
+}
+
 uint64_t disk_used(void)
 {
     return the_disk.used;

@@ -75,7 +75,8 @@ void disk_power_on(enum disk_loss loss);
 
 /* Faults. */
 void disk_set_capacity(uint64_t bytes); /* beyond it: -ENOSPC; UINT64_MAX (default): none */
-uint64_t disk_used(void);               /* bytes of all files */
+uint64_t disk_capacity(void);
+uint64_t disk_used(void); /* bytes of all files */
 
 #define DISK_OP_READ  1u
 #define DISK_OP_WRITE 2u /* write and truncate */

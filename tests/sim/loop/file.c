@@ -81,6 +81,15 @@ int file_sync_dir(const char *path)
     return disk_sync_dir(path);
 }
 
+int file_space(const char *path, uint64_t *free_out, uint64_t *total_out)
+{
+    uint64_t used = disk_used();
+    (void)path;
+    *total_out = disk_capacity();
+    *free_out = used < *total_out ? *total_out - used : 0;
+    return 0;
+}
+
 int file_list(const char *dir, void (*each)(void *arg, const char *name), void *arg)
 {
     return disk_list(dir, each, arg);

@@ -56,6 +56,15 @@ static void create_write_read(void **state)
     file_close(NULL);
 }
 
+static void space_is_told(void **state)
+{
+    (void)state;
+    uint64_t left = 0, total = 0;
+    assert_int_equal(file_space(dir, &left, &total), 0);
+    assert_true(total > 0 && left <= total);
+    assert_int_equal(file_space(path, &left, &total), -ENOENT);
+}
+
 static void append_goes_to_the_end(void **state)
 {
     (void)state;
@@ -113,6 +122,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(create_write_read),
+        cmocka_unit_test(space_is_told),
         cmocka_unit_test(append_goes_to_the_end),
         cmocka_unit_test(folders),
         cmocka_unit_test(full_disk),

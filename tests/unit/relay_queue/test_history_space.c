@@ -1,0 +1,60 @@
+/* History on a disk that fills up: it stops before the queue has to. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "relay/queue/history.h"
+#include "tests/sim/loop/sim.h"
+#include "tests/sim/vfs.h"
+
+#define CAPACITY (UINT64_C(10) << 20)
+
+static void post(struct history *h, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        history_post(h, &(struct history_event){.time_ms = SIM_WALL_START_MS,
+                                                .kind = HISTORY_DELIVERED,
+                                                .id = "q000000000000001",
+                                                .address = "bob@a.example"});
+    sim_run_for(2000);
+}
+
+static void the_last_of_the_disk_is_the_queues(void **state)
+{
+    (void)state;
+    struct history *h = NULL;
+    struct disk_file *other;
+    sim_start(1);
+    sim_vfs_register();
+    disk_set_capacity(CAPACITY);
+    assert_int_equal(history_open("/h", SIM_VFS, 14, UINT64_MAX, &h), 0);
+    post(h, 10);
+    assert_int_equal(history_dropped(h), 0);
+
+    /* 1 % is left: nothing fails yet */
+    assert_int_equal(disk_open("/other", DISK_CREATE, &other), 0);
+    assert_int_equal(disk_truncate(other, CAPACITY - disk_used() - CAPACITY / 100), 0);
+    uint64_t used = disk_used();
+    post(h, 10);
+    assert_int_equal(history_dropped(h), 10);
+    assert_int_equal(disk_used(), used);
+
+    /* space again: after its pause it goes on by itself */
+    assert_int_equal(disk_truncate(other, 0), 0);
+    sim_run_for(60000);
+    post(h, 10);
+    assert_int_equal(history_dropped(h), 10);
+    disk_close(other);
+    history_close(h);
+    sim_stop();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_last_of_the_disk_is_the_queues),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
