@@ -36,6 +36,7 @@ struct auth_exchange {
     sasl_callback_t callbacks[CALLBACK_COUNT];
     struct auth_cyrus_source source;
     bool is_scram;
+    bool refuses_empty; /* LOGIN: an empty response is nobody's, and Cyrus leaks memory over it */
     bool known;  /* password right, or the SCRAM verifier is a user's */
     int trouble; /* negative: why the database could not be asked */
     struct auth_name login;
@@ -231,6 +232,7 @@ static void begin(struct auth_exchange *x, const char *mechanism,
         return;
     }
     x->is_scram = strncmp(mechanism, "SCRAM-", 6) == 0;
+    x->refuses_empty = strcmp(mechanism, "LOGIN") == 0;
     x->source = (struct auth_cyrus_source){on_verifier, x};
     auth_cyrus_serve(x->is_scram ? &x->source : NULL);
     rc = sasl_server_start(x->conn, mechanism,
@@ -278,6 +280,10 @@ void auth_exchange_step(struct auth_exchange *x, struct sv bytes, struct auth_sa
     int rc;
 
     REQUIRE(x->conn != NULL && bytes.len <= AUTH_WIRE_DATA_MAX);
+    if (bytes.len == 0 && x->refuses_empty) {
+        *out = (struct auth_sasl_result){.verdict = AUTH_DENIED};
+        return;
+    }
     auth_cyrus_serve(x->is_scram ? &x->source : NULL);
     rc = sasl_server_step(x->conn, bytes.ptr ? bytes.ptr : "", (unsigned)bytes.len, &data, &len);
     auth_cyrus_serve(NULL);

@@ -402,6 +402,32 @@ static int stop_all(void **state)
     return 0;
 }
 
+/* LOGIN with nothing for the name or for the password, right away or later. */
+static void empty_responses(void **state)
+{
+    static const struct auth_sasl_start starts[] = {
+        {.mechanism = SV("LOGIN"), .tls = true},
+        {.mechanism = SV("LOGIN"), .tls = true, .initial = SV("alice"), .has_initial = true},
+        {.mechanism = SV("LOGIN"), .tls = true, .initial = SV(""), .has_initial = true},
+    };
+    const char *path = database_new();
+    struct auth_sasl *s = make(path);
+
+    (void)state;
+    database_add(path, "alice", "secret");
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+        struct auth_sasl_result r;
+        struct auth_exchange *x = auth_exchange_new(s, &starts[i], &r);
+
+        assert_int_equal(r.verdict, AUTH_CONTINUE);
+        auth_exchange_step(x, SV(""), &r);
+        assert_int_equal(r.verdict, AUTH_DENIED);
+        auth_exchange_free(x);
+    }
+    auth_sasl_unref(s);
+    database_drop(path);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -430,6 +456,7 @@ int main(void)
         T(quick_is_proven_plain),
         T(not_offered),
         T(bad_input),
+        T(empty_responses),
         T(unreadable),
     };
 
