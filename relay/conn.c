@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #define PLAIN_MAX     (64u << 10) /* of the peer's bytes that the core has not taken yet */
 #define TLS_OUT_MAX   (64u << 10)
@@ -31,6 +32,7 @@
 enum state { CONNECTING, HANDSHAKE, SESSION, CLOSED };
 
 struct relay_conn {
+    struct relay_conn *prev, *next, **all;
     struct loop *loop;
     enum state state;
     const struct relay_conn_ops *ops; /* NULL: nobody is told any more */
@@ -72,6 +74,7 @@ static void set_queue_id(struct relay_conn *c, const char *id)
 static void shut(struct relay_conn *c)
 {
     c->state = CLOSED;
+    DL_DELETE(*c->all, c);
     timer_stop(&c->timer);
     if (c->auth_id)
         auth_client_cancel(c->auth, c->auth_id);
@@ -465,6 +468,8 @@ struct relay_conn *relay_conn_open(const struct relay_conn_config *config,
     struct relay_conn *c = NEW(struct relay_conn);
     char text[IP_TEXT_MAX];
     c->loop = config->loop;
+    c->all = config->all;
+    DL_APPEND(*c->all, c);
     c->ops = ops;
     c->arg = arg;
     c->auth = config->auth;
@@ -534,6 +539,12 @@ void relay_conn_drop(struct relay_conn *c)
     relay_conn_set_ops(c, NULL, NULL, "");
     if (c->state != CLOSED)
         shut(c);
+}
+
+void relay_conn_drop_all(struct relay_conn **all)
+{
+    while (*all)
+        relay_conn_drop(*all);
 }
 
 bool relay_conn_has_dsn(const struct relay_conn *c)

@@ -33,6 +33,7 @@ struct relay_conn_ops {
 
 struct relay_conn_config {
     struct loop *loop;
+    struct relay_conn **all;             /* the worker's list, in which it stands while it lives */
     struct tls_ctx *tls;                 /* a reference is taken; NULL: no TLS can be had */
     struct auth_client *auth;            /* may be NULL */
     struct sv hostname;                  /* for EHLO; copied */
@@ -53,6 +54,9 @@ void relay_conn_body(struct relay_conn *c, struct sv bytes, bool is_last);
 void relay_conn_body_fail(struct relay_conn *c, int err);
 void relay_conn_quit(struct relay_conn *c);
 void relay_conn_drop(struct relay_conn *c);
+/* At the worker's end: also those that nobody else knows any more, as their QUIT is not answered
+ * yet. */
+void relay_conn_drop_all(struct relay_conn **all);
 /* Whether DSN parameters reach the next hop. */
 bool relay_conn_has_dsn(const struct relay_conn *c);
 /* "host [address]:port" for logs and reports; lives as long as the connection. */

@@ -64,6 +64,7 @@ void relay_job_stop(struct relay_job *j);
 
 /* ---- worker.c, for job.c ---- */
 const struct relay_worker_config *relay_worker_config(const struct relay_worker *w);
+struct relay_conn **relay_worker_conns(struct relay_worker *w); /* all that are open */
 /* The job is over; conn stays open for the next one of the slot, or is NULL. */
 void relay_worker_job_over(struct relay_worker *w, uint32_t slot, struct relay_conn *conn);
 

@@ -299,6 +299,7 @@ static void open_attempt(struct relay_job *j)
     const struct route_attempt *a = &j->plan->attempts[j->attempt];
     struct relay_conn_config config = {
         .loop = j->config->loop,
+        .all = relay_worker_conns(j->run->worker),
         .tls = j->run->settings->tls,
         .auth = j->config->auth,
         .hostname = sv_of(j->run->settings->hostname),

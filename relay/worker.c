@@ -21,6 +21,7 @@ struct slot {
 struct relay_worker {
     struct relay_worker_config config;
     struct slot *slots;
+    struct relay_conn *conns;
 };
 
 /* What the main thread says about a slot. */
@@ -33,6 +34,11 @@ struct slot_task {
 const struct relay_worker_config *relay_worker_config(const struct relay_worker *w)
 {
     return &w->config;
+}
+
+struct relay_conn **relay_worker_conns(struct relay_worker *w)
+{
+    return &w->conns;
 }
 
 void relay_run_free(struct relay_run *run)
@@ -230,6 +236,7 @@ void relay_worker_close(struct relay_worker *w, void (*on_closed)(void *arg), vo
         relay_conn_drop(s->conn);
         forget(s);
     }
+    relay_conn_drop_all(&w->conns);
     free(w);
     on_closed(arg);
 }
