@@ -49,6 +49,16 @@ static void hand_over(struct result *t)
 
 /* ---- rows ---- */
 
+/* What the message has aged: wall time that passed, without the clock's jumps and the row's hold.
+ */
+static int64_t age_ms(const struct result *t, const struct queue_row *q)
+{
+    const struct sched_job *job = t->run->job;
+    uint64_t now_ms = loop_now_ms(config_of(t)->loop);
+    int64_t since_ms = now_ms > job->made_ms ? (int64_t)(now_ms - job->made_ms) : 0;
+    return job->age_ms + since_ms - q->held_ms;
+}
+
 static const char *copy(struct result *t, const char *text)
 {
     return arena_str(&t->record->arena, sv_of(text));
@@ -66,11 +76,11 @@ static void report_row(struct result *t, size_t row, enum relay_dsn_action actio
         return;
     }
     int64_t now_s = clock_wall_s();
-    int64_t ends_s = (t->message->received_ms + t->record->batch->rows[row].held_ms) / 1000 +
-                     t->run->settings->queue->lifetime_s;
+    const struct queue_row *q = &t->record->batch->rows[row];
+    int64_t ends_s = now_s + t->run->settings->queue->lifetime_s - age_ms(t, q) / 1000;
     t->reported[t->nreported++] =
         (struct relay_dsn_recipient){.action = action,
-                                     .address = sv_of(t->record->batch->rows[row].address),
+                                     .address = sv_of(q->address),
                                      .orcpt = rcpt->values[SMTP_RCPT_ORCPT].text,
                                      .status = sv_of(res->status),
                                      .text = sv_of(res->text),
@@ -84,9 +94,8 @@ static void put_off(struct result *t, size_t row, const struct relay_fate *fate,
                     struct store_result *res)
 {
     const struct queue_row *q = &t->record->batch->rows[row];
-    struct retry_decision d =
-        retry_after(t->run->settings->queue, t->message->received_ms, (uint64_t)q->held_ms,
-                    q->attempts, q->delay_warned, clock_wall_ms(), random_u64());
+    struct retry_decision d = retry_after(t->run->settings->queue, age_ms(t, q), q->attempts,
+                                          q->delay_warned, clock_wall_ms(), random_u64());
     if (d.verdict == RETRY_EXPIRED) {
         res->verdict = STORE_FAILED;
         res->status = "5.4.7";

@@ -16,24 +16,22 @@ static int64_t jittered(int64_t interval_ms, uint64_t random)
     return interval_ms - tenth + (int64_t)(random % (uint64_t)(2 * tenth + 1));
 }
 
-struct retry_decision retry_after(const struct queue_options *options, int64_t received_ms,
-                                  uint64_t held_ms, uint32_t attempts, bool delay_warned,
-                                  int64_t now_ms, uint64_t random)
+struct retry_decision retry_after(const struct queue_options *options, int64_t age_ms,
+                                  uint32_t attempts, bool delay_warned, int64_t now_ms,
+                                  uint64_t random)
 {
     REQUIRE(options->retry.count > 0);
-    int64_t held = (int64_t)held_ms;
-    int64_t ends_ms = received_ms + held + ms_of(options->lifetime_s);
+    int64_t left_ms = ms_of(options->lifetime_s) - age_ms;
     struct retry_decision out = {.verdict = RETRY_EXPIRED};
-    if (now_ms >= ends_ms)
+    if (left_ms <= 0)
         return out;
     size_t last = options->retry.count - 1;
     size_t i = attempts < last ? attempts : last;
     out.verdict = RETRY_LATER;
     out.due_ms = now_ms + jittered(ms_of(options->retry.items[i]), random);
-    if (out.due_ms > ends_ms)
-        out.due_ms = ends_ms;
+    if (out.due_ms > now_ms + left_ms)
+        out.due_ms = now_ms + left_ms;
     bool wanted = options->delay_warning_s > 0 && options->delay_warning_s < options->lifetime_s;
-    out.warn =
-        wanted && !delay_warned && now_ms - received_ms - held >= ms_of(options->delay_warning_s);
+    out.warn = wanted && !delay_warned && age_ms >= ms_of(options->delay_warning_s);
     return out;
 }

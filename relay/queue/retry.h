@@ -1,8 +1,8 @@
 /*
  * retry.h - when a deferred row is tried again, when its author is warned, when it is given up.
  *
- * RFC 5321 4.5.4.1. Pure functions: wall time and randomness are arguments. Age counts from
- * acceptance without the time that the message was held. Any thread. Milliseconds.
+ * RFC 5321 4.5.4.1. Pure functions: age, wall time and randomness are arguments. Age counts from
+ * acceptance without the time that the message was held (age.h). Any thread. Milliseconds.
  */
 #ifndef RELAY_QUEUE_RETRY_H
 #define RELAY_QUEUE_RETRY_H
@@ -23,8 +23,8 @@ struct retry_decision {
 
 /* After an attempt that deferred a row which had been tried attempts times before. random picks
  * the jitter (10 % either way). The last try falls due at the end of the lifetime, not after it. */
-struct retry_decision retry_after(const struct queue_options *options, int64_t received_ms,
-                                  uint64_t held_ms, uint32_t attempts, bool delay_warned,
-                                  int64_t now_ms, uint64_t random);
+struct retry_decision retry_after(const struct queue_options *options, int64_t age_ms,
+                                  uint32_t attempts, bool delay_warned, int64_t now_ms,
+                                  uint64_t random);
 
 #endif

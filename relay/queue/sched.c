@@ -145,6 +145,34 @@ static void release(struct sched *s, struct queue_batch *batch)
     store_record(s->config.store, r);
 }
 
+/* ---- the wall clock ---- */
+
+static void on_made_due(struct store_admin *a)
+{
+    struct sched *s = a->arg;
+    store_admin_free(a);
+    sched_request_over(s);
+}
+
+/* Due times lie as far ahead as the clock went back. */
+static void make_due(struct sched *s)
+{
+    s->requests++;
+    store_admin(s->config.store, store_admin_new(STORE_RETRY, s->config.mailbox, on_made_due, s));
+}
+
+static void watch_clock(struct sched *s)
+{
+    int64_t by_ms = age_watch(&s->clock, clock_wall_ms(), sched_now(s));
+    if (by_ms == 0)
+        return;
+    log_event(LOG_WARNING, "clock-jumped", NULL,
+              "the wall clock was set by %+lld s; mail in the queue does not age by that",
+              (long long)(by_ms / 1000));
+    if (by_ms < 0 && !s->stopping)
+        make_due(s);
+}
+
 /* ---- tick: watchdog, waiting too long, forgetting ---- */
 
 static void watch_jobs(struct sched *s)
@@ -174,6 +202,7 @@ static void tick(void *arg)
     struct sched_dest *d, *tmp;
     struct sched_site *site, *site_tmp;
     watch_jobs(s);
+    watch_clock(s);
     HASH_ITER(hh, s->dests, d, tmp)
     {
         sched_dest_expire(s, d);
@@ -197,6 +226,9 @@ struct sched_job *sched_job_new(struct sched *s, struct sched_dest *d, struct qu
     job->batch = batch;
     job->destination = d->name;
     job->deadline_ms = sched_now(s) + s->config.job_deadline_ms;
+    watch_clock(s);
+    job->age_ms = age_of(&s->clock, batch->message->received_ms, clock_wall_ms());
+    job->made_ms = sched_now(s);
     job->end.next_due_ms = INT64_MAX;
     job->private = p;
     p->job = job;
@@ -332,6 +364,7 @@ struct sched *sched_new(const struct sched_config *config)
 void sched_start(struct sched *s)
 {
     timer_start(&s->tick_timer, TICK_MS);
+    watch_clock(s);
     sweep(s);
 }
 

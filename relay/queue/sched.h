@@ -12,7 +12,9 @@
  * due for it then is put off without an attempt, and the first job afterwards probes it alone.
  *
  * The scheduler knows no protocol and no DNS: its owner gives it the functions below. Main thread
- * only. Every job has a deadline here. The same calls in the same order give the same jobs.
+ * only. Every job has a deadline here. Timers run on the monotonic clock; a wall clock that jumps
+ * forward makes all that waits due once, within the slots, and one that jumps backward does not
+ * leave it waiting: it is made due. The same calls in the same order give the same jobs.
  *
  *     s = sched_new(&config); sched_start(s);
  *     resolve(destination) -> sched_resolved(); run_job(job) -> ... -> sched_job_done(s, job);
@@ -67,6 +69,8 @@ struct sched_job {
     uint32_t slot;             /* id of the slot, never used twice; 0: not a delivery */
     unsigned worker;           /* index */
     uint64_t deadline_ms;      /* monotonic: the worker must have answered */
+    int64_t age_ms;            /* of the message when the job was made (relay/queue/age.h) */
+    uint64_t made_ms;          /* monotonic */
     const char *status, *text; /* SCHED_FAIL, SCHED_DEFER; in batch->arena */
     struct sched_job_end end;  /* filled by the worker */
     void *user;                /* the owner's own */

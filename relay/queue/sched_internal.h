@@ -8,6 +8,7 @@
 #ifndef RELAY_QUEUE_SCHED_INTERNAL_H
 #define RELAY_QUEUE_SCHED_INTERNAL_H
 
+#include "relay/queue/age.h"
 #include "relay/queue/sched.h"
 
 #include <uthash.h>
@@ -52,7 +53,7 @@ struct sched_slot {
     unsigned worker;
     struct sched_site *site; /* holds a use of it */
     bool busy;
-    bool closed; /* while busy: a connection of it went away */
+    bool closed;                              /* while busy: a connection of it went away */
     struct sched_slot *next, *prev;           /* site->idle */
     struct sched_slot *idle_next, *idle_prev; /* sched.idle: longest idle first */
     UT_hash_handle hh;
@@ -99,6 +100,7 @@ struct sched {
     uint32_t last_slot;
     uint64_t late_jobs;
     bool resolve_guard, sweeping, stopping, idle_told;
+    struct age_clock clock;
     int64_t hint_ms; /* earliest due time heard of since the sweep began */
     struct timer sweep_timer, tick_timer, idle_timer;
     void (*on_idle)(void *arg);

@@ -31,7 +31,7 @@ static void due_follows_the_schedule(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int64_t least = INT64_MAX, most = 0;
         for (uint64_t random = 0; random < 2000; random++) {
-            struct retry_decision d = retry_after(&o, T0, 0, cases[i].attempts, false, T0 + 1000,
+            struct retry_decision d = retry_after(&o, 1000, cases[i].attempts, false, T0 + 1000,
                                                   random * UINT64_C(0x9e3779b97f4a7c15));
             assert_int_equal(d.verdict, RETRY_LATER);
             assert_false(d.warn);
@@ -50,27 +50,23 @@ static void expiry_and_warning(void **state)
     static const struct {
         const char *what;
         int64_t age_ms;
-        uint64_t held_ms;
         bool warned;
         enum retry_verdict verdict;
         bool warn;
     } cases[] = {
-        {"young", HOUR_MS, 0, false, RETRY_LATER, false},
-        {"just before the warning", 4 * HOUR_MS - 1, 0, false, RETRY_LATER, false},
-        {"the warning", 4 * HOUR_MS, 0, false, RETRY_LATER, true},
-        {"only one warning", 5 * HOUR_MS, 0, true, RETRY_LATER, false},
-        {"held time is no delay", 6 * HOUR_MS, 3 * HOUR_MS, false, RETRY_LATER, false},
-        {"last moment", 5 * DAY_MS - 1, 0, true, RETRY_LATER, false},
-        {"expired", 5 * DAY_MS, 0, true, RETRY_EXPIRED, false},
-        {"expired, never warned", 9 * DAY_MS, 0, false, RETRY_EXPIRED, false},
-        {"held time does not age", 9 * DAY_MS, 5 * DAY_MS, true, RETRY_LATER, false},
-        {"the clock went back", -DAY_MS, 0, false, RETRY_LATER, false},
+        {"young", HOUR_MS, false, RETRY_LATER, false},
+        {"just before the warning", 4 * HOUR_MS - 1, false, RETRY_LATER, false},
+        {"the warning", 4 * HOUR_MS, false, RETRY_LATER, true},
+        {"only one warning", 5 * HOUR_MS, true, RETRY_LATER, false},
+        {"last moment", 5 * DAY_MS - 1, true, RETRY_LATER, false},
+        {"expired", 5 * DAY_MS, true, RETRY_EXPIRED, false},
+        {"expired, never warned", 9 * DAY_MS, false, RETRY_EXPIRED, false},
+        {"held longer than a stepped clock says", -DAY_MS, false, RETRY_LATER, false},
     };
     (void)state;
     struct queue_options o = options();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct retry_decision d =
-            retry_after(&o, T0, cases[i].held_ms, 2, cases[i].warned, T0 + cases[i].age_ms, 7);
+        struct retry_decision d = retry_after(&o, cases[i].age_ms, 2, cases[i].warned, T0, 7);
         if (d.verdict != cases[i].verdict || d.warn != cases[i].warn)
             fail_msg("%s: verdict %d, warn %d", cases[i].what, d.verdict, d.warn);
     }
@@ -82,10 +78,11 @@ static void last_attempt_at_the_end(void **state)
     (void)state;
     struct queue_options o = options();
     int64_t ends = T0 + 5 * DAY_MS;
-    struct retry_decision d = retry_after(&o, T0, 0, 9, true, ends - 10 * MIN_MS, 3);
+    struct retry_decision d =
+        retry_after(&o, 5 * DAY_MS - 10 * MIN_MS, 9, true, ends - 10 * MIN_MS, 3);
     assert_int_equal(d.verdict, RETRY_LATER);
     assert_int_equal(d.due_ms, ends);
-    assert_int_equal(retry_after(&o, T0, 0, 10, true, d.due_ms, 3).verdict, RETRY_EXPIRED);
+    assert_int_equal(retry_after(&o, 5 * DAY_MS, 10, true, d.due_ms, 3).verdict, RETRY_EXPIRED);
 }
 
 static void warning_can_be_off(void **state)
@@ -93,9 +90,9 @@ static void warning_can_be_off(void **state)
     (void)state;
     struct queue_options o = options();
     o.delay_warning_s = 0;
-    assert_false(retry_after(&o, T0, 0, 2, false, T0 + DAY_MS, 1).warn);
+    assert_false(retry_after(&o, DAY_MS, 2, false, T0, 1).warn);
     o.delay_warning_s = o.lifetime_s; /* at or above the lifetime: none */
-    assert_false(retry_after(&o, T0, 0, 2, false, T0 + 5 * DAY_MS - 1, 1).warn);
+    assert_false(retry_after(&o, 5 * DAY_MS - 1, 2, false, T0, 1).warn);
 }
 
 int main(void)
