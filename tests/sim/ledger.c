@@ -60,19 +60,6 @@ void ledger_fault(const char *fmt, ...)
     REQUIRE(err == 0);
 }
 
-unsigned ledger_fault_count(void)
-{
-    return ledger.nfaults;
-}
-
-const char *ledger_faults(void)
-{
-    int err = buf_append(&ledger.faults, "", 1);
-    REQUIRE(err == 0);
-    buf_truncate(&ledger.faults, buf_len(&ledger.faults) - 1);
-    return buf_view(&ledger.faults).ptr;
-}
-
 /* ---- messages ---- */
 
 static void put_line(struct buf *b, unsigned length)
@@ -107,9 +94,11 @@ unsigned ledger_add(const char *author, size_t size, unsigned count, const char 
     m->count = count;
     snprintf(m->author, sizeof m->author, "%s", author);
     m->recipients = mem_new(count, sizeof *m->recipients);
-    for (unsigned i = 0; i < count; i++)
-        snprintf(m->recipients[i].address, sizeof m->recipients[i].address, "m%u.r%u@%s", number, i,
-                 domains[i % ndomains]);
+    for (unsigned i = 0; i < count; i++) {
+        struct ledger_recipient *r = &m->recipients[i];
+        snprintf(r->address, sizeof r->address, "m%u.r%u@%s", number, i, domains[i % ndomains]);
+        r->notify = sim_below(8) > 1 ? LEDGER_NOTIFY_DEFAULT : 1 + sim_below(2);
+    }
     buf_init(&m->content, CONTENT_MAX, 0);
     write_content(&m->content, number, author, size);
     ledger.count++;
@@ -209,7 +198,12 @@ static void report_action(struct sv address, struct sv action)
     struct ledger_recipient *r = find(address, NULL);
     if (!r) {
         ledger_fault("a report names <%.*s>", SV_ARG(address));
-    } else if (sv_eq(action, SV("failed"))) {
+        return;
+    }
+    if (r->notify == LEDGER_NOTIFY_NEVER)
+        ledger_fault("<%s>: reported as %.*s against the author's wish", r->address,
+                     SV_ARG(action));
+    if (sv_eq(action, SV("failed"))) {
         r->failed_report_ms = sim_now();
         if (++r->failed_reports > 1)
             ledger_fault("<%s>: reported as failed twice", r->address);
@@ -217,6 +211,11 @@ static void report_action(struct sv address, struct sv action)
         r->delay_report_ms = sim_now();
         if (++r->delay_reports > 1)
             ledger_fault("<%s>: reported as delayed twice", r->address);
+    } else if (sv_eq(action, SV("relayed")) && r->notify == LEDGER_NOTIFY_SUCCESS) {
+        if (++r->relayed_reports > 1)
+            ledger_fault("<%s>: reported as relayed twice", r->address);
+        if (r->deliveries == 0)
+            ledger_fault("<%s>: reported as relayed, and nobody has it", r->address);
     } else {
         ledger_fault("<%s>: reported as %.*s", r->address, SV_ARG(action));
     }
@@ -351,8 +350,11 @@ static bool report_is_queued(void)
 static void settle_recipient(const struct ledger_recipient *r, struct ledger_sum *sum)
 {
     bool delivered = r->deliveries > 0, reported = r->failed_reports > 0;
-    if (r->recorded_failed && !reported && report_is_queued())
-        reported = true; /* its report is under way */
+    if (r->recorded_failed && !reported)
+        reported = report_is_queued() || r->notify == LEDGER_NOTIFY_NEVER;
+    if (r->notify == LEDGER_NOTIFY_SUCCESS && r->recorded_delivered && r->relayed_reports == 0 &&
+        !report_is_queued())
+        ledger_fault("<%s>: not reported as relayed", r->address);
     if (r->queued && (r->recorded_delivered || r->recorded_failed))
         ledger_fault("<%s>: ended, and still queued", r->address);
     if (!delivered && !reported && !r->queued)
@@ -407,4 +409,17 @@ void ledger_settle(struct ledger_sum *sum)
     if (sum->accepted != sum->delivered + sum->reported + sum->queued)
         ledger_fault("%u accepted, but %u delivered + %u reported + %u queued", sum->accepted,
                      sum->delivered, sum->reported, sum->queued);
+}
+
+bool ledger_is_good(const struct ledger_sum *sum)
+{
+    if (getenv("MSA_SIM_SUMS"))
+        fprintf(stderr,
+                "accepted %u = delivered %u + reported %u + queued %u; repeated %u; messages "
+                "refused %u, dropped %u, unknown %u; at %llu ms, %llu disk operations\n",
+                sum->accepted, sum->delivered, sum->reported, sum->queued, sum->repeated,
+                sum->refused, sum->dropped, sum->unknown, (unsigned long long)sim_now(),
+                (unsigned long long)disk_ops());
+    fprintf(stderr, "%.*s", SV_ARG(buf_view(&ledger.faults)));
+    return ledger.nfaults == 0;
 }

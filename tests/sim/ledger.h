@@ -3,11 +3,12 @@
  * what the queue promises (DESIGN section 4).
  *
  * The clients say what they sent and what they were told, the receivers what they took, the store
- * what it committed. Each breach is a line in ledger_faults(). At once are found: a recipient who
+ * what it committed. Each breach is a line
+ * of ledger_is_good(). At once are found: a recipient who
  * gets a message again although the first delivery was answered and no crash came between, or
  * although its result was committed; content that was altered; a delivery that was recorded but
- * never happened; a message that was refused or never finished and yet arrives; a second report.
- * ledger_settle() finds what was lost.
+ * never happened; a message that was refused or never finished and yet arrives; a second report,
+ * or one that nobody wanted. ledger_settle() finds what was lost.
  *
  * Recipients are "m<message>.r<number>@<domain>", so that an address names its message. One ledger
  * a process, from ledger_start() to ledger_stop().
@@ -31,12 +32,16 @@ enum ledger_state {
     LEDGER_UNKNOWN,  /* it ended after that: all recipients or none */
 };
 
+/* What the author asked for: RFC 3461 4.1. */
+enum ledger_notify { LEDGER_NOTIFY_DEFAULT, LEDGER_NOTIFY_NEVER, LEDGER_NOTIFY_SUCCESS };
+
 struct ledger_recipient {
     char address[48];
+    enum ledger_notify notify; /* SUCCESS: of failures and delays, too */
     unsigned deliveries;
     bool may_repeat; /* the last delivery's result may be unknown to the server */
     bool recorded_delivered, recorded_failed; /* committed */
-    unsigned failed_reports, delay_reports;
+    unsigned failed_reports, delay_reports, relayed_reports;
     bool queued;                               /* at the end */
     uint64_t deferred_ms[LEDGER_ATTEMPTS_MAX]; /* virtual times of committed deferrals */
     unsigned deferrals;
@@ -85,7 +90,8 @@ struct ledger_sum {
 void ledger_settle(struct ledger_sum *sum);
 
 void ledger_fault(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-unsigned ledger_fault_count(void);
-const char *ledger_faults(void); /* lines */
+/* Whether there is no breach; else they are printed. With MSA_SIM_SUMS in the environment sum is
+ * printed, too. */
+bool ledger_is_good(const struct ledger_sum *sum);
 
 #endif

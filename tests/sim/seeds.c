@@ -33,7 +33,7 @@ static uint64_t number_of(const char *variable, uint64_t otherwise)
     return text && *text ? strtoull(text, NULL, 10) : otherwise;
 }
 
-unsigned seeds_count(unsigned share)
+static unsigned seeds_count(unsigned share)
 {
     unsigned count = (unsigned)number_of("MSA_SEEDS", DEFAULT_SEEDS) * share / 100;
     return count > 0 ? count : 1;

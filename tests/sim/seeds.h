@@ -13,6 +13,5 @@
 /* run() returns whether the seed is good, and says why if not. True: all are. An abort inside run()
  * names the seed, too. */
 bool seeds_run(const char *name, unsigned share, bool (*run)(uint64_t seed));
-unsigned seeds_count(unsigned share);
 
 #endif

@@ -120,8 +120,12 @@ static void send_login(struct submitter *c)
 
 static void send_rcpt(struct submitter *c, unsigned i)
 {
+    static const char *const notify[] = {[LEDGER_NOTIFY_DEFAULT] = "",
+                                         [LEDGER_NOTIFY_NEVER] = " NOTIFY=NEVER",
+                                         [LEDGER_NOTIFY_SUCCESS] = " NOTIFY=SUCCESS,FAILURE,DELAY"};
+    const struct ledger_recipient *r = &c->message->recipients[i];
     char line[128];
-    snprintf(line, sizeof line, "RCPT TO:<%s>\r\n", c->message->recipients[i].address);
+    snprintf(line, sizeof line, "RCPT TO:<%s>%s\r\n", r->address, notify[r->notify]);
     command(c, RCPT, line);
 }
 

@@ -18,14 +18,12 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define MESSAGES    50
 #define CLIENTS     5
 #define DOMAINS     4
 #define CRASHES_MAX 4
 #define HOUR_MS     3600000
-#define SHARE       45
 
 static const char *const domains[DOMAINS] = {"d0.example", "d1.example", "d2.example",
                                              "d3.example"};
@@ -80,9 +78,9 @@ static bool is_over(void *arg)
     return world_clients() == 0 && stats.messages == 0;
 }
 
-/* Starts, serves and works until all is done or the power goes. True: all is done. errors: within
- * so many operations some syncs or writes fail, too. */
-static bool live(uint32_t errors)
+/* Starts, serves and works for at most ms, or until the power goes. True: all is done. errors: some
+ * syncs or writes of so many operations fail, too; 0: none. */
+static bool live(uint32_t errors, uint64_t ms)
 {
     if (!world_start()) {
         if (!disk_is_off())
@@ -93,21 +91,7 @@ static bool live(uint32_t errors)
         disk_fail(sim_below(2) ? DISK_OP_SYNC : DISK_OP_WRITE | DISK_OP_SYNC, "/state/queue",
                   sim_below(errors), 1 + sim_below(3), -EIO);
     submit_rest();
-    (void)sim_run_while_not(is_over, NULL, 3 * HOUR_MS);
-    return !disk_is_off();
-}
-
-static bool report(const struct ledger_sum *sum)
-{
-    if (getenv("MSA_SIM_SUMS"))
-        fprintf(stderr,
-                "accepted %u = delivered %u + reported %u + queued %u; repeated %u; messages "
-                "refused %u, dropped %u, unknown %u; %llu operations\n",
-                sum->accepted, sum->delivered, sum->reported, sum->queued, sum->repeated,
-                sum->refused, sum->dropped, sum->unknown, (unsigned long long)disk_ops());
-    if (ledger_fault_count() > 0)
-        fprintf(stderr, "%s", ledger_faults());
-    return ledger_fault_count() == 0;
+    return sim_run_while_not(is_over, NULL, ms) && !disk_is_off();
 }
 
 /* Crashes at the given operations, each counted from the start before it; 0: none. */
@@ -119,10 +103,9 @@ static bool run(uint64_t seed, const uint64_t *crashes, unsigned count)
     world_begin(seed, "");
     make_world(seed);
     for (unsigned i = 0; i < count; i++) {
-        disk_crash_at(disk_ops() + crashes[i]);
-        if (live(seed % 3 == 0 ? (uint32_t)crashes[i] : 0)) /* it was done before */
-            break;
-        if (!disk_is_off())
+        bool moment = seed % 5 == 0; /* not at an operation, but after so many milliseconds */
+        disk_crash_at(moment ? 0 : disk_ops() + crashes[i]);
+        if (live(seed % 3 == 0 ? (uint32_t)crashes[i] : 0, moment ? crashes[i] : 3 * HOUR_MS))
             break;
         disk_fail(0, NULL, 0, 0, 0);
         world_crash(losses[sim_below(5)]);
@@ -130,7 +113,7 @@ static bool run(uint64_t seed, const uint64_t *crashes, unsigned count)
     disk_crash_at(0);
     disk_fail(0, NULL, 0, 0, 0);
     if (!world_is_serving())
-        (void)live(0);
+        (void)live(0, 3 * HOUR_MS);
     world_set_faults(0);
     if (world_is_serving() && !world_drain(10 * HOUR_MS))
         ledger_fault("still queued long after the last crash");
@@ -141,19 +124,20 @@ static bool run(uint64_t seed, const uint64_t *crashes, unsigned count)
     if (world_is_serving())
         world_stop();
     ledger_settle(&sum);
-    bool good = report(&sum);
+    bool good = ledger_is_good(&sum);
     world_end();
     return good;
 }
 
 static bool crashes(uint64_t seed)
 {
-    uint64_t at[CRASHES_MAX], slot = undisturbed_ops / seeds_count(SHARE) + 1;
+    uint64_t at[CRASHES_MAX];
     unsigned count = 1 + (unsigned)(seed % CRASHES_MAX);
-    /* the first somewhere in this seed's part of the workload; the others soon after the start */
-    uint64_t part = (seed - 1) * slot % undisturbed_ops;
-    for (unsigned i = 0; i < count; i++)
-        at[i] = i == 0 ? 1 + part + seed * 7919 % slot : 1 + (seed * 104729 + i * 15485863) % 120;
+    /* multiples of the golden ratio: any first seeds are spread evenly over the workload */
+    uint64_t part = (seed * UINT64_C(2654435769) & UINT32_MAX) * undisturbed_ops >> 32;
+    at[0] = 1 + part;
+    for (unsigned i = 1; i < count; i++) /* soon after the start */
+        at[i] = 1 + (seed * 104729 + i * 15485863) % 120;
     return run(seed, at, count);
 }
 
@@ -167,7 +151,7 @@ static void test_crashes(void **state)
     (void)state;
     assert_true(no_crash(1));
     assert_true(undisturbed_ops > 200);
-    assert_true(seeds_run("crashes", SHARE, crashes));
+    assert_true(seeds_run("crashes", 45, crashes));
 }
 
 int main(void)

@@ -90,6 +90,7 @@ void world_begin(uint64_t seed, const char *options)
     sim_start(seed);
     sim_vfs_register();
     sqlite3_vfs_register(sqlite3_vfs_find(SIM_VFS), 1); /* also for the server's own files */
+    sqlite3_randomness(0, NULL); /* what it has drawn in another world is forgotten */
     if (!getenv("MSA_SIM_LOG"))
         log_set_sink(drop_line, NULL);
     ledger_start();
@@ -203,6 +204,17 @@ bool world_start(void)
     return sim_run_while_not(is_serving, NULL, START_MS);
 }
 
+void world_reload(void)
+{
+    struct buf why;
+    buf_init(&why, 4096, 0);
+    if (server_prepare(world.server, read_options(), &why))
+        server_commit(world.server, world.generation);
+    else
+        ledger_fault("reload: %.*s", SV_ARG(buf_view(&why)));
+    buf_deinit(&why);
+}
+
 static bool is_stopped(void *arg)
 {
     (void)arg;
@@ -243,11 +255,12 @@ struct receiver *world_receiver(const char *domain, const char *address,
                                 const struct receiver_script *script)
 {
     struct receiver_script with_address = *script;
-    char mx[128];
+    char host[128], mx[136];
     REQUIRE(world.nreceivers < RECEIVERS_MAX);
-    snprintf(mx, sizeof mx, "10 mx.%s", domain);
+    snprintf(host, sizeof host, "mx%u.%s", world.nreceivers, domain);
+    snprintf(mx, sizeof mx, "%u %s", 10 + world.nreceivers, host);
     sim_dns_add(domain, DNS_MX, mx);
-    sim_dns_add(mx + 3, DNS_A, address);
+    sim_dns_add(host, DNS_A, address);
     with_address.address = address;
     world.receivers[world.nreceivers] = receiver_new(world.peers, &with_address);
     return world.receivers[world.nreceivers++];

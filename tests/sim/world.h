@@ -37,7 +37,10 @@ void world_crash(enum disk_loss loss);
 bool world_is_serving(void);
 struct server *world_server(void);
 
-/* A receiver that is the only MX of domain. */
+/* The same configuration again, as another generation. */
+void world_reload(void);
+
+/* A receiver that is an MX of domain: the first, or the next after those it has. */
 struct receiver *world_receiver(const char *domain, const char *address,
                                 const struct receiver_script *script);
 void world_set_faults(unsigned faults); /* of all receivers */
