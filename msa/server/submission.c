@@ -8,6 +8,7 @@
 #include "msa/server/submission.h"
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
+#include "msa/base/require.h"
 #include "msa/loop/clock.h"
 #include "msa/server/reject.h"
 #include "rewrite/stream.h"
@@ -289,6 +290,7 @@ bool submission_full(const struct submission *s)
 void submission_commit(struct submission *s)
 {
     struct smtp_reply reply;
+    REQUIRE(s->reply.code == 0); /* what was refused is dropped, never committed */
     s->committed = true;
     rewrite_stream_end(&s->rewrite);
     if (drain(s, &reply))

@@ -366,8 +366,7 @@ void smtp_server_done(struct smtp_server *s, uint32_t op, const struct smtp_resu
 void smtp_server_refuse_content(struct smtp_server *s, const struct smtp_reply *reply)
 {
     drop_sent(s);
-    if (s->message_open && s->op == 0)
-        session_fail_content(s, reply);
+    session_refuse_content(s, reply);
 }
 
 void smtp_server_timeout(struct smtp_server *s)

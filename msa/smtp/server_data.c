@@ -35,7 +35,7 @@ static void refuse_rest(struct smtp_server *s, const struct smtp_reply *r)
     s->late = *r;
 }
 
-void session_fail_content(struct smtp_server *s, const struct smtp_reply *r)
+static void fail_content(struct smtp_server *s, const struct smtp_reply *r)
 {
     struct smtp_reply own = *r;
     own.text = arena_sv(&s->arena, sv_first(r->text, 1000));
@@ -86,6 +86,23 @@ static void finish(struct smtp_server *s)
     }
     s->message_open = false; /* COMMIT decides */
     session_operate(s, SMTP_ACTION_COMMIT);
+}
+
+/* With the last piece of a last chunk the content was complete: COMMIT is due, but not yet asked.
+ */
+void session_refuse_content(struct smtp_server *s, const struct smtp_reply *r)
+{
+    bool complete = s->op_new && s->op_type == SMTP_ACTION_COMMIT;
+    if (complete) {
+        s->op = 0;
+        s->op_new = false;
+        s->message_open = true;
+    }
+    if (!s->message_open || s->op)
+        return;
+    fail_content(s, r);
+    if (complete)
+        finish(s);
 }
 
 /* Drops the end of content nobody wants when it does not come to an end. */
@@ -196,7 +213,7 @@ void session_open_done(struct smtp_server *s, const struct smtp_result *r)
     if (r->outcome != SMTP_OK) {
         s->message_open = false;
         if (chunk)
-            session_fail_content(s, &r->reply);
+            fail_content(s, &r->reply);
         else
             session_reply(s, &r->reply);
     }

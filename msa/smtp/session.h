@@ -100,6 +100,7 @@ void session_open_done(struct smtp_server *s, const struct smtp_result *r);
 void session_commit_done(struct smtp_server *s, const struct smtp_result *r);
 /* Content bytes, states DATA and CHUNK; returns how many were taken. */
 size_t session_content(struct smtp_server *s, struct sv in);
-void session_fail_content(struct smtp_server *s, const struct smtp_reply *r);
+/* The glue cannot take a piece of the content. */
+void session_refuse_content(struct smtp_server *s, const struct smtp_reply *r);
 
 #endif
