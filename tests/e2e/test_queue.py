@@ -214,12 +214,12 @@ def a_dead_domain_delays_nobody(w):
     for s in waiting:
         s.setblocking(False)
         s.connect_ex((NETWORK + "99", 25))
-    w.start({"limits": {"recipients": 1000, "messages_per_session": 100000},
+    w.start({"limits": {"messages_per_session": 100000},
              "queue": {"retry": ["1s"]}})
     s = w.session()
-    for block in range(recipients // 1000):
+    for block in range(recipients // 100):
         commands = [f"MAIL FROM:<{USER}>"] + [f"RCPT TO:<r{block}x{i}@dead.test>"
-                                              for i in range(1000)]
+                                              for i in range(100)]
         s.send("".join(c + "\r\n" for c in commands).encode())
         for _ in commands:
             equal(s.reply()[0], 250)
@@ -228,7 +228,7 @@ def a_dead_domain_delays_nobody(w):
                "all are in the queue", 60)
     times = []
     for number in range(5):
-        w.ctl("queue", "retry")     # all of them due at this moment
+        w.msactl("queue", "retry")     # all that is not under way is due at this moment
         start = time.monotonic()
         w.submit("bob@else.test")
         eventually(lambda: len(receiver.messages) == number + 1, "the other message", 30)
