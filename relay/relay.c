@@ -19,7 +19,7 @@
 
 #define SLOTS_MAX    1000
 #define RESOLVE_MAX  200
-#define WAIT_MAX     1000   /* batches of one destination */
+#define WAIT_MAX     5000   /* batches of one destination; what is beyond is read back from disk */
 #define WAIT_MS      600000 /* the longest they wait */
 #define DEADLINE_MS  (2 * 3600 * 1000)
 #define CAPTURE_SITE "capture"
