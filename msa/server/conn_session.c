@@ -8,6 +8,8 @@
 #include "msa/server/policy.h"
 #include "msa/server/reject.h"
 
+#include <stdlib.h>
+
 #define OUT_HIGH (256u << 10) /* bytes the peer does not read; then nothing is fed */
 
 void conn_answer(struct conn *c, uint32_t op, enum smtp_outcome outcome,
@@ -53,6 +55,8 @@ static void act_start_tls(struct conn *c, const struct smtp_action *a)
 {
     /* whatever came with the command, before the handshake, is dropped: CVE-2011-0411 */
     buf_release(&c->in);
+    free(c->login); /* RFC 3207 4.2 */
+    c->login = NULL;
     conn_set_reading(c, true);
     conn_tls_start(c, a->op);
 }

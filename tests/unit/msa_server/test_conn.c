@@ -185,6 +185,30 @@ static void tls_sessions(void **state)
     world_stop(1000);
 }
 
+/* RFC 3207 4.2: a login in the clear does not reach into TLS, in the log neither. */
+static void starttls_forgets_the_login(void **state)
+{
+    struct tls_ctx *ctx;
+    (void)state;
+    world_start("");
+    ctx = client_ctx(world_cert.pem, 4);
+    struct sim_client *c = client_new(LISTEN_STARTTLS);
+    client_say(c, "EHLO c.example\r\n" CLEAR_AUTH "MAIL FROM:<b@example.net>\r\n");
+    client_expect(c, "550 5.7.1");
+    assert_int_equal(world_log_count("client=10.0.0.1 login=u@example.net: 550"), 1);
+    client_say(c, "STARTTLS\r\n");
+    client_expect(c, "220 2.0.0");
+    client_tls(c, ctx);
+    client_say(c, "EHLO c.example\r\nMAIL FROM:<u@example.net>\r\n");
+    client_expect(c, "530 5.7.0");
+    assert_int_equal(world_log_count("client=10.0.0.1: 530"), 1);
+    client_free(c);
+    sim_run_for(2000);
+    world_assert_idle();
+    tls_ctx_drop(ctx);
+    world_stop(1000);
+}
+
 /* A good record, then a broken one, in one read: what the good one held is for nobody else. */
 static void failed_tls_leaves_nothing_behind(void **state)
 {
@@ -530,6 +554,7 @@ int main(void)
         cmocka_unit_test(every_end_gives_everything_back),
         cmocka_unit_test(ends_at_every_step),
         cmocka_unit_test(tls_sessions),
+        cmocka_unit_test(starttls_forgets_the_login),
         cmocka_unit_test(failed_tls_leaves_nothing_behind),
         cmocka_unit_test(no_signature_no_session),
         cmocka_unit_test(reset_before_the_signature),
