@@ -15,6 +15,7 @@
 #include "msa/daemon/reload.h"
 #include "msa/loop/clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
@@ -118,9 +119,14 @@ static void on_kept(void *arg, const char *key)
 
 static void log_faults(const struct conf_faults *faults)
 {
-    for (const struct conf_fault *f = faults->first; f; f = f->next)
-        log_event(f->warning ? LOG_WARNING : LOG_ERROR, "configuration", NULL, "%s:%u: %s: %s%s%s",
-                  f->file, f->line, f->key, f->wrong, *f->right ? "; " : "", f->right);
+    for (const struct conf_fault *f = faults->first; f; f = f->next) {
+        char line[16] = "";
+        if (f->line)
+            snprintf(line, sizeof line, "%u:", f->line);
+        log_event(f->warning ? LOG_WARNING : LOG_ERROR, "configuration", NULL, "%s:%s %s%s%s%s%s",
+                  f->file, line, f->key, *f->key ? ": " : "", f->wrong, *f->right ? "; " : "",
+                  f->right);
+    }
 }
 
 /* The new generation, with what cannot change kept; NULL with the faults in why. */

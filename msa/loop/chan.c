@@ -6,7 +6,7 @@
  * others, and keeps order; so the descriptors received form one queue, from which each frame takes
  * its number. A frame whose descriptors are not there when its header is, or descriptors that no
  * frame claims, are malformed. Whole frames are handed on out of the loop's read buffer; only an
- * unfinished one is copied.
+ * unfinished one is copied. Frames may carry passwords and keys: what is kept of them is wiped.
  *
  * Sending: what the kernel does not take is kept in pieces. A piece begins where descriptors have
  * to be sent; frames without any are appended to the last piece.
@@ -271,7 +271,7 @@ struct chan *chan_new(struct loop *l, int fd, const struct chan_ops *ops, void *
     c->arg = arg;
     c->fd = fd;
     c->out_end = &c->out;
-    buf_init(&c->in, sizeof(struct header) + CHAN_PAYLOAD_MAX + LOOP_READ_BYTES, 0);
+    buf_init(&c->in, sizeof(struct header) + CHAN_PAYLOAD_MAX + LOOP_READ_BYTES, BUF_SECRET);
     int err = uv_poll_init(&l->uv, &c->poll, fd);
     REQUIRE(err == 0);
     c->poll.data = c;
@@ -291,7 +291,7 @@ static int keep(struct chan *c, const struct header *h, struct sv payload, const
         p = p->next;
     if (!p || nfds) {
         p = NEW(struct piece);
-        buf_init(&p->bytes, CHAN_QUEUE_MAX, 0);
+        buf_init(&p->bytes, CHAN_QUEUE_MAX, BUF_SECRET);
         for (; p->nfds < nfds; p->nfds++) {
             p->fds[p->nfds] = fcntl(fds[p->nfds], F_DUPFD_CLOEXEC, 3);
             if (p->fds[p->nfds] < 0) {
