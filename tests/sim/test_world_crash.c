@@ -22,7 +22,8 @@
 #define MESSAGES    50
 #define CLIENTS     5
 #define DOMAINS     4
-#define CRASHES_MAX 4
+#define CRASHES_MAX 4 /* of one workload */
+#define WORKLOADS   4 /* of one seed */
 #define HOUR_MS     3600000
 
 static const char *const domains[DOMAINS] = {"d0.example", "d1.example", "d2.example",
@@ -95,7 +96,7 @@ static bool live(uint32_t errors, uint64_t ms)
 }
 
 /* Crashes at the given operations, each counted from the start before it; 0: none. */
-static bool run(uint64_t seed, const uint64_t *crashes, unsigned count)
+static bool run(uint64_t seed, const uint64_t *at, unsigned count)
 {
     static const enum disk_loss losses[] = {DISK_LOSS_SEEDED, DISK_LOSS_ALL, DISK_LOSS_NONE,
                                             DISK_LOSS_TORN, DISK_LOSS_MIXED};
@@ -104,8 +105,8 @@ static bool run(uint64_t seed, const uint64_t *crashes, unsigned count)
     make_world(seed);
     for (unsigned i = 0; i < count; i++) {
         bool moment = seed % 5 == 0; /* not at an operation, but after so many milliseconds */
-        disk_crash_at(moment ? 0 : disk_ops() + crashes[i]);
-        if (live(seed % 3 == 0 ? (uint32_t)crashes[i] : 0, moment ? crashes[i] : 3 * HOUR_MS))
+        disk_crash_at(moment ? 0 : disk_ops() + at[i]);
+        if (live(seed % 3 == 0 ? (uint32_t)at[i] : 0, moment ? at[i] : 3 * HOUR_MS))
             break;
         disk_fail(0, NULL, 0, 0, 0);
         world_crash(losses[sim_below(5)]);
@@ -129,21 +130,63 @@ static bool run(uint64_t seed, const uint64_t *crashes, unsigned count)
     return good;
 }
 
+/* The first crash of the n-th workload: multiples of the golden ratio spread any first n evenly. */
+static uint64_t first_crash(uint64_t n)
+{
+    return 1 + ((n * UINT64_C(2654435769) & UINT32_MAX) * undisturbed_ops >> 32);
+}
+
 static bool crashes(uint64_t seed)
 {
-    uint64_t at[CRASHES_MAX];
-    unsigned count = 1 + (unsigned)(seed % CRASHES_MAX);
-    /* multiples of the golden ratio: any first seeds are spread evenly over the workload */
-    uint64_t part = (seed * UINT64_C(2654435769) & UINT32_MAX) * undisturbed_ops >> 32;
-    at[0] = 1 + part;
-    for (unsigned i = 1; i < count; i++) /* soon after the start */
-        at[i] = 1 + (seed * 104729 + i * 15485863) % 120;
-    return run(seed, at, count);
+    bool good = true;
+    for (uint64_t n = seed * WORKLOADS; n < (seed + 1) * WORKLOADS; n++) {
+        uint64_t at[CRASHES_MAX] = {first_crash(n)};
+        for (unsigned i = 1; i < CRASHES_MAX; i++) /* soon after the start */
+            at[i] = 1 + (n * 104729 + i * 15485863) % 120;
+        good &= run(n, at, 1 + (unsigned)(n % CRASHES_MAX));
+    }
+    return good;
 }
 
 static bool no_crash(uint64_t seed)
 {
     return run(seed, NULL, 0);
+}
+
+/* The commit's sync fails, so that the client is refused although all of it may be on the disk;
+ * some seconds later, with nothing else to write, the power goes. */
+static bool refused(uint64_t seed)
+{
+    static const enum disk_loss losses[] = {DISK_LOSS_NONE, DISK_LOSS_ALL, DISK_LOSS_TORN,
+                                            DISK_LOSS_MIXED};
+    struct receiver_script script = {0};
+    struct ledger_sum sum;
+    world_begin(seed, "");
+    (void)world_receiver(domains[0], "203.0.113.1", &script);
+    unsigned m = ledger_add(world_user(0), seed % 2 ? 1000 : 100000, 1, domains, 1);
+    if (!world_start())
+        ledger_fault("not serving");
+    disk_fail(DISK_OP_SYNC, "queue.db-wal", 0, 1 + sim_below(2), -EIO);
+    world_submit(0, m, 1, 0);
+    (void)sim_run_for(10000);
+    if (ledger_message(m)->state != LEDGER_REFUSED)
+        ledger_fault("not refused, but %d", (int)ledger_message(m)->state);
+    world_crash(losses[seed / 2 % 4]);
+    if (world_start()) {
+        (void)sim_run_for(HOUR_MS);
+        world_check_idle(true);
+        world_stop();
+    }
+    ledger_settle(&sum);
+    bool good = ledger_is_good(&sum);
+    world_end();
+    return good;
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    assert_true(seeds_run("refused stays refused", 20, refused));
 }
 
 static void test_crashes(void **state)
@@ -156,6 +199,7 @@ static void test_crashes(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_crashes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_crashes),
+                                       cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
