@@ -52,7 +52,7 @@ def dead_receiver_is_retried(w):
     eventually(lambda: receiver.messages, "the message arrives once the receiver lives")
     w.wait_empty()
     equal(len(receiver.messages), 1)
-    equal(w.trace(queue_id)[-1]["event"], "delivered")
+    w.wait_event(queue_id, "delivered")
 
 
 @test()
@@ -72,7 +72,7 @@ def dead_receiver_ends_in_a_report(w):
     check("Hello" not in got.content.decode().split("rfc822-headers")[1], "RET=HDRS")
     equal(got.header("auto-submitted")[0].split(" ")[0], "auto-replied")
     w.wait_empty()
-    check("failed" in [e["event"] for e in w.trace(queue_id)], "trace")
+    w.wait_event(queue_id, "failed")
 
 
 @test()
@@ -185,6 +185,7 @@ def temporary_refusals_are_tried_again(w):
     w.wait_empty()
     equal(len(receiver.messages), 1, "once")
     equal(done, ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "END"])
+    w.wait_event(queue_id, "delivered")
     check([e["event"] for e in w.trace(queue_id)].count("deferred") >= 4, w.trace(queue_id))
 
 
@@ -344,7 +345,7 @@ def capture_into_a_maildir(w):
     check(all(t.startswith(f"Return-Path: <{USER}>\n".encode()) for t in texts), texts)
     check(all(t.endswith(b"\n\none\n.two\n") and queue_id.encode() in t for t in texts), texts)
     check(any(b"Delivered-To: bob@nowhere.invalid\n" in t for t in texts), texts)
-    equal(w.trace(queue_id)[-1]["event"], "delivered")
+    w.wait_event(queue_id, "delivered")
 
 
 @test()

@@ -205,6 +205,36 @@ def a_crash_does_not_blame_who_only_waits(w):
     equal(receiver.messages[0].queue_id(), queue_id)
 
 
+def put_in_hand(w, queue_id):
+    """Writes into the crash ring, as a thread of the server does for the message it works on."""
+    folder = f"/proc/{w.process.pid}/fd"
+    fd = next(f for f in os.listdir(folder) if "crashring" in os.readlink(f"{folder}/{f}"))
+    with open(f"{folder}/{fd}", "r+b", buffering=0) as ring:
+        ring.seek(-24, os.SEEK_END)
+        ring.write(queue_id.encode() + b"\0")
+
+
+@test(build="release")
+def a_message_that_crashes_the_server_twice_is_held(w):
+    w.allowed = (*KILLED, "crash queue=", "poison queue=", "held queue=")
+    w.serve_dns(ZONE)
+    w.start()
+    queue_id, other = w.submit("poison@else.test"), w.submit("other@else.test")
+    for crashes in range(1, 3):
+        w.wait_event(queue_id, "deferred")    # nobody has it in hand
+        put_in_hand(w, queue_id)
+        killed(w, "server", signal.SIGSEGV)
+        w.wait_log("poison queue=" if crashes == 2 else "crash queue=")
+    w.wait_log("held queue=")
+    equal({q["id"]: q["held"] for q in w.queue()}, {queue_id: True, other: False})
+    receiver = Receiver(NETWORK + "10")
+    w.retried_until(lambda: receiver.messages, "the other message is delivered")
+    equal([m.queue_id() for m in receiver.messages], [other])
+    w.ctl("queue", "release", queue_id)
+    w.wait_empty()
+    equal([m.queue_id() for m in receiver.messages], [other, queue_id])
+
+
 @test()
 def root_without_the_users_says_what_to_do(w):
     w.write({"user": "nobody-here", "auth_user": "nor-here"})
