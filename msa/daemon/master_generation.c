@@ -81,7 +81,8 @@ void master_end_reload(struct master *m, bool good, const char *why)
             master_tell_number(&m->server, WIRE_ABORT, m->next->number);
             generation_drop(m->next);
         }
-        log_event(LOG_ERROR, "reload-refused", NULL, "the former configuration goes on: %s", why);
+        log_event(LOG_ERROR, "reload-refused", NULL, "the former configuration goes on: %.*s",
+                  (int)strcspn(why, "\n"), why); /* faults have had their lines already */
     }
     m->next = NULL;
     sd_notify(0, "READY=1");
