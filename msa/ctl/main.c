@@ -76,16 +76,18 @@ static const struct command commands[] = {
 };
 #define NCOMMANDS (sizeof commands / sizeof *commands)
 
-/* options that take a value, and the name of the request's argument */
+/* options that take a value: the name of the request's argument, and the groups that look at it */
 static const struct {
     const char *option, *argument;
     bool is_time;
+    const char *groups[3];
 } valued[] = {
-    {"--user", "user", false},     {"--from", "from", false},
-    {"--to", "to", false},         {"--domain", "domain", false},
-    {"--error", "error", false},   {"--older", "older", true},
-    {"--since", "since", true},    {"--message-id", "message_id", false},
+    {"--user", "user", false, {"queue", "trace"}}, {"--from", "from", false, {"queue", "trace"}},
+    {"--to", "to", false, {"queue", "trace"}},     {"--domain", "domain", false, {"queue"}},
+    {"--error", "error", false, {"queue"}},        {"--older", "older", true, {"queue"}},
+    {"--since", "since", true, {"trace"}},         {"--message-id", "message_id", false, {"trace"}},
 };
+#define NVALUED (sizeof valued / sizeof *valued)
 
 static void help(FILE *out)
 {
@@ -157,10 +159,14 @@ static int run_ask(const struct command *c, const struct args *a)
         json_t *request = json_deep_copy(a->filter);
         json_object_set_new(request, "command", json_string(c->request));
         json_object_set_new(request, "dry_run", json_boolean(a->dry_run));
-        if (a->positional)
+        if (a->positional &&
             json_object_set_new(request, c->takes == TAKES_ADDRESS ? "address" : "id",
-                                json_string(a->positional));
-        code = ask_daemon(o.admin.socket, request, show_line, &show, &error);
+                                json_string(a->positional)) < 0) {
+            json_decref(request);
+            code = usage("not UTF-8", a->positional);
+        } else {
+            code = ask_daemon(o.admin.socket, request, show_line, &show, &error);
+        }
         if (buf_len(&error))
             fprintf(stderr, "msactl: %.*s\n", SV_ARG(buf_view(&error)));
     }
@@ -185,8 +191,8 @@ static int run_check(const struct command *c, const struct args *a)
             putchar('\n');
             json_decref(line);
         } else {
-            printf("%s:%u: %s: %s%s%s%s\n", f->file, f->line, f->key,
-                   f->warning ? "warning: " : "", f->wrong, *f->right ? "; " : "", f->right);
+            printf("%s:%u: %s: %s%s%s%s\n", f->file, f->line, f->key, f->warning ? "warning: " : "",
+                   f->wrong, *f->right ? "; " : "", f->right);
         }
     }
     if (g && !faults.warnings && !a->json)
@@ -222,18 +228,42 @@ static bool take_option(struct args *a, int argc, char **argv, int *at)
         a->password_stdin = true;
         return true;
     }
-    for (size_t i = 0; i < sizeof valued / sizeof *valued; i++) {
+    for (size_t i = 0; i < NVALUED; i++) {
         int64_t seconds;
         if (strcmp(option, valued[i].option) != 0 || *at + 1 >= argc)
             continue;
         const char *value = argv[++*at];
         if (valued[i].is_time && !conf_parse_time(sv_of(value), &seconds))
             return false;
-        json_object_set_new(a->filter, valued[i].argument,
-                            valued[i].is_time ? json_integer(seconds) : json_string(value));
-        return true;
+        /* false where it is not UTF-8: a filter must not be lost */
+        return json_object_set_new(a->filter, valued[i].argument,
+                                   valued[i].is_time ? json_integer(seconds)
+                                                     : json_string(value)) == 0;
     }
     return false;
+}
+
+static bool is_for(const char *const groups[3], const char *group)
+{
+    for (size_t i = 0; i < 3 && groups[i]; i++)
+        if (strcmp(groups[i], group) == 0)
+            return true;
+    return false;
+}
+
+/* An option that the command would ignore: "queue delete --since 2h" must not delete all. */
+static const char *misplaced(const struct command *c, const struct args *a)
+{
+    bool changes = c->takes == TAKES_FILTER && c->text == show_changed;
+    bool sets_password = c->run == run_user && c->takes == TAKES_NAME &&
+                         (c->number == AUTH_ADMIN_ADD || c->number == AUTH_ADMIN_PASSWD);
+    for (size_t i = 0; i < NVALUED; i++)
+        if (json_object_get(a->filter, valued[i].argument) &&
+            (c->takes != TAKES_FILTER || !is_for(valued[i].groups, c->group)))
+            return valued[i].option;
+    if (a->dry_run && !changes)
+        return "--dry-run";
+    return a->password_stdin && !sets_password ? "--password-stdin" : NULL;
 }
 
 static int run(int argc, char **argv, struct args *a)
@@ -266,6 +296,8 @@ static int run(int argc, char **argv, struct args *a)
     a->positional = n > used ? words[used] : NULL;
     if (!a->positional && c->takes != TAKES_NOTHING && c->takes != TAKES_FILTER)
         return usage("something is missing", c->help);
+    if (misplaced(c, a))
+        return usage("this command does not take the option", misplaced(c, a));
     return c->run(c, a);
 }
 

@@ -1,0 +1,275 @@
+/*
+ * msactl's command line against a daemon that writes down what it is asked.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#define main msactl_main
+#include "msa/ctl/main.c"
+#undef main
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[] = "/tmp/test_msactl.XXXXXX";
+static char config[128], socket_path[64], asked_path[128], out_path[128];
+
+static int setup(void **state)
+{
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(config, sizeof config, "%s/c", dir);
+    snprintf(socket_path, sizeof socket_path, "%s/s", dir);
+    snprintf(asked_path, sizeof asked_path, "%s/asked", dir);
+    snprintf(out_path, sizeof out_path, "%s/out", dir);
+    FILE *f = fopen(config, "we");
+    assert_non_null(f);
+    fprintf(f,
+            "hostname = \"mail.example.net\"; domains = [ \"example.net\" ]; state = \"%s\"; "
+            "listen = { tls = \"none\"; };\n"
+            "auth = { require_tls = false; }; dns = { dnssec = \"off\"; };\n"
+            "admin = { socket = \"%s\"; };\n",
+            dir, socket_path);
+    fclose(f);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    char command[64];
+    (void)state;
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    return system(command);
+}
+
+/* Answers one request, in a process of its own; the request is kept. */
+static pid_t daemon_start(const char *answer)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    unlink(socket_path);
+    unlink(asked_path);
+    strcpy(a.sun_path, socket_path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(10); /* in case nobody asks and the test has failed */
+        char request[4096];
+        int asker = accept(fd, NULL, NULL);
+        ssize_t n = read(asker, request, sizeof request);
+        int to = open(asked_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        if (n <= 0 || write(to, request, (size_t)n) != n ||
+            write(asker, answer, strlen(answer)) != (ssize_t)strlen(answer))
+            _exit(1);
+        _exit(0);
+    }
+    close(fd);
+    return pid;
+}
+
+static void daemon_end(pid_t pid)
+{
+    int status;
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+}
+
+static const char *file_text(const char *path)
+{
+    static char text[65536];
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    if (f)
+        fclose(f);
+    text[n] = '\0';
+    return text;
+}
+
+/* The words, split at spaces, with -c; standard output goes to a file. */
+static int msactl(const char *words)
+{
+    char copy[512], name[] = "msactl", option[] = "-c", *argv[32] = {name, option, config};
+    int argc = 3;
+    snprintf(copy, sizeof copy, "%s", words);
+    for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
+        argv[argc++] = word;
+    fflush(stdout);
+    int old = dup(STDOUT_FILENO), to = open(out_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    dup2(to, STDOUT_FILENO);
+    int code = msactl_main(argc, argv);
+    fflush(stdout);
+    dup2(old, STDOUT_FILENO);
+    close(old);
+    close(to);
+    return code;
+}
+
+static const struct asking {
+    const char *words, *request; /* members in any order */
+} askings[] = {
+    {"status", "{\"command\":\"status\",\"dry_run\":false}"},
+    {"--json status", "{\"command\":\"status\",\"dry_run\":false}"},
+    {"reload", "{\"command\":\"reload\",\"dry_run\":false}"},
+    {"queue list", "{\"command\":\"queue-list\",\"dry_run\":false}"},
+    {"queue list 0abc", "{\"command\":\"queue-list\",\"dry_run\":false,\"id\":\"0abc\"}"},
+    {"queue delete --user u --older 2h --dry-run",
+     "{\"command\":\"queue-delete\",\"dry_run\":true,\"user\":\"u\",\"older\":7200}"},
+    {"queue hold --from a --to b --domain c --error d",
+     "{\"command\":\"queue-hold\",\"dry_run\":false,\"from\":\"a\",\"to\":\"b\",\"domain\":\"c\","
+     "\"error\":\"d\"}"},
+    {"trace --message-id <m> --since 1d",
+     "{\"command\":\"trace\",\"dry_run\":false,\"message_id\":\"<m>\",\"since\":86400}"},
+    {"route a@example.org",
+     "{\"command\":\"route\",\"dry_run\":false,\"address\":\"a@example.org\"}"},
+};
+
+static void what_is_asked(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof askings / sizeof *askings; i++) {
+        pid_t pid = daemon_start("{\"end\":true,\"code\":0}\n");
+        assert_int_equal(msactl(askings[i].words), CTL_DONE);
+        daemon_end(pid);
+        json_t *got = json_loads(file_text(asked_path), 0, NULL);
+        json_t *wanted = json_loads(askings[i].request, 0, NULL);
+        assert_non_null(wanted);
+        if (!json_equal(got, wanted))
+            print_error("%s: %s\n", askings[i].words, file_text(asked_path));
+        assert_true(json_equal(got, wanted));
+        json_decref(got);
+        json_decref(wanted);
+    }
+}
+
+/* Nothing of this may reach a daemon. */
+static void wrong_usage(void **state)
+{
+    static const char *const rows[] = {
+        "",
+        "nonsense",
+        "queue",
+        "queue nonsense",
+        "queue show",
+        "queue list a b",
+        "queue list --older",
+        "queue list --older soon",
+        "queue list --nonsense",
+        "queue delete --since 2h",
+        "queue delete --user u --since 2h",
+        "queue delete --message-id m --user u",
+        "queue list --dry-run",
+        "queue show 1 --user u",
+        "queue delete --user \xff",
+        "queue retry \xff",
+        "trace --domain d",
+        "trace --older 2h",
+        "status --user u",
+        "status more",
+        "stop --dry-run",
+        "route",
+        "user add",
+        "user list --password-stdin",
+        "status --password-stdin",
+        "a b c d",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        pid_t pid = daemon_start("{\"end\":true,\"code\":0}\n");
+        int code = msactl(rows[i]);
+        daemon_end(pid);
+        if (code != CTL_USAGE)
+            print_error("\"%s\": %d\n", rows[i], code);
+        assert_int_equal(code, CTL_USAGE);
+        assert_string_equal(file_text(asked_path), "");
+    }
+}
+
+static const struct answer {
+    const char *answer;
+    int code;
+    const char *out;
+} answers[] = {
+    {"{\"recipients\":3,\"dry_run\":false}\n{\"end\":true,\"code\":0}\n", 0, "3 recipients\n"},
+    {"{\"recipients\":3,\"dry_run\":true}\n{\"end\":true,\"code\":0}\n", 0,
+     "3 recipients would be changed (--dry-run)\n"},
+    {"{\"end\":true,\"code\":1,\"error\":\"no\"}\n", 1, ""},
+    {"{\"end\":true,\"code\":2}\n", 2, ""},
+    {"{\"end\":true,\"code\":3}\n", 3, ""},
+    {"{\"recipients\":3}\n", 3, "3 recipients\n"}, /* ended without an end */
+    {"not json\n{\"end\":true,\"code\":0}\n", 0, ""},
+    {"", 3, ""},
+};
+
+static void what_is_answered(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        pid_t pid = daemon_start(answers[i].answer);
+        int code = msactl("queue retry");
+        daemon_end(pid);
+        if (code != answers[i].code)
+            print_error("answer %zu: %d\n", i, code);
+        assert_int_equal(code, answers[i].code);
+        assert_string_equal(file_text(out_path), answers[i].out);
+    }
+}
+
+static void nobody_answers(void **state)
+{
+    (void)state;
+    unlink(socket_path);
+    assert_int_equal(msactl("status"), CTL_UNREACHABLE);
+}
+
+/* What a remote said must not reach the terminal as it is. */
+static void control_characters_are_not_shown(void **state)
+{
+    (void)state;
+    pid_t pid = daemon_start(
+        "{\"id\":\"0abc\",\"from\":\"a\\u001b[2J@b\",\"to\":\"c\",\"text\":\"x\\r\\n\\u0007y\","
+        "\"status\":\"4.0.0\",\"size\":1}\n{\"end\":true,\"code\":0}\n");
+    assert_int_equal(msactl("queue list"), CTL_DONE);
+    daemon_end(pid);
+    const char *out = file_text(out_path);
+    assert_null(strchr(out, '\x1b'));
+    assert_null(strchr(out, '\r'));
+    assert_null(strchr(out, '\a'));
+    assert_non_null(strstr(out, "a [2J@b -> c (4.0.0 x   y)"));
+}
+
+static void check_reports(void **state)
+{
+    (void)state;
+    assert_int_equal(msactl("check"), CTL_DONE);
+    FILE *f = fopen(config, "ae");
+    fprintf(f, "workers = 100000;\nnonsense = 1;\n");
+    fclose(f);
+    assert_int_equal(msactl("check"), CTL_REFUSED);
+    const char *out = file_text(out_path);
+    assert_non_null(strstr(out, ":4: workers: "));
+    assert_non_null(strstr(out, ":5: nonsense: "));
+    unlink(config);
+    assert_int_equal(msactl("status"), CTL_REFUSED);
+    assert_int_equal(msactl("check"), CTL_REFUSED);
+}
+
+int main(void)
+{
+    /* the last leaves no configuration behind */
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_asked),
+        cmocka_unit_test(wrong_usage),
+        cmocka_unit_test(what_is_answered),
+        cmocka_unit_test(control_characters_are_not_shown),
+        cmocka_unit_test(nobody_answers),
+        cmocka_unit_test(check_reports),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
