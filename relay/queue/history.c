@@ -39,6 +39,8 @@ struct item {
 struct history {
     char *dir, *vfs;
     struct batch *batch;
+    int64_t opened_wall_ms;
+    uint64_t opened_ms;
     atomic_uint days;
     atomic_ullong bytes, dropped, paused_until_ms;
     atomic_uint waiting;
@@ -249,13 +251,21 @@ static void look_at_space(struct history *h)
     history_pause(h);
 }
 
+/* What is old by a clock that was set forward meanwhile is not old. */
+static int64_t prune_time(const struct history *h)
+{
+    int64_t steady_ms = h->opened_wall_ms + (int64_t)(clock_mono_ms() - h->opened_ms);
+    int64_t wall_ms = clock_wall_ms();
+    return wall_ms < steady_ms ? wall_ms : steady_ms;
+}
+
 static void prune(struct history *h)
 {
     uint64_t now_ms = clock_mono_ms();
     if (now_ms < h->next_prune_ms)
         return;
     h->next_prune_ms = now_ms + PRUNE_EVERY_MS;
-    int err = history_files_prune(h->dir, clock_wall_ms(), atomic_load(&h->days),
+    int err = history_files_prune(h->dir, prune_time(h), atomic_load(&h->days),
                                   atomic_load(&h->bytes), h->day);
     if (err < 0)
         log_event(LOG_WARNING, "history-failed", NULL, "old history could not be removed: %s",
@@ -299,6 +309,8 @@ int history_open(const char *dir, const char *vfs, unsigned days, uint64_t bytes
     struct history *h = NEW(struct history);
     h->dir = mem_str(dir);
     h->vfs = vfs ? mem_str(vfs) : NULL;
+    h->opened_wall_ms = clock_wall_ms();
+    h->opened_ms = clock_mono_ms();
     history_set(h, days, bytes);
     h->batch = batch_start("history", turn, h);
     *out = h;

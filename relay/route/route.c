@@ -1,13 +1,14 @@
 /*
  * The order of attempts for one domain.
  *
- *     static route? ---- its targets: addresses of each -------------------------+
- *     address literal? - itself                                                  |
+ *     static route? ---- its targets: addresses of each ------------------------.
+ *     address literal? - itself -------------------------------------------------|
  *     MX --- NXDOMAIN: failed 5.1.2; null MX: failed 5.1.10; error: deferred     |
- *        |-- records: sorted, equal ones shuffled, addresses of each host -------+-- finish():
- *        `-- none: the domain itself, preference 0 (implicit MX) ----------------+   cut at
- * ourselves, filter, order All addresses are asked for at once. Nothing is decided before all have
- * come, so that the order of answers changes nothing.
+ *        |-- records: sorted, equal ones shuffled, addresses of each host -------|
+ *        `-- none: the domain itself, preference 0 (implicit MX) ----------------|
+ *                                                                                `-- finish()
+ * finish() cuts the list at ourselves, filters, and orders. All addresses are asked for at once.
+ * Nothing is decided before all have come, so that the order of answers changes nothing.
  */
 #include "relay/route/route.h"
 

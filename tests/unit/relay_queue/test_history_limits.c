@@ -1,10 +1,11 @@
-/* History on a disk that fills up: it stops before the queue has to. */
+/* History on a disk that fills up, and by a clock that is set. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "msa/loop/clock.h"
 #include "relay/queue/history.h"
 #include "tests/sim/loop/sim.h"
 #include "tests/sim/vfs.h"
@@ -51,10 +52,29 @@ static void the_last_of_the_disk_is_the_queues(void **state)
     sim_stop();
 }
 
+static void a_clock_set_forward_removes_nothing(void **state)
+{
+    (void)state;
+    struct history *h = NULL;
+    sim_start(2);
+    sim_vfs_register();
+    assert_int_equal(history_open("/h", SIM_VFS, 14, UINT64_MAX, &h), 0);
+    post(h, 10);
+    sim_wall_jump(INT64_C(365) * 86400000);
+    sim_run_for(120000);
+    history_post(h, &(struct history_event){.time_ms = clock_wall_ms(), .id = "x"});
+    sim_run_for(2000);
+    assert_true(disk_exists("/h/2026-01-01.db"));
+    assert_true(disk_exists("/h/2027-01-01.db"));
+    history_close(h);
+    sim_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_of_the_disk_is_the_queues),
+        cmocka_unit_test(a_clock_set_forward_removes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
