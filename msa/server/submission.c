@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
 
 struct submission {
     struct task told; /* posts on_done */
@@ -202,6 +203,36 @@ static const char *text_form(struct arena *a, struct buf *b)
     return text;
 }
 
+struct seen {
+    struct sv address;
+    UT_hash_handle hh;
+};
+
+/* Rows for the recipients; who is named twice gets one copy (the first one's parameters count). */
+static void fill_rows(struct submission *s, const struct smtp_envelope *e, struct buf *b)
+{
+    struct queue_batch *rows = queue_batch_new(s->message, e->count);
+    struct seen *list = mem_new(e->count, sizeof *list), *all = NULL, *twin;
+    rows->nrows = 0;
+    for (uint32_t i = 0; i < e->count; i++) {
+        const struct smtp_recipient *r = &e->recipients[i];
+        HASH_FIND(hh, all, r->path.text.ptr, r->path.text.len, twin);
+        if (twin)
+            continue;
+        list[i].address = r->path.text;
+        HASH_ADD_KEYPTR(hh, all, list[i].address.ptr, list[i].address.len, &list[i]);
+        struct queue_row *row = &rows->rows[rows->nrows++];
+        row->address = arena_str(&rows->arena, r->path.text);
+        row->domain = arena_str(&rows->arena, smtp_path_domain(&r->path));
+        if (smtp_envelope_write_rcpt(r, b) == 0)
+            row->rcpt_params = text_form(&rows->arena, b);
+        row->due_ms = s->message->received_ms;
+    }
+    HASH_CLEAR(hh, all);
+    free(list);
+    s->rows = rows;
+}
+
 static void fill_envelope(struct submission *s, const struct submission_from *f)
 {
     struct queue_message *m = s->message;
@@ -214,20 +245,7 @@ static void fill_envelope(struct submission *s, const struct submission_from *f)
     m->login = arena_str(&m->arena, f->login);
     m->client = arena_str(&m->arena, f->client);
     s->session = arena_sv(&m->arena, f->session);
-    s->rows = queue_batch_new(m, e->count);
-    for (uint32_t i = 0; i < e->count; i++) {
-        struct queue_row *row = &s->rows->rows[i];
-        struct arena *a = &s->rows->arena;
-        /* <Postmaster> without a domain is the address in postmaster: RFC 5321 4.1.1.3 */
-        struct smtp_recipient r = e->recipients[i];
-        if (r.path.kind == SMTP_PATH_POSTMASTER)
-            r.path = s->service->postmaster;
-        row->address = arena_str(a, r.path.text);
-        row->domain = arena_str(a, smtp_path_domain(&r.path));
-        if (smtp_envelope_write_rcpt(&r, &b) == 0)
-            row->rcpt_params = text_form(a, &b);
-        row->due_ms = m->received_ms;
-    }
+    fill_rows(s, e, &b);
     buf_deinit(&b);
 }
 

@@ -31,6 +31,23 @@ static void submits(void **state)
     world_stop(1000);
 }
 
+/* Who is named twice gets one copy; the local part's case tells two mailboxes apart. */
+static void recipients_are_told_apart(void **state)
+{
+    (void)state;
+    world_start("");
+    struct sim_client *c = client_ready();
+    client_say(c, ENVELOPE "RCPT TO:<a@EXAMPLE.org> NOTIFY=NEVER\r\nRCPT TO:<A@example.org>\r\n"
+                           "RCPT TO:<\"a\"@example.org>\r\nDATA\r\n");
+    client_expect(c, "354 ");
+    client_say(c, MESSAGE ".\r\n");
+    client_expect(c, "250 2.0.0 Queued as ");
+    struct sv log = buf_view(&world.log);
+    assert_non_null(memmem(log.ptr, log.len, "recipients=2 ", 13));
+    client_free(c);
+    world_stop(1000);
+}
+
 /* Everything at once, then the end: every command still gets its reply. */
 static void half_closed_client_is_answered(void **state)
 {
@@ -549,6 +566,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(submits),
+        cmocka_unit_test(recipients_are_told_apart),
         cmocka_unit_test(half_closed_client_is_answered),
         cmocka_unit_test(half_closed_without_quit),
         cmocka_unit_test(every_end_gives_everything_back),
