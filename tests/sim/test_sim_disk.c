@@ -238,7 +238,7 @@ static void failed_sync_loses_its_bytes(void **state)
         assert_int_equal(disk_read(f, 0, &byte, 1), 1);
         disk_power_off();
         disk_close(f);
-        disk_power_on(DISK_LOSS_NONE);
+        disk_power_on(DISK_LOSS_ALL);
         f = open_file("/q/f", 0);
         lost += disk_size(f) == 0;
         disk_close(f);

@@ -221,9 +221,10 @@ int disk_sync(struct disk_file *f)
     int err = dead(f) ? -EIO : enter(DISK_OP_SYNC, f->path, &strikes);
     if (err < 0 && (dead(f) || the_disk.off))
         return err;
-    /* a failed sync leaves pages marked as written that may not have been */
+    /* a failed sync leaves pages marked as written that may not have been: all, none or some */
+    uint32_t written_of_2 = err == 0 ? 2 : sim_below(3);
     for (const struct change *c = n->first; c; c = c->next)
-        if (err == 0 || sim_below(2))
+        if (written_of_2 == 2 || sim_below(2) < written_of_2)
             node_apply(n, c);
     node_forget_changes(n);
     return err;

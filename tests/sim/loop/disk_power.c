@@ -91,8 +91,7 @@ static void survive(struct node *n, enum disk_loss loss)
     if (loss == DISK_LOSS_SEEDED)
         loss = (enum disk_loss)(DISK_LOSS_ALL + sim_below(4));
     if (loss == DISK_LOSS_NONE)
-        for (const struct change *c = n->first; c; c = c->next)
-            node_apply(n, c);
+        image_copy(&n->safe, &n->now); /* also what a failed sync has left */
     else if (loss == DISK_LOSS_TORN)
         survive_first(n);
     else if (loss == DISK_LOSS_MIXED)
