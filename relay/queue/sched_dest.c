@@ -1,6 +1,11 @@
 /*
  * Destinations. What waits and what is due moves only through sched_dest_advance(), which looks at
  * the route: none (resolve), a failure (drain), a site (stand in its ring for a slot).
+ *
+ * What waits is served fairly by login, small messages ahead of bulk: each gets a tag, that of the
+ * one before it of the same login (at least what was served last) plus what it costs, and the least
+ * tag goes first. So a login with a thousand messages, or one with a thousand recipients, delays
+ * another's by about one; and as tags only grow, nobody waits for ever.
  */
 #include "relay/queue/sched_internal.h"
 
@@ -16,6 +21,9 @@
 #define DRAIN_ROWS          256 /* rows of one claim that are only put off */
 #define STORE_PAUSE_MS      5000
 
+/* What a message costs: recipients, and content in pieces of so many bytes. */
+#define COST_BYTES (16u << 10)
+
 struct sched_dest *sched_dest_get(struct sched *s, const char *name)
 {
     struct sched_dest *d;
@@ -30,21 +38,53 @@ struct sched_dest *sched_dest_get(struct sched *s, const char *name)
 
 /* ---- what waits in memory ---- */
 
+static uint32_t hash(const char *text)
+{
+    uint32_t h = 2166136261u; /* FNV-1a */
+    for (; *text; text++)
+        h = (h ^ (unsigned char)*text) * 16777619u;
+    return h;
+}
+
+/* The list is in the order of tags: the login's last one is found from behind. */
+static uint64_t next_tag(const struct sched_dest *d, const struct sched_wait *w)
+{
+    const struct queue_batch *batch = w->batch;
+    const struct sched_wait *at = d->waiting ? d->waiting->prev : NULL;
+    while (at && at->login != w->login)
+        at = at == d->waiting ? NULL : at->prev;
+    uint64_t after = at && at->tag > d->turn ? at->tag : d->turn;
+    return after + batch->nrows + batch->message->size / COST_BYTES;
+}
+
+/* Behind all that have this tag or a lower one. */
+static void insert(struct sched_dest *d, struct sched_wait *w)
+{
+    struct sched_wait *at = d->waiting ? d->waiting->prev : NULL;
+    while (at && at->tag > w->tag)
+        at = at == d->waiting ? NULL : at->prev;
+    if (at)
+        DL_APPEND_ELEM(d->waiting, at, w);
+    else
+        DL_PREPEND(d->waiting, w);
+}
+
 void sched_dest_wait(struct sched *s, struct sched_dest *d, struct queue_batch *batch, bool claimed)
 {
     struct sched_wait *w = NEW(struct sched_wait);
     w->batch = batch;
     w->since_ms = sched_now(s);
+    w->login = hash(batch->message->login);
+    w->tag = next_tag(d, w);
     w->claimed = claimed;
-    DL_APPEND(d->waiting, w);
+    insert(d, w);
     d->nwaiting++;
     d->nclaimed += claimed;
     s->nwaiting++;
 }
 
-struct queue_batch *sched_dest_take(struct sched *s, struct sched_dest *d)
+static struct queue_batch *take(struct sched *s, struct sched_dest *d, struct sched_wait *w)
 {
-    struct sched_wait *w = d->waiting;
     struct queue_batch *batch = w->batch;
     DL_DELETE(d->waiting, w);
     d->nwaiting--;
@@ -54,10 +94,17 @@ struct queue_batch *sched_dest_take(struct sched *s, struct sched_dest *d)
     return batch;
 }
 
-static void run_no_attempt(struct sched *s, struct sched_dest *d, enum sched_job_kind kind,
-                           const char *status, const char *text)
+struct queue_batch *sched_dest_take(struct sched *s, struct sched_dest *d)
 {
-    struct sched_job *job = sched_job_new(s, d, sched_dest_take(s, d));
+    d->turn = d->waiting->tag;
+    return take(s, d, d->waiting);
+}
+
+/* Takes batch. */
+static void run_no_attempt(struct sched *s, struct sched_dest *d, struct queue_batch *batch,
+                           enum sched_job_kind kind, const char *status, const char *text)
+{
+    struct sched_job *job = sched_job_new(s, d, batch);
     job->kind = kind;
     job->status = arena_str(&job->batch->arena, sv_of(status));
     job->text = arena_str(&job->batch->arena, sv_of(text));
@@ -77,16 +124,23 @@ void sched_dest_drain(struct sched *s, struct sched_dest *d, enum sched_job_kind
                       const char *status, const char *text)
 {
     while (may_run_no_attempt(s, d))
-        run_no_attempt(s, d, kind, status, text);
+        run_no_attempt(s, d, sched_dest_take(s, d), kind, status, text);
     if (d->due && d->nwaiting == 0 && d->no_attempts < NO_ATTEMPTS_OF_DEST)
         sched_dest_claim(s, d, DRAIN_ROWS);
 }
 
 void sched_dest_expire(struct sched *s, struct sched_dest *d)
 {
-    while (may_run_no_attempt(s, d) && sched_now(s) - d->waiting->since_ms >= s->config.wait_ms)
-        run_no_attempt(s, d, SCHED_DEFER, "4.4.5",
+    struct sched_wait *w, *tmp;
+    DL_FOREACH_SAFE(d->waiting, w, tmp)
+    {
+        if (sched_now(s) - w->since_ms < s->config.wait_ms)
+            continue;
+        if (!may_run_no_attempt(s, d))
+            return;
+        run_no_attempt(s, d, take(s, d, w), SCHED_DEFER, "4.4.5",
                        "all permitted connections to the destination were busy");
+    }
 }
 
 /* ---- claims ---- */

@@ -17,7 +17,9 @@
 struct sched_wait {
     struct queue_batch *batch;
     uint64_t since_ms;
-    bool claimed; /* came by a claim, not from a put */
+    uint64_t tag;   /* its turn: sched_dest.c */
+    uint32_t login; /* a hash of it */
+    bool claimed;   /* came by a claim, not from a put */
     struct sched_wait *next, *prev;
 };
 
@@ -35,7 +37,8 @@ struct sched_dest {
     struct sched_route route; /* site is NULL here: see below */
     uint64_t fresh_until_ms;
     struct sched_site *site;    /* holds a use of it; NULL: the route is a failure */
-    struct sched_wait *waiting; /* first come, first served */
+    struct sched_wait *waiting; /* by tag */
+    uint64_t turn;              /* tag of what was served last */
     size_t nwaiting, nclaimed;  /* all; those that came by a claim */
     size_t jobs;                /* out */
     size_t no_attempts;         /* of these without an attempt */

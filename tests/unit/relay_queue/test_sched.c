@@ -868,6 +868,40 @@ static void what_falls_due_later_is_found(void **state)
     assert_int_equal(st.destinations, 0); /* nothing to do: nothing kept */
 }
 
+static void submit(const char *login, const char *domain, uint64_t size)
+{
+    struct queue_message *m = queue_message_new(), *kept = message;
+    m->login = arena_str(&m->arena, sv_of(login));
+    m->size = size;
+    message = m;
+    sched_on_queued(sched, batch_of((uint32_t)add_rows(domain, 1, WALL0)));
+    message = kept;
+    queue_message_drop(m);
+}
+
+/* Logins take turns, and what is small goes before what is large; nobody waits for ever. */
+static void a_bulk_sender_delays_nobody(void **state)
+{
+    static const char *const order[] = {"bulk", "alice", "bob", "bulk", "carol"};
+    (void)state;
+    sched_start(sched);
+    settle(10);
+    sched_set_per_site(sched, 1);
+    submit("first", "a.test", 1); /* takes the only connection */
+    assert_int_equal(nout, 1);
+    submit("carol", "a.test", 10u << 20);
+    submit("bulk", "a.test", 1);
+    submit("bulk", "a.test", 1);
+    submit("alice", "a.test", 1);
+    submit("bob", "a.test", 1);
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        finish(out[0], OK);
+        assert_int_equal(nout, 1);
+        assert_string_equal(out[0]->batch->message->login, order[i]);
+    }
+    finish(out[0], OK);
+}
+
 /* By a year forward: what waits is tried, no older than it is. And back: what would wait for a
  * year is tried too. */
 static void the_wall_clock_jumps(void **state)
@@ -922,6 +956,7 @@ int main(void)
         CASE(wake_forgets_back_off),
         CASE(what_falls_due_later_is_found),
         CASE(the_wall_clock_jumps),
+        CASE(a_bulk_sender_delays_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
