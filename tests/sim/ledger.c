@@ -25,6 +25,7 @@ static struct {
     unsigned nreports;
     struct buf faults;
     unsigned nfaults;
+    uint64_t digest;
 } ledger;
 
 void ledger_start(void)
@@ -267,9 +268,22 @@ static void deliver_report(struct sv content, bool may_repeat)
     r->may_repeat = may_repeat;
 }
 
+/* FNV-1a */
+static void digest(const void *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        ledger.digest =
+            (ledger.digest ^ ((const unsigned char *)bytes)[i]) * UINT64_C(0x100000001b3);
+}
+
 void ledger_on_delivery(struct sv from, const struct sv *to, unsigned count, struct sv content,
                         bool may_repeat)
 {
+    uint64_t now_ms = sim_now();
+    digest(&now_ms, sizeof now_ms);
+    digest(content.ptr, content.len);
+    for (unsigned i = 0; i < count; i++)
+        digest(to[i].ptr, to[i].len);
     if (!from.len) {
         deliver_report(content, may_repeat);
         return;
@@ -389,7 +403,7 @@ static void settle_unknown(struct ledger_message *m)
 
 void ledger_settle(struct ledger_sum *sum)
 {
-    *sum = (struct ledger_sum){0};
+    *sum = (struct ledger_sum){.digest = ledger.digest};
     for (unsigned i = 0; i < ledger.count; i++) {
         struct ledger_message *m = ledger.messages[i];
         sum->unknown += m->state == LEDGER_UNKNOWN;

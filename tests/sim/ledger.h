@@ -84,6 +84,7 @@ struct ledger_sum {
     unsigned accepted, delivered, reported, queued; /* recipients of accepted messages */
     unsigned repeated;                              /* deliveries beyond the first */
     unsigned refused, dropped, unknown;             /* messages */
+    uint64_t digest; /* of all that was delivered: when, to whom, which bytes */
 };
 /* After the end, or after a clean stop with what is queued told: every recipient of an accepted
  * message has exactly one fate. */
