@@ -5,6 +5,10 @@
  * comes; or, an exchange between two steps, in the table alone. One timer stands at the first
  * deadline. What fails at once (no keeper) is put in front with a deadline that has passed, so that
  * its callback comes from the timer and never from inside the caller's call.
+ *
+ * A first request that finds no keeper keeps its frame until the next one is attached: a restart
+ * takes a fraction of a second, and the client at the other end need not know. A signature that was
+ * under way is asked for once more, and only once: it may be what ended the keeper.
  */
 #include "auth/client/client.h"
 
@@ -19,7 +23,11 @@
 struct request {
     uint64_t id;
     bool is_login, is_waiting;
-    bool lost; /* the keeper that held the exchange is gone */
+    bool lost;          /* the keeper that held the exchange is gone */
+    bool is_unsent;     /* frame waits for a keeper */
+    bool is_sent_again; /* frame was sent to a keeper that went away */
+    uint32_t type;      /* of frame */
+    struct buf frame;   /* a first request that may have to be sent (again); else empty */
     uint64_t due_ms;
     auth_on_answer *done;
     void *arg;
@@ -81,6 +89,7 @@ static void forget(struct auth_client *c, struct request *r)
 {
     wait_no_more(c, r);
     HASH_DEL(c->table, r);
+    buf_deinit(&r->frame);
     free(r);
 }
 
@@ -90,10 +99,12 @@ static void answer(struct auth_client *c, struct request *r, const struct auth_a
     uint64_t id = r->id;
     void *arg = r->arg;
 
-    if (a->verdict == AUTH_CONTINUE)
+    if (a->verdict == AUTH_CONTINUE) {
         wait_no_more(c, r);
-    else
+        buf_release(&r->frame);
+    } else {
         forget(c, r);
+    }
     set_timer(c);
     done(arg, id, a);
 }
@@ -116,6 +127,30 @@ static void send_wire(struct auth_client *c, const struct auth_wire *m, struct r
         wait_for_answer(c, r);
 }
 
+/* Sends r->frame, or leaves it to auth_client_attach(). */
+static void send_frame(struct auth_client *c, struct request *r)
+{
+    int err = 0;
+
+    r->is_unsent = c->chan == NULL;
+    if (!r->is_unsent)
+        err = chan_send(c->chan, r->type, buf_view(&r->frame), NULL, 0);
+    if (!r->is_unsent && r->type != AUTH_WIRE_SIGN)
+        buf_release(&r->frame); /* never sent twice: it may hold a password */
+    if (err < 0)
+        fail_soon(c, r);
+    else if (!r->is_waiting)
+        wait_for_answer(c, r);
+}
+
+/* The first message of an exchange, or a signature. */
+static void send_first(struct auth_client *c, const struct auth_wire *m, struct request *r)
+{
+    r->type = m->type;
+    auth_wire_write(&r->frame, m);
+    send_frame(c, r);
+}
+
 static void on_timer(void *arg)
 {
     struct auth_client *c = arg;
@@ -126,7 +161,7 @@ static void on_timer(void *arg)
         struct request *r = c->waiting;
 
         /* the keeper may be at it still */
-        if (r->due_ms != 0)
+        if (r->due_ms != 0 && !r->is_unsent)
             send_wire(c, &(struct auth_wire){.type = AUTH_WIRE_CANCEL, .id = r->id}, NULL);
         answer(c, r, &(struct auth_answer){.verdict = AUTH_TEMPORARY});
     }
@@ -153,7 +188,7 @@ static void on_message(void *arg, uint32_t type, struct sv payload, int *fds, si
     if (type != AUTH_WIRE_ANSWER)
         return;
     HASH_FIND(hh, c->table, &m.id, sizeof(m.id), r);
-    if (r == NULL || !r->is_waiting || r->due_ms == 0)
+    if (r == NULL || !r->is_waiting || r->is_unsent || r->due_ms == 0)
         return; /* canceled, or answered by its deadline */
     answer(c, r,
            &(struct auth_answer){
@@ -170,6 +205,12 @@ static void on_end(void *arg, int err)
     c->chan = NULL;
     HASH_ITER(hh, c->table, r, next)
     {
+        if (r->is_unsent)
+            continue;
+        if (r->is_waiting && r->type == AUTH_WIRE_SIGN && !r->is_sent_again) {
+            r->is_unsent = r->is_sent_again = true;
+            continue;
+        }
         r->lost = true;
         if (r->is_waiting)
             fail_soon(c, r);
@@ -195,9 +236,17 @@ struct auth_client *auth_client_new(struct loop *l, int fd, const struct auth_cl
 
 void auth_client_attach(struct auth_client *c, int fd)
 {
+    struct request *r, *next;
+
     if (c->chan != NULL)
         on_end(c, ERR_EOF);
     c->chan = chan_new(c->loop, fd, &chan_events, c);
+    /* what fails now moves to the front, which this walk has passed */
+    DL_FOREACH_SAFE(c->waiting, r, next)
+    {
+        if (r->is_unsent)
+            send_frame(c, r);
+    }
 }
 
 bool auth_client_is_attached(const struct auth_client *c)
@@ -224,6 +273,7 @@ static struct request *request_new(struct auth_client *c, auth_on_answer *done, 
     r->id = ++c->last_id;
     r->done = done;
     r->arg = arg;
+    buf_init(&r->frame, AUTH_WIRE_FRAME_MAX, BUF_SECRET);
     HASH_ADD(hh, c->table, id, sizeof(r->id), r);
     return r;
 }
@@ -240,15 +290,15 @@ uint64_t auth_client_start(struct auth_client *c, const struct auth_start *start
     struct request *r = request_new(c, done, arg);
     uint64_t id = r->id;
 
-    send_wire(c,
-              &(struct auth_wire){.type = AUTH_WIRE_SASL_START,
-                                  .id = id,
-                                  .code = (start->has_initial ? AUTH_START_INITIAL : 0) |
-                                          (start->tls ? AUTH_START_TLS : 0),
-                                  .name = name_of(start->mechanism),
-                                  .data = start->initial,
-                                  .extra = name_of(start->client)},
-              r);
+    send_first(c,
+               &(struct auth_wire){.type = AUTH_WIRE_SASL_START,
+                                   .id = id,
+                                   .code = (start->has_initial ? AUTH_START_INITIAL : 0) |
+                                           (start->tls ? AUTH_START_TLS : 0),
+                                   .name = name_of(start->mechanism),
+                                   .data = start->initial,
+                                   .extra = name_of(start->client)},
+               r);
     return id;
 }
 
@@ -259,14 +309,14 @@ uint64_t auth_client_login(struct auth_client *c, const struct auth_login *login
     uint64_t id = r->id;
 
     r->is_login = true;
-    send_wire(c,
-              &(struct auth_wire){.type = AUTH_WIRE_LOGIN_START,
-                                  .id = id,
-                                  .code = login->tls ? AUTH_START_TLS : 0,
-                                  .name = login->secret,
-                                  .data = sv_first(login->mechanisms, AUTH_WIRE_DATA_MAX),
-                                  .extra = name_of(login->host)},
-              r);
+    send_first(c,
+               &(struct auth_wire){.type = AUTH_WIRE_LOGIN_START,
+                                   .id = id,
+                                   .code = login->tls ? AUTH_START_TLS : 0,
+                                   .name = login->secret,
+                                   .data = sv_first(login->mechanisms, AUTH_WIRE_DATA_MAX),
+                                   .extra = name_of(login->host)},
+               r);
     return id;
 }
 
@@ -277,7 +327,8 @@ void auth_client_step(struct auth_client *c, uint64_t id, struct sv bytes)
     HASH_FIND(hh, c->table, &id, sizeof(id), r);
     REQUIRE(r != NULL && !r->is_waiting);
     if (r->lost || bytes.len > AUTH_WIRE_DATA_MAX) {
-        send_wire(c, &(struct auth_wire){.type = AUTH_WIRE_CANCEL, .id = id}, NULL);
+        if (!r->lost)
+            send_wire(c, &(struct auth_wire){.type = AUTH_WIRE_CANCEL, .id = id}, NULL);
         fail_soon(c, r);
         return;
     }
@@ -295,7 +346,7 @@ void auth_client_cancel(struct auth_client *c, uint64_t id)
     HASH_FIND(hh, c->table, &id, sizeof(id), r);
     if (r == NULL)
         return;
-    if (!r->lost)
+    if (!r->lost && !r->is_unsent)
         send_wire(c, &(struct auth_wire){.type = AUTH_WIRE_CANCEL, .id = id}, NULL);
     forget(c, r);
     set_timer(c);
@@ -307,7 +358,7 @@ uint64_t auth_client_sign(struct auth_client *c, struct sv key, enum auth_sign f
     struct request *r = request_new(c, done, arg);
     uint64_t id = r->id;
 
-    send_wire(
+    send_first(
         c,
         &(struct auth_wire){
             .type = AUTH_WIRE_SIGN, .id = id, .code = (uint32_t)form, .name = key, .data = bytes},

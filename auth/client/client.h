@@ -6,10 +6,12 @@
  * the call that made the request. Exactly one callback follows each start, step and sign, unless
  * auth_client_cancel() is called first: after that none.
  * Between a callback with AUTH_CONTINUE and the next step the keeper holds the exchange, for at
- * most AUTH_EXCHANGE_MAX_MS; any other verdict ends it and its id. When the keeper goes away all
- * that is pending is answered with AUTH_TEMPORARY, also exchanges that are between steps (at their
- * next step); sessions that are logged in are not touched. Requests made while no keeper is there
- * are answered the same way. Secrets: payloads that carry passwords are wiped after they are sent.
+ * most AUTH_EXCHANGE_MAX_MS; any other verdict ends it and its id. A start, login or signature that
+ * is asked for while no keeper is there waits for the next one, within its own deadline; a
+ * signature that was under way when the keeper went away is asked for once more. Everything else
+ * that was pending is answered with AUTH_TEMPORARY, also exchanges that are between steps (at their
+ * next step). Sessions that are logged in are not touched. Secrets: payloads that carry passwords
+ * are wiped after they are sent.
  *
  *     c = auth_client_new(loop, fd, &ops, worker);
  *     id = auth_client_start(c, &(struct auth_start){.mechanism = SV("PLAIN"), ...}, on_auth,

@@ -87,9 +87,10 @@ static void reply(uint64_t id, enum auth_verdict v)
     buf_deinit(&b);
 }
 
+static const struct chan_ops keeper_ops = {on_message, on_end};
+
 static int set_up(void **state)
 {
-    static const struct chan_ops ops = {on_message, on_end};
     static const struct auth_client_ops events = {NULL, on_lost};
     int fds[2];
 
@@ -98,7 +99,7 @@ static int set_up(void **state)
     answers = losses = 0;
     loop = loop_new();
     assert_int_equal(chan_pair(fds), 0);
-    k.chan = chan_new(loop, fds[0], &ops, NULL);
+    k.chan = chan_new(loop, fds[0], &keeper_ops, NULL);
     client = auth_client_new(loop, fds[1], &events, NULL);
     return 0;
 }
@@ -190,35 +191,87 @@ static void malformed(void **state)
     assert_int_equal(verdict, AUTH_TEMPORARY);
 }
 
-/* A callback may start the next request at once, and never runs inside the call. */
-static unsigned left;
-
-static void on_again(void *arg, uint64_t id, const struct auth_answer *a)
+static void keeper_goes(void)
 {
-    static bool inside;
-
-    (void)arg;
-    (void)id;
-    assert_false(inside);
-    assert_int_equal(a->verdict, AUTH_TEMPORARY);
-    if (left-- == 0)
-        return;
-    inside = true;
-    auth_client_sign(client, SV("k"), AUTH_SIGN_ECDSA, SV("x"), on_again, NULL);
-    inside = false;
-}
-
-static void nobody_there(void **state)
-{
-    (void)state;
     chan_close(k.chan);
     k.chan = NULL;
     run_for(20);
+}
+
+static void keeper_comes(void)
+{
+    int fds[2];
+
+    memset(&k, 0, sizeof(k));
+    assert_int_equal(chan_pair(fds), 0);
+    k.chan = chan_new(loop, fds[0], &keeper_ops, NULL);
+    auth_client_attach(client, fds[1]);
+    run_for(20);
+}
+
+static uint64_t sign(void)
+{
+    return auth_client_sign(client, SV("k"), AUTH_SIGN_ECDSA, SV("x"), on_answer, NULL);
+}
+
+/* What is asked while no keeper is there is sent to the next one; what was given up is not. */
+static void waits_for_the_next_keeper(void **state)
+{
+    (void)state;
+    keeper_goes();
     assert_int_equal(losses, 1);
-    left = 5;
-    auth_client_sign(client, SV("k"), AUTH_SIGN_ECDSA, SV("x"), on_again, NULL);
-    run_for(100);
-    assert_int_equal(left, UINT32_MAX);
+    uint64_t given_up = start(), login = start();
+    auth_client_cancel(client, given_up);
+    run_for(50);
+    assert_int_equal(answers, 0);
+    keeper_comes();
+    assert_int_equal(k.messages, 1);
+    assert_int_equal(k.last_id, login);
+    assert_int_equal(k.cancels, 0);
+    reply(login, AUTH_OK);
+    run_for(20);
+    assert_int_equal(answers, 1);
+    assert_int_equal(verdict, AUTH_OK);
+}
+
+/* A signature under way is asked for once more, a login is not; a second end is final. */
+static void asked_once_more(void **state)
+{
+    uint64_t login = start(), signature = sign();
+
+    (void)state;
+    run_for(20);
+    keeper_goes();
+    assert_int_equal(answers, 1);
+    assert_int_equal(answered_id, login);
+    assert_int_equal(verdict, AUTH_TEMPORARY);
+    keeper_comes();
+    assert_int_equal(k.messages, 1);
+    assert_int_equal(k.last_id, signature);
+    keeper_goes();
+    assert_int_equal(answers, 2);
+    assert_int_equal(answered_id, signature);
+    assert_int_equal(verdict, AUTH_TEMPORARY);
+}
+
+/* An exchange between two steps ends with its keeper, at its next step, but not inside the call. */
+static void exchange_ends_with_its_keeper(void **state)
+{
+    uint64_t id = start();
+
+    (void)state;
+    run_for(20);
+    reply(id, AUTH_CONTINUE);
+    run_for(20);
+    keeper_goes();
+    keeper_comes();
+    assert_int_equal(answers, 1);
+    auth_client_step(client, id, SV("x"));
+    assert_int_equal(answers, 1);
+    run_for(20);
+    assert_int_equal(answers, 2);
+    assert_int_equal(verdict, AUTH_TEMPORARY);
+    assert_int_equal(k.messages, 0);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -226,7 +279,13 @@ static void nobody_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(answers_of_no_request), T(canceled), T(silence), T(malformed), T(nobody_there),
+        T(answers_of_no_request),
+        T(canceled),
+        T(silence),
+        T(malformed),
+        T(waits_for_the_next_keeper),
+        T(asked_once_more),
+        T(exchange_ends_with_its_keeper),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
