@@ -269,7 +269,7 @@ static void on_closed(void *arg, const struct smtp_client_result *why)
     if (!j->sent && !was_reused) {
         struct relay_outcome o = why->phase == SMTP_PHASE_CONNECT
                                      ? relay_outcome_of_failure(&j->arena, RELAY_FAILURE_CONNECT,
-                                                                why->err, SV_NONE, sv_of(remote))
+                                                                why->err, sv_of(remote))
                                      : relay_outcome_of_result(&j->arena, why, sv_of(remote));
         size_t row, count = count_open(j, &row);
         log_result(j, recipients_text(j, count, row), remote, why, &o);
@@ -331,7 +331,7 @@ static void next_attempt(struct relay_job *j)
     }
     if (left && !j->given_up) {
         struct relay_outcome o =
-            relay_outcome_of_failure(&j->arena, RELAY_FAILURE_NO_HOST, 0, SV_NONE, SV_NONE);
+            relay_outcome_of_failure(&j->arena, RELAY_FAILURE_NO_HOST, 0, SV_NONE);
         set_open(j, &o);
     }
     finish(j);
@@ -348,7 +348,7 @@ static void on_captured(void *arg, int err)
                               .text = "delivered into the capture folder",
                               .remote = ""};
     if (err < 0)
-        o = relay_outcome_of_failure(&j->arena, RELAY_FAILURE_CAPTURE, err, SV_NONE, SV_NONE);
+        o = relay_outcome_of_failure(&j->arena, RELAY_FAILURE_CAPTURE, err, SV_NONE);
     j->answered = true;
     set_open(j, &o);
     log_event(LOG_INFO, relay_verdict_text(o.verdict),
@@ -419,7 +419,7 @@ static void start_delivery(struct relay_job *j, struct relay_conn *conn)
 {
     if (!read_envelope(j)) {
         struct relay_outcome o =
-            relay_outcome_of_failure(&j->arena, RELAY_FAILURE_ENVELOPE, 0, SV_NONE, SV_NONE);
+            relay_outcome_of_failure(&j->arena, RELAY_FAILURE_ENVELOPE, 0, SV_NONE);
         if (conn)
             relay_conn_quit(conn);
         set_open(j, &o);

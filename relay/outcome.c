@@ -186,15 +186,14 @@ struct relay_outcome relay_outcome_of_result(struct arena *a, const struct smtp_
 }
 
 struct relay_outcome relay_outcome_of_failure(struct arena *a, enum relay_failure what, int err,
-                                              struct sv detail, struct sv remote)
+                                              struct sv remote)
 {
-    struct sv more = sv_first(detail, TEXT_MAX);
     return (struct relay_outcome){
         .verdict = failures[what].verdict,
         .scope = failures[what].scope,
         .status = failures[what].status,
-        .text = arena_printf(a, "%s%s%.*s%s%s", failures[what].words, more.len ? ": " : "",
-                             SV_ARG(more), err < 0 ? ": " : "", err < 0 ? err_text(err) : ""),
+        .text = arena_printf(a, "%s%s%s", failures[what].words, err < 0 ? ": " : "",
+                             err < 0 ? err_text(err) : ""),
         .remote = arena_str(a, remote),
     };
 }
@@ -203,10 +202,4 @@ const char *relay_verdict_text(enum relay_verdict v)
 {
     static const char *const texts[] = {"delivered", "deferred", "failed"};
     return texts[v];
-}
-
-const char *relay_scope_text(enum relay_scope s)
-{
-    static const char *const texts[] = {"recipient", "message", "host", "site", "local"};
-    return texts[s];
 }

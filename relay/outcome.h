@@ -36,23 +36,13 @@ struct relay_outcome {
     bool maybe_taken;   /* lost after the end of data: try no other host in this attempt */
 };
 
-/* Failures outside of the SMTP session: name, verdict, status, scope, words */
-#define RELAY_FAILURES(XX)                                                               \
-    XX(DNS, DEFERRED, (4, 4, 3), SITE, "the next hop could not be looked up")            \
-    XX(NO_DOMAIN, FAILED, (5, 1, 2), SITE, "the domain does not exist")                  \
-    XX(NULL_MX, FAILED, (5, 1, 10), SITE, "the domain accepts no mail")                  \
-    XX(NO_ADDRESS, FAILED, (5, 4, 4), SITE, "no mail host of the domain has an address") \
-    XX(FILTERED, FAILED, (5, 4, 4), SITE,                                                \
-       "all addresses of the domain are refused here (relay.allow_loopback)")            \
-    XX(LOOP, FAILED, (5, 4, 6), SITE, "the mail would loop back to this server")         \
-    XX(CONNECT, DEFERRED, (4, 4, 1), HOST, "connection failed")                          \
-    XX(TLS, DEFERRED, (4, 7, 5), HOST, "TLS failed")                                     \
-    XX(NO_HOST, DEFERRED, (4, 4, 1), SITE, "no host could be reached")                   \
-    XX(EXPIRED, FAILED, (5, 4, 7), MESSAGE, "delivery time expired")                     \
-    XX(CONTENT, DEFERRED, (4, 3, 0), LOCAL, "the queued content could not be read")      \
-    XX(CAPTURE, DEFERRED, (4, 3, 0), LOCAL, "the capture folder could not be written")   \
-    XX(ENVELOPE, FAILED, (5, 3, 0), LOCAL, "the queued envelope is damaged")             \
-    XX(SHUTDOWN, DEFERRED, (4, 3, 2), LOCAL, "the server is stopping")
+/* Failures without an SMTP session: name, verdict, status, scope, words. What the route says
+ * (no domain, null MX, ...) comes with its own status and words. */
+#define RELAY_FAILURES(XX)                                                             \
+    XX(CONNECT, DEFERRED, (4, 4, 1), HOST, "connection failed")                        \
+    XX(NO_HOST, DEFERRED, (4, 4, 1), SITE, "no host could be reached")                 \
+    XX(CAPTURE, DEFERRED, (4, 3, 0), LOCAL, "the capture folder could not be written") \
+    XX(ENVELOPE, FAILED, (5, 3, 0), LOCAL, "the queued envelope is damaged")
 
 enum relay_failure {
 #define RELAY_FAILURE_ENUM(name, verdict, status, scope, words) RELAY_FAILURE_##name,
@@ -63,10 +53,9 @@ enum relay_failure {
 /* remote: the host that the session was with. */
 struct relay_outcome relay_outcome_of_result(struct arena *a, const struct smtp_client_result *r,
                                              struct sv remote);
-/* err: 0 or the environment error behind it. detail: more words, may be empty. */
+/* err: 0 or the environment error behind it. */
 struct relay_outcome relay_outcome_of_failure(struct arena *a, enum relay_failure what, int err,
-                                              struct sv detail, struct sv remote);
+                                              struct sv remote);
 const char *relay_verdict_text(enum relay_verdict v); /* "delivered", "deferred", "failed" */
-const char *relay_scope_text(enum relay_scope s);
 
 #endif

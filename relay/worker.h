@@ -28,7 +28,7 @@ struct relay_worker_config {
     struct store *store;
     struct pool *disk;        /* for relay.capture */
     struct auth_client *auth; /* credentials of smarthosts; NULL: none can be used */
-    /* Main thread: results of job are committed (or err, and are to be recorded again). */
+    /* Main thread: results of the job are committed; err: the store closed before. */
     void (*on_recorded)(void *arg, struct store_record *r, int err);
     /* Main thread: the idle connection of a slot went away. */
     void (*on_slot_closed)(void *arg, uint32_t slot);

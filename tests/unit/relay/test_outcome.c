@@ -99,8 +99,8 @@ static void check(const char *label, const struct relay_outcome *o, enum relay_v
     smtp_status_text(o->status, got);
     if (o->verdict != verdict || o->scope != scope || strcmp(got, status) != 0 ||
         strcmp(o->text, text) != 0)
-        fail_msg("%s: %s, %s, %s, %s", label, relay_verdict_text(o->verdict),
-                 relay_scope_text(o->scope), got, o->text);
+        fail_msg("%s: %s, scope %d, %s, %s", label, relay_verdict_text(o->verdict), o->scope, got,
+                 o->text);
 }
 
 static void test_results(void **state)
@@ -128,15 +128,13 @@ static void test_failures(void **state)
     struct arena a;
     arena_init(&a);
     struct relay_outcome o =
-        relay_outcome_of_failure(&a, RELAY_FAILURE_NULL_MX, 0, SV_NONE, SV_NONE);
-    check("null MX", &o, RELAY_FAILED, RELAY_SCOPE_SITE, "5.1.10", "the domain accepts no mail");
+        relay_outcome_of_failure(&a, RELAY_FAILURE_CONNECT, ERR_TIMEOUT, SV("mx.example"));
+    check("connect", &o, RELAY_DEFERRED, RELAY_SCOPE_HOST, "4.4.1", "connection failed: timed out");
+    assert_string_equal(o.remote, "mx.example");
+    o = relay_outcome_of_failure(&a, RELAY_FAILURE_ENVELOPE, 0, SV_NONE);
+    check("envelope", &o, RELAY_FAILED, RELAY_SCOPE_LOCAL, "5.3.0",
+          "the queued envelope is damaged");
     assert_string_equal(o.remote, "");
-    o = relay_outcome_of_failure(&a, RELAY_FAILURE_CONNECT, ERR_TIMEOUT, SV("192.0.2.1"),
-                                 SV("mx.example"));
-    check("connect", &o, RELAY_DEFERRED, RELAY_SCOPE_HOST, "4.4.1",
-          "connection failed: 192.0.2.1: timed out");
-    o = relay_outcome_of_failure(&a, RELAY_FAILURE_FILTERED, 0, SV_NONE, SV_NONE);
-    assert_non_null(strstr(o.text, "relay.allow_loopback"));
     arena_deinit(&a);
 }
 
