@@ -6,13 +6,11 @@
 #include <string.h>
 #include <utlist.h>
 
-struct admin *admin_new(struct server *s,
-                        void (*on_answer)(void *arg, uint64_t request, struct sv lines, bool last),
-                        void *arg)
+struct admin *admin_new(struct server *s, const struct admin_ops *ops, void *arg)
 {
     struct admin *a = NEW(struct admin);
     a->server = s;
-    a->on_answer = on_answer;
+    a->ops = ops;
     a->arg = arg;
     return a;
 }
@@ -20,6 +18,8 @@ struct admin *admin_new(struct server *s,
 static void forget(struct request *r)
 {
     DL_DELETE(r->admin->requests, r);
+    if (r->page.state)
+        r->page.drop(r->page.state);
     json_decref(r->json);
     free(r);
 }
@@ -52,7 +52,7 @@ static void send_line(struct request *r, json_t *line, bool last)
     size_t len = strlen(text);
     text = mem_resize(text, len + 2, 1);
     text[len] = '\n';
-    r->admin->on_answer(r->admin->arg, r->number, (struct sv){text, len + 1}, last);
+    r->admin->ops->on_answer(r->admin->arg, r->number, (struct sv){text, len + 1}, last);
     free(text);
     json_decref(line);
 }
@@ -66,6 +66,12 @@ void request_end(struct request *r, enum admin_code code, const char *error)
 {
     send_line(r, json_pack("{s:b, s:i, s:s*}", "end", 1, "code", (int)code, "error", error), true);
     forget(r);
+}
+
+void request_pause(struct request *r, struct request_page page)
+{
+    r->page = page;
+    r->admin->ops->on_pause(r->admin->arg, r->number);
 }
 
 const char *request_text(const struct request *r, const char *name)
@@ -157,4 +163,24 @@ void admin_request(struct admin *a, uint64_t number, struct sv json)
         }
     }
     request_end(r, ADMIN_USAGE, "unknown command");
+}
+
+void admin_more(struct admin *a, uint64_t number, bool wanted)
+{
+    struct request *r;
+    DL_SEARCH_SCALAR(a->requests, r, number, number);
+    if (!r || !r->page.state)
+        return;
+    if (!wanted) {
+        forget(r);
+        return;
+    }
+    struct request_page page = r->page;
+    r->page.state = NULL;
+    if (server_store(a->server)) {
+        page.next(r, page.state);
+        return;
+    }
+    page.drop(page.state);
+    request_end(r, ADMIN_UNREACHABLE, "the server is stopping");
 }

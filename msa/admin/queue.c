@@ -48,6 +48,18 @@ static json_t *summary_line(const struct store_listed *l)
 
 static void start_page(struct request *r, enum store_admin_op op, const struct store_admin *before);
 
+static void next_page(struct request *r, void *state)
+{
+    struct store_admin *before = state;
+    start_page(r, before->op, before);
+    store_admin_free(before);
+}
+
+static void drop_page(void *state)
+{
+    store_admin_free(state);
+}
+
 static void on_listed(struct store_admin *a)
 {
     struct request *r = a->arg;
@@ -56,12 +68,12 @@ static void on_listed(struct store_admin *a)
                                                : row_line(&a->listed[i]));
     r->total += a->nlisted;
     int64_t max = request_number(r, "max");
+    if (a->err == 0 && a->more && (max <= 0 || r->total < (uint64_t)max)) {
+        request_pause(r, (struct request_page){next_page, drop_page, a});
+        return;
+    }
     if (a->err < 0)
         request_end(r, ADMIN_REFUSED, err_text(a->err));
-    else if (a->more && !server_store(r->admin->server))
-        request_end(r, ADMIN_UNREACHABLE, "the server is stopping");
-    else if (a->more && (max <= 0 || r->total < (uint64_t)max))
-        start_page(r, a->op, a);
     else if (a->op == STORE_SHOW && r->total == 0)
         request_end(r, ADMIN_REFUSED, "no such message in the queue (msactl trace knows the past)");
     else

@@ -11,11 +11,20 @@
 /* Codes of the last line: msactl's exit codes. */
 enum admin_code { ADMIN_DONE = 0, ADMIN_REFUSED = 1, ADMIN_USAGE = 2, ADMIN_UNREACHABLE = 3 };
 
+struct request;
+
 struct admin {
     struct server *server;
-    void (*on_answer)(void *arg, uint64_t request, struct sv lines, bool last);
+    const struct admin_ops *ops;
     void *arg;
     struct request *requests; /* that are not answered yet */
+};
+
+/* A listing between two pages. */
+struct request_page {
+    void (*next)(struct request *r, void *state); /* takes state over */
+    void (*drop)(void *state);
+    void *state; /* NULL: no page waits */
 };
 
 /* Freed by request_end(). */
@@ -25,12 +34,15 @@ struct request {
     uint64_t number;
     json_t *json;
     uint64_t total; /* counted over the pages */
+    struct request_page page;
 };
 
 /* Text (NULL: "") as a JSON value; bytes that are not UTF-8 (what a remote said) become "?". */
 json_t *request_string(const char *text);
 void request_line(struct request *r, json_t *line); /* takes the reference */
 void request_end(struct request *r, enum admin_code code, const char *error);
+/* A page is complete: next runs when it has been read, or drop if nobody reads on. */
+void request_pause(struct request *r, struct request_page page);
 /* An argument as text, or NULL; the request owns it. */
 const char *request_text(const struct request *r, const char *name);
 bool request_flag(const struct request *r, const char *name);

@@ -16,14 +16,24 @@ static json_t *event_line(const struct history_event *e)
         "text", request_string(e->text), "remote", request_string(e->remote));
 }
 
+static void next_page(struct request *r, void *state)
+{
+    store_trace(server_store(r->admin->server), state);
+}
+
+static void drop_page(void *state)
+{
+    history_query_free(state);
+}
+
 static void on_page(struct history_query *q)
 {
     struct request *r = q->arg;
     for (size_t i = 0; i < q->nevents; i++)
         request_line(r, event_line(&q->events[i]));
     r->total += q->nevents;
-    if (q->err == 0 && q->more && server_store(r->admin->server)) {
-        store_trace(server_store(r->admin->server), q);
+    if (q->err == 0 && q->more) {
+        request_pause(r, (struct request_page){next_page, drop_page, q});
         return;
     }
     if (q->err < 0)

@@ -13,14 +13,15 @@ struct asker {
     struct stream *stream;
     uint64_t number;
     struct buf in;
-    bool asked;    /* its one request has been read */
-    bool ending;   /* closes when all is written */
+    bool asked;  /* its one request has been read */
+    bool paused; /* on_more follows */
+    bool ending; /* closes when all is written */
 };
 
 struct control {
     struct loop *loop;
     struct listener *listener;
-    void (*on_request)(void *arg, uint64_t request, struct sv command, struct sv json);
+    const struct control_ops *ops;
     void *arg;
     struct asker *askers;
     size_t count;
@@ -30,6 +31,7 @@ struct control {
 
 static void end_asker(struct asker *a)
 {
+    a->paused = false;
     if (!a->ending) {
         a->ending = true;
         stream_read_stop(a->stream);
@@ -38,14 +40,16 @@ static void end_asker(struct asker *a)
         stream_close(a->stream);
 }
 
+static void drop(struct asker *a)
+{
+    a->ending = true;
+    stream_reset(a->stream);
+}
+
 static void say(struct asker *a, struct sv lines)
 {
-    int err = stream_pending(a->stream) > CONTROL_PENDING_MAX ? ERR_FULL
-                                                               : stream_write(a->stream, lines);
-    if (err < 0) {
-        a->ending = true;
-        stream_reset(a->stream);
-    }
+    if (stream_write(a->stream, lines) < 0)
+        drop(a);
 }
 
 static void say_end(struct asker *a, int code, const char *error)
@@ -68,7 +72,7 @@ static void ask(struct asker *a, struct sv line)
     const char *command = json_string_value(json_object_get(request, "command"));
     a->asked = true;
     if (command)
-        a->control->on_request(a->control->arg, a->number, sv_of(command), line);
+        a->control->ops->on_request(a->control->arg, a->number, sv_of(command), line);
     else
         say_end(a, 2, request ? "the request names no \"command\"" : "the request is not JSON");
     json_decref(request);
@@ -102,14 +106,20 @@ static void on_end(void *arg, int err)
 static void on_drain(void *arg)
 {
     struct asker *a = arg;
-    if (a->ending)
+    if (a->ending) {
         stream_close(a->stream);
+    } else if (a->paused) {
+        a->paused = false;
+        a->control->ops->on_more(a->control->arg, a->number, true);
+    }
 }
 
 static void on_closed(void *arg)
 {
     struct asker *a = arg;
     struct control *c = a->control;
+    if (a->paused && !c->freed)
+        c->ops->on_more(c->arg, a->number, false);
     DL_DELETE(c->askers, a);
     c->count--;
     buf_deinit(&a->in);
@@ -143,14 +153,11 @@ static void on_accept_error(void *arg, int err)
     (void)err; /* the listener goes on by itself */
 }
 
-struct control *control_new(struct loop *l, int fd,
-                            void (*on_request)(void *arg, uint64_t request, struct sv command,
-                                               struct sv json),
-                            void *arg)
+struct control *control_new(struct loop *l, int fd, const struct control_ops *ops, void *arg)
 {
     struct control *c = NEW(struct control);
     c->loop = l;
-    c->on_request = on_request;
+    c->ops = ops;
     c->arg = arg;
     c->listener = listener_new(l, fd, on_accept, on_accept_error, c);
     return c;
@@ -168,9 +175,21 @@ void control_answer(struct control *c, uint64_t request, struct sv lines, bool l
     struct asker *a = find(c, request);
     if (!a)
         return;
-    say(a, lines);
+    if (stream_pending(a->stream) > CONTROL_PENDING_MAX)
+        drop(a);
+    else
+        say(a, lines);
     if (last && !a->ending)
         end_asker(a);
+}
+
+void control_pause(struct control *c, uint64_t request)
+{
+    struct asker *a = find(c, request);
+    if (a && stream_pending(a->stream) > 0)
+        a->paused = true;
+    else
+        c->ops->on_more(c->arg, request, a != NULL);
 }
 
 void control_end(struct control *c, uint64_t request, int code, const char *error)

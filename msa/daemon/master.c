@@ -145,7 +145,7 @@ int master_run(const char *config_path)
     timer_init(&m->grace, m->loop, on_grace_over, m);
     for (size_t i = 0; i < 3; i++)
         m->signals[i] = signal_watch_new(m->loop, watched[i], on_signal, m);
-    m->control = control_new(m->loop, control_fd, master_on_request, m);
+    m->control = control_new(m->loop, control_fd, &master_control_ops, m);
     err = master_start_children(m, &ids, ring_fd, keeper_fd);
     if (err == 0 || m->keeper.child.process)
         loop_run(m->loop);

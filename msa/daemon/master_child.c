@@ -163,6 +163,13 @@ static void on_answer(struct master *m, struct unpack *u)
         control_answer(m->control, request, lines, last);
 }
 
+static void on_pause(struct master *m, struct unpack *u)
+{
+    uint64_t request = unpack_u64(u);
+    if (unpack_ok(u))
+        control_pause(m->control, request);
+}
+
 static void on_message(void *arg, struct child *c, uint32_t type, struct sv payload)
 {
     struct master *m = arg;
@@ -174,6 +181,8 @@ static void on_message(void *arg, struct child *c, uint32_t type, struct sv payl
         on_serving(m, from);
     else if (type == WIRE_ANSWER && from == &m->server)
         on_answer(m, &u);
+    else if (type == WIRE_PAUSE && from == &m->server)
+        on_pause(m, &u);
     else
         log_event(LOG_WARNING, "channel", NULL, "%s sent a message of unknown type %u", c->name,
                   type);

@@ -1,10 +1,12 @@
 /* Requests of the control socket: the master's own, and those that the server answers. */
 #include "msa/base/log.h"
+#include "msa/base/mem.h"
 #include "msa/base/pack.h"
 #include "msa/daemon/master_internal.h"
 
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define CONFIG_MAX_BYTES (8u << 20)
@@ -13,8 +15,10 @@
 static void say(struct master *m, uint64_t request, json_t *line)
 {
     char *text = json_dumps(line, JSON_COMPACT);
-    control_answer(m->control, request, sv_of(text), false);
-    control_answer(m->control, request, SV("\n"), false);
+    size_t len = strlen(text);
+    text = mem_resize(text, len + 2, 1);
+    text[len] = '\n'; /* with its line, whose length may be above what may wait */
+    control_answer(m->control, request, (struct sv){text, len + 1}, false);
     free(text);
     json_decref(line);
 }
@@ -62,7 +66,7 @@ static void pass_on(struct master *m, uint64_t request, struct sv json)
     master_tell(&m->server, WIRE_CONTROL, &b);
 }
 
-void master_on_request(void *arg, uint64_t request, struct sv command, struct sv json)
+static void on_request(void *arg, uint64_t request, struct sv command, struct sv json)
 {
     struct master *m = arg;
     if (sv_eq(command, SV("reload"))) {
@@ -78,3 +82,15 @@ void master_on_request(void *arg, uint64_t request, struct sv command, struct sv
         pass_on(m, request, json);
     }
 }
+
+static void on_more(void *arg, uint64_t request, bool wanted)
+{
+    struct master *m = arg;
+    struct buf b;
+    buf_init(&b, 16, 0);
+    pack_u64(&b, request);
+    pack_u8(&b, wanted);
+    master_tell(&m->server, WIRE_MORE, &b);
+}
+
+const struct control_ops master_control_ops = {.on_request = on_request, .on_more = on_more};

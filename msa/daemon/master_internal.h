@@ -68,6 +68,6 @@ void master_on_prepared(struct master *m, struct member *from, uint32_t number, 
 void master_reload_if_wanted(struct master *m);
 
 /* master_control.c */
-void master_on_request(void *arg, uint64_t request, struct sv command, struct sv json);
+extern const struct control_ops master_control_ops;
 
 #endif

@@ -73,10 +73,19 @@ static void on_answer(void *arg, uint64_t request, struct sv lines, bool last)
     answer(arg, WIRE_ANSWER, &b);
 }
 
+static void on_pause(void *arg, uint64_t request)
+{
+    struct buf b;
+    buf_init(&b, 16, 0);
+    pack_u64(&b, request);
+    answer(arg, WIRE_PAUSE, &b);
+}
+
 /* The first generation names the folders; everything after this runs caged. */
 static bool first_generation(struct server_proc *p, const struct generation *g, struct buf *why)
 {
     static const struct server_ops ops = {.on_serving = on_serving, .on_stopped = on_stopped};
+    static const struct admin_ops admin_ops = {.on_answer = on_answer, .on_pause = on_pause};
     const struct msa_options *o = &g->options;
     char queue[4096];
     const char *folders[2] = {queue, o->relay.capture};
@@ -94,7 +103,7 @@ static bool first_generation(struct server_proc *p, const struct generation *g, 
         if (p->waiting[i].worker + 1 > workers)
             workers = p->waiting[i].worker + 1;
     p->server = server_new(p->loop, workers, &ops, p);
-    p->admin = admin_new(p->server, on_answer, p);
+    p->admin = admin_new(p->server, &admin_ops, p);
     for (size_t i = 0; i < p->nwaiting; i++)
         server_listen(p->server, p->waiting[i].fd, p->waiting[i].listen, p->waiting[i].worker);
     free(p->waiting);
@@ -168,6 +177,9 @@ static void on_message(void *arg, uint32_t type, struct sv payload, int *fds, si
     } else if (type == WIRE_CONTROL) {
         uint64_t request = unpack_u64(&u);
         admin_request(p->admin, request, unpack_sv(&u));
+    } else if (type == WIRE_MORE) {
+        uint64_t request = unpack_u64(&u);
+        admin_more(p->admin, request, unpack_u8(&u) != 0);
     } else if (type == WIRE_POISON) {
         server_poison(p->server, unpack_sv(&u));
     }

@@ -16,6 +16,7 @@ enum wire_type {
     WIRE_LISTEN,   /* for each descriptor: u32 index of the listen entry, u32 worker */
     WIRE_KEEPER,   /* descriptors, one an asker: workers in order, then the main thread */
     WIRE_CONTROL,  /* u64 request, sv JSON */
+    WIRE_MORE,     /* u64 request, u8 wanted: after WIRE_PAUSE; not wanted: the asker has gone */
     WIRE_POISON,   /* sv queue id: hold it, it was in hand at two crashes */
     /* master -> keeper */
     WIRE_ATTACH,   /* descriptors, one an asker */
@@ -23,6 +24,7 @@ enum wire_type {
     WIRE_PREPARED, /* u32 number, u8 ok, sv what is wrong */
     WIRE_SERVING,  /* after the first commit: the child does its work from now on */
     WIRE_ANSWER,   /* u64 request, u8 last, sv JSON lines: answer to WIRE_CONTROL */
+    WIRE_PAUSE,    /* u64 request: the answer goes on at WIRE_MORE */
 };
 
 /* Descriptors that a child inherits, from 3 on (msa/loop/process.h). */

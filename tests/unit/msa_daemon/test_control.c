@@ -27,6 +27,8 @@ struct world {
     char command[64], json[256];
     unsigned requests;
     bool hold; /* do not answer by yourself */
+    unsigned wanted, gone; /* calls of on_more */
+    unsigned pages;        /* to be written at on_more */
 };
 
 static void on_request(void *arg, uint64_t request, struct sv command, struct sv json)
@@ -42,6 +44,23 @@ static void on_request(void *arg, uint64_t request, struct sv command, struct sv
     control_end(w->control, request, 0, NULL);
 }
 
+static char page[1 << 20]; /* of the answers in pages */
+
+static void on_more(void *arg, uint64_t request, bool wanted)
+{
+    struct world *w = arg;
+    assert_int_equal(request, w->request);
+    w->wanted += wanted;
+    w->gone += !wanted;
+    if (!wanted || w->pages == 0)
+        return;
+    control_answer(w->control, request, (struct sv){page, sizeof page}, false);
+    if (--w->pages)
+        control_pause(w->control, request);
+    else
+        control_end(w->control, request, 0, NULL);
+}
+
 static void on_limit(void *arg)
 {
     loop_stop(((struct world *)arg)->loop);
@@ -55,6 +74,7 @@ static void run_for(struct world *w, uint64_t ms)
 
 static int setup(void **state)
 {
+    static const struct control_ops ops = {.on_request = on_request, .on_more = on_more};
     struct world *w = NEW(struct world);
     struct buf error;
     strcpy(w->dir, "/tmp/test_control.XXXXXX");
@@ -65,7 +85,7 @@ static int setup(void **state)
     buf_deinit(&error);
     w->loop = loop_new();
     timer_init(&w->limit, w->loop, on_limit, w);
-    w->control = control_new(w->loop, w->fd, on_request, w);
+    w->control = control_new(w->loop, w->fd, &ops, w);
     *state = w;
     return 0;
 }
@@ -241,6 +261,106 @@ static void an_asker_that_does_not_read(void **state)
     close(fd);
 }
 
+/* Thirty times what may wait, read slowly: all of it comes, and the pages follow the reader. */
+static void an_answer_in_pages(void **state)
+{
+    struct world *w = *state;
+    static char piece[1 << 18];
+    const unsigned pages = 120;
+    size_t got = 0;
+    ssize_t n = 1;
+    int fd = dial(w);
+    w->hold = true;
+    w->pages = pages;
+    memset(page, 'x', sizeof page - 1);
+    page[sizeof page - 1] = '\n';
+    send_text(fd, "{\"command\":\"x\"}\n");
+    run_for(w, 20);
+    control_pause(w->control, w->request); /* nothing waits: the first page at once */
+    run_for(w, 50);
+    assert_in_range(pages - w->pages, 1, 2); /* nobody has read: the rest is not made */
+    char last[64] = "";
+    for (int i = 0; i < 20000 && n != 0; i++) {
+        run_for(w, 1);
+        n = recv(fd, piece, sizeof piece, MSG_DONTWAIT);
+        if (n <= 0)
+            continue;
+        got += (size_t)n;
+        snprintf(last, sizeof last, "%.*s", n < 40 ? (int)n : 40, piece + (n < 40 ? 0 : n - 40));
+        /* the kernel's buffers and one page are between the two */
+        assert_in_range((pages - w->pages) * sizeof page, got > sizeof page ? got - 64 : 0,
+                        got + 3 * sizeof page);
+    }
+    assert_int_equal(n, 0);
+    assert_int_equal(got, pages * sizeof page + strlen("{\"end\":true,\"code\":0}\n"));
+    assert_non_null(strstr(last, "\"code\":0}\n"));
+    assert_int_equal(w->wanted, pages);
+    assert_int_equal(w->gone, 0);
+    close(fd);
+}
+
+/* It leaves between pages, or while one is made: told once, so that the listing is given up. */
+static void an_asker_that_leaves_its_pages(void **state)
+{
+    struct world *w = *state;
+    int fd = dial(w);
+    w->hold = true;
+    send_text(fd, "{\"command\":\"x\"}\n");
+    run_for(w, 20);
+    control_answer(w->control, w->request, (struct sv){page, sizeof page}, false);
+    control_pause(w->control, w->request);
+    run_for(w, 20);
+    assert_int_equal(w->wanted + w->gone, 0);
+    close(fd);
+    run_for(w, 20);
+    assert_int_equal(w->gone, 1);
+    control_pause(w->control, w->request);
+    assert_int_equal(w->gone, 2);
+    assert_int_equal(w->wanted, 0);
+}
+
+/* The end of the server is the end of a pause. */
+static void ended_in_a_pause(void **state)
+{
+    struct world *w = *state;
+    static char piece[1 << 16];
+    int fd = dial(w);
+    ssize_t n;
+    w->hold = true;
+    send_text(fd, "{\"command\":\"x\"}\n");
+    run_for(w, 20);
+    control_answer(w->control, w->request, (struct sv){page, sizeof page}, false);
+    control_pause(w->control, w->request);
+    control_end_all(w->control, 3, "gone");
+    for (int i = 0; i < 1000 && (n = recv(fd, piece, sizeof piece, MSG_DONTWAIT)) != 0; i++)
+        run_for(w, 1);
+    assert_int_equal(n, 0);
+    assert_int_equal(w->wanted + w->gone, 0);
+    close(fd);
+}
+
+/* One line above what may wait, as of a long configuration, is whole, and so is the end. */
+static void a_long_line(void **state)
+{
+    struct world *w = *state;
+    static char line[CONTROL_PENDING_MAX + (3 << 20)], piece[1 << 18];
+    size_t got = 0;
+    ssize_t n;
+    int fd = dial(w);
+    w->hold = true;
+    send_text(fd, "{\"command\":\"x\"}\n");
+    run_for(w, 20);
+    control_answer(w->control, w->request, (struct sv){line, sizeof line}, false);
+    control_end(w->control, w->request, 0, NULL);
+    for (int i = 0; i < 1000 && (n = recv(fd, piece, sizeof piece, MSG_DONTWAIT)) != 0; i++) {
+        got += n > 0 ? (size_t)n : 0;
+        run_for(w, 1);
+    }
+    assert_int_equal(n, 0);
+    assert_int_equal(got, sizeof line + strlen("{\"end\":true,\"code\":0}\n"));
+    close(fd);
+}
+
 static void the_server_ends(void **state)
 {
     struct world *w = *state;
@@ -276,6 +396,10 @@ int main(void)
         T(too_long),
         T(too_many),
         T(an_asker_that_does_not_read),
+        T(an_answer_in_pages),
+        T(an_asker_that_leaves_its_pages),
+        T(ended_in_a_pause),
+        T(a_long_line),
         T(the_server_ends),
         T(freed_with_open_connections),
     };
