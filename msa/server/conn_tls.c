@@ -1,7 +1,8 @@
 /*
  * A connection's TLS: cipher bytes to plain and back through the worker's two buffers, which are
- * empty again whenever another connection may use them. A handshake that waits for the keeper's
- * signature stops the reading.
+ * empty again whenever another connection may use them. While a handshake waits for the keeper's
+ * signature an honest client has nothing to say: only one that does stops the reading, since to
+ * stop and to start it for each connection costs system calls.
  */
 #include "msa/server/conn_internal.h"
 
@@ -92,7 +93,7 @@ static void on_signature(void *arg, uint64_t id, const struct auth_answer *a)
     conn_tls_input(c, buf_view(&waiting));
     buf_deinit(&waiting);
     if (c->phase == CONN_HANDSHAKE)
-        conn_set_reading(c, !c->sign_id);
+        conn_set_reading(c, buf_len(&c->cipher) == 0);
 }
 
 static void ask_signature(struct conn *c, struct sv waiting)
@@ -102,9 +103,10 @@ static void ask_signature(struct conn *c, struct sv waiting)
         conn_close(c);
         return;
     }
+    if (waiting.len)
+        conn_set_reading(c, false);
     if (c->sign_id || !tls_stream_wants(c->tls, &r))
         return;
-    conn_set_reading(c, false);
     conn_arm(c, SIGNATURE_MS);
     c->sign_id = auth_client_sign(c->worker->auth, r.key, r.form, r.bytes, on_signature, c);
 }

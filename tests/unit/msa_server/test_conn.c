@@ -280,26 +280,56 @@ static void no_signature_no_session(void **state)
     world_stop(1000);
 }
 
-/* Gone before its signature comes: what cannot be sent ends the session, not the handshake's time.
- */
-static void reset_before_the_signature(void **state)
+/* A handshake that waits for its signature, which comes in 3 seconds. */
+static struct sim_client *client_waiting(struct tls_ctx *ctx)
 {
     static const struct tls_stream_peer peer = {.name = SV("mail.example.net")};
-    struct tls_ctx *ctx;
-    (void)state;
-    world_start("");
-    ctx = client_ctx(world_cert.pem, 4);
     sim_auth_delay(3000);
     struct sim_client *c = client_new(LISTEN_TLS);
     c->tls = tls_stream_client(ctx, &peer, &c->out);
     client_flush(c);
     sim_run_for(1000);
+    assert_int_equal(world_stats().sessions, 1);
+    return c;
+}
+
+static void reset_before_the_signature(void **state)
+{
+    struct tls_ctx *ctx;
+    (void)state;
+    world_start("");
+    ctx = client_ctx(world_cert.pem, 4);
+    struct sim_client *c = client_waiting(ctx);
     stream_reset(c->stream);
     sim_run_for(1000);
+    world_assert_idle();
+    sim_run_for(4000); /* the signature comes for nobody */
+    client_free(c);
+    tls_ctx_drop(ctx);
+    world_stop(1000);
+}
+
+/* No client has anything to say there. What comes is kept for TLS to judge, but not without end. */
+static void talk_before_the_signature(void **state)
+{
+    static const char junk[32 << 10];
+    struct tls_ctx *ctx;
+    (void)state;
+    world_start("");
+    ctx = client_ctx(world_cert.pem, 4);
+    struct sim_client *c = client_waiting(ctx);
+    for (int i = 0; i < 32; i++) {
+        assert_int_equal(stream_write(c->stream, (struct sv){junk, sizeof junk}), 0);
+        sim_run_for(10);
+    }
+    assert_true(stream_pending(c->stream) > 0);
     assert_int_equal(world_stats().sessions, 1);
+    assert_false(world_logged("tls-failed"));
+    sim_run_for(4000);
+    assert_true(world_logged("tls-failed"));
+    client_free(c);
     sim_run_for(4000);
     world_assert_idle();
-    client_free(c);
     tls_ctx_drop(ctx);
     world_stop(1000);
 }
@@ -576,6 +606,7 @@ int main(void)
         cmocka_unit_test(failed_tls_leaves_nothing_behind),
         cmocka_unit_test(no_signature_no_session),
         cmocka_unit_test(reset_before_the_signature),
+        cmocka_unit_test(talk_before_the_signature),
         cmocka_unit_test(limits_of_connections),
         cmocka_unit_test(limit_of_memory),
         cmocka_unit_test(blocked_disk_stops_reading),
