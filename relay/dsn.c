@@ -168,7 +168,7 @@ static enum relay_dsn_action main_action(const struct relay_dsn *d)
     return found;
 }
 
-static void put_header(struct writer *w, bool eight_bit)
+static void put_header(struct writer *w)
 {
     const struct relay_dsn *d = w->d;
     put(w, SV("From: Mail server <"));
@@ -185,10 +185,7 @@ static void put_header(struct writer *w, bool eight_bit)
     put(w, SV(">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
               "Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"=_"));
     put_clean(w, d->id);
-    put(w, SV("\"\r\n"));
-    if (eight_bit)
-        put(w, SV("Content-Transfer-Encoding: 8bit\r\n"));
-    put(w, SV("\r\nThis is a delivery report in MIME format.\r\n"));
+    put(w, SV("\"\r\n\r\nThis is a delivery report in MIME format.\r\n"));
 }
 
 /* ---- for people ---- */
@@ -321,7 +318,8 @@ static bool has_long_line(struct sv content)
 static bool returns_whole(const struct relay_dsn *d)
 {
     return d->ret_full && d->content_complete && d->content.len <= d->bounce_body &&
-           main_action(d) == RELAY_DSN_FAILED && !has_long_line(d->content);
+           main_action(d) == RELAY_DSN_FAILED && !has_long_line(d->content) &&
+           !has_eight_bit(d->content);
 }
 
 static void put_headers(struct writer *w)
@@ -341,40 +339,34 @@ static void put_headers(struct writer *w)
     }
 }
 
-static void put_content_part(struct writer *w, bool whole, bool eight_bit)
+static void put_content_part(struct writer *w)
 {
     struct sv content = w->d->content;
     put_boundary(w, "");
-    if (!whole) {
+    if (!returns_whole(w->d)) {
         put(w, SV("Content-Type: text/rfc822-headers\r\n\r\n"));
         put_headers(w);
         return;
     }
-    put(w, SV("Content-Type: message/rfc822\r\n"));
-    if (eight_bit)
-        put(w, SV("Content-Transfer-Encoding: 8bit\r\n"));
-    put(w, SV("\r\n"));
+    put(w, SV("Content-Type: message/rfc822\r\n\r\n"));
     put(w, content);
     if (content.len && content.ptr[content.len - 1] != '\n')
         put(w, SV("\r\n"));
 }
 
-int relay_dsn_write(struct buf *out, const struct relay_dsn *d, bool *eight_bit_out)
+int relay_dsn_write(struct buf *out, const struct relay_dsn *d)
 {
     REQUIRE(d->count && d->to.len);
     struct writer w = {.out = out, .d = d};
     size_t before = buf_len(out);
-    bool whole = returns_whole(d);
-    bool eight_bit = whole && has_eight_bit(d->content);
-    put_header(&w, eight_bit);
+    put_header(&w);
     put_text_part(&w);
     put_status_part(&w);
-    put_content_part(&w, whole, eight_bit);
+    put_content_part(&w);
     put_boundary(&w, "--");
     if (w.err < 0) {
         buf_truncate(out, before);
         return w.err;
     }
-    *eight_bit_out = eight_bit;
     return 0;
 }

@@ -3,12 +3,12 @@
  *
  * RFC 3464 (multipart/report; delivery-status), RFC 6522, RFC 3461 4.1, 4.3, 5.2, 6.3 (NOTIFY,
  * RET, which actions), RFC 3834 (Auto-Submitted), RFC 5321 4.5.5, 6.1 (null reverse-path).
- * Output: a whole message with CRLF line ends, no line over 998 octets, and no bytes above 127
- * unless 8-bit content is returned whole (then 8-bit is labelled, and *eight_bit_out is set);
- * 8-bit bytes of returned headers become "?". It goes out with the null reverse-path.
+ * Output: a whole message with CRLF line ends, no line over 998 octets and no bytes above 127, so
+ * that every next hop takes it; 8-bit bytes of returned headers become "?". It goes out with the
+ * null reverse-path.
  *
- * Whole content is returned only for a failed recipient, RET=FULL, and content that is complete
- * and within bounce_body; the header section otherwise.
+ * Whole content is returned only for a failed recipient, RET=FULL, and content that is complete,
+ * of 7 bits and within bounce_body; the header section otherwise.
  * Ownership: all views are the caller's and only read. Any thread. Pure: time is an argument.
  */
 #ifndef RELAY_DSN_H
@@ -67,7 +67,7 @@ struct relay_dsn {
 };
 
 /* Appends the message. ERR_FULL: out's maximum is too small; nothing is appended. */
-int relay_dsn_write(struct buf *out, const struct relay_dsn *d, bool *eight_bit_out) MUST_CHECK;
+int relay_dsn_write(struct buf *out, const struct relay_dsn *d) MUST_CHECK;
 /* Most bytes of content that are of use to the writer. */
 size_t relay_dsn_content_max(size_t bounce_body);
 

@@ -142,7 +142,7 @@ static void decide(struct result *t, size_t row, const struct relay_fate *fate)
 
 /* ---- report ---- */
 
-static void queue_report(struct result *t, struct buf *text, bool eight_bit, const char *id)
+static void queue_report(struct result *t, struct buf *text, const char *id)
 {
     const char *to = t->message->reverse_path;
     struct queue_message *m = queue_message_new();
@@ -151,7 +151,6 @@ static void queue_report(struct result *t, struct buf *text, bool eight_bit, con
     m->mail_params = "<>";
     m->message_id = "";
     m->size = buf_len(text);
-    m->eight_bit = eight_bit;
     m->content = block_from_buf(text);
     struct queue_batch *rows = queue_batch_new(m, 1);
     char *domain = arena_str(&rows->arena, sv_skip(sv_of(to), sv_rfind(sv_of(to), '@') + 1));
@@ -171,7 +170,6 @@ static void write_report(struct result *t, struct sv content)
 {
     const struct relay_settings *settings = t->run->settings;
     char id[QUEUE_ID_LEN + 1];
-    bool eight_bit = false;
     struct buf text;
     queue_id_make(id, clock_wall_ms(), random_u64());
     struct relay_dsn dsn = {.id = sv_of(id),
@@ -189,8 +187,8 @@ static void write_report(struct result *t, struct sv content)
                             .ret_full = t->envelope.values[SMTP_MAIL_RET].number == SMTP_RET_FULL,
                             .bounce_body = (size_t)settings->queue->bounce_body_bytes};
     buf_init(&text, REPORT_OVERHEAD + 2 * content.len + REPORT_PER_ROW * t->nreported, 0);
-    if (relay_dsn_write(&text, &dsn, &eight_bit) == 0)
-        queue_report(t, &text, eight_bit, id);
+    if (relay_dsn_write(&text, &dsn) == 0)
+        queue_report(t, &text, id);
     else
         log_event(LOG_ERROR, "report", &(struct log_ctx){.queue = sv_of(t->message->id)},
                   "a report to <%s> is too large and is not sent", t->message->reverse_path);
