@@ -31,9 +31,18 @@ static void on_chan_end(void *arg, int err)
         child_kill(c, SIGKILL);
 }
 
+static void on_late(void *arg)
+{
+    struct child *c = arg;
+    log_event(LOG_ERROR, "start-timeout", NULL, "%s did not get ready within %llu s", c->name,
+              (unsigned long long)c->start_ms / 1000);
+    child_kill(c, SIGKILL);
+}
+
 static void on_exit(void *arg, int status, int signal)
 {
     struct child *c = arg;
+    timer_stop(&c->late);
     process_free(c->process);
     c->process = NULL;
     drop(c);
@@ -61,6 +70,7 @@ static void start_again(void *arg)
 void child_init(struct child *c)
 {
     timer_init(&c->again, c->loop, start_again, c);
+    timer_init(&c->late, c->loop, on_late, c);
 }
 
 int child_start(struct child *c)
@@ -87,8 +97,14 @@ int child_start(struct child *c)
     }
     c->started_ms = loop_now_ms(c->loop);
     c->chan = chan_new(c->loop, pair[0], &ops, c);
+    timer_start(&c->late, c->start_ms);
     c->on_start(c->arg, c);
     return 0;
+}
+
+void child_serves(struct child *c)
+{
+    timer_stop(&c->late);
 }
 
 bool child_is_up(const struct child *c)
@@ -118,6 +134,7 @@ void child_kill(struct child *c, int signal)
 void child_deinit(struct child *c)
 {
     timer_stop(&c->again);
+    timer_stop(&c->late);
     drop(c);
     if (c->process)
         process_free(c->process);

@@ -175,6 +175,19 @@ static void read_authorities(struct reading *r)
     buf_deinit(&bytes);
 }
 
+/* What keeper and server could not be told must not be started with. */
+static void check_size(struct reading *r)
+{
+    struct buf record;
+    buf_init(&record, GENERATION_RECORD_MAX, BUF_SECRET);
+    if (generation_pack(r->g, true, &record) < 0)
+        conf_fault_at(r->faults, r->src, false, "", "fewer entries, or smaller files",
+                      "too large: with defaults written out the options may have %u MiB, with the "
+                      "files that they name %u MiB",
+                      GENERATION_OPTIONS_MAX >> 20, GENERATION_RECORD_MAX >> 20);
+    buf_deinit(&record);
+}
+
 struct generation *load_generation(const char *path, uint32_t number, struct arena *arena,
                                    struct conf_faults *faults)
 {
@@ -197,6 +210,7 @@ struct generation *load_generation(const char *path, uint32_t number, struct are
         read_authorities(&r);
         read_own_addresses(&r);
         read_total_memory(&r);
+        check_size(&r);
     }
     buf_deinit(&text);
     if (faults->errors) {

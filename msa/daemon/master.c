@@ -44,6 +44,9 @@ void master_stop(struct master *m)
     m->keeper.child.stopping = m->server.child.stopping = true;
     timer_stop(&m->keeper.child.again);
     timer_stop(&m->server.child.again);
+    /* from here on shutdown_grace counts */
+    timer_stop(&m->keeper.child.late);
+    timer_stop(&m->server.child.late);
     sd_notify(0, "STOPPING=1");
     log_event(LOG_INFO, "stopping", NULL, "sessions in hand have %lld s", (long long)grace_s);
     timer_start(&m->grace, (uint64_t)grace_s * 1000 + KILL_AFTER_MS);

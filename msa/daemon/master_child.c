@@ -108,6 +108,7 @@ static void connect_children(struct master *m)
 static void on_serving(struct master *m, struct member *from)
 {
     from->state = MEMBER_SERVING;
+    child_serves(&from->child);
     if (from == &m->server)
         poison_held(&m->poison);
     if (!both_serve(m))
@@ -251,6 +252,7 @@ static void init(struct master *m, struct member *member, const char *name, uid_
                                    .gid = gid,
                                    .change_user = change,
                                    .extra_fd = extra_fd,
+                                   .start_ms = CHILD_START_MS,
                                    .on_start = on_start,
                                    .on_message = on_message,
                                    .on_end = on_end,

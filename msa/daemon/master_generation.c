@@ -20,17 +20,22 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
-#define RECORD_MAX_BYTES   CHAN_PAYLOAD_MAX
 #define RELOAD_TIMEOUT_MS  30000
 #define TICKET_KEY_LIFE_MS (4u * 3600 * 1000)
 #define TICKET_RETRY_MS    60000
 
+static void pack(const struct generation *g, bool secrets, struct buf *record)
+{
+    buf_init(record, GENERATION_RECORD_MAX, BUF_SECRET);
+    int err = generation_pack(g, secrets, record);
+    REQUIRE(err == 0); /* load_generation() and reload_merge() have tried it */
+}
+
 static void send_generation(struct member *to, const struct generation *g, bool secrets)
 {
     struct buf record, b;
-    buf_init(&record, RECORD_MAX_BYTES, BUF_SECRET);
-    buf_init(&b, RECORD_MAX_BYTES, BUF_SECRET);
-    generation_pack(g, secrets, &record);
+    pack(g, secrets, &record);
+    buf_init(&b, CHAN_PAYLOAD_MAX, BUF_SECRET);
     pack_u32(&b, g->number);
     pack_sv(&b, buf_view(&record));
     buf_deinit(&record);
@@ -196,9 +201,8 @@ static void on_tickets(void *arg)
         return;
     }
     timer_start(&m->tickets, TICKET_KEY_LIFE_MS);
-    buf_init(&record, RECORD_MAX_BYTES, BUF_SECRET);
     buf_init(&why, 4096, 0);
-    generation_pack(m->current, true, &record);
+    pack(m->current, true, &record);
     struct generation *g = generation_unpack(buf_view(&record), &why);
     buf_deinit(&record);
     buf_deinit(&why);

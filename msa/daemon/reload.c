@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#define RECORD_MAX_BYTES (64u << 20)
-
 static bool any_reloadable(const struct conf_option *rows)
 {
     for (; rows->name; rows++)
@@ -47,9 +45,14 @@ struct generation *reload_merge(const struct generation *current, struct generat
     conf_diff(msa_options_rows, &current->options, &fresh->options, tell, &t);
     keep(msa_options_rows, &current->options, &fresh->options);
     /* through a record and back: its text then belongs to itself */
-    buf_init(&record, RECORD_MAX_BYTES, BUF_SECRET);
-    generation_pack(fresh, true, &record);
-    struct generation *merged = generation_unpack(buf_view(&record), error);
+    buf_init(&record, GENERATION_RECORD_MAX, BUF_SECRET);
+    struct generation *merged = NULL;
+    if (generation_pack(fresh, true, &record) == 0) {
+        merged = generation_unpack(buf_view(&record), error);
+    } else {
+        int cut = buf_printf(error, "too large with the values that count until the next start");
+        (void)cut;
+    }
     buf_deinit(&record);
     generation_drop(fresh);
     return merged;

@@ -1,12 +1,14 @@
 #include "msa/server/generation.h"
 #include "msa/base/mem.h"
 #include "msa/base/pack.h"
-#include "msa/base/require.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define FILE_OVERHEAD 16  /* lengths and flag of a file in the record */
+#define HEAD_OVERHEAD 256 /* number, lengths and ticket keys */
 
 struct generation_refs {
     atomic_uint count;
@@ -76,13 +78,28 @@ bool generation_file_at(const struct generation *g, struct sv *out, const char *
     return n > 0 && (size_t)n < sizeof key && generation_file(g, key, out);
 }
 
-void generation_pack(const struct generation *g, bool secrets, struct buf *out)
+static size_t files_size(const struct generation *g)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < g->nfiles; i++) {
+        const struct generation_file *f = &g->files[i];
+        size += strlen(f->key) + strlen(f->path) + f->bytes.len + FILE_OVERHEAD;
+    }
+    return size;
+}
+
+int generation_pack(const struct generation *g, bool secrets, struct buf *out)
 {
     struct buf text;
     size_t count = 0;
-    buf_init(&text, 8u << 20, 0);
+    buf_init(&text, GENERATION_OPTIONS_MAX, 0);
     int err = conf_write(msa_options_rows, &g->options, CONF_SHOW_SECRETS | CONF_SHOW_ALL, &text);
-    REQUIRE(err == 0);
+    if (err == 0 && HEAD_OVERHEAD + buf_len(&text) + files_size(g) > GENERATION_RECORD_MAX)
+        err = ERR_FULL;
+    if (err < 0) {
+        buf_deinit(&text);
+        return err;
+    }
     pack_u32(out, g->number);
     pack_sv(out, buf_view(&text));
     buf_deinit(&text);
@@ -99,6 +116,7 @@ void generation_pack(const struct generation *g, bool secrets, struct buf *out)
         pack_u8(out, f->secret);
         pack_sv(out, f->bytes);
     }
+    return 0;
 }
 
 static void unpack_files(struct unpack *u, struct generation *g)

@@ -12,6 +12,8 @@
 #include "msa/server/options.h"
 
 #define GENERATION_TICKET_KEY_BYTES 80 /* name 16, AES 32, HMAC 32 */
+#define GENERATION_OPTIONS_MAX      (8u << 20)  /* bytes of the options as text, defaults included */
+#define GENERATION_RECORD_MAX       (15u << 20) /* bytes: what a channel's message takes */
 
 struct generation_file {
     const char *key;  /* full option name: tls[0].certificate */
@@ -52,8 +54,9 @@ bool generation_file(const struct generation *g, const char *key, struct sv *out
 bool generation_file_at(const struct generation *g, struct sv *out, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 
-/* Record for a child; secrets only for the keeper. */
-void generation_pack(const struct generation *g, bool secrets, struct buf *out);
+/* Record for a child, into out with room for GENERATION_RECORD_MAX; secrets only for the keeper.
+ * ERR_FULL if the options or all files together are too large, whether secrets or not. */
+int generation_pack(const struct generation *g, bool secrets, struct buf *out) MUST_CHECK;
 /* NULL and words in error if the record is not one of ours. */
 struct generation *generation_unpack(struct sv record, struct buf *error);
 

@@ -38,9 +38,9 @@ static struct generation *make(void)
 static struct generation *through(struct generation *g, bool secrets, struct buf *record)
 {
     struct buf error;
-    buf_init(record, 1 << 20, 0);
+    buf_init(record, GENERATION_RECORD_MAX, 0);
     buf_init(&error, 4096, 0);
-    generation_pack(g, secrets, record);
+    assert_int_equal(generation_pack(g, secrets, record), 0);
     struct generation *copy = generation_unpack(buf_view(record), &error);
     assert_non_null(copy);
     buf_deinit(&error);
@@ -116,6 +116,35 @@ static void damaged_records(void **state)
     buf_deinit(&record);
 }
 
+/* Files up to the limit are packed; one more, or options beyond theirs, are refused. */
+static void too_large(void **state)
+{
+    struct buf record;
+    (void)state;
+    struct generation *g = make();
+    char *bytes = mem_new(1, 4 << 20);
+    for (int i = 0; i < 3; i++)
+        generation_add_file(g, "k", "/p", (struct sv){bytes, 4 << 20}, true);
+    generation_drop(through(g, true, &record));
+    buf_deinit(&record);
+    generation_add_file(g, "k", "/p", (struct sv){bytes, 4 << 20}, true);
+    buf_init(&record, GENERATION_RECORD_MAX, 0);
+    assert_int_equal(generation_pack(g, true, &record), ERR_FULL);
+    assert_int_equal(generation_pack(g, false, &record), ERR_FULL);
+    assert_int_equal(buf_len(&record), 0);
+    generation_drop(g);
+    g = make();
+    memset(bytes, 'x', 4 << 20);
+    bytes[(4 << 20) - 1] = '\0';
+    const char *names[3] = {bytes, bytes, bytes};
+    g->options.domains.items = names;
+    g->options.domains.count = 3;
+    assert_int_equal(generation_pack(g, true, &record), ERR_FULL);
+    buf_deinit(&record);
+    generation_drop(g);
+    free(bytes);
+}
+
 static void counted(void **state)
 {
     (void)state;
@@ -133,6 +162,7 @@ int main(void)
         cmocka_unit_test(everything_comes_along),
         cmocka_unit_test(secrets_are_the_keepers),
         cmocka_unit_test(damaged_records),
+        cmocka_unit_test(too_large),
         cmocka_unit_test(counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
