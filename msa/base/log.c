@@ -121,7 +121,7 @@ static void put_time(struct line *l)
     int64_t (*wall)(void) = setting.wall_ms;
     int64_t ms;
     struct tm tm;
-    char text[40];
+    char text[96];
     if (wall) {
         ms = wall();
     } else {
@@ -131,8 +131,9 @@ static void put_time(struct line *l)
     }
     time_t s = (time_t)(ms / 1000);
     gmtime_r(&s, &tm);
-    size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(text + n, sizeof text - n, ".%03dZ", (int)(ms % 1000));
+    /* not strftime(), which looks each time whether the machine's time zone has changed */
+    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
+             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(ms % 1000));
     put_str(l, text);
 }
 

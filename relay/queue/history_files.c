@@ -22,11 +22,15 @@ static const char *const suffixes[] = {"", "-wal", "-shm"};
 void history_day(char out[HISTORY_DAY_LEN + 1], int64_t wall_ms)
 {
     struct tm tm;
+    char text[40];
     time_t seconds = (time_t)(wall_ms / 1000);
     memcpy(out, "1970-01-01", HISTORY_DAY_LEN + 1);
     /* A clock beyond the year 9999 has no day. */
-    if (wall_ms >= 0 && gmtime_r(&seconds, &tm) && tm.tm_year < 8100)
-        strftime(out, HISTORY_DAY_LEN + 1, "%Y-%m-%d", &tm);
+    if (wall_ms < 0 || !gmtime_r(&seconds, &tm) || tm.tm_year >= 8100)
+        return;
+    /* not strftime(), which looks each time whether the machine's time zone has changed */
+    snprintf(text, sizeof text, "%04d-%02d-%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+    memcpy(out, text, HISTORY_DAY_LEN);
 }
 
 char *history_file_path(const char *dir, const char *day, const char *suffix)
