@@ -15,29 +15,14 @@ static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sa
 static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
-static struct tm parts(int64_t wall_s)
+const char *rewrite_date_write(char out[REWRITE_DATE_MAX], int64_t wall_s)
 {
     time_t t = wall_s < EARLIEST_S ? EARLIEST_S : wall_s > LATEST_S ? LATEST_S : wall_s;
     struct tm tm;
     REQUIRE(gmtime_r(&t, &tm));
-    return tm;
-}
-
-const char *rewrite_date_write(char out[REWRITE_DATE_MAX], int64_t wall_s)
-{
-    struct tm tm = parts(wall_s);
     int len = snprintf(out, REWRITE_DATE_MAX, "%s, %d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday],
                        tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
                        tm.tm_sec);
-    REQUIRE(len > 0 && len < REWRITE_DATE_MAX);
-    return out;
-}
-
-const char *rewrite_date_iso(char out[REWRITE_DATE_MAX], int64_t wall_s)
-{
-    struct tm tm = parts(wall_s);
-    int len = snprintf(out, REWRITE_DATE_MAX, "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900,
-                       tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
     REQUIRE(len > 0 && len < REWRITE_DATE_MAX);
     return out;
 }

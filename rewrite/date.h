@@ -14,7 +14,5 @@
 /* "Tue, 28 Jul 2026 10:11:12 +0000" for seconds since 1970; out is returned. Times outside the
  * years 1900 to 9999 become the nearer end of that range. */
 const char *rewrite_date_write(char out[REWRITE_DATE_MAX], int64_t wall_s);
-/* "2026-07-28T10:11:12Z", for things machines read. */
-const char *rewrite_date_iso(char out[REWRITE_DATE_MAX], int64_t wall_s);
 
 #endif

@@ -249,11 +249,6 @@ void auth_client_attach(struct auth_client *c, int fd)
     }
 }
 
-bool auth_client_is_attached(const struct auth_client *c)
-{
-    return c->chan != NULL;
-}
-
 void auth_client_free(struct auth_client *c)
 {
     struct request *r, *next;

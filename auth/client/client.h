@@ -14,9 +14,10 @@
  * are wiped after they are sent.
  *
  *     c = auth_client_new(loop, fd, &ops, worker);
- *     id = auth_client_start(c, &(struct auth_start){.mechanism = SV("PLAIN"), ...}, on_auth,
- * worker); on_auth(worker, id, answer): AUTH_CONTINUE: send answer->data; later auth_client_step(c,
- * id, r);
+ *     id = auth_client_start(c, &start, on_auth, worker);
+ *
+ *     on_auth(worker, id, answer): if its verdict is AUTH_CONTINUE, send answer->data to the peer;
+ *     with the response then call auth_client_step(c, id, response)
  *
  * A simulation stands in tests/sim/auth, with the same symbols and scripted answers.
  */
@@ -27,9 +28,8 @@
 #include "msa/loop/loop.h"
 
 #define AUTH_EXCHANGE_MAX_MS 600000 /* an exchange's whole life */
-#define AUTH_REQUEST_MAX_MS                                               \
-    15000 /* asker's own deadline for one answer; the keeper's is shorter \
-           */
+/* The asker's own deadline for one answer; the keeper's is shorter. */
+#define AUTH_REQUEST_MAX_MS 15000
 
 struct auth_client;
 
@@ -54,7 +54,6 @@ struct auth_client *auth_client_new(struct loop *l, int fd, const struct auth_cl
                                     void *arg);
 /* The new keeper's descriptor after a restart; taken over. */
 void auth_client_attach(struct auth_client *c, int fd);
-bool auth_client_is_attached(const struct auth_client *c);
 /* No further callback. */
 void auth_client_free(struct auth_client *c);
 

@@ -84,38 +84,3 @@ struct ip ip_client(const struct ip *ip)
         memset(out.bytes + 8, 0, 8);
     return out;
 }
-
-static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
-{
-    unsigned whole = bits / 8, rest = bits % 8;
-    if (memcmp(a, b, whole) != 0)
-        return false;
-    uint8_t mask = (uint8_t)(0xff00u >> rest);
-    return rest == 0 || (a[whole] & mask) == (b[whole] & mask);
-}
-
-bool ip_net_parse(struct sv text, struct ip_net *out)
-{
-    struct sv rest = text;
-    struct sv address = sv_split(&rest, '/');
-    struct ip_net net;
-    uint64_t prefix;
-    if (!ip_parse(address, &net.ip))
-        return false;
-    unsigned bits = (unsigned)size_of(&net.ip) * 8;
-    prefix = bits;
-    if (address.len != text.len && !sv_u64(rest, bits, &prefix))
-        return false;
-    net.prefix = (uint8_t)prefix;
-    /* a set bit behind the prefix is a typing error that would match something else */
-    for (unsigned i = net.prefix; i < bits; i++)
-        if (net.ip.bytes[i / 8] & (0x80u >> (i % 8)))
-            return false;
-    *out = net;
-    return true;
-}
-
-bool ip_net_has(const struct ip_net *net, const struct ip *ip)
-{
-    return net->ip.family == ip->family && same_prefix(net->ip.bytes, ip->bytes, net->prefix);
-}

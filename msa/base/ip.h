@@ -1,5 +1,5 @@
 /*
- * ip.h - IP addresses as values: text, classes, networks. No sockets.
+ * ip.h - IP addresses as values: text and classes. No sockets.
  *
  * RFC 4291, RFC 5952 (text form of IPv6). Any thread.
  */
@@ -33,13 +33,5 @@ bool ip_is_loopback(const struct ip *ip);
 bool ip_is_forbidden_target(const struct ip *ip);
 /* One client for limits: an IPv4 address or an IPv6 /64. */
 struct ip ip_client(const struct ip *ip);
-
-/* "a.b.c.d/n" or an address alone, likewise IPv6; bits behind the prefix must be zero. */
-struct ip_net {
-    struct ip ip;
-    uint8_t prefix; /* bits */
-};
-bool ip_net_parse(struct sv text, struct ip_net *out);
-bool ip_net_has(const struct ip_net *net, const struct ip *ip);
 
 #endif

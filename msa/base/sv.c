@@ -28,13 +28,6 @@ bool sv_ieq(struct sv a, struct sv b)
     return true;
 }
 
-int sv_cmp(struct sv a, struct sv b)
-{
-    size_t n = a.len < b.len ? a.len : b.len;
-    int order = n ? memcmp(a.ptr, b.ptr, n) : 0;
-    return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 bool sv_starts(struct sv text, struct sv prefix)
 {
     return text.len >= prefix.len && sv_eq(sv_first(text, prefix.len), prefix);

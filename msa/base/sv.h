@@ -17,7 +17,7 @@ struct sv {
 };
 
 #define SV(literal) ((struct sv){"" literal, sizeof(literal) - 1})
-#define SV_NONE ((struct sv){NULL, 0})
+#define SV_NONE     ((struct sv){NULL, 0})
 /* For printf's "%.*s". */
 #define SV_ARG(view) (int)(view).len, (view).ptr ? (view).ptr : ""
 
@@ -25,7 +25,6 @@ struct sv sv_of(const char *cstr); /* NULL gives the empty view */
 struct sv sv_range(const char *from, const char *to);
 bool sv_eq(struct sv a, struct sv b);
 bool sv_ieq(struct sv a, struct sv b);
-int sv_cmp(struct sv a, struct sv b);
 bool sv_starts(struct sv text, struct sv prefix);
 bool sv_istarts(struct sv text, struct sv prefix);
 bool sv_iends(struct sv text, struct sv suffix);

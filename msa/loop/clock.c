@@ -94,14 +94,3 @@ uint64_t random_u64(void)
     random_fill(&value, sizeof value);
     return value;
 }
-
-uint32_t random_below(uint32_t bound)
-{
-    REQUIRE(bound > 0);
-    /* the 2^32 mod bound lowest values would make some results likelier than others */
-    uint32_t reject = (uint32_t)-bound % bound, value;
-    do {
-        random_fill(&value, sizeof value);
-    } while (value < reject);
-    return value % bound;
-}

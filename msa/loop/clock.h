@@ -16,6 +16,5 @@ uint64_t clock_mono_us(void);
 
 void random_fill(void *out, size_t bytes); /* from the kernel; seeded in a simulation */
 uint64_t random_u64(void);
-uint32_t random_below(uint32_t bound); /* uniform in [0, bound), bound > 0 */
 
 #endif

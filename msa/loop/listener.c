@@ -25,7 +25,7 @@ struct listener {
     void *arg;
     struct timer pause; /* armed: out of descriptors or memory */
     int fd;
-    bool paused, closing;
+    bool closing;
 };
 
 static void on_ready(uv_poll_t *poll, int status, int events);
@@ -34,9 +34,8 @@ static void watch(struct listener *ln)
 {
     if (ln->closing)
         return;
-    int err = ln->paused || timer_armed(&ln->pause)
-                  ? uv_poll_stop(&ln->poll)
-                  : uv_poll_start(&ln->poll, UV_READABLE, on_ready);
+    int err = timer_armed(&ln->pause) ? uv_poll_stop(&ln->poll)
+                                      : uv_poll_start(&ln->poll, UV_READABLE, on_ready);
     REQUIRE(err == 0);
 }
 
@@ -97,7 +96,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         tell(ln, loop_err(status));
         return;
     }
-    for (int n = 0; n < ACCEPTS_PER_WAKEUP && !ln->closing && !ln->paused; n++)
+    for (int n = 0; n < ACCEPTS_PER_WAKEUP && !ln->closing; n++)
         if (!accept_one(ln))
             return;
 }
@@ -118,12 +117,6 @@ struct listener *listener_new(struct loop *l, int fd,
     ln->poll.data = ln;
     watch(ln);
     return ln;
-}
-
-void listener_pause(struct listener *ln, bool paused)
-{
-    ln->paused = paused;
-    watch(ln);
 }
 
 static void on_closed(uv_handle_t *handle)

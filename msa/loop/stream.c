@@ -331,24 +331,3 @@ struct ip_port stream_peer(const struct stream *s)
 {
     return s->peer;
 }
-
-struct ip_port stream_local(const struct stream *s)
-{
-    struct sockaddr_storage sa = {0};
-    socklen_t len = sizeof sa;
-    uv_os_fd_t fd;
-    if (uv_fileno(&s->uv.handle, &fd) == 0 && getsockname(fd, (struct sockaddr *)&sa, &len) == 0)
-        return addr_value(&sa);
-    return (struct ip_port){0};
-}
-
-int64_t stream_peer_uid(const struct stream *s)
-{
-    struct ucred cred;
-    socklen_t len = sizeof cred;
-    uv_os_fd_t fd;
-    if (s->peer.ip.family != IP_NONE || uv_fileno(&s->uv.handle, &fd) < 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-        return -1;
-    return cred.uid;
-}

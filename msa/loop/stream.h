@@ -46,9 +46,6 @@ void stream_close(struct stream *s);
 /* Closes with RST, so that a peer that does not read holds nothing here. */
 void stream_reset(struct stream *s);
 struct ip_port stream_peer(const struct stream *s); /* family IP_NONE for a unix socket */
-struct ip_port stream_local(const struct stream *s);
-/* uid of a unix socket's peer, or -1. */
-int64_t stream_peer_uid(const struct stream *s);
 
 struct listener;
 /* on_accept takes ownership of the stream and calls stream_set_ops() before it returns.
@@ -56,7 +53,6 @@ struct listener;
 struct listener *listener_new(struct loop *l, int fd,
                               void (*on_accept)(void *arg, struct stream *s),
                               void (*on_error)(void *arg, int err), void *arg);
-void listener_pause(struct listener *ln, bool paused);
 void listener_close(struct listener *ln); /* no further callback */
 
 #endif

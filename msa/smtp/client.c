@@ -70,16 +70,6 @@ const struct smtp_peer *smtp_client_peer(const struct smtp_client *c)
     return &c->peer;
 }
 
-enum smtp_phase smtp_client_phase(const struct smtp_client *c)
-{
-    return c->phase;
-}
-
-bool smtp_client_is_tls(const struct smtp_client *c)
-{
-    return c->tls_active;
-}
-
 /* ---- shared inside ---- */
 
 static void drop_sent(struct smtp_client *c)

@@ -146,10 +146,8 @@ void smtp_client_quit(struct smtp_client *c, uint64_t now_ms);
 
 /* ---- facts ---- */
 const struct smtp_peer *smtp_client_peer(const struct smtp_client *c); /* of the last EHLO */
-enum smtp_phase smtp_client_phase(const struct smtp_client *c);
-bool smtp_client_is_tls(const struct smtp_client *c);
-const char *smtp_phase_text(enum smtp_phase phase); /* words: "in AUTH" */
-const char *smtp_phase_name(enum smtp_phase phase); /* one word: "AUTH" */
+const char *smtp_phase_text(enum smtp_phase phase);                    /* words: "in AUTH" */
+const char *smtp_phase_name(enum smtp_phase phase);                    /* one word: "AUTH" */
 const char *smtp_end_text(enum smtp_end end);
 
 #endif

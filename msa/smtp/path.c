@@ -309,11 +309,6 @@ bool smtp_path_same(const struct smtp_path *a, const struct smtp_path *b)
     return a->kind == b->kind && sv_ieq(a->text, b->text);
 }
 
-bool smtp_path_eq(const struct smtp_path *a, const struct smtp_path *b)
-{
-    return a->kind == b->kind && sv_eq(a->text, b->text);
-}
-
 bool smtp_domain_valid(struct sv text)
 {
     struct cursor c = cursor_of(text);

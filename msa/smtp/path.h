@@ -59,26 +59,15 @@ enum smtp_path_verdict smtp_path_parse_address(struct arena *a, struct sv text,
 /* The reply that a verdict other than SMTP_PATH_OK means; static text. */
 struct smtp_reply smtp_path_refusal(enum smtp_path_verdict v, enum smtp_path_use use);
 
-static inline struct sv smtp_path_local(const struct smtp_path *p)
-{
-    return sv_first(p->text, p->local_len);
-}
 /* With its brackets for a literal; empty for <> and <Postmaster>. */
 static inline struct sv smtp_path_domain(const struct smtp_path *p)
 {
     return sv_skip(p->text, (size_t)p->local_len + 1);
 }
-/* Domain names: the path is local@domain or local@[literal]. */
-static inline bool smtp_path_has_domain(const struct smtp_path *p)
-{
-    return p->kind == SMTP_PATH_MAILBOX || p->kind == SMTP_PATH_LITERAL;
-}
 /* The address of an IPv4 or IPv6 literal; false for every other path. */
 bool smtp_path_ip(const struct smtp_path *p, struct ip *out);
 /* Same mailbox: domains and local parts without ASCII case (DESIGN section 6, permissions). */
 bool smtp_path_same(const struct smtp_path *a, const struct smtp_path *b);
-/* Exactly equal, local part with case: what recipients are told apart by. */
-bool smtp_path_eq(const struct smtp_path *a, const struct smtp_path *b);
 /* Whether text is a domain by RFC 5321 4.1.2 (any number of labels, no trailing dot). */
 bool smtp_domain_valid(struct sv text);
 

@@ -35,10 +35,6 @@ static inline bool smtp_reply_is_ok(const struct smtp_reply *r)
 {
     return r->code >= 200 && r->code < 300;
 }
-static inline bool smtp_reply_is_temporary(const struct smtp_reply *r)
-{
-    return r->code >= 400 && r->code < 500;
-}
 static inline bool smtp_reply_is_permanent(const struct smtp_reply *r)
 {
     return r->code >= 500 && r->code < 600;

@@ -406,11 +406,6 @@ bool smtp_server_is_busy(const struct smtp_server *s)
     return s->message_open || (s->op && s->op_type == SMTP_ACTION_COMMIT);
 }
 
-bool smtp_server_is_closed(const struct smtp_server *s)
-{
-    return s->state == SESSION_CLOSED;
-}
-
 struct smtp_server_info smtp_server_info(const struct smtp_server *s)
 {
     return (struct smtp_server_info){.helo = sv_of(s->helo),

@@ -127,7 +127,6 @@ void smtp_server_peer_closed(struct smtp_server *s);
 void smtp_server_end(struct smtp_server *s, const struct smtp_reply *reply, const char *why);
 /* Content is being received or committed: what a shutdown waits for. */
 bool smtp_server_is_busy(const struct smtp_server *s);
-bool smtp_server_is_closed(const struct smtp_server *s);
 
 /* For the Received field and the log. */
 struct smtp_server_info {

@@ -27,8 +27,5 @@ bool smtp_status_parse(struct sv text, struct smtp_status *out, struct sv *rest_
 /* Writes "5.1.3" and returns buf; "" for class 0. */
 const char *smtp_status_text(struct smtp_status s, char buf[SMTP_STATUS_TEXT_MAX]);
 bool smtp_status_eq(struct smtp_status a, struct smtp_status b);
-/* What the subject and detail mean (RFC 3463, and the registry of RFC 5248), for people; for an
- * unknown detail the subject's meaning. Never NULL. */
-const char *smtp_status_meaning(struct smtp_status s);
 
 #endif

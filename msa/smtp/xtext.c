@@ -1,7 +1,5 @@
 #include "msa/smtp/xtext.h"
 
-static const char hex[] = "0123456789ABCDEF";
-
 static bool is_xchar(char c)
 {
     return c >= 33 && c <= 126 && c != '+' && c != '=';
@@ -41,31 +39,6 @@ bool smtp_xtext_printable(struct sv text)
         i += 2;
     }
     return true;
-}
-
-int smtp_xtext_encode(struct buf *out, struct sv bytes)
-{
-    size_t need = bytes.len;
-    char *at;
-    for (size_t i = 0; i < bytes.len; i++)
-        need += is_xchar(bytes.ptr[i]) ? 0 : 2;
-    if (need == 0)
-        return 0;
-    int err = buf_reserve(out, need, &at);
-    if (err < 0)
-        return err;
-    for (size_t i = 0; i < bytes.len; i++) {
-        unsigned char c = (unsigned char)bytes.ptr[i];
-        if (is_xchar(bytes.ptr[i])) {
-            *at++ = bytes.ptr[i];
-            continue;
-        }
-        *at++ = '+';
-        *at++ = hex[c >> 4];
-        *at++ = hex[c & 15];
-    }
-    buf_added(out, need);
-    return 0;
 }
 
 int smtp_xtext_decode(struct buf *out, struct sv text)

@@ -19,7 +19,7 @@ static void check_path(struct arena *a, const struct smtp_path *p, enum smtp_pat
     if (p->kind == SMTP_PATH_POSTMASTER)
         return;
     REQUIRE(smtp_path_parse_address(a, p->text, use, &again) == SMTP_PATH_OK);
-    REQUIRE(smtp_path_eq(p, &again));
+    REQUIRE(p->kind == again.kind && sv_eq(p->text, again.text));
 }
 
 static void check_envelope(struct arena *a, struct sv text, bool mail)

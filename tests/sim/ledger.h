@@ -3,8 +3,7 @@
  * what the queue promises (DESIGN section 4).
  *
  * The clients say what they sent and what they were told, the receivers what they took, the store
- * what it committed. Each breach is a line
- * of ledger_is_good(). At once are found: a recipient who
+ * what it committed. Each breach is a line of ledger_is_good(). At once are found: a recipient who
  * gets a message again although the first delivery was answered and no crash came between, or
  * although its result was committed; content that was altered; a delivery that was recorded but
  * never happened; a message that was refused or never finished and yet arrives; a second report,

@@ -127,12 +127,6 @@ void auth_client_attach(struct auth_client *c, int fd)
     sim_auth_down(false);
 }
 
-bool auth_client_is_attached(const struct auth_client *c)
-{
-    (void)c;
-    return !script.down;
-}
-
 static void forget(struct request *r)
 {
     timer_stop(&r->timer);

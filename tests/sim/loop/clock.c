@@ -39,8 +39,3 @@ uint64_t random_u64(void)
 {
     return world_random();
 }
-
-uint32_t random_below(uint32_t bound)
-{
-    return sim_below(bound);
-}

@@ -38,7 +38,6 @@ struct listener {
     struct port *port;
     void (*on_accept)(void *arg, struct stream *s);
     void *arg;
-    bool paused;
 };
 
 void net_start(void)
@@ -174,7 +173,7 @@ bool net_offer(const struct ip_port *to, struct stream *accepting)
 static uint64_t listener_due(struct actor *a)
 {
     const struct listener *ln = (const struct listener *)a;
-    return ln->port->first && !ln->paused ? sim_now() : NEVER;
+    return ln->port->first ? sim_now() : NEVER;
 }
 
 static void listener_act(struct actor *a)
@@ -198,11 +197,6 @@ struct listener *listener_new(struct loop *l, int fd,
     ln->arg = arg;
     world_add(&ln->actor, l, listener_due, listener_act);
     return ln;
-}
-
-void listener_pause(struct listener *ln, bool paused)
-{
-    ln->paused = paused;
 }
 
 void listener_close(struct listener *ln)

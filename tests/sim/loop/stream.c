@@ -408,17 +408,6 @@ struct ip_port stream_peer(const struct stream *s)
     return s->remote;
 }
 
-struct ip_port stream_local(const struct stream *s)
-{
-    return s->local;
-}
-
-int64_t stream_peer_uid(const struct stream *s)
-{
-    (void)s;
-    return -1;
-}
-
 void stream_to_loop(struct stream *s, struct loop *l)
 {
     s->actor.loop = l;

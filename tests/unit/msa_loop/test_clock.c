@@ -54,18 +54,6 @@ static void values_do_not_repeat(void **state)
     }
 }
 
-static void below_is_uniform(void **state)
-{
-    (void)state;
-    int count[6] = {0};
-    for (int i = 0; i < 60000; i++)
-        count[random_below(6)]++;
-    for (int i = 0; i < 6; i++)
-        assert_in_range(count[i], 9400, 10600);
-    for (int i = 0; i < 100; i++)
-        assert_int_equal(random_below(1), 0);
-}
-
 static void child_draws_others(void **state)
 {
     (void)state;
@@ -92,7 +80,6 @@ int main(void)
         cmocka_unit_test(clocks_agree_with_the_system),
         cmocka_unit_test(fill_reaches_every_byte_and_no_other),
         cmocka_unit_test(values_do_not_repeat),
-        cmocka_unit_test(below_is_uniform),
         cmocka_unit_test(child_draws_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -312,12 +312,9 @@ static void addresses_and_source(void **state)
     assert_true(ip_parse(SV("127.0.0.9"), &source));
     client.s = stream_connect(l, &at, &source, &ops, &client);
     run_until(both_up);
-    struct ip_port seen = stream_peer(server.s), mine = stream_local(client.s);
+    struct ip_port seen = stream_peer(server.s);
     assert_true(ip_eq(&seen.ip, &source));
-    assert_int_equal(seen.port, mine.port);
-    assert_int_equal(stream_local(server.s).port, at.port);
     assert_int_equal(stream_peer(client.s).port, at.port);
-    assert_int_equal(stream_peer_uid(client.s), -1);
 }
 
 static void tcp_nodelay_everywhere(void **state)
@@ -389,26 +386,7 @@ static void without_descriptors_the_backlog_waits(void **state)
     close(fd);
 }
 
-static struct timer unpause;
-
-static void on_unpause(void *arg)
-{
-    (void)arg;
-    assert_int_equal(accepts, 0);
-    listener_pause(ln, false);
-}
-
-static void paused_listener_accepts_later(void **state)
-{
-    (void)state;
-    listener_pause(ln, true);
-    timer_init(&unpause, l, on_unpause, NULL);
-    timer_start(&unpause, 30);
-    connect_both();
-    assert_int_equal(accepts, 1);
-}
-
-static void unix_peer_has_a_uid(void **state)
+static void unix_peer_has_no_address(void **state)
 {
     (void)state;
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
@@ -420,7 +398,6 @@ static void unix_peer_has_a_uid(void **state)
     struct listener *local = listener_new(l, fd, on_accept, on_error, &server);
     assert_int_equal(connect(peer, (struct sockaddr *)&sa, sizeof sa), 0);
     run_until(accepted);
-    assert_int_equal(stream_peer_uid(server.s), getuid());
     assert_int_equal(stream_peer(server.s).ip.family, IP_NONE);
     close(peer);
     run_until(server_ended);
@@ -442,8 +419,7 @@ int main(void)
         CASE(tcp_nodelay_everywhere),
         CASE(write_and_shutdown_before_connected),
         CASE(without_descriptors_the_backlog_waits),
-        CASE(paused_listener_accepts_later),
-        CASE(unix_peer_has_a_uid),
+        CASE(unix_peer_has_no_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

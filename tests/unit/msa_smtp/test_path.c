@@ -241,7 +241,8 @@ static void verdicts(void **state)
             if (p.kind != SMTP_PATH_POSTMASTER) {
                 v = smtp_path_parse_address(&a, p.text, (enum smtp_path_use)rows[i].use, &again);
                 assert_int_equal(v, SMTP_PATH_OK);
-                assert_true(smtp_path_eq(&p, &again));
+                assert_int_equal(again.kind, p.kind);
+                assert_true(sv_eq(again.text, p.text));
             }
         } else {
             assert_int_equal(p.kind, 99); /* nothing was touched */
@@ -280,14 +281,11 @@ static void parts_and_comparison(void **state)
     arena_init(&a);
     struct smtp_path p = path_of(&a, "\"a@b\"@Example.NET"), q = path_of(&a, "\"A@B\"@example.net");
     struct smtp_path null = path_of(&a, ""), v6 = path_of(&a, "a@[IPv6:::1]");
-    assert_true(sv_eq(smtp_path_local(&p), SV("\"a@b\"")));
     assert_true(sv_eq(smtp_path_domain(&p), SV("example.net")));
     assert_true(smtp_path_same(&p, &q));
-    assert_false(smtp_path_eq(&p, &q));
     assert_false(smtp_path_same(&p, &null));
     assert_int_equal(null.kind, SMTP_PATH_NULL);
     assert_int_equal(smtp_path_domain(&null).len, 0);
-    assert_false(smtp_path_has_domain(&null));
     assert_true(smtp_path_ip(&v6, &ip) && ip_is_loopback(&ip) && ip.family == IP_V6);
     assert_false(smtp_path_ip(&p, &ip));
     struct smtp_path other = path_of(&a, "a@[tag:x]"), v4 = path_of(&a, "a@[192.0.2.7]");

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 static void cases(void **state)
@@ -17,18 +18,13 @@ static void cases(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct buf b, back;
+        struct buf b;
         buf_init(&b, 100, 0);
-        buf_init(&back, 100, 0);
         int err = smtp_xtext_decode(&b, sv_of(rows[i].text));
         assert_int_equal(err, rows[i].octets ? 0 : ERR_SYNTAX);
         assert_int_equal(smtp_xtext_valid(sv_of(rows[i].text)), rows[i].octets != NULL);
         assert_true(sv_eq(buf_view(&b), sv_of(rows[i].octets)));
-        assert_int_equal(smtp_xtext_encode(&back, buf_view(&b)), 0);
-        if (rows[i].octets)
-            assert_true(sv_eq(buf_view(&back), sv_of(rows[i].text)));
         buf_deinit(&b);
-        buf_deinit(&back);
     }
 }
 
@@ -45,18 +41,16 @@ static void printable(void **state)
 
 static void all_octets(void **state)
 {
-    struct buf b, back;
-    char c[256];
     (void)state;
-    for (int i = 0; i < 256; i++)
-        c[i] = (char)i;
-    buf_init(&b, 1000, 0);
-    buf_init(&back, 1000, 0);
-    assert_int_equal(smtp_xtext_encode(&b, (struct sv){c, 256}), 0);
-    assert_int_equal(smtp_xtext_decode(&back, buf_view(&b)), 0);
-    assert_true(sv_eq(buf_view(&back), (struct sv){c, 256}));
-    buf_deinit(&b);
-    buf_deinit(&back);
+    for (int i = 0; i < 256; i++) {
+        char text[4], octet = (char)i;
+        struct buf b;
+        snprintf(text, sizeof text, "+%02X", (unsigned)i);
+        buf_init(&b, 100, 0);
+        assert_int_equal(smtp_xtext_decode(&b, sv_of(text)), 0);
+        assert_true(sv_eq(buf_view(&b), (struct sv){&octet, 1}));
+        buf_deinit(&b);
+    }
 }
 
 int main(void)

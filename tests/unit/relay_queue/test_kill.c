@@ -76,13 +76,13 @@ static unsigned run_child(const char *dir, unsigned first, unsigned char *acknow
     }
     close(fds[1]);
     unsigned last = first;
-    uint32_t n, wanted = random_below(400);
+    uint32_t n, wanted = (uint32_t)(random_u64() % 400);
     for (uint32_t got = 0; read(fds[0], &n, sizeof n) == sizeof n; got++) {
         assert_true(n < max);
         acknowledged[n] = 1;
         last = n > last ? n : last;
         if (got == wanted) {
-            usleep(random_below(3000));
+            usleep((useconds_t)(random_u64() % 3000));
             kill(pid, SIGKILL);
         }
     }
