@@ -37,8 +37,8 @@ struct auth_exchange {
     struct auth_cyrus_source source;
     bool is_scram;
     bool refuses_empty; /* LOGIN: an empty response is nobody's, and Cyrus leaks memory over it */
-    bool known;  /* password right, or the SCRAM verifier is a user's */
-    int trouble; /* negative: why the database could not be asked */
+    bool known;         /* password right, or the SCRAM verifier is a user's */
+    int trouble;        /* negative: why the database could not be asked */
     struct auth_name login;
     char tried[AUTH_NAME_MAX + 1]; /* name that was claimed, cut, for the log */
 };

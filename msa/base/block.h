@@ -11,10 +11,10 @@
 
 struct block;
 
-struct block *block_new(struct sv bytes);          /* copies */
-struct block *block_from_buf(struct buf *b);       /* takes the content of b, which is empty then */
-struct block *block_keep(struct block *b);         /* one more reference; returns b */
-void block_drop(struct block *b);                  /* NULL is allowed */
-struct sv block_view(const struct block *b);       /* valid while the caller holds a reference */
+struct block *block_new(struct sv bytes);    /* copies */
+struct block *block_from_buf(struct buf *b); /* takes the content of b, which is empty then */
+struct block *block_keep(struct block *b);   /* one more reference; returns b */
+void block_drop(struct block *b);            /* NULL is allowed */
+struct sv block_view(const struct block *b); /* valid while the caller holds a reference */
 
 #endif

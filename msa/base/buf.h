@@ -45,7 +45,7 @@ int buf_vprintf(struct buf *b, const char *fmt, va_list args) PRINTF_LIKE(2, 0) 
 /* Room for at least len more bytes, then *at points to it; buf_added() makes them content. */
 int buf_reserve(struct buf *b, size_t len, char **at_out) MUST_CHECK;
 void buf_added(struct buf *b, size_t len);
-void buf_consume(struct buf *b, size_t len); /* drops len bytes at the front */
+void buf_consume(struct buf *b, size_t len);  /* drops len bytes at the front */
 void buf_truncate(struct buf *b, size_t len); /* keeps the first len bytes */
 /* Moves the content out as a heap string with a NUL behind it; the buffer is empty afterwards. */
 char *buf_take(struct buf *b, size_t *len_out);

@@ -11,8 +11,8 @@
 #include "msa/base/err.h"
 #include "msa/base/sv.h"
 
-#define CRASHRING_SLOTS 80   /* threads that can be told apart */
-#define CRASHRING_ID_MAX 23  /* bytes of an id */
+#define CRASHRING_SLOTS  80 /* threads that can be told apart */
+#define CRASHRING_ID_MAX 23 /* bytes of an id */
 
 struct crashring {
     struct {

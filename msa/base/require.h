@@ -7,10 +7,10 @@
 #ifndef MSA_BASE_REQUIRE_H
 #define MSA_BASE_REQUIRE_H
 
-#define REQUIRE(cond)                                                                              \
-    do {                                                                                           \
-        if (__builtin_expect(!(cond), 0))                                                          \
-            require_failed(#cond, __FILE__, __LINE__);                                             \
+#define REQUIRE(cond)                                  \
+    do {                                               \
+        if (__builtin_expect(!(cond), 0))              \
+            require_failed(#cond, __FILE__, __LINE__); \
     } while (0)
 
 /* Says which contract was broken on standard error, then aborts. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <uthash.h>
 
-#define MINUTE_MS 60000u
+#define MINUTE_MS   60000u
 #define CLIENTS_MAX 65536
 
 struct entry {

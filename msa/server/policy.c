@@ -11,7 +11,8 @@ bool policy_reverse_path(const struct smtp_path *path, struct sv login, struct a
         return true;
     *reply_out = SMTP_REPLY(550, 5, 7, 1, "");
     reply_out->text = sv_of(arena_printf(
-        a, "<%.*s> is not an address that %.*s may send as; allowed: %.*s (permissions, may_send_as)",
+        a,
+        "<%.*s> is not an address that %.*s may send as; allowed: %.*s (permissions, may_send_as)",
         SV_ARG(path->text), SV_ARG(login), SV_ARG(login)));
     return false;
 }
@@ -26,8 +27,8 @@ static bool has_route(const struct msa_options *o, struct sv domain)
     return *o->relay.capture != '\0';
 }
 
-bool policy_forward_path(const struct smtp_path *path, const struct msa_options *o,
-                         struct arena *a, struct smtp_reply *reply_out)
+bool policy_forward_path(const struct smtp_path *path, const struct msa_options *o, struct arena *a,
+                         struct smtp_reply *reply_out)
 {
     struct ip ip;
     if (path->kind != SMTP_PATH_LITERAL || has_route(o, smtp_path_domain(path)))
@@ -41,8 +42,7 @@ bool policy_forward_path(const struct smtp_path *path, const struct msa_options 
     if (o->relay.allow_loopback || !ip_is_forbidden_target(&ip))
         return true;
     *reply_out = SMTP_REPLY(550, 5, 1, 2, "");
-    reply_out->text =
-        sv_of(arena_printf(a, "<%.*s>: mail to this address is not sent (relay.allow_loopback)",
-                           SV_ARG(path->text)));
+    reply_out->text = sv_of(arena_printf(
+        a, "<%.*s>: mail to this address is not sent (relay.allow_loopback)", SV_ARG(path->text)));
     return false;
 }

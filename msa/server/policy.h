@@ -13,7 +13,7 @@
  * address is refused, by which rule, and which is allowed (text in the arena). */
 bool policy_reverse_path(const struct smtp_path *path, struct sv login, struct arena *a,
                          struct smtp_reply *reply_out);
-bool policy_forward_path(const struct smtp_path *path, const struct msa_options *o,
-                         struct arena *a, struct smtp_reply *reply_out);
+bool policy_forward_path(const struct smtp_path *path, const struct msa_options *o, struct arena *a,
+                         struct smtp_reply *reply_out);
 
 #endif

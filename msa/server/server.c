@@ -172,10 +172,9 @@ static struct dns *make_dns(struct server *s, const struct generation *g, struct
     const char *said;
     /* with relay.capture no name is needed for delivery: not even the probe leaves the machine */
     bool captured = *g->options.relay.capture != '\0';
-    struct dns_config config = {
-        .loop = s->loop,
-        .servers = servers,
-        .dnssec = g->options.dns.dnssec != DNS_DNSSEC_OFF && !captured};
+    struct dns_config config = {.loop = s->loop,
+                                .servers = servers,
+                                .dnssec = g->options.dns.dnssec != DNS_DNSSEC_OFF && !captured};
     for (size_t i = 0; i < g->options.dns.servers.count && config.nservers < DNS_SERVERS_MAX; i++)
         if (dns_options_server(sv_of(g->options.dns.servers.items[i]), &servers[config.nservers]))
             config.nservers++;

@@ -46,11 +46,11 @@ static bool make_tls(struct service *s, struct buf *why)
             return false;
         }
     }
-    struct tls_ctx_server_options o = {
-        .certs = certs,
-        .cert_count = count,
-        .minimum = g->options.tls_minimum == MSA_TLS_MINIMUM_1_3 ? AUTH_TLS_MINIMUM_1_3
-                                                                 : AUTH_TLS_MINIMUM_1_2};
+    struct tls_ctx_server_options o = {.certs = certs,
+                                       .cert_count = count,
+                                       .minimum = g->options.tls_minimum == MSA_TLS_MINIMUM_1_3
+                                                      ? AUTH_TLS_MINIMUM_1_3
+                                                      : AUTH_TLS_MINIMUM_1_2};
     _Static_assert(GENERATION_TICKET_KEY_BYTES == AUTH_TLS_TICKET_KEY_BYTES, "one size of keys");
     memcpy(o.tickets.current, g->ticket_keys[0], sizeof o.tickets.current);
     memcpy(o.tickets.previous, g->ticket_keys[1], sizeof o.tickets.previous);

@@ -20,7 +20,7 @@ struct service {
     struct tls_ctx *tls; /* NULL if no listener speaks TLS */
     struct smtp_server_limits limits;
     struct smtp_server_setup *setups; /* one for each options.listen entry */
-    int64_t memory_bytes; /* limits.memory */
+    int64_t memory_bytes;             /* limits.memory */
     struct relay_settings *relay;
     struct arena arena;
 };

@@ -34,7 +34,8 @@ struct submission *submission_open(const struct submission_from *from,
                                    struct smtp_reply *reply_out);
 const char *submission_id(const struct submission *s); /* queue id */
 /* False: the message is refused with *reply_out; drop it. */
-bool submission_body(struct submission *s, struct sv bytes, struct smtp_reply *reply_out) MUST_CHECK;
+bool submission_body(struct submission *s, struct sv bytes,
+                     struct smtp_reply *reply_out) MUST_CHECK;
 bool submission_full(const struct submission *s); /* feed no more until on_room */
 /* The content is complete. on_done follows, never from inside this call. */
 void submission_commit(struct submission *s);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define TLS_WAITING_MAX 512 /* handshakes of one worker that wait for the keeper */
+#define TLS_WAITING_MAX 512         /* handshakes of one worker that wait for the keeper */
 #define PLAIN_MAX       (96u << 10) /* one read and a TLS record more */
 #define OUT_MAX         (256u << 10)
 
@@ -71,8 +71,7 @@ static void run_listener(struct task *t)
         w->listeners = mem_resize(w->listeners, w->nlisteners + 1, sizeof *w->listeners);
         w->accepting = mem_resize(w->accepting, w->nlisteners + 1, sizeof *w->accepting);
         w->accepting[w->nlisteners] = a;
-        w->listeners[w->nlisteners++] =
-            listener_new(w->loop, o->fd, on_accept, on_accept_error, a);
+        w->listeners[w->nlisteners++] = listener_new(w->loop, o->fd, on_accept, on_accept_error, a);
     }
     close(o->fd); /* the listener has a duplicate */
     free(o);

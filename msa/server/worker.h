@@ -53,7 +53,7 @@ struct worker {
     struct listener **listeners;
     struct accepting **accepting; /* argument of each listener */
     size_t nlisteners;
-    struct conn *conns; /* hash of all sessions, by number */
+    struct conn *conns;          /* hash of all sessions, by number */
     size_t nconns, nsubmissions; /* a commit goes on when its session is gone */
     uint64_t last_conn;
     struct buf plain, out; /* of the TLS stream that is being fed */
@@ -65,9 +65,9 @@ struct worker {
 /* Main thread. on_started is run there when the worker's loop, mailbox and relay part are ready. */
 struct worker *worker_start(unsigned index, struct worker_shared *shared, struct service *service,
                             void (*on_started)(void *arg, struct worker *w), void *arg);
-void worker_post_service(struct worker *w, struct service *s);           /* keeps a reference */
-void worker_post_listener(struct worker *w, int fd, uint32_t listen);    /* takes the descriptor */
-void worker_post_keeper(struct worker *w, int fd);                       /* takes the descriptor */
+void worker_post_service(struct worker *w, struct service *s);        /* keeps a reference */
+void worker_post_listener(struct worker *w, int fd, uint32_t listen); /* takes the descriptor */
+void worker_post_keeper(struct worker *w, int fd);                    /* takes the descriptor */
 void worker_post_quota(struct worker *w, uint64_t conn, const struct ip *client,
                        enum quota_verdict v);
 /* No new sessions; those without content in hand end at once, the others when it is done, all

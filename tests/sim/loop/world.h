@@ -35,14 +35,14 @@ void world_remove(struct actor *a);
 /* The first actor that matches, or NULL. */
 struct actor *world_first(bool (*match)(struct actor *a, void *arg), void *arg);
 uint64_t world_random(void);
-                uint32_t world_thread_delay(void);
-                int64_t world_wall_ms(void);
-                void loop_finish_closing(struct loop *l); /* stream.c */
+uint32_t world_thread_delay(void);
+int64_t world_wall_ms(void);
+void loop_finish_closing(struct loop *l); /* stream.c */
 
-                void net_start(void);
-                void net_crash(void); /* connections not yet accepted are gone */
-                void net_stop(void);
-                void disk_start(void);
-                void disk_stop(void);
+void net_start(void);
+void net_crash(void); /* connections not yet accepted are gone */
+void net_stop(void);
+void disk_start(void);
+void disk_stop(void);
 
 #endif

@@ -447,17 +447,10 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(verifier_only),
-        T(made_by_saslpasswd2),
-        T(both_kinds),
-        T(unknown_user_in_scram),
-        T(plain_messages),
-        T(proven),
-        T(quick_is_proven_plain),
-        T(not_offered),
-        T(bad_input),
-        T(empty_responses),
-        T(unreadable),
+        T(verifier_only),         T(made_by_saslpasswd2), T(both_kinds),
+        T(unknown_user_in_scram), T(plain_messages),      T(proven),
+        T(quick_is_proven_plain), T(not_offered),         T(bad_input),
+        T(empty_responses),       T(unreadable),
     };
 
     return cmocka_run_group_tests(tests, start_all, stop_all);

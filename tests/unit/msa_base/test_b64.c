@@ -21,8 +21,7 @@ static void vectors(void **state)
         {{"fooba", 5}, "Zm9vYmE="},
         {{"foobar", 6}, "Zm9vYmFy"},
         {{"\0user\0pass", 10}, "AHVzZXIAcGFzcw=="},
-        {{"\xff\xef\xbe\xfb\xff", 5},
-         "/++++/8="},
+        {{"\xff\xef\xbe\xfb\xff", 5}, "/++++/8="},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buf b;

@@ -264,12 +264,9 @@ int main(void)
 {
     /* the last leaves no configuration behind */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_asked),
-        cmocka_unit_test(wrong_usage),
-        cmocka_unit_test(what_is_answered),
-        cmocka_unit_test(control_characters_are_not_shown),
-        cmocka_unit_test(nobody_answers),
-        cmocka_unit_test(check_reports),
+        cmocka_unit_test(what_is_asked),    cmocka_unit_test(wrong_usage),
+        cmocka_unit_test(what_is_answered), cmocka_unit_test(control_characters_are_not_shown),
+        cmocka_unit_test(nobody_answers),   cmocka_unit_test(check_reports),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -26,7 +26,7 @@ struct world {
     uint64_t request; /* the last */
     char command[64], json[256];
     unsigned requests;
-    bool hold; /* do not answer by yourself */
+    bool hold;             /* do not answer by yourself */
     unsigned wanted, gone; /* calls of on_more */
     unsigned pages;        /* to be written at on_more */
 };

@@ -67,7 +67,7 @@ static struct relay_dsn report(const struct relay_dsn_recipient *recipients, siz
                               .bounce_body = 1000};
 }
 
-/* The form that every report has: CRLF only, no control characters, lines of at most 998, 7 bits. */
+/* The form that every report has: CRLF only, no controls, lines of at most 998, 7 bits. */
 static void check_form(struct sv text)
 {
     while (text.len) {
