@@ -67,8 +67,7 @@ static void on_listed(struct store_admin *a)
         request_line(r, a->op == STORE_SUMMARY ? summary_line(&a->listed[i])
                                                : row_line(&a->listed[i]));
     r->total += a->nlisted;
-    int64_t max = request_number(r, "max");
-    if (a->err == 0 && a->more && (max <= 0 || r->total < (uint64_t)max)) {
+    if (a->err == 0 && a->more) {
         request_pause(r, (struct request_page){next_page, drop_page, a});
         return;
     }
@@ -100,10 +99,8 @@ static void on_changed(struct store_admin *a)
 static void start_page(struct request *r, enum store_admin_op op, const struct store_admin *before)
 {
     struct store_admin *a = store_admin_new(op, server_mailbox(r->admin->server), on_listed, r);
-    int64_t max = request_number(r, "max");
     fill_filter(a, r);
-    a->max = max > 0 && max - (int64_t)r->total < PAGE_ROWS ? (size_t)(max - (int64_t)r->total)
-                                                            : PAGE_ROWS;
+    a->max = PAGE_ROWS;
     if (before) {
         memcpy(a->after_id, before->after_id, sizeof a->after_id);
         a->after_number = before->after_number;

@@ -19,7 +19,7 @@ struct args {
     const char *config;
     bool json, dry_run, password_stdin;
     const char *positional; /* NAME, ID or ADDRESS */
-    json_t *filter;         /* id, user, from, to, domain, error, older, since, message_id, max */
+    json_t *filter;         /* id, user, from, to, domain, error, older, since, message_id */
 };
 
 enum takes { TAKES_NOTHING, TAKES_NAME, TAKES_FILTER, TAKES_ID, TAKES_ADDRESS };
@@ -53,15 +53,15 @@ static const struct command commands[] = {
     {"queue", "summary", TAKES_FILTER, "queue-summary", show_summary, run_ask, 0,
      "[F]  how many for each domain"},
     {"queue", "retry", TAKES_FILTER, "queue-retry", show_changed, run_ask, 0,
-     "[F] [--dry-run]  try now"},
+     "[F] [--dry-run]  try now what is not held"},
     {"queue", "hold", TAKES_FILTER, "queue-hold", show_changed, run_ask, 0,
      "F [--dry-run]  do not deliver until released"},
     {"queue", "release", TAKES_FILTER, "queue-release", show_changed, run_ask, 0,
-     "F [--dry-run]  end a hold"},
+     "F [--dry-run]  end a hold; the time of the next try stays"},
     {"queue", "delete", TAKES_FILTER, "queue-delete", show_changed, run_ask, 0,
      "F [--dry-run]  remove without a report"},
     {"trace", NULL, TAKES_FILTER, "trace", show_trace, run_ask, 0,
-     "[F] [--message-id M] [--since T]  what happened to messages"},
+     "[ID] [--user U] [--from A] [--to A] [--message-id M] [--since 2h]  what happened"},
     {"route", NULL, TAKES_ADDRESS, "route", show_route, run_ask, 0,
      "ADDRESS  the way mail for it would take, step by step"},
     {"status", NULL, TAKES_NOTHING, "status", show_status, run_ask, 0, "processes and figures"},

@@ -8,11 +8,12 @@
 static const char help_head[] =
     "msad " MSA_VERSION " - mail submission server\n"
     "\n"
-    "usage: msad -c FILE                  run in the foreground, log to standard error\n"
-    "       msad -c FILE --check          report all faults of FILE; exit 1 if there are any\n"
+    "usage: msad [-c FILE]                run in the foreground, log to standard error\n"
+    "       msad [-c FILE] --check        report all faults of FILE; exit 1 if there are any\n"
     "       msad --docs=help|man|msad|sample   print a generated document\n"
     "       msad --help | --version\n"
     "\n"
+    "FILE is /etc/msa/msa.conf by default.\n"
     "Signals: SIGHUP reloads the configuration, SIGTERM stops.\n"
     "Three lines of configuration suffice:\n"
     "\n"
@@ -58,8 +59,9 @@ static const char man_head[] =
 static const char man_tail[] = ".SH FILES\n"
                                ".TP\n"
                                ".I /etc/msa/msa.conf\n"
-                               "the file that msactl reads when none is named\n"
+                               "the file that msad and msactl read when none is named\n"
                                ".SH SEE ALSO\n"
+                               ".BR msactl (8),\n"
                                ".BR msad (8)\n";
 
 static const char msad_page[] =
@@ -69,8 +71,8 @@ static const char msad_page[] =
     "msad \\- mail submission server\n"
     ".SH SYNOPSIS\n"
     ".nf\n"
-    ".BI \"msad \\-c \" FILE\n"
-    ".BI \"msad \\-c \" \"FILE \" \\-\\-check\n"
+    ".BI \"msad [\\-c \" FILE ]\n"
+    ".BI \"msad [\\-c \" FILE \"] \\-\\-check\"\n"
     ".B msad \\-\\-docs=help|man|msad|sample\n"
     ".B msad \\-\\-help | \\-\\-version\n"
     ".fi\n"
@@ -88,7 +90,8 @@ static const char msad_page[] =
     ".TP\n"
     ".BI \\-c \" FILE\"\n"
     "the configuration, see\n"
-    ".BR msa.conf (5)\n"
+    ".BR msa.conf (5);\n"
+    "/etc/msa/msa.conf by default\n"
     ".TP\n"
     ".B \\-\\-check\n"
     "reads and checks the configuration and everything it names, reports all faults, and ends\n"
@@ -115,6 +118,7 @@ static const char msad_page[] =
     "0 after a clean stop or a check without faults, 1 if a fault was found or the start failed,\n"
     "2 for wrong usage.\n"
     ".SH SEE ALSO\n"
+    ".BR msactl (8),\n"
     ".BR msa.conf (5)\n";
 
 static const char sample_head[] =
