@@ -180,6 +180,8 @@ static void on_message(void *arg, struct child *c, uint32_t type, struct sv payl
         on_prepared(m, from, &u);
     else if (type == WIRE_SERVING)
         on_serving(m, from);
+    else if (type == WIRE_COMMITTED && from == &m->server)
+        master_on_committed(m, unpack_u32(&u));
     else if (type == WIRE_ANSWER && from == &m->server)
         on_answer(m, &u);
     else if (type == WIRE_PAUSE && from == &m->server)

@@ -91,8 +91,10 @@ void master_end_reload(struct master *m, bool good, const char *why)
     }
     m->next = NULL;
     sd_notify(0, "READY=1");
-    if (request)
-        control_end(m->control, request, good ? 0 : 1, good ? NULL : why);
+    if (request && good)
+        m->commit_request = request;
+    else if (request)
+        control_end(m->control, request, 1, why);
     master_reload_if_wanted(m);
 }
 
@@ -109,6 +111,13 @@ void master_on_prepared(struct master *m, struct member *from, uint32_t number, 
     } else if (m->keeper.agreed && m->server.agreed) {
         master_end_reload(m, true, "");
     }
+}
+
+void master_on_committed(struct master *m, uint32_t number)
+{
+    if (number == m->current->number && m->commit_request)
+        control_end(m->control, m->commit_request, 0, NULL);
+    m->commit_request = 0;
 }
 
 static void on_reload_timeout(void *arg)

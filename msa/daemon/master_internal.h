@@ -29,6 +29,7 @@ struct master {
     struct generation *current;
     struct generation *next; /* while a reload runs */
     uint64_t reload_request; /* of control; 0: SIGHUP */
+    uint64_t commit_request; /* the same, until the server is under the new generation */
     bool reload_wanted;      /* SIGHUP came when it could not be done */
     struct timer reload_timeout, tickets, grace;
     uint32_t last_number;
@@ -61,6 +62,7 @@ void master_send_current(struct master *m, struct member *to);
 /* Reads the configuration again; request: who of control asked, 0: a signal. */
 void master_reload(struct master *m, uint64_t request);
 void master_end_reload(struct master *m, bool good, const char *why);
+void master_on_committed(struct master *m, uint32_t number);
 /* A child has prepared the generation, or not. */
 void master_on_prepared(struct master *m, struct member *from, uint32_t number, bool good,
                         struct sv why);

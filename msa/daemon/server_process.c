@@ -56,6 +56,14 @@ static void on_serving(void *arg)
     answer(arg, WIRE_SERVING, &none);
 }
 
+static void on_committed(void *arg, uint32_t number)
+{
+    struct buf b;
+    buf_init(&b, 16, 0);
+    pack_u32(&b, number);
+    answer(arg, WIRE_COMMITTED, &b);
+}
+
 static void on_stopped(void *arg)
 {
     struct server_proc *p = arg;
@@ -84,7 +92,8 @@ static void on_pause(void *arg, uint64_t request)
 /* The first generation names the folders; everything after this runs caged. */
 static bool first_generation(struct server_proc *p, const struct generation *g, struct buf *why)
 {
-    static const struct server_ops ops = {.on_serving = on_serving, .on_stopped = on_stopped};
+    static const struct server_ops ops = {
+        .on_serving = on_serving, .on_committed = on_committed, .on_stopped = on_stopped};
     static const struct admin_ops admin_ops = {.on_answer = on_answer, .on_pause = on_pause};
     const struct msa_options *o = &g->options;
     char queue[4096];

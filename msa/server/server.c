@@ -39,6 +39,7 @@ struct server {
     struct worker_shared shared;
     struct worker **workers;
     unsigned nworkers, started, stopped;
+    unsigned untaken; /* workers that do not know the newest service yet */
     struct waiting_fd *waiting; /* listeners that came before the workers */
     size_t nwaiting;
     int *keeper_fds; /* likewise; -1 where there is none */
@@ -51,7 +52,7 @@ struct note {
     struct task task;
     struct server *server;
     struct worker *worker;
-    uint64_t conn;
+    uint64_t conn; /* number of a connection, or of a generation */
     struct ip ip;
 };
 
@@ -356,6 +357,23 @@ static void start_threads(struct server *s)
         s->workers[i] = worker_start(i, &s->shared, s->service, on_worker_started, s);
 }
 
+static void run_service_taken(struct task *t)
+{
+    struct note *n = (struct note *)t;
+    struct server *s = n->server;
+    uint32_t number = s->service->generation->number;
+    bool newest = n->conn == number;
+    free(n);
+    if (newest && --s->untaken == 0 && s->ops->on_committed)
+        s->ops->on_committed(s->arg, number);
+}
+
+/* On the worker's thread. */
+static void on_service_taken(void *arg, struct worker *w)
+{
+    post_note(arg, run_service_taken, w, w->service->generation->number, NULL);
+}
+
 void server_commit(struct server *s, uint32_t number)
 {
     if (!s->next || s->next->generation->number != number)
@@ -375,8 +393,9 @@ void server_commit(struct server *s, uint32_t number)
     }
     if (!s->workers)
         return; /* stopped meanwhile */
+    s->untaken = s->nworkers;
     for (unsigned i = 0; i < s->nworkers; i++)
-        worker_post_service(s->workers[i], s->service);
+        worker_post_service(s->workers[i], s->service, on_service_taken, s);
     relay_set(s->relay, s->service->relay);
     if (old_dns) {
         relay_set_dns(s->relay, s->dns);

@@ -18,6 +18,8 @@ struct server;
 
 struct server_ops {
     void (*on_serving)(void *arg); /* after the first commit: connections are taken */
+    /* After a later commit: every new connection is under this generation. May be NULL. */
+    void (*on_committed)(void *arg, uint32_t number);
     void (*on_stopped)(void *arg); /* after server_stop() */
 };
 

@@ -132,6 +132,7 @@ static void run_service(struct task *t)
     struct order *o = (struct order *)t;
     service_drop(o->worker->service);
     o->worker->service = o->service;
+    o->done(o->arg, o->worker);
     free(o);
 }
 
@@ -216,10 +217,13 @@ struct worker *worker_start(unsigned index, struct worker_shared *shared, struct
     return w;
 }
 
-void worker_post_service(struct worker *w, struct service *s)
+void worker_post_service(struct worker *w, struct service *s,
+                         void (*done)(void *arg, struct worker *w), void *arg)
 {
     struct order *o = order_new(w, run_service);
     o->service = service_keep(s);
+    o->done = done;
+    o->arg = arg;
     post(o);
 }
 

@@ -65,7 +65,9 @@ struct worker {
 /* Main thread. on_started is run there when the worker's loop, mailbox and relay part are ready. */
 struct worker *worker_start(unsigned index, struct worker_shared *shared, struct service *service,
                             void (*on_started)(void *arg, struct worker *w), void *arg);
-void worker_post_service(struct worker *w, struct service *s);        /* keeps a reference */
+/* Keeps a reference; done runs on the worker's thread when new connections are under s. */
+void worker_post_service(struct worker *w, struct service *s,
+                         void (*done)(void *arg, struct worker *w), void *arg);
 void worker_post_listener(struct worker *w, int fd, uint32_t listen); /* takes the descriptor */
 void worker_post_keeper(struct worker *w, int fd);                    /* takes the descriptor */
 void worker_post_quota(struct worker *w, uint64_t conn, const struct ip *client,
