@@ -8,8 +8,9 @@
  * frame claims, are malformed. Whole frames are handed on out of the loop's read buffer; only an
  * unfinished one is copied. Frames may carry passwords and keys: what is kept of them is wiped.
  *
- * Sending: what the kernel does not take is kept in pieces. A piece begins where descriptors have
- * to be sent; frames without any are appended to the last piece.
+ * Sending: each call may wake the receiver, so the small frames of one turn are kept and go
+ * together at its end. What the kernel does not take is kept too. Both in pieces: a piece begins
+ * where descriptors have to be sent; frames without any are appended to the last piece.
  */
 #include "msa/loop/chan.h"
 #include "msa/base/buf.h"
@@ -24,6 +25,7 @@
 #include <unistd.h>
 
 #define READS_PER_WAKEUP 16
+#define GATHER_MAX       4096u /* bytes of a frame; a larger one is worth a call of its own */
 
 struct header {
     uint32_t payload_bytes, type, nfds;
@@ -43,7 +45,8 @@ struct chan {
     void *arg;
     int fd;
     bool ended, closing;
-    struct buf in; /* the unfinished frame */
+    bool gathering; /* on_turn_end() comes */
+    struct buf in;  /* the unfinished frame */
     int in_fds[CHAN_FDS_MAX];
     size_t in_nfds;
     struct piece *out, **out_end;
@@ -308,8 +311,19 @@ static int keep(struct chan *c, const struct header *h, struct sv payload, const
     err = buf_put(&p->bytes, payload);
     REQUIRE(err == 0);
     c->out_bytes += head.len + payload.len;
-    watch(c);
     return 0;
+}
+
+/* A failure shows in the poll too, and is told from there. */
+static void on_turn_end(void *arg)
+{
+    struct chan *c = arg;
+    c->gathering = false;
+    if (c->ended || c->closing)
+        return;
+    (void)flush(c);
+    if (c->out)
+        watch(c);
 }
 
 int chan_send(struct chan *c, uint32_t type, struct sv payload, const int *fds, size_t nfds)
@@ -322,18 +336,25 @@ int chan_send(struct chan *c, uint32_t type, struct sv payload, const int *fds, 
         return -EPIPE;
     if (c->out_bytes + total > CHAN_QUEUE_MAX)
         return ERR_FULL;
-    if (!c->out) {
+    if (!c->out && nfds == 0 && total <= GATHER_MAX && wake_defer(on_turn_end, c)) {
+        c->gathering = true;
+    } else if (!c->out) {
         struct iovec parts[2] = {{&h, sizeof h}, {(char *)payload.ptr, payload.len}};
         sent = send_some(c, parts, 2, fds, nfds);
         if (sent < 0 || (size_t)sent == total)
             return sent < 0 ? (int)sent : 0;
     }
-    return keep(c, &h, payload, fds, (size_t)sent);
+    int err = keep(c, &h, payload, fds, (size_t)sent);
+    if (err == 0 && !c->gathering)
+        watch(c);
+    return err;
 }
 
 static void on_closed(uv_handle_t *handle)
 {
     struct chan *c = handle->data;
+    if (c->gathering)
+        wake_flush();
     close(c->fd);
     loop_closed(c->loop);
     while (c->out) {

@@ -3,6 +3,7 @@
  *
  * Frame: type, payload of at most CHAN_PAYLOAD_MAX bytes, up to CHAN_FDS_MAX descriptors. Order is
  * kept; sending never blocks (what the kernel does not take is kept, at most CHAN_QUEUE_MAX bytes).
+ * Small frames go at the end of the loop's turn: an error of sending them comes by on_end.
  * Ownership: descriptors received belong to on_message's receiver; descriptors sent are duplicated
  * and stay the sender's. A malformed frame closes the channel. Thread: the loop's.
  */

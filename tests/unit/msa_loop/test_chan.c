@@ -42,8 +42,11 @@ static void on_message(void *arg, uint32_t type, struct sv payload, int *receive
     }
     got.nfds += nfds;
     got.bytes += payload.len;
-    if (got.close_on_message)
+    if (got.close_on_message) {
+        got.close_on_message = false;
+        assert_int_equal(chan_send(b, 1, SV_NONE, NULL, 0), 0);
         chan_close(b);
+    }
     if (++got.messages == got.want)
         loop_stop(l);
 }
@@ -116,15 +119,22 @@ static size_t send_message(uint32_t type, size_t len, size_t nfds)
 }
 
 /* Small and large, with and without descriptors; most is kept, as nobody reads yet. */
-static void order_and_descriptors(void **state)
+static const struct {
+    size_t len, nfds;
+} kinds[] = {{0, 0}, {10, 0}, {0, 1}, {100, 3}, {200000, 0}, {300000, 2}, {65524, 0}, {7, 64}};
+
+static void send_all_kinds(void *arg)
 {
-    (void)state;
-    static const struct {
-        size_t len, nfds;
-    } kinds[] = {{0, 0}, {10, 0}, {0, 1}, {100, 3}, {200000, 0}, {300000, 2}, {65524, 0}, {7, 64}};
+    (void)arg;
+    for (uint32_t i = 0; i < 80; i++)
+        send_message(i, kinds[i % 8].len, kinds[i % 8].nfds);
+}
+
+static void receive_all_kinds(void)
+{
     size_t bytes = 0, nfds = 0;
     for (uint32_t i = 0; i < 80; i++) {
-        bytes += send_message(i, kinds[i % 8].len, kinds[i % 8].nfds);
+        bytes += kinds[i % 8].len;
         nfds += kinds[i % 8].nfds;
     }
     got.want = 80;
@@ -133,6 +143,91 @@ static void order_and_descriptors(void **state)
     assert_int_equal(got.messages, 80);
     assert_int_equal(got.bytes, bytes);
     assert_int_equal(got.nfds, nfds);
+}
+
+static void order_and_descriptors(void **state)
+{
+    (void)state;
+    send_all_kinds(NULL);
+    receive_all_kinds();
+}
+
+static void in_turn(void (*run)(void *arg))
+{
+    static struct timer t;
+    timer_init(&t, l, run, NULL);
+    timer_start(&t, 0);
+}
+
+static void order_of_one_turn(void **state)
+{
+    (void)state;
+    in_turn(send_all_kinds);
+    receive_all_kinds();
+}
+
+static bool is_on_the_wire(void)
+{
+    char byte;
+    return recv(fds[1], &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+static void send_three(void *arg)
+{
+    (void)arg;
+    for (uint32_t i = 0; i < 3; i++)
+        send_message(i, 100, 0);
+    assert_false(is_on_the_wire());
+}
+
+static void stop_loop(void *arg)
+{
+    (void)arg;
+    loop_stop(l);
+}
+
+static void one_turn_sends_once(void **state)
+{
+    char bytes[3 * 112 + 1];
+    (void)state;
+    in_turn(send_three);
+    timer_stop(&guard);
+    timer_init(&guard, l, stop_loop, NULL);
+    timer_start(&guard, 10);
+    loop_run(l);
+    assert_int_equal(recv(fds[1], bytes, sizeof bytes, MSG_DONTWAIT), 3 * 112);
+    close(fds[1]);
+}
+
+static void send_and_close(void *arg)
+{
+    send_three(arg);
+    chan_close(a);
+    a = NULL;
+}
+
+static void closed_in_the_turn(void **state)
+{
+    (void)state;
+    in_turn(send_and_close);
+    b = chan_new(l, fds[1], &ops, NULL);
+    loop_run(l);
+    assert_int_equal(got.messages, 3);
+    assert_int_equal(got.err, ERR_EOF);
+}
+
+static void send_to_nobody(void *arg)
+{
+    close(fds[1]);
+    send_three(arg);
+}
+
+static void end_of_the_other_side_in_the_turn(void **state)
+{
+    (void)state;
+    in_turn(send_to_nobody);
+    loop_run(l);
+    assert_int_equal(got.ends, 1);
 }
 
 static void largest_frame(void **state)
@@ -173,11 +268,12 @@ static void closing_inside_on_message(void **state)
     (void)state;
     for (uint32_t i = 0; i < 5; i++)
         send_message(i, 10, 1);
-    got.want = 1;
+    got.want = 2; /* one of a's, and the last word of b */
     got.close_on_message = true;
     b = chan_new(l, fds[1], &ops, NULL);
     loop_run(l);
-    assert_int_equal(got.messages, 1);
+    assert_int_equal(got.messages, 2);
+    assert_int_equal(got.bytes, 10);
     b = NULL;
 }
 
@@ -243,6 +339,8 @@ int main(void)
         CASE(order_and_descriptors),     CASE(largest_frame),
         CASE(full_when_nobody_reads),    CASE(end_of_the_other_side),
         CASE(closing_inside_on_message), CASE(malformed_frames_end_it),
+        CASE(order_of_one_turn),         CASE(one_turn_sends_once),
+        CASE(closed_in_the_turn),        CASE(end_of_the_other_side_in_the_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
