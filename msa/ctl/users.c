@@ -12,11 +12,11 @@
 
 #define PASSWORD_LINE_MAX 1024
 
-/* One line without its line end; false at the end of the input. */
+/* One line without its line end; false at the end of the input, and for one that is too long. */
 static bool read_line(struct buf *out)
 {
     char line[PASSWORD_LINE_MAX];
-    bool got = fgets(line, sizeof line, stdin) != NULL;
+    bool got = fgets(line, sizeof line, stdin) && (strchr(line, '\n') || feof(stdin));
     if (got) {
         int err = buf_append(out, line, strcspn(line, "\r\n"));
         got = err == 0;
