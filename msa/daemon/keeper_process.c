@@ -166,7 +166,7 @@ int keeper_process(const struct process_args *args)
     }
     umask(0077);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, SIG_IGN); /* a terminal's ^C goes to the master, which stops us */
+    priv_leave_signals_to_master();
     p.loop = loop_new();
     p.keeper = keeper_new(p.loop);
     p.chan = chan_new(p.loop, WIRE_FD_MASTER, &ops, &p);

@@ -169,6 +169,13 @@ int priv_become(uid_t uid, gid_t gid, bool change, pid_t parent)
     return getppid() == parent ? 0 : -ESRCH;
 }
 
+void priv_leave_signals_to_master(void)
+{
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+}
+
 size_t priv_raise_descriptors(size_t wanted)
 {
     struct rlimit lim;

@@ -31,6 +31,9 @@ int priv_lock_state(const char *state, unsigned wait_ms, struct buf *error) MUST
 /* Child: gives up root for good, no way back; sets no-new-privileges, no core of secrets, and
  * asks the kernel for SIGKILL when the parent dies (-ESRCH: it is dead already). */
 int priv_become(uid_t uid, gid_t gid, bool change, pid_t parent) MUST_CHECK;
+/* Child: a terminal and a service manager send their signals to every process of a service; the
+ * master alone answers SIGTERM, SIGINT and SIGHUP, and tells its children in good order. */
+void priv_leave_signals_to_master(void);
 /* Raises the descriptor limit to what is wanted or the hard limit; gives the limit reached. */
 size_t priv_raise_descriptors(size_t wanted);
 

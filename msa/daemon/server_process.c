@@ -217,7 +217,7 @@ int server_process(const struct process_args *args)
     }
     umask(0077);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, SIG_IGN); /* a terminal's ^C goes to the master, which stops us */
+    priv_leave_signals_to_master();
     /* what OpenSSL reads from files it reads before the sandbox */
     unsigned char warm[16];
     tls_ctx_library();

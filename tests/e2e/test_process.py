@@ -152,7 +152,10 @@ def sigterm_with_a_session_in_data(w):
     busy.want(354, "DATA")
     content = message("late", b"line\r\n" * 1000)
     busy.send(content[:500])
-    w.signal(signal.SIGTERM)
+    # as a service manager does it: the signal goes to all processes, the master alone acts on it
+    master = w.status()["master"]
+    for pid in (master["keeper_pid"], master["server_pid"], w.process.pid):
+        os.kill(pid, signal.SIGTERM)
     code, text = idle.reply()
     equal(code, 421, text)
     check(text.startswith("4.3.2"), text)
