@@ -55,22 +55,17 @@ PLACES = {
     "unit/msa_ctl/test_main.c": [
         "msa/ctl/ask.c", "msa/ctl/show.c",
     ],
-    "unit/msa_daemon/test_control.c": [
-        "msa/daemon/sockets.c",
-    ],
     "e2e/test_control.py": [
         "auth/admin.c", "auth/admin_ask.c", "auth/admin_serve.c", "auth/admin_wire.c",
-        "msa/admin/admin.c", "msa/admin/route.c", "msa/admin/status.c", "msa/ctl/users.c",
-        "msa/daemon/load.c", "msa/daemon/main.c",
+        "msa/daemon/main.c",
     ],
-    "e2e/test_queue.py": [
-        "msa/admin/queue.c", "msa/admin/trace.c",
+    "unit/msa_admin/test_admin.c": [
+        "msa/admin/queue.c", "msa/admin/route.c", "msa/admin/status.c", "msa/admin/trace.c",
     ],
     "e2e/test_process.py": [
-        "msa/base/crashring.c", "msa/daemon/child.c", "msa/daemon/keeper_process.c",
-        "msa/daemon/master.c", "msa/daemon/master_child.c", "msa/daemon/master_control.c",
-        "msa/daemon/master_generation.c", "msa/daemon/privileges.c", "msa/daemon/sandbox.c",
-        "msa/daemon/server_process.c",
+        "msa/base/crashring.c", "msa/daemon/keeper_process.c", "msa/daemon/master.c",
+        "msa/daemon/master_child.c", "msa/daemon/master_control.c",
+        "msa/daemon/master_generation.c", "msa/daemon/server_process.c",
     ],
     "sim/test_world_day.c": [
         "relay/job.c", "relay/result.c", "relay/settings.c", "relay/worker.c",

@@ -1,0 +1,300 @@
+/*
+ * Requests to a whole server in the simulated world: what is listed, page by page, and changed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "msa/admin/admin.h"
+#include "tests/unit/msa_server/sim_world.h"
+
+#include <jansson.h>
+
+#define MESSAGES   13
+#define RECIPIENTS 90 /* each */
+#define PAGE       500
+
+/* The answer to one request. */
+struct answer {
+    struct admin *admin;
+    json_t *lines; /* without the last */
+    int code;
+    char error[256];
+    bool ended;
+    unsigned pauses;
+    size_t at_pause; /* lines when it paused */
+};
+
+static void on_answer(void *arg, uint64_t request, struct sv lines, bool last)
+{
+    struct answer *a = arg;
+    assert_int_equal(request, 7);
+    assert_false(a->ended);
+    assert_true(lines.len > 0 && lines.ptr[lines.len - 1] == '\n');
+    json_t *line = json_loadb(lines.ptr, lines.len, 0, NULL);
+    assert_non_null(line);
+    assert_int_equal(json_is_true(json_object_get(line, "end")), last);
+    if (!last) {
+        json_array_append_new(a->lines, line);
+        return;
+    }
+    const char *error = json_string_value(json_object_get(line, "error"));
+    a->ended = true;
+    a->code = (int)json_integer_value(json_object_get(line, "code"));
+    snprintf(a->error, sizeof a->error, "%s", error ? error : "");
+    json_decref(line);
+}
+
+static void on_pause(void *arg, uint64_t request)
+{
+    struct answer *a = arg;
+    assert_int_equal(request, 7);
+    a->pauses++;
+    a->at_pause = json_array_size(a->lines);
+}
+
+static const struct admin_ops ops = {.on_answer = on_answer, .on_pause = on_pause};
+static struct answer given;
+
+static bool ended_or_paused(void *arg)
+{
+    struct answer *a = arg;
+    return a->ended || a->pauses > 0;
+}
+
+/* Asks and reads all pages. */
+static void ask(const char *json)
+{
+    json_decref(given.lines);
+    given = (struct answer){.admin = given.admin, .lines = json_array()};
+    admin_request(given.admin, 7, sv_of(json));
+    for (unsigned pages = 0; !given.ended; pages++) {
+        assert_true(sim_run_while_not(ended_or_paused, &given, 60000));
+        if (given.ended)
+            return;
+        assert_in_range(pages, 0, 1000);
+        given.pauses = 0;
+        sim_run_for(1000);
+        assert_int_equal(json_array_size(given.lines), given.at_pause); /* it waits */
+        admin_more(given.admin, 7, true);
+    }
+}
+
+static const char *text(size_t line, const char *key)
+{
+    return json_string_value(json_object_get(json_array_get(given.lines, line), key));
+}
+
+static json_int_t number(size_t line, const char *key)
+{
+    return json_integer_value(json_object_get(json_array_get(given.lines, line), key));
+}
+
+/* One message to RECIPIENTS at three domains whose names cannot be resolved for now. */
+static void submit(struct sim_client *c, unsigned message)
+{
+    struct buf b;
+    buf_init(&b, 65536, 0);
+    int err = buf_printf(&b, "MAIL FROM:<u@example.net>\r\n");
+    for (unsigned i = 0; i < RECIPIENTS && err == 0; i++)
+        err = buf_printf(&b, "RCPT TO:<r%u.%u@d%u.test>\r\n", message, i, i % 3);
+    assert_int_equal(err, 0);
+    client_put(c, buf_view(&b));
+    client_say(c, "DATA\r\n");
+    client_expect(c, "354 ");
+    client_say(c, "Subject: x\r\nMessage-ID: <m@client.example>\r\n\r\nx\r\n.\r\n");
+    client_expect(c, "250 2.0.0");
+    buf_deinit(&b);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    world_start("");
+    given = (struct answer){.admin = admin_new(world.server, &ops, &given)};
+    for (int i = 0; i < 3; i++) {
+        char domain[] = {'d', (char)('0' + i), '.', 't', 'e', 's', 't', '\0'};
+        sim_dns_fail(domain, DNS_MX, DNS_TEMPFAIL);
+    }
+    struct sim_client *c = client_ready();
+    for (unsigned i = 0; i < MESSAGES; i++)
+        submit(c, i);
+    client_free(c);
+    sim_run_for(5000);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    json_decref(given.lines);
+    given.lines = NULL;
+    world_stop(1000);
+    admin_free(given.admin);
+    return 0;
+}
+
+/* Every recipient once, whatever the number of pages. */
+static void listing(void **state)
+{
+    static bool seen[MESSAGES][RECIPIENTS];
+    (void)state;
+    memset(seen, 0, sizeof seen);
+    ask("{\"command\":\"queue-list\"}");
+    assert_int_equal(given.code, 0);
+    assert_int_equal(json_array_size(given.lines), MESSAGES * RECIPIENTS);
+    for (size_t i = 0; i < MESSAGES * RECIPIENTS; i++) {
+        unsigned message, recipient;
+        assert_int_equal(sscanf(text(i, "to"), "r%u.%u@d", &message, &recipient), 2);
+        assert_false(seen[message][recipient]);
+        seen[message][recipient] = true;
+        assert_string_equal(text(i, "login"), "u@example.net");
+        assert_int_equal(number(i, "attempts"), 1);
+    }
+    ask("{\"command\":\"queue-list\",\"domain\":\"d1.test\"}");
+    assert_int_equal(json_array_size(given.lines), MESSAGES * RECIPIENTS / 3);
+    for (size_t i = 0; i < MESSAGES * RECIPIENTS / 3; i++)
+        assert_string_equal(text(i, "domain"), "d1.test");
+    ask("{\"command\":\"queue-summary\"}");
+    assert_int_equal(json_array_size(given.lines), 3);
+    assert_int_equal(number(0, "recipients"), MESSAGES * RECIPIENTS / 3);
+}
+
+/* Given up between pages: nothing more is said of it, and others are answered. */
+static void given_up(void **state)
+{
+    (void)state;
+    json_decref(given.lines);
+    given = (struct answer){.admin = given.admin, .lines = json_array()};
+    admin_more(given.admin, 7, true); /* no such request */
+    admin_request(given.admin, 7, SV("{\"command\":\"queue-list\"}"));
+    admin_more(given.admin, 7, true); /* not at the end of a page */
+    assert_true(sim_run_while_not(ended_or_paused, &given, 60000));
+    assert_int_equal(json_array_size(given.lines), PAGE);
+    admin_more(given.admin, 7, false);
+    admin_more(given.admin, 7, true);
+    sim_run_for(5000);
+    assert_int_equal(json_array_size(given.lines), PAGE);
+    assert_false(given.ended);
+    /* and one that still waits when the server stops goes with it (teardown) */
+    given.pauses = 0;
+    admin_request(given.admin, 7, SV("{\"command\":\"queue-list\"}"));
+    assert_true(sim_run_while_not(ended_or_paused, &given, 60000));
+    assert_int_equal(given.pauses, 1);
+}
+
+/* The server has stopped when the next page is asked for. */
+static void stopped_between_pages(void **state)
+{
+    (void)state;
+    json_decref(given.lines);
+    given = (struct answer){.admin = given.admin, .lines = json_array()};
+    admin_request(given.admin, 7, SV("{\"command\":\"queue-list\"}"));
+    assert_true(sim_run_while_not(ended_or_paused, &given, 60000));
+    server_stop(world.server, 1000);
+    assert_true(sim_run_while_not(flag, &world.stopped, 120000));
+    admin_more(given.admin, 7, true);
+    assert_true(given.ended);
+    assert_int_equal(given.code, 3);
+    assert_string_equal(given.error, "the server is stopping");
+}
+
+static void changes(void **state)
+{
+    char request[128], id[32];
+    (void)state;
+    ask("{\"command\":\"queue-list\"}");
+    snprintf(id, sizeof id, "%s", text(0, "id"));
+    snprintf(request, sizeof request, "{\"command\":\"queue-show\",\"id\":\"%s\"}", id);
+    ask(request);
+    assert_int_equal(json_array_size(given.lines), RECIPIENTS);
+    ask("{\"command\":\"queue-hold\",\"domain\":\"d2.test\",\"dry_run\":true}");
+    assert_int_equal(number(0, "recipients"), MESSAGES * RECIPIENTS / 3);
+    ask("{\"command\":\"queue-release\",\"domain\":\"d2.test\"}");
+    assert_int_equal(given.code, 1); /* the dry run held nothing */
+    ask("{\"command\":\"queue-hold\",\"domain\":\"d2.test\"}");
+    assert_int_equal(given.code, 0);
+    ask("{\"command\":\"queue-release\",\"domain\":\"d2.test\"}");
+    assert_int_equal(number(0, "recipients"), MESSAGES * RECIPIENTS / 3);
+    snprintf(request, sizeof request, "{\"command\":\"queue-delete\",\"id\":\"%s\"}", id);
+    ask(request);
+    assert_int_equal(number(0, "recipients"), RECIPIENTS);
+    snprintf(request, sizeof request, "{\"command\":\"queue-show\",\"id\":\"%s\"}", id);
+    ask(request);
+    assert_int_equal(given.code, 1);
+    ask("{\"command\":\"queue-list\"}");
+    assert_int_equal(json_array_size(given.lines), (MESSAGES - 1) * RECIPIENTS);
+}
+
+/* 13 acceptances and a deferral for each recipient. */
+static void traces(void **state)
+{
+    size_t accepted = 0;
+    (void)state;
+    sim_run_for(5000); /* the history follows the queue */
+    ask("{\"command\":\"trace\"}");
+    assert_int_equal(given.code, 0);
+    for (size_t i = 0; i < json_array_size(given.lines); i++)
+        accepted += strcmp(text(i, "event"), "accepted") == 0;
+    assert_int_equal(accepted, MESSAGES);
+    assert_int_equal(json_array_size(given.lines), MESSAGES + MESSAGES * RECIPIENTS);
+    ask("{\"command\":\"trace\",\"id\":\"0000000000000000\"}");
+    assert_int_equal(given.code, 1);
+}
+
+static void figures(void **state)
+{
+    (void)state;
+    ask("{\"command\":\"status\"}");
+    assert_int_equal(given.code, 0);
+    json_t *queue = json_object_get(json_array_get(given.lines, 0), "queue");
+    assert_int_equal(json_integer_value(json_object_get(queue, "messages")), MESSAGES);
+    assert_int_equal(json_integer_value(json_object_get(queue, "recipients")),
+                     MESSAGES * RECIPIENTS);
+    assert_int_equal(number(0, "accepted_messages"), MESSAGES);
+    ask("{\"command\":\"route\",\"address\":\"a@d0.test\"}");
+    assert_int_equal(given.code, 0);
+    size_t last = json_array_size(given.lines) - 1;
+    assert_string_equal(text(last, "verdict"), "deferred");
+}
+
+static void refused(void **state)
+{
+    static const struct {
+        const char *request;
+        int code;
+    } rows[] = {
+        {"not json", 2},
+        {"{}", 2},
+        {"{\"command\":7}", 2},
+        {"{\"command\":\"nonsense\"}", 2},
+        {"{\"command\":\"queue-show\"}", 2},
+        {"{\"command\":\"queue-delete\"}", 2}, /* not everything by mistake */
+        {"{\"command\":\"queue-hold\"}", 2},
+        {"{\"command\":\"queue-release\",\"older\":0}", 2},
+        {"{\"command\":\"queue-delete\",\"user\":\"nobody\"}", 1},
+        {"{\"command\":\"queue-show\",\"id\":\"0000000000000000\"}", 1},
+        {"{\"command\":\"route\"}", 2},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ask(rows[i].request);
+        if (given.code != rows[i].code)
+            print_error("%s: %d\n", rows[i].request, given.code);
+        assert_int_equal(given.code, rows[i].code);
+        assert_string_not_equal(given.error, "");
+    }
+    ask("{\"command\":\"queue-list\"}");
+    assert_int_equal(json_array_size(given.lines), MESSAGES * RECIPIENTS);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(listing), T(given_up), T(stopped_between_pages), T(changes), T(traces),
+        T(figures), T(refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
