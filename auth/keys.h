@@ -2,10 +2,10 @@
  * keys.h - the keeper's private keys, and what they may sign.
  *
  * A key is known by its id, made from its public half (tls_key_id() in auth/tls/key.h), which the
- * server computes from the certificate. A key has one purpose. The keeper
- * is no oracle: an RSA input must be a DigestInfo of a known digest (RFC 8017 9.2) or a well-formed
- * EMSA-PSS block (9.1), a digest for ECDSA must have the length of one, so that nothing is
- * decrypted and no foreign structure is signed by accident.
+ * server computes from the certificate. A key has one purpose. The keeper is no oracle: an RSA
+ * input must be a DigestInfo of a known digest (RFC 8017 9.2) or a well-formed EMSA-PSS block
+ * (9.1), a digest for ECDSA must have the length of one, so that nothing is decrypted and no
+ * foreign structure is signed by accident.
  * Ownership: a set is immutable after it is filled; the generation owns it. auth_keys_sign() runs
  * on any thread, several at once.
  */

@@ -3,8 +3,8 @@
  *
  * The EVP_PKEY holds the public half and the keeper's name for the key. When OpenSSL signs with it,
  * the handshake's ASYNC job is paused; tls_stream then says what is to be signed, and resumes the
- * job with the answer (DESIGN, section 2). Used by ctx.c and stream.c; others need only
- * tls_key_id() and the thread calls.
+ * job with the answer. Used by ctx.c and stream.c; others need only tls_key_id() and the thread
+ * calls.
  *
  * Thread: each thread that runs server streams calls tls_key_thread_start() first and
  * tls_key_thread_stop() last, when its streams are freed. Where several of them share a thread (a

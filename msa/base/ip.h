@@ -29,7 +29,7 @@ const char *ip_port_text(const struct ip_port *a, char buf[IP_TEXT_MAX]); /* [v6
 bool ip_eq(const struct ip *a, const struct ip *b);
 bool ip_is_loopback(const struct ip *ip);
 /* Loopback, unspecified, multicast, link-local, broadcast, IPv4-mapped and -compatible: never a
- * relay target unless relay.allow_loopback (DESIGN, section 5). */
+ * relay target unless relay.allow_loopback. */
 bool ip_is_forbidden_target(const struct ip *ip);
 /* One client for limits: an IPv4 address or an IPv6 /64. */
 struct ip ip_client(const struct ip *ip);

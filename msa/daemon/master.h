@@ -1,8 +1,8 @@
 /*
  * master.h - the master process: opens, binds, starts, watches; parses nothing from the network.
  *
- * DESIGN section 2. It alone opens configured files; keeper and server get numbered generations by
- * their channels: both prepare, both commit, or all keep the old one.
+ * It alone opens configured files; keeper and server get numbered generations by their channels:
+ * both prepare, both commit, or all keep the old one.
  */
 #ifndef MSA_DAEMON_MASTER_H
 #define MSA_DAEMON_MASTER_H

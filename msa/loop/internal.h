@@ -2,8 +2,8 @@
  * internal.h - what the files of the loop's real form share. Nobody else includes it, nor uv.h.
  *
  * Every libuv handle is embedded in an object that lives until the handle's close callback, which
- * is where it is freed. loop_closing()/loop_closed() count the handles on their way there, so that
- * loop_run() and loop_free() can wait for them.
+ * is where it is freed. loop_close() and loop_closed() count the handles on their way there, so
+ * that loop_run() and loop_free() can wait for them.
  */
 #ifndef MSA_LOOP_INTERNAL_H
 #define MSA_LOOP_INTERNAL_H

@@ -1,9 +1,9 @@
 /*
  * thread.h - the three kinds of thread: with a loop, batch, and pool.
  *
- * loop thread: runs main(arg), which makes and runs its own loop.
+ * loop thread: makes and runs a loop of its own.
  * batch thread: no loop; turn(arg, list) gets all tasks that wait as one list in order of arrival
- *   and disposes of them (the store, history and log threads; group commit comes from this).
+ *   and disposes of them (the store and history threads; group commit comes from this).
  * pool: n threads that run work() of each job, then post done() to the job's reply mailbox.
  * In a simulation there are no threads: each is stepped in seeded order.
  */

@@ -4,7 +4,7 @@
  *
  *   stream --on_read--> [conn_tls_input] --plain--> conn_pump(): smtp_server_feed / next
  *      ^                                                |
- *      +------ conn_send() <---- [TLS] <---- SEND ------+--> AUTH_STEP          auth_client
+ *      +----- stream_write() <-- [TLS] <---- SEND ------+--> AUTH_STEP          auth_client
  *                                                       +--> OPEN/BODY/COMMIT   submission
  *
  * Each callback translates one event and calls conn_pump(), which is the only place that acts. No

@@ -1,7 +1,7 @@
 /*
  * policy.h - who may use which path: the rules that an envelope has to pass. Pure.
  *
- * RFC 6409 section 6 (submission rights), DESIGN sections 5 and 6. Any thread.
+ * RFC 6409 section 6 (submission rights). Any thread.
  */
 #ifndef MSA_SERVER_POLICY_H
 #define MSA_SERVER_POLICY_H

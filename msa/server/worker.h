@@ -31,7 +31,7 @@ struct worker_shared {
     struct pool *disk;
     struct memory memory;
     _Atomic uint64_t sessions, accepted_messages, refused_messages, logins, failed_logins;
-    /* Main thread. A connection asks before its greeting; the answer comes by quota_answer(). */
+    /* Main thread. A connection asks before its greeting; worker_post_quota() is the answer. */
     void (*on_quota)(void *arg, struct worker *from, uint64_t conn, const struct ip *client);
     void (*on_disconnect)(void *arg, const struct ip *client);
     void (*on_stopped)(void *arg, struct worker *from); /* last session has ended */

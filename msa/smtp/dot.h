@@ -1,7 +1,7 @@
 /*
  * dot.h - message content on the wire: end of data, dot-stuffing, line ends.
  *
- * RFC 5321 2.3.8, 4.1.1.4, 4.5.2; RFC 3030 for chunks; DESIGN section 6, bare_newlines.
+ * RFC 5321 2.3.8, 4.1.1.4, 4.5.2; RFC 3030 for chunks; the option listen[].bare_newlines.
  * Receiving: only CRLF.CRLF ends data; a stuffed dot is taken away only after a true CRLF. A bare
  * LF becomes CRLF and a bare CR a space (normalize), or both are faults (reject); a NUL is a fault
  * under both. A lone dot ended by a bare LF is content and stays a dot.

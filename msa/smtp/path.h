@@ -1,12 +1,12 @@
 /*
  * path.h - reverse-paths and forward-paths of the envelope.
  *
- * RFC 5321 4.1.2 (Path, Mailbox), 4.1.3 (address literals), 4.5.3.1 (lengths); SPECS section 6.
+ * RFC 5321 4.1.2 (Path, Mailbox), 4.1.3 (address literals), 4.5.3.1 (lengths).
  * The whole grammar is read: quoted local parts, IPv4, IPv6 and general address literals, source
  * routes (read and dropped, RFC 5321 C). Nothing is repaired.
  * Canonical form: domain in lower case, local part unquoted where that is possible, else quoted
  * with the fewest escapes. It holds printable ASCII only and is never longer than what was read.
- * Ownership: text lies in the arena (or where the caller of smtp_path_of put it). Any thread.
+ * Ownership: text lies in the arena. Any thread.
  *
  *     struct sv rest;
  *     enum smtp_path_verdict v = smtp_path_parse(arena, SV("<a@b.example> SIZE=1"),
@@ -66,7 +66,7 @@ static inline struct sv smtp_path_domain(const struct smtp_path *p)
 }
 /* The address of an IPv4 or IPv6 literal; false for every other path. */
 bool smtp_path_ip(const struct smtp_path *p, struct ip *out);
-/* Same mailbox: domains and local parts without ASCII case (DESIGN section 6, permissions). */
+/* Same mailbox: domains and local parts without ASCII case. */
 bool smtp_path_same(const struct smtp_path *a, const struct smtp_path *b);
 /* Whether text is a domain by RFC 5321 4.1.2 (any number of labels, no trailing dot). */
 bool smtp_domain_valid(struct sv text);

@@ -56,7 +56,7 @@ struct smtp_reply session_need_login(const struct smtp_server *s)
     return SMTP_REPLY(530, 5, 7, 0, "Authentication required");
 }
 
-/* RFC 5321 4.1.4: the name is recorded, never judged (SPECS section 6). */
+/* RFC 5321 4.1.4: the name is recorded, never judged. */
 static bool take_name(struct smtp_server *s, struct sv args)
 {
     bool good = args.len > 0 && args.len <= HELO_MAX;

@@ -1,7 +1,7 @@
 /*
  * sched.h - the scheduler: which message goes where next, on the main thread.
  *
- * Two steps (DESIGN section 4): a destination that has due rows is resolved to a site when it is
+ * Two steps: a destination that has due rows is resolved to a site when it is
  * due and has no fresh route; rows are claimed only when the site has a free slot, one permitted
  * connection, bound to one worker while it lives. Jobs are posted to slots, an idle open
  * connection first. Memory: one small record a destination with due rows, one a site in use.

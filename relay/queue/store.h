@@ -1,8 +1,8 @@
 /*
  * store.h - the durable queue: an asynchronous interface that names no database.
  *
- * The promise (DESIGN section 4): a put that is answered 0 is on stable storage, envelope and
- * content, and will be delivered or reported; one that is answered with an error left nothing.
+ * The promise: a put that is answered 0 is on stable storage, envelope and content, and will be
+ * delivered or reported; one that is answered with an error left nothing.
  * Requests come from any thread; each carries its reply mailbox, on whose loop done() runs, after
  * the commit it rode in. Several nodes may share one store: claims are leases of this node,
  * content may be far away, an id is a text.

@@ -5,7 +5,7 @@
  * their first use. A connection belongs to one thread at a time. Errors: negative, see
  * store_db_error().
  *
- *     st = store_db_use(db, DELETE_ROW);
+ *     st = store_db_use(db, STORE_END_ROW);
  *     store_db_int(st, 1, id);
  *     err = store_db_run(db, st);
  */

@@ -1,9 +1,9 @@
 /*
  * route.h - from a recipient domain to an ordered plan of delivery attempts.
  *
- * RFC 5321 5.1 (MX, implicit MX), RFC 7505 (null MX), RFC 2782 is a later matter. Pure: a small
- * state machine that asks questions and is told the answers; no clock, no randomness of its own
- * (equal preferences are shuffled by a seed). Every step is kept as text for `msactl route`.
+ * RFC 5321 5.1 (MX, implicit MX), RFC 7505 (null MX). Pure: a small state machine that asks
+ * questions and is told the answers; no clock, no randomness of its own (equal preferences are
+ * shuffled by a seed). Every step is kept as text for `msactl route`.
  *
  *     struct route *r = route_new(&input);
  *     while (route_next(r, &question)) ask;         all questions of a stage may be out at once

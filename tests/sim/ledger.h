@@ -1,6 +1,6 @@
 /*
  * ledger.h - what became of every message and recipient of a simulated run, and whether that is
- * what the queue promises (DESIGN section 4).
+ * what the queue promises (relay/queue/store.h).
  *
  * The clients say what they sent and what they were told, the receivers what they took, the store
  * what it committed. Each breach is a line of ledger_is_good(). At once are found: a recipient who

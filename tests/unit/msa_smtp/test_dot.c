@@ -16,7 +16,7 @@ static void put(struct buf *b, struct sv text)
     assert_int_equal(buf_put(b, text), 0);
 }
 
-/* DESIGN section 6, normalized, as plainly as it can be said. Returns where the content ends. */
+/* What dot.h says of normalizing, as plainly as it can be said. Returns where the content ends. */
 static size_t model(struct sv in, struct buf *out, bool *ended)
 {
     bool true_start = true; /* the line began after CRLF */
