@@ -16,11 +16,10 @@
 #include "msa/base/sv.h"
 
 /* Fields this program knows by name: kind, name */
-#define REWRITE_FIELDS(XX)       \
-    XX(RECEIVED, "Received")     \
-    XX(DATE, "Date")             \
-    XX(MESSAGE_ID, "Message-ID") \
-    XX(FROM, "From")
+#define REWRITE_FIELDS(XX)   \
+    XX(RECEIVED, "Received") \
+    XX(DATE, "Date")         \
+    XX(MESSAGE_ID, "Message-ID")
 
 enum rewrite_field_kind {
     REWRITE_FIELD_OTHER,
@@ -32,8 +31,7 @@ enum rewrite_field_kind {
 
 struct rewrite_field {
     size_t start, end; /* the whole field, its last CRLF included */
-    size_t name_len;
-    size_t value; /* offset behind the colon */
+    size_t value;      /* offset behind the colon */
     enum rewrite_field_kind kind;
 };
 

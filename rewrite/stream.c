@@ -87,9 +87,6 @@ static void note_field(struct rewrite_stream *s, struct sv name)
             s->message_id = s->line_start;
         s->facts.has_message_id = true;
         break;
-    case REWRITE_FIELD_FROM:
-        s->facts.has_from = true;
-        break;
     default:
         break;
     }
@@ -185,7 +182,6 @@ static void make_edits(struct rewrite_stream *s, struct sv section, struct sv en
 {
     struct buf text;
     s->section = section;
-    s->facts.header_bytes = section.len;
     s->facts.eight_bit_header = has_eight_bit(section);
     note_message_id(s, section);
     buf_init(&text, ADDED_MAX - 8, 0);

@@ -2,7 +2,7 @@
  * stream.h - the completer: content of one message in, completed content out.
  *
  * RFC 5321 4.4 and 6.3 (trace field, loops), RFC 5322 2.1.1 (998 bytes a line), RFC 6409 8.2, 8.3
- * (Date, Message-ID), SPECS: no line over 998 bytes leaves this server. Pure: no clock, no I/O.
+ * (Date, Message-ID). No line over 998 bytes leaves this server. Pure: no clock, no I/O.
  *
  * The header section is collected (at most header_size bytes), judged, and turned into a list of
  * edits over exact byte ranges (edits.h): our Received field, then a missing Message-ID and Date,
@@ -66,13 +66,12 @@ struct rewrite_action {
 
 /* What was found; complete at DONE, the header's part as soon as something is emitted. */
 struct rewrite_facts {
-    bool has_from, has_date, has_message_id;
+    bool has_date, has_message_id;
     bool eight_bit_header, eight_bit_body;
     size_t received_fields;
     /* for trace: the Message-ID's text, unfolded, cut where it is longer; ours if it was added */
     char message_id[REWRITE_MESSAGE_ID_MAX];
-    size_t header_bytes; /* as submitted, with the empty line */
-    uint64_t lines;      /* as submitted */
+    uint64_t lines; /* as submitted */
     uint64_t bytes_out;
 };
 

@@ -53,17 +53,6 @@ bool log_enabled(enum log_level level)
     return (int)level <= setting.level;
 }
 
-bool log_level_parse(struct sv text, enum log_level *out)
-{
-    for (size_t i = 0; i < sizeof level_names / sizeof *level_names; i++) {
-        if (sv_eq(text, sv_of(level_names[i]))) {
-            *out = (enum log_level)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Room is kept for the closing bytes of the line. */
 static void put(struct line *l, const char *text, size_t len)
 {

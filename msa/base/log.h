@@ -42,7 +42,5 @@ bool log_enabled(enum log_level level);
 /* event: a short fixed word ("accepted", "login-failed"). ctx may be NULL. */
 void log_event(enum log_level level, const char *event, const struct log_ctx *ctx, const char *fmt,
                ...) PRINTF_LIKE(4, 5);
-/* "error", "warning", "info", "debug"; false if text is none of them. */
-bool log_level_parse(struct sv text, enum log_level *out);
 
 #endif

@@ -15,10 +15,8 @@
 
 enum dns_type {
     DNS_A = 1,
-    DNS_CNAME = 5,
     DNS_MX = 15,
     DNS_AAAA = 28,
-    DNS_SRV = 33,
     DNS_DNSKEY = 48,
 };
 
@@ -31,10 +29,8 @@ enum dns_status {
 };
 
 struct dns_record {
-    uint16_t preference; /* MX; SRV: priority */
-    uint16_t weight;     /* SRV */
-    uint16_t port;       /* SRV */
-    const char *name;    /* MX, CNAME, SRV: the host */
+    uint16_t preference; /* MX */
+    const char *name;    /* MX: the host */
     struct ip ip;        /* A, AAAA */
 };
 
@@ -53,14 +49,10 @@ static inline const char *dns_type_text(enum dns_type type)
     switch (type) {
     case DNS_A:
         return "A";
-    case DNS_CNAME:
-        return "CNAME";
     case DNS_MX:
         return "MX";
     case DNS_AAAA:
         return "AAAA";
-    case DNS_SRV:
-        return "SRV";
     case DNS_DNSKEY:
         return "DNSKEY";
     }

@@ -87,13 +87,6 @@ int dns_rdata_decode(enum dns_type type, struct sv rdata, struct arena *arena,
     case DNS_MX:
         ok = take_u16(&rdata, &r.preference) && take_name(&rdata, arena, &r.name);
         break;
-    case DNS_CNAME:
-        ok = take_name(&rdata, arena, &r.name);
-        break;
-    case DNS_SRV:
-        ok = take_u16(&rdata, &r.preference) && take_u16(&rdata, &r.weight) &&
-             take_u16(&rdata, &r.port) && take_name(&rdata, arena, &r.name);
-        break;
     case DNS_DNSKEY: /* only asked whether there is one */
         ok = rdata.len >= 4;
         rdata.len = 0;

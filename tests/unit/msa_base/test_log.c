@@ -82,7 +82,6 @@ static void fields_keep_to_themselves(void **state)
 static void levels(void **state)
 {
     (void)state;
-    enum log_level level;
     log_setup("server", LOG_TEXT, LOG_WARNING);
     lines = 0;
     log_event(LOG_INFO, "x", NULL, "y");
@@ -91,10 +90,6 @@ static void levels(void **state)
     assert_int_equal(lines, 1);
     assert_true(log_enabled(LOG_ERROR));
     assert_false(log_enabled(LOG_DEBUG));
-    assert_true(log_level_parse(SV("debug"), &level));
-    assert_int_equal(level, LOG_DEBUG);
-    assert_false(log_level_parse(SV("Debug"), &level));
-    assert_false(log_level_parse(SV(""), &level));
 }
 
 /* Nothing that a peer sends begins a new line, in the text nor in a field. */
