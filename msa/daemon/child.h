@@ -24,8 +24,8 @@ struct child {
     uid_t uid;
     gid_t gid;
     bool change_user;
-    int extra_fd;       /* inherited as WIRE_FD_EXTRA */
-    uint64_t start_ms;  /* from its start to child_serves() */
+    int extra_fd;      /* inherited as WIRE_FD_EXTRA */
+    uint64_t start_ms; /* from its start to child_serves() */
     /* told: after each start (send what the child needs), each message, and each end */
     void (*on_start)(void *arg, struct child *c);
     void (*on_message)(void *arg, struct child *c, uint32_t type, struct sv payload);

@@ -15,9 +15,9 @@
 #include "msa/base/sv.h"
 #include "msa/loop/loop.h"
 
-#define CONTROL_REQUEST_MAX  65536
-#define CONTROL_PENDING_MAX  (4u << 20) /* bytes of an answer that the asker has not read */
-#define CONTROL_CONNECTIONS  32
+#define CONTROL_REQUEST_MAX 65536
+#define CONTROL_PENDING_MAX (4u << 20) /* bytes of an answer that the asker has not read */
+#define CONTROL_CONNECTIONS 32
 
 struct control;
 

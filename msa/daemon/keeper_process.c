@@ -55,9 +55,10 @@ static size_t collect_secrets(const struct generation *g, struct arena *a,
         password = sv_first(password, sv_find(password, '\n'));
         if (password.len && password.ptr[password.len - 1] == '\r')
             password.len--;
-        list[n++] = (struct keeper_secret){.name = sv_of(arena_printf(a, RELAY_SECRET_NAME, (int)i)),
-                                           .user = sv_of(r[i].user),
-                                           .password = password};
+        list[n++] =
+            (struct keeper_secret){.name = sv_of(arena_printf(a, RELAY_SECRET_NAME, (int)i)),
+                                   .user = sv_of(r[i].user),
+                                   .password = password};
     }
     *out = list;
     return n;
@@ -71,8 +72,8 @@ static size_t collect_keys(const struct generation *g, struct arena *a, struct k
     for (size_t i = 0; i < count; i++) {
         struct sv pem;
         if (generation_file_at(g, &pem, "tls[%zu].key", i))
-            list[n++] = (struct keeper_key){
-                .purpose = KEEPER_TLS, .name = sv_of(t[i].key), .pem = pem};
+            list[n++] =
+                (struct keeper_key){.purpose = KEEPER_TLS, .name = sv_of(t[i].key), .pem = pem};
     }
     *out = list;
     return n;

@@ -38,8 +38,8 @@ int sandbox_enter(const char *const *folders, size_t count)
 #define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
 #endif
 
-#define FS_FILES                                                                                   \
-    (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_DIR |  \
+#define FS_FILES                                                                                  \
+    (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_DIR | \
      LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR)
 #define FS_OTHERS                                                                                  \
     (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_MAKE_CHAR |   \
@@ -90,6 +90,7 @@ static int landlock(const char *const *folders, size_t count)
     return err;
 }
 
+/* clang-format off */ /* which would give each call a line */
 /* Calls allowed whatever their arguments. */
 static const int plain_calls[] = {
     /* files and descriptors */
@@ -126,6 +127,7 @@ static const int plain_calls[] = {
     SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(tgkill), SCMP_SYS(exit),
     SCMP_SYS(exit_group),
 };
+/* clang-format on */
 
 static int add_checked_calls(scmp_filter_ctx ctx)
 {

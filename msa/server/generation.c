@@ -145,8 +145,7 @@ struct generation *generation_unpack(struct sv record, struct buf *error)
     unpack_files(&u, g);
     bool good = unpack_ok(&u) && keys.len == sizeof g->ticket_keys;
     if (good) {
-        good = options_read("generation", text, "", &g->arena, &g->options, &faults,
-                            NULL);
+        good = options_read("generation", text, "", &g->arena, &g->options, &faults, NULL);
         if (!good)
             conf_faults_print(&faults, error);
     } else {

@@ -11,12 +11,12 @@
 
 #include "msa/server/options.h"
 
-#define GENERATION_TICKET_KEY_BYTES 80 /* name 16, AES 32, HMAC 32 */
-#define GENERATION_OPTIONS_MAX      (8u << 20)  /* bytes of the options as text, defaults included */
+#define GENERATION_TICKET_KEY_BYTES 80         /* name 16, AES 32, HMAC 32 */
+#define GENERATION_OPTIONS_MAX      (8u << 20) /* bytes of the options as text, defaults included */
 #define GENERATION_RECORD_MAX       (15u << 20) /* bytes: what a channel's message takes */
 
 struct generation_file {
-    const char *key;  /* full option name: tls[0].certificate */
+    const char *key; /* full option name: tls[0].certificate */
     const char *path;
     struct sv bytes;
     bool secret;

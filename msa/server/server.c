@@ -39,7 +39,7 @@ struct server {
     struct worker_shared shared;
     struct worker **workers;
     unsigned nworkers, started, stopped;
-    unsigned untaken; /* workers that do not know the newest service yet */
+    unsigned untaken;           /* workers that do not know the newest service yet */
     struct waiting_fd *waiting; /* listeners that came before the workers */
     size_t nwaiting;
     int *keeper_fds; /* likewise; -1 where there is none */
