@@ -17,11 +17,12 @@ void admin_status(struct request *r)
                   n(s.accepted_messages), "refused_messages", n(s.refused_messages), "logins",
                   n(s.logins), "failed_logins", n(s.failed_logins), "memory_used_bytes",
                   n(s.memory_used_bytes), "memory_max_bytes", n(s.memory_max_bytes));
-    json_t *queue = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "messages", n(s.store.messages), "recipients",
-        n(s.store.rows), "delivering", n(s.store.claimed_rows), "commits", n(s.store.commits),
-        "failed_commits", n(s.store.failed_commits), "memory_bytes", n(s.store.memory_bytes),
-        "wal_bytes", n(s.store.wal_bytes), "accepting", s.store.accepting);
+    json_t *queue =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "messages", n(s.store.messages),
+                  "recipients", n(s.store.rows), "delivering", n(s.store.claimed_rows), "commits",
+                  n(s.store.commits), "failed_commits", n(s.store.failed_commits), "memory_bytes",
+                  n(s.store.memory_bytes), "wal_bytes", n(s.store.wal_bytes), "history_dropped",
+                  n(s.store.history_dropped), "accepting", s.store.accepting);
     json_t *relay = json_pack("{s:I, s:I, s:I, s:I, s:I}", "destinations", n(s.relay.destinations),
                               "sites", n(s.relay.sites), "slots", n(s.relay.slots), "jobs",
                               n(s.relay.jobs), "resolving", n(s.relay.resolving));

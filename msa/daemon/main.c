@@ -73,7 +73,7 @@ static int usage(const char *wrong)
 {
     fprintf(stderr,
             "msad: %s\nusage: msad [-c FILE] [--check | --help | --version | "
-            "--docs=man|msad|sample]\n",
+            "--docs=help|man|msad|sample]\n",
             wrong);
     return EXIT_USAGE;
 }
