@@ -10,6 +10,7 @@
 #include "relay/queue/history.h"
 #include "relay/queue/history_files.h"
 #include "relay/queue/store_db.h"
+#include "relay/queue/store_filter.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,21 +29,12 @@ static const char *const sql[] = {
     [ALL] = COLUMNS "time>=?2 ORDER BY row",
 };
 
-static bool holds(const char *text, const char *part)
-{
-    struct sv whole = sv_of(text), wanted = sv_of(part);
-    for (size_t i = 0; i + wanted.len <= whole.len; i++)
-        if (sv_istarts(sv_skip(whole, i), wanted))
-            return true;
-    return false;
-}
-
 static bool match(const struct history_query *q, sqlite3_stmt *st)
 {
     return sqlite3_column_int64(st, 1) >= q->since_ms &&
-           (!q->user || holds(store_db_column(st, 4), q->user)) &&
-           (!q->from || holds(store_db_column(st, 5), q->from)) &&
-           (!q->to || holds(store_db_column(st, 6), q->to)) &&
+           (!q->user || store_filter_holds(store_db_column(st, 4), q->user)) &&
+           (!q->from || store_filter_holds(store_db_column(st, 5), q->from)) &&
+           (!q->to || store_filter_holds(store_db_column(st, 6), q->to)) &&
            (!q->id || strcmp(store_db_column(st, 3), q->id) == 0);
 }
 

@@ -63,6 +63,16 @@ static int count_totals(struct store *s)
     return store_db_run(&s->db, st);
 }
 
+int store_end_transaction(struct store *s, int err)
+{
+    if (err == 0)
+        err = store_db_run(&s->db, store_db_use(&s->db, STORE_COMMIT));
+    if (err < 0 && !sqlite3_get_autocommit(s->db.handle) &&
+        store_db_run(&s->db, store_db_use(&s->db, STORE_ROLLBACK)) < 0)
+        log_event(LOG_ERROR, "queue-failed", NULL, "a failed transaction could not be rolled back");
+    return err;
+}
+
 static int transaction(struct store *s)
 {
     s->put_messages = s->put_rows = 0;
@@ -80,12 +90,7 @@ static int transaction(struct store *s)
         err = count_totals(s);
     if (err == 0)
         err = sync_spool(s);
-    if (err == 0)
-        err = store_db_run(&s->db, store_db_use(&s->db, STORE_COMMIT));
-    if (err < 0 && !sqlite3_get_autocommit(s->db.handle) &&
-        store_db_run(&s->db, store_db_use(&s->db, STORE_ROLLBACK)) < 0)
-        log_event(LOG_ERROR, "queue-failed", NULL, "a failed transaction could not be rolled back");
-    return err;
+    return store_end_transaction(s, err);
 }
 
 /* Answers, or lets wait, what cannot be written now. */

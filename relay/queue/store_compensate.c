@@ -58,12 +58,7 @@ static int compensate(struct store *s)
         err = delete_refused(s, &s->refused[i]);
     if (err == 0)
         err = store_db_run(&s->db, store_db_use(&s->db, STORE_COMPENSATE));
-    if (err == 0)
-        err = store_db_run(&s->db, store_db_use(&s->db, STORE_COMMIT));
-    if (err < 0 && !sqlite3_get_autocommit(s->db.handle) &&
-        store_db_run(&s->db, store_db_use(&s->db, STORE_ROLLBACK)) < 0)
-        log_event(LOG_ERROR, "queue-failed", NULL, "a failed transaction could not be rolled back");
-    return err;
+    return store_end_transaction(s, err);
 }
 
 void store_try_up(struct store *s)

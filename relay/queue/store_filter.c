@@ -29,7 +29,7 @@ void store_row_read(struct store_row *row, sqlite3_stmt *st)
     row->spooled = sqlite3_column_int(st, 13) != 0;
 }
 
-static bool holds(const char *text, const char *part)
+bool store_filter_holds(const char *text, const char *part)
 {
     struct sv whole = sv_of(text), wanted = sv_of(part);
     for (size_t i = 0; i + wanted.len <= whole.len; i++)
@@ -43,10 +43,11 @@ bool store_filter_match(const struct store_filter *f, const struct store_row *ro
     return (!f->id || strcmp(f->id, row->id) == 0) &&
            (!f->domain || sv_ieq(sv_of(f->domain), sv_of(row->domain))) &&
            (!f->older_than_ms || row->received_ms < f->older_than_ms) &&
-           (!f->user || holds(row->login, f->user)) &&
-           (!f->from || holds(row->reverse_path, f->from)) &&
-           (!f->to || holds(row->address, f->to)) &&
-           (!f->error || holds(row->text, f->error) || holds(row->status, f->error));
+           (!f->user || store_filter_holds(row->login, f->user)) &&
+           (!f->from || store_filter_holds(row->reverse_path, f->from)) &&
+           (!f->to || store_filter_holds(row->address, f->to)) &&
+           (!f->error || store_filter_holds(row->text, f->error) ||
+            store_filter_holds(row->status, f->error));
 }
 
 struct store_summary {

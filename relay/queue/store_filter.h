@@ -21,6 +21,8 @@ struct store_row {
 };
 
 void store_row_read(struct store_row *row, sqlite3_stmt *st);
+/* Whether part stands in text, without ASCII case. */
+bool store_filter_holds(const char *text, const char *part);
 bool store_filter_match(const struct store_filter *f, const struct store_row *row);
 
 /* Sums by destination; *sum NULL at first. */

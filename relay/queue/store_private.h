@@ -16,39 +16,39 @@
 #include <pthread.h>
 
 /* Statements of the store's connection. "recipient.state": 0 active, 1 held, 2 deleted by the
- * operator while being delivered. "recipient.held": milliseconds that it was held; less the wall time
- * of its hold while it is. A recipient's id is its key (store_claims.h). */
-#define STORE_SQL(XX)                                                                             \
-    XX(BEGIN, "BEGIN IMMEDIATE")                                                                  \
-    XX(COMMIT, "COMMIT")                                                                          \
-    XX(ROLLBACK, "ROLLBACK")                                                                      \
-    XX(COUNT, "UPDATE totals SET messages=?1, rows=?2")                                           \
-    XX(COMPENSATE, "UPDATE totals SET compensations=compensations+1")                             \
-    XX(PUT_MESSAGE, "INSERT INTO message VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")             \
-    XX(PUT_CONTENT, "INSERT INTO content VALUES(?1,?2)")                                          \
-    XX(PUT_ROW, "INSERT INTO recipient VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")               \
-    XX(END_ROW, "DELETE FROM recipient WHERE id=?1")                                              \
-    XX(DEFER_ROW, "UPDATE recipient SET due=?2, attempts=attempts+1, warned=?3, status=?4,"       \
-                  " text=?5 WHERE id=?1")                                                         \
-    XX(ANY_ROW, "SELECT 1 FROM recipient WHERE id BETWEEN ?1 AND ?2 LIMIT 1")                     \
-    XX(END_ROWS, "DELETE FROM recipient WHERE id BETWEEN ?1 AND ?2")                              \
-    XX(END_MESSAGE, "DELETE FROM message WHERE seq=?1")                                           \
-    XX(END_CONTENT, "DELETE FROM content WHERE seq=?1")                                           \
-    XX(FIND_ID, "SELECT seq, spooled FROM message WHERE id=?1")                                   \
-    XX(GET_MESSAGE, "SELECT id, received, reverse_path, params, login, client, message_id, size," \
-                    " flags, spooled FROM message WHERE seq=?1")                                  \
+ * operator while being delivered. "recipient.held": milliseconds that it was held; less the wall
+ * time of its hold while it is. A recipient's id is its key (store_claims.h). */
+#define STORE_SQL(XX)                                                                              \
+    XX(BEGIN, "BEGIN IMMEDIATE")                                                                   \
+    XX(COMMIT, "COMMIT")                                                                           \
+    XX(ROLLBACK, "ROLLBACK")                                                                       \
+    XX(COUNT, "UPDATE totals SET messages=?1, rows=?2")                                            \
+    XX(COMPENSATE, "UPDATE totals SET compensations=compensations+1")                              \
+    XX(PUT_MESSAGE, "INSERT INTO message VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")              \
+    XX(PUT_CONTENT, "INSERT INTO content VALUES(?1,?2)")                                           \
+    XX(PUT_ROW, "INSERT INTO recipient VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")                \
+    XX(END_ROW, "DELETE FROM recipient WHERE id=?1")                                               \
+    XX(DEFER_ROW, "UPDATE recipient SET due=?2, attempts=attempts+1, warned=?3, status=?4,"        \
+                  " text=?5 WHERE id=?1")                                                          \
+    XX(ANY_ROW, "SELECT 1 FROM recipient WHERE id BETWEEN ?1 AND ?2 LIMIT 1")                      \
+    XX(END_ROWS, "DELETE FROM recipient WHERE id BETWEEN ?1 AND ?2")                               \
+    XX(END_MESSAGE, "DELETE FROM message WHERE seq=?1")                                            \
+    XX(END_CONTENT, "DELETE FROM content WHERE seq=?1")                                            \
+    XX(FIND_ID, "SELECT seq, spooled FROM message WHERE id=?1")                                    \
+    XX(GET_MESSAGE, "SELECT id, received, reverse_path, params, login, client, message_id, size,"  \
+                    " flags, spooled FROM message WHERE seq=?1")                                   \
     XX(GET_ROW, "SELECT destination, due, state, address, params, attempts, warned, status, text," \
-                " held FROM recipient WHERE id=?1")                                              \
-    /* Two parts: SQLite seeks by a comparison of (due,id) only as far as due. */                 \
-    XX(SCAN, "SELECT due, id FROM recipient INDEXED BY recipient_due WHERE destination=?1 AND"    \
-             " state=0 AND due=?2 AND id>?3"                                                      \
-             " UNION ALL SELECT due, id FROM recipient INDEXED BY recipient_due"                  \
-             " WHERE destination=?1 AND state=0 AND due>?2 ORDER BY 1, 2")                        \
-    XX(NEXT_DESTINATION, "SELECT destination, due, id FROM recipient INDEXED BY recipient_due"    \
-                         " WHERE destination>?1 AND state=0 ORDER BY destination, due LIMIT 1")   \
-    XX(HOLD_ROW, "UPDATE recipient SET state=1, held=held-?2 WHERE id=?1 AND state=0")            \
-    XX(FREE_ROW, "UPDATE recipient SET state=0, held=max(held+?2,0) WHERE id=?1 AND state=1")     \
-    XX(DELETE_LATER, "UPDATE recipient SET state=2 WHERE id=?1 AND state<>2")                     \
+                " held FROM recipient WHERE id=?1")                                                \
+    /* Two parts: SQLite seeks by a comparison of (due,id) only as far as due. */                  \
+    XX(SCAN, "SELECT due, id FROM recipient INDEXED BY recipient_due WHERE destination=?1 AND"     \
+             " state=0 AND due=?2 AND id>?3"                                                       \
+             " UNION ALL SELECT due, id FROM recipient INDEXED BY recipient_due"                   \
+             " WHERE destination=?1 AND state=0 AND due>?2 ORDER BY 1, 2")                         \
+    XX(NEXT_DESTINATION, "SELECT destination, due, id FROM recipient INDEXED BY recipient_due"     \
+                         " WHERE destination>?1 AND state=0 ORDER BY destination, due LIMIT 1")    \
+    XX(HOLD_ROW, "UPDATE recipient SET state=1, held=held-?2 WHERE id=?1 AND state=0")             \
+    XX(FREE_ROW, "UPDATE recipient SET state=0, held=max(held+?2,0) WHERE id=?1 AND state=1")      \
+    XX(DELETE_LATER, "UPDATE recipient SET state=2 WHERE id=?1 AND state<>2")                      \
     XX(SET_DUE, "UPDATE recipient SET due=?2 WHERE id=?1 AND state=0 AND due>?2")
 
 enum store_sql {
@@ -128,7 +128,7 @@ struct store {
     int64_t wall_ms;                 /* of this turn */
     struct store_writes writes;      /* of this turn; between turns: records that wait */
     struct task *reads, **reads_end; /* of this turn, run after the commit */
-    uint64_t records_since_us; /* when records began to wait for company; 0: none do */
+    uint64_t records_since_us;       /* when records began to wait for company; 0: none do */
     uint64_t commits, puts, failed_commits;
 
     /* After a failed transaction, until the compensation has committed. */
@@ -144,7 +144,7 @@ struct store {
     struct task checkpoint_task;
     atomic_bool checkpointing, checkpointed; /* checkpointed: its end is to be looked at */
     int wal_frames, page_bytes;
-    int passive_at; /* frames */
+    int passive_at;          /* frames */
     bool ticked, may_vacuum; /* a tick came in this turn; messages have ended since */
 
     struct timer tick; /* of the thread that opened; its task wakes a store that must try again */
@@ -163,6 +163,8 @@ void store_spool_path(struct store *s, const char *id, struct buf *out); /* NUL 
 void store_remove_spool(struct store *s, const char *id);          /* later, on the disk pool */
 struct store_reader *store_reader_take(struct store *s, int *err); /* any thread; NULL: err */
 void store_reader_give(struct store *s, struct store_reader *r, bool healthy);
+/* Commits; where err, or the commit, is negative, rolls back and returns that. */
+int store_end_transaction(struct store *s, int err) MUST_CHECK;
 
 /* store_schema.c */
 int store_schema_open(struct store *s, struct buf *error) MUST_CHECK;
