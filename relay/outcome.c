@@ -142,7 +142,7 @@ static void judge_end(const struct smtp_client_result *r, struct relay_outcome *
         break;
     case SMTP_END_UNSUPPORTED:
         o->verdict = RELAY_FAILED;
-        o->status = SMTP_STATUS(5, 6, 3);
+        o->status = r->reply.enhanced;
         o->scope = RELAY_SCOPE_MESSAGE;
         break;
     case SMTP_END_TOO_BIG:
@@ -161,7 +161,10 @@ static void judge_end(const struct smtp_client_result *r, struct relay_outcome *
  * without it. */
 static const char *end_text(struct arena *a, const struct smtp_client_result *r)
 {
-    const char *what = r->detail ? r->detail : r->err ? err_text(r->err) : "";
+    const char *what = r->detail       ? r->detail
+                       : r->reply.code ? arena_str(a, r->reply.text)
+                       : r->err        ? err_text(r->err)
+                                       : "";
     const char *part = *what ? ": " : "";
     unsigned long long s = r->elapsed_ms / 1000;
     if (r->end == SMTP_END_TIMEOUT || r->end == SMTP_END_LOST || r->end == SMTP_END_PROTOCOL)

@@ -4,6 +4,7 @@
  * peer that does not read its replies.
  */
 #include "msa/base/crashring.h"
+#include "msa/loop/clock.h"
 #include "msa/server/conn_internal.h"
 #include "msa/server/policy.h"
 #include "msa/server/reject.h"
@@ -274,6 +275,7 @@ void conn_pump(struct conn *c, struct sv in)
     if (c->phase != CONN_SESSION || c->pumping)
         return;
     c->pumping = true;
+    smtp_server_set_time(c->smtp, clock_wall_s());
     if (c->submission)
         crashring_hold(submission_id(c->submission));
     feed(c, in);
@@ -289,7 +291,7 @@ void conn_pump(struct conn *c, struct sv in)
 void conn_start_session(struct conn *c, const struct smtp_reply *refusal)
 {
     c->phase = CONN_SESSION;
-    c->smtp = smtp_server_new(&c->service->setups[c->listen]);
+    c->smtp = smtp_server_new(&c->service->setups[c->listen], sv_of(c->session));
     smtp_server_start(c->smtp, refusal);
     conn_pump(c, SV_NONE);
 }

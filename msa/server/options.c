@@ -5,7 +5,9 @@
 
 #include "msa/base/log.h"
 #include "msa/server/check.h"
+#include "msa/smtp/ext.h"
 #include "msa/smtp/path.h"
+#include "msa/smtp/solicit.h"
 
 #include <netdb.h>
 #include <string.h>
@@ -165,6 +167,50 @@ static const struct conf_option limits_rows[] = {
     CONF_END,
 };
 
+static void check_extension(const char *value, struct conf_faults *faults)
+{
+    const struct smtp_ext *x = smtp_ext_find(sv_of(value));
+    if (!x)
+        conf_fault(faults, "an EHLO keyword that \"msactl extensions\" lists",
+                   "\"%s\" is no extension of this server", value);
+    else if (x->always)
+        conf_fault(faults, "leave it out", "\"%s\" cannot be switched off (%s)", value,
+                   x->draft == SMTP_EXT_MUST ? "RFC 6409 section 7: MUST" : x->rfc);
+}
+
+static void check_solicit(const char *value, struct conf_faults *faults)
+{
+    if (!smtp_solicit_valid(sv_of(value)) || strchr(value, ','))
+        conf_fault(faults, "for example \"net.example:ADV\" (RFC 3865 2.1)",
+                   "\"%s\" is no solicitation class keyword", value);
+}
+
+static const struct conf_option extensions_rows[] = {
+    CONF_ROW(CONF_STRINGS, struct msa_extensions_options, off, "off", NULL,
+             "SMTP extensions that are not spoken",
+             "EHLO keywords. What stands here is neither offered to clients, its parameters being "
+             "answered 555 5.5.4, nor used towards next hops (but for STARTTLS, which relay.routes "
+             "decide there). \"msactl extensions\" lists all, with their RFCs.",
+             .flags = CONF_RELOAD, .check = check_extension, .example = "[ \"CHUNKING\" ]"),
+    CONF_ROW(CONF_TIME, struct msa_extensions_options, hold_max_s, "hold_max", "30d",
+             "longest hold of a message for later release",
+             "What FUTURERELEASE (RFC 4865) tells clients; a longer HOLDFOR or HOLDUNTIL is "
+             "answered 501 5.5.4. The time that a message is held does not count against "
+             "queue.lifetime.",
+             .min = 60, .max = 999999999, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INT, struct msa_extensions_options, priority_max, "priority_max", "0",
+             "highest priority that a login may ask for",
+             "MT-PRIORITY (RFC 6710) has -9 to 9. A message that asks for more is lowered to this, "
+             "and the reply says so. 0: nobody gets ahead of normal mail, but bulk may step back.",
+             .min = -9, .max = 9, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_STRINGS, struct msa_extensions_options, no_soliciting, "no_soliciting", NULL,
+             "solicitation classes that are refused",
+             "Keywords as RFC 3865 has them. A message whose SOLICIT parameter names one is "
+             "answered 550 5.7.1. None by default.",
+             .flags = CONF_RELOAD, .check = check_solicit, .example = "[ \"net.example:ADV\" ]"),
+    CONF_END,
+};
+
 static const struct conf_option admin_rows[] = {
     CONF_ROW(CONF_PATH, struct msa_admin_options, socket, "socket", "<state>/control.sock",
              "control socket of msactl",
@@ -266,6 +312,8 @@ const struct conf_option msa_options_rows[] = {
     CONF_ROW(CONF_GROUP, struct msa_options, dns, "dns", NULL, "names",
              "Who answers questions about names, and whether answers are validated.",
              .rows = dns_options_rows),
+    CONF_ROW(CONF_GROUP, struct msa_options, extensions, "extensions", NULL, "SMTP extensions",
+             "What is spoken beyond plain SMTP, and how far it goes.", .rows = extensions_rows),
     CONF_ROW(CONF_GROUP, struct msa_options, admin, "admin", NULL, "administration",
              "How msactl reaches the running server.", .rows = admin_rows),
     CONF_ROW(CONF_GROUP, struct msa_options, log, "log", NULL, "log",
@@ -338,6 +386,7 @@ static void complete(struct arena *a, const char *fqdn, struct msa_options *o)
     o->state = arena_str(a, (struct sv){o->state, len});
     o->hostname = lower(a, o->hostname[0] ? o->hostname : fqdn);
     lower_all(a, &o->domains);
+    upper_all(a, &o->extensions.off);
     if (!o->postmaster[0] && o->domains.count)
         o->postmaster = arena_printf(a, "postmaster@%s", o->domains.items[0]);
     complete_auth(a, o);
@@ -388,6 +437,16 @@ size_t options_listen_addresses(const struct msa_listen_options *l, struct ip_po
     }
     out[0].port = port;
     return ip_parse(sv_of(l->address), &out[0].ip) ? 1 : 0;
+}
+
+uint32_t options_extensions_off(const struct msa_extensions_options *x)
+{
+    uint32_t off = 0;
+    for (size_t i = 0; i < x->off.count; i++) {
+        const struct smtp_ext *e = smtp_ext_find(sv_of(x->off.items[i]));
+        off |= e ? SMTP_EXT_BIT(e->id) : 0;
+    }
+    return smtp_ext_off(off);
 }
 
 int64_t options_memory_bytes(const struct msa_limits_options *l, int64_t total_bytes)

@@ -1,5 +1,5 @@
 /*
- * options.h - the root of all options: top-level keys, listen, tls, limits, admin, log.
+ * options.h - the root of all options: top-level keys, listen, tls, limits, extensions, admin, log.
  *
  * Ownership: all values live in the arena given to options_read(); the generation frees it.
  * Order: options_read() once on a fresh struct; read-only afterwards, any thread.
@@ -58,6 +58,13 @@ struct msa_limits_options {
     int64_t memory; /* bytes, or -n for n percent: options_memory_bytes() */
 };
 
+struct msa_extensions_options {
+    struct conf_strings off; /* EHLO keywords, upper case */
+    int64_t hold_max_s;
+    int64_t priority_max;
+    struct conf_strings no_soliciting;
+};
+
 struct msa_admin_options {
     const char *socket; /* path of the control socket */
 };
@@ -86,9 +93,13 @@ struct msa_options {
     struct queue_options queue;
     struct relay_options relay;
     struct dns_options dns;
+    struct msa_extensions_options extensions;
     struct msa_admin_options admin;
     struct msa_log_options log;
 };
+
+/* extensions.off, and what needs an extension that is off: SMTP_EXT_BIT()s. */
+uint32_t options_extensions_off(const struct msa_extensions_options *x);
 
 /* Ended by a row without a name. */
 extern const struct conf_option msa_options_rows[];

@@ -62,18 +62,43 @@ static uint32_t ms_of(int64_t seconds)
     return seconds > UINT32_MAX / 1000 ? UINT32_MAX : (uint32_t)(seconds * 1000);
 }
 
+/* Not finished on the server's side: neither offered nor taken. */
+#define NOT_OFFERED (SMTP_EXT_BIT(SMTP_EXT_CHECKPOINT) | SMTP_EXT_BIT(SMTP_EXT_SMTPUTF8))
+
+static struct sv join(struct arena *a, const struct conf_strings *words, char separator)
+{
+    size_t len = 0, at = 0;
+    for (size_t i = 0; i < words->count; i++)
+        len += strlen(words->items[i]) + 1;
+    char *text = arena_alloc(a, len + 1);
+    for (size_t i = 0; i < words->count; i++) {
+        if (i)
+            text[at++] = separator;
+        memcpy(text + at, words->items[i], strlen(words->items[i]));
+        at += strlen(words->items[i]);
+    }
+    return (struct sv){text, at};
+}
+
+static struct smtp_ext_config make_extensions(struct service *s)
+{
+    const struct msa_options *o = &s->generation->options;
+    return (struct smtp_ext_config){
+        .off = options_extensions_off(&o->extensions) | NOT_OFFERED,
+        .hold_max_s = o->extensions.hold_max_s,
+        .priority_max = (int)o->extensions.priority_max,
+        .no_soliciting = join(&s->arena, &o->extensions.no_soliciting, ','),
+        .messages = (uint32_t)o->limits.messages_per_session,
+        .recipients = (uint32_t)o->limits.recipients,
+    };
+}
+
 static void make_setups(struct service *s)
 {
     const struct msa_options *o = &s->generation->options;
     const struct msa_listen_options *l = o->listen.items;
-    struct buf words;
-    buf_init(&words, 4096, 0);
-    for (size_t i = 0; i < o->auth.mechanisms.count; i++) {
-        int err = buf_printf(&words, "%s%s", i ? " " : "", o->auth.mechanisms.items[i]);
-        (void)err; /* names of mechanisms that we know: a few dozen bytes */
-    }
-    struct sv mechanisms = arena_sv(&s->arena, buf_view(&words));
-    buf_deinit(&words);
+    struct sv mechanisms = join(&s->arena, &o->auth.mechanisms, ' ');
+    struct smtp_ext_config ext = make_extensions(s);
 
     s->limits = (struct smtp_server_limits){
         .message_size = (uint64_t)o->limits.message_size_bytes,
@@ -93,9 +118,11 @@ static void make_setups(struct service *s)
             .mechanisms_tls = mechanisms,
             .mechanisms_clear = o->auth.require_tls ? SV("") : mechanisms,
             .tls_from_start = l[i].tls == MSA_LISTEN_IMPLICIT,
-            .starttls = l[i].tls == MSA_LISTEN_STARTTLS && s->tls,
+            .starttls = l[i].tls == MSA_LISTEN_STARTTLS && s->tls &&
+                        !(ext.off & SMTP_EXT_BIT(SMTP_EXT_STARTTLS)),
             .auth_required = true,
             .reject_bare_newlines = l[i].bare_newlines == MSA_BARE_NEWLINES_REJECT,
+            .ext = ext,
             .limits = &s->limits,
         };
     }

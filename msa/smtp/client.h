@@ -1,10 +1,11 @@
 /*
  * client.h - the client session core: speaks SMTP to a next hop, without a socket or a clock.
  *
- * RFC 5321 (3.1, 4.5.3.2 timeouts), 2920 (pipelining), 3207 (STARTTLS), 4954 (AUTH), 1870 (SIZE),
- * 6152 (8BITMIME), 3461 (DSN). Bytes and events go in, actions come out; one transaction at a
- * time, any number one after the other. MAIL, RCPT and DATA go out in one piece where PIPELINING
- * is offered, one by one elsewhere; a small body and its end go out in one piece.
+ * RFC 5321 (3.1, 4.5.3.2 timeouts), 2920 (pipelining), 3207 (STARTTLS), 4954 (AUTH), 1870 (SIZE);
+ * what else a server is told, or must have, comes from the extension table (ext.h). Bytes and
+ * events go in, actions come out; one transaction at a time, any number one after the other. MAIL,
+ * RCPT and DATA go out in one piece where PIPELINING is offered, one by one elsewhere; a small body
+ * and its end go out in one piece.
  *
  * Order: new; then, in any order, events and smtp_client_next() until it returns false, after
  * every event. smtp_client_feed() takes at most one reply and nothing while START_TLS or AUTH
@@ -78,11 +79,13 @@ enum smtp_end {
 struct smtp_client_result {
     enum smtp_end end;
     enum smtp_phase phase;
-    struct smtp_reply reply; /* SMTP_END_REPLY: what the server said; else code 0 */
-    int err;                 /* LOST, TLS, CREDENTIALS, CONTENT: environment error, or 0 */
-    const char *detail;      /* PROTOCOL, UNSUPPORTED: what exactly (static); else NULL, unless
-                                the owner of the session knows more */
-    uint64_t elapsed_ms;     /* since the phase began */
+    /* REPLY: what the server said; UNSUPPORTED: what we say in its place (static text); else code
+     * 0 */
+    struct smtp_reply reply;
+    int err;             /* LOST, TLS, CREDENTIALS, CONTENT: environment error, or 0 */
+    const char *detail;  /* PROTOCOL, UNSUPPORTED: what exactly (static); else NULL, unless
+                            the owner of the session knows more */
+    uint64_t elapsed_ms; /* since the phase began */
 };
 
 enum smtp_client_action_kind {
@@ -113,12 +116,16 @@ struct smtp_client_config {
     enum smtp_client_tls tls; /* STARTTLS: never, if offered, or always */
     bool tls_active;          /* TLS from the first byte */
     bool login;               /* AUTH before the first transaction; in clear only with TLS_NONE */
+    uint32_t exts_off;        /* SMTP_EXT_BIT()s that are not used, whatever the server offers */
 };
 
 struct smtp_client_mail {
     const struct smtp_envelope *envelope; /* at least one recipient */
     uint64_t size;                        /* octets of content */
     bool eight_bit;                       /* content holds bytes above 127 */
+    bool binary;                          /* content cannot be sent as lines: BDAT only */
+    bool utf8_header;                     /* the header section needs SMTPUTF8 */
+    int64_t received_s, now_s;            /* wall clock: of the message, of this attempt */
 };
 
 struct smtp_client;

@@ -39,19 +39,19 @@ static enum smtp_phase phase_of(const struct smtp_client *c, uint32_t step)
 
 /* ---- beginning ---- */
 
-/* What keeps this mail from this server, found before a word is said; NULL: nothing. */
-static const char *missing(const struct smtp_client *c, const struct smtp_client_mail *m)
+static struct smtp_hop hop_of(const struct smtp_client *c)
 {
-    /* RFC 6152 3: 8-bit content never goes where it was not offered; the parameter alone may be
-     * dropped where the content has no such bytes. */
-    uint32_t lacks = smtp_ext_missing(&c->peer, m->envelope);
-    lacks &= ~SMTP_EXT_BIT(SMTP_EXT_8BITMIME);
-    if (m->eight_bit && !offers(c, SMTP_EXT_8BITMIME))
-        lacks |= SMTP_EXT_BIT(SMTP_EXT_8BITMIME);
-    for (unsigned i = 0; i < SMTP_EXT_COUNT; i++)
-        if (lacks & SMTP_EXT_BIT(smtp_exts[i]->id))
-            return smtp_exts[i]->keyword.ptr;
-    return NULL;
+    return (struct smtp_hop){
+        .peer = &c->peer,
+        .envelope = c->mail.envelope,
+        .received_s = c->mail.received_s,
+        .now_s = c->mail.now_s,
+        .tls = c->tls_active,
+        .logged_in = c->logged_in,
+        .eight_bit = c->mail.eight_bit,
+        .binary = c->mail.binary,
+        .utf8_header = c->mail.utf8_header,
+    };
 }
 
 void smtp_client_send(struct smtp_client *c, const struct smtp_client_mail *mail, uint64_t now_ms)
@@ -67,14 +67,17 @@ void smtp_client_send(struct smtp_client *c, const struct smtp_client_mail *mail
     c->step_sent = c->step_replied = c->need_rset ? STEP_RSET : STEP_MAIL;
     smtp_client_enter(c, phase_of(c, c->step_sent));
 
-    const char *lacks = missing(c, mail);
+    /* what keeps this mail from this server is found before a word is said */
+    struct smtp_hop hop = hop_of(c);
+    struct smtp_reply refusal = smtp_ext_refuse_mail(&hop);
     bool too_big = c->peer.size && mail->size > c->peer.size;
-    if (!lacks && !too_big)
+    if (!refusal.code && !too_big)
         return;
     smtp_client_enter(c, SMTP_PHASE_MAIL);
     struct smtp_client_result r =
         smtp_client_result_of(c, too_big ? SMTP_END_TOO_BIG : SMTP_END_UNSUPPORTED);
-    r.detail = too_big ? NULL : lacks;
+    if (!too_big)
+        r.reply = refusal;
     decide(c, &r);
     smtp_client_enter(c, SMTP_PHASE_IDLE);
 }
@@ -83,29 +86,27 @@ void smtp_client_send(struct smtp_client *c, const struct smtp_client_mail *mail
 
 static void put_mail(struct smtp_client *c)
 {
-    const struct smtp_envelope *e = c->mail.envelope;
+    struct smtp_hop hop = hop_of(c);
     smtp_client_put(c, SV("MAIL FROM:<"));
-    smtp_client_put(c, e->reverse.text);
+    smtp_client_put(c, c->mail.envelope->reverse.text);
     smtp_client_put(c, SV(">"));
     int err = 0;
-    /* The real size and content count here, not what the submitting client announced. */
+    /* The real size counts here, not what the submitting client announced. */
     if (offers(c, SMTP_EXT_SIZE))
         err = buf_printf(&c->out, " SIZE=%llu", (unsigned long long)c->mail.size);
-    if (offers(c, SMTP_EXT_8BITMIME) &&
-        (c->mail.eight_bit || e->values[SMTP_MAIL_BODY].number == SMTP_BODY_8BITMIME))
-        smtp_client_put(c, SV(" BODY=8BITMIME"));
     if (!err)
-        err = smtp_ext_write_mail(e->values, c->peer.exts & SMTP_EXT_BIT(SMTP_EXT_DSN), &c->out);
+        err = smtp_ext_hop_mail(&hop, &c->out);
     REQUIRE(!err); /* CLIENT_OUT_MAX leaves room for the longest command */
     smtp_client_put(c, SV("\r\n"));
 }
 
 static void put_rcpt(struct smtp_client *c, const struct smtp_recipient *r)
 {
+    struct smtp_hop hop = hop_of(c);
     smtp_client_put(c, SV("RCPT TO:<"));
     smtp_client_put(c, r->path.text);
     smtp_client_put(c, SV(">"));
-    int err = smtp_ext_write_rcpt(r->values, c->peer.exts & SMTP_EXT_BIT(SMTP_EXT_DSN), &c->out);
+    int err = smtp_ext_hop_rcpt(&hop, r, &c->out);
     REQUIRE(!err);
     smtp_client_put(c, SV("\r\n"));
 }

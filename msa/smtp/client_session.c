@@ -51,6 +51,7 @@ static void on_ehlo(struct smtp_client *c, const struct smtp_reply *r)
     sv_split(&rest, '\n'); /* the first line is the server's name */
     while (rest.len)
         smtp_ext_read_ehlo(&c->peer, sv_split(&rest, '\n'));
+    c->peer.exts &= ~c->config.exts_off;
     smtp_client_after_ehlo(c);
 }
 

@@ -221,6 +221,54 @@ static size_t take_after_dot(struct smtp_dot *d, struct sv in, struct sv *piece)
     return take_text(d, in, piece);
 }
 
+/* Binary content: all of it passes, and is walked over only to see whether it is lines of text. */
+static size_t take_binary(struct smtp_dot *d, struct sv in, struct sv *piece)
+{
+    struct place p = {.line = d->line, .column = d->column};
+    const char *at = in.ptr, *end = in.ptr + in.len;
+    *piece = in;
+    if (d->state == STATE_CR && *at == '\n') {
+        end_line(&p);
+        at++;
+        d->state = STATE_LINE;
+    } else if (d->state == STATE_CR) {
+        d->seen |= SMTP_FAULT_BARE_CR;
+        p.column++;
+        d->state = STATE_TEXT;
+    }
+    while (at < end) {
+        const char *stop;
+        enum stop why = walk(at, end, false, &p, &stop);
+        d->state = why == STOP_LINE ? STATE_LINE : why == STOP_LAST_CR ? STATE_CR : STATE_TEXT;
+        at = stop;
+        if (why == STOP_END || why == STOP_LINE)
+            break;
+        at++;
+        if (why == STOP_LF) {
+            d->seen |= SMTP_FAULT_BARE_LF;
+            end_line(&p);
+        } else if (why != STOP_LAST_CR) {
+            d->seen |= why == STOP_NUL ? SMTP_FAULT_NUL : SMTP_FAULT_BARE_CR;
+            p.column++;
+        }
+    }
+    d->line = p.line;
+    d->column = p.column;
+    if (p.long_line)
+        d->seen |= SMTP_FAULT_LONG_LINE;
+    return in.len;
+}
+
+static void finish_binary(struct smtp_dot *d)
+{
+    if (d->state == STATE_CR)
+        d->seen |= SMTP_FAULT_BARE_CR;
+    if (d->state != STATE_LINE)
+        d->seen |= SMTP_FAULT_NO_END;
+    if (d->column > SMTP_TEXT_LINE_MAX)
+        d->seen |= SMTP_FAULT_LONG_LINE;
+}
+
 static size_t take_one(struct smtp_dot *d, struct sv in, struct sv *piece)
 {
     switch ((enum state)d->state) {
@@ -271,7 +319,7 @@ size_t smtp_dot_next(struct smtp_dot *d, struct sv in, struct sv *piece)
     *piece = SV_NONE;
     if (in.len == 0)
         return 0;
-    size_t taken = take_one(d, in, piece);
+    size_t taken = d->mode == SMTP_DOT_BINARY ? take_binary(d, in, piece) : take_one(d, in, piece);
     d->bytes += piece->len;
     return taken;
 }
@@ -279,10 +327,14 @@ size_t smtp_dot_next(struct smtp_dot *d, struct sv in, struct sv *piece)
 void smtp_dot_finish(struct smtp_dot *d, struct sv *piece)
 {
     *piece = SV_NONE;
-    if (d->state == STATE_CR)
-        bare_cr(d, piece);
-    if (d->column > SMTP_TEXT_LINE_MAX)
-        note(d, SMTP_FAULT_LONG_LINE, d->line);
+    if (d->mode == SMTP_DOT_BINARY) {
+        finish_binary(d);
+    } else {
+        if (d->state == STATE_CR)
+            bare_cr(d, piece);
+        if (d->column > SMTP_TEXT_LINE_MAX)
+            note(d, SMTP_FAULT_LONG_LINE, d->line);
+    }
     d->bytes += piece->len;
     d->state = STATE_END;
     d->ended = true;

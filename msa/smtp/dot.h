@@ -4,7 +4,8 @@
  * RFC 5321 2.3.8, 4.1.1.4, 4.5.2; RFC 3030 for chunks; the option listen[].bare_newlines.
  * Receiving: only CRLF.CRLF ends data; a stuffed dot is taken away only after a true CRLF. A bare
  * LF becomes CRLF and a bare CR a space (normalize), or both are faults (reject); a NUL is a fault
- * under both. A lone dot ended by a bare LF is content and stays a dot.
+ * under both. A lone dot ended by a bare LF is content and stays a dot. Binary content keeps every
+ * octet; what makes it more than lines of text is only noted (seen).
  * Sending: what goes out has no bare CR, LF or NUL, whatever was given, at any buffer boundary.
  * Ownership: both machines are the caller's structs, hold no memory and point into the bytes
  * given, or to static text. One thread at a time. Content passes in large runs.
@@ -27,15 +28,17 @@
 #define SMTP_TEXT_LINE_MAX 998 /* octets without CRLF, RFC 5322 2.1.1 */
 
 enum smtp_dot_mode {
-    SMTP_DOT_DATA, /* DATA: dots are transparent, CRLF.CRLF is the end */
-    SMTP_DOT_CHUNK /* BDAT: the length is told outside, dots mean nothing */
+    SMTP_DOT_DATA,  /* DATA: dots are transparent, CRLF.CRLF is the end */
+    SMTP_DOT_CHUNK, /* BDAT: the length is told outside, dots mean nothing */
+    SMTP_DOT_BINARY /* BDAT of BODY=BINARYMIME: the same, and every octet is content */
 };
 
 enum smtp_dot_fault {
     SMTP_FAULT_NUL = 1,
     SMTP_FAULT_BARE_CR = 2, /* also set when they are normalized */
     SMTP_FAULT_BARE_LF = 4,
-    SMTP_FAULT_LONG_LINE = 8
+    SMTP_FAULT_LONG_LINE = 8,
+    SMTP_FAULT_NO_END = 16 /* binary only: the last line has no CRLF */
 };
 
 struct smtp_dot {

@@ -15,7 +15,7 @@ int smtp_envelope_parse_mail(struct smtp_envelope *e, struct sv text)
     struct smtp_path path;
     struct sv rest;
     if (smtp_path_parse(e->arena, text, SMTP_PATH_REVERSE, &path, &rest) != SMTP_PATH_OK ||
-        smtp_ext_parse_mail(e->arena, rest, values).code != 0)
+        smtp_ext_parse_mail(e->arena, rest, 0, values).code != 0)
         return ERR_SYNTAX;
     e->reverse = path;
     memcpy(e->values, values, sizeof values);
@@ -28,7 +28,7 @@ int smtp_envelope_parse_rcpt(struct smtp_envelope *e, struct sv text)
     struct smtp_path path;
     struct sv rest;
     if (smtp_path_parse(e->arena, text, SMTP_PATH_FORWARD, &path, &rest) != SMTP_PATH_OK ||
-        smtp_ext_parse_rcpt(e->arena, rest, values).code != 0)
+        smtp_ext_parse_rcpt(e->arena, rest, 0, values).code != 0)
         return ERR_SYNTAX;
     struct smtp_recipient *r = smtp_envelope_add(e, &path);
     memcpy(r->values, values, sizeof values);
@@ -46,7 +46,7 @@ int smtp_envelope_write_mail(const struct smtp_envelope *e, struct buf *out)
     size_t before = buf_len(out);
     int err = write_path(out, &e->reverse);
     if (err == 0)
-        err = smtp_ext_write_mail(e->values, ~0u, out);
+        err = smtp_ext_write_mail(e->values, out);
     if (err < 0)
         buf_truncate(out, before);
     return err;
@@ -57,7 +57,7 @@ int smtp_envelope_write_rcpt(const struct smtp_recipient *r, struct buf *out)
     size_t before = buf_len(out);
     int err = write_path(out, &r->path);
     if (err == 0)
-        err = smtp_ext_write_rcpt(r->values, ~0u, out);
+        err = smtp_ext_write_rcpt(r->values, out);
     if (err < 0)
         buf_truncate(out, before);
     return err;
@@ -88,4 +88,31 @@ uint32_t smtp_envelope_notify(const struct smtp_recipient *r)
 {
     const struct smtp_value *v = &r->values[SMTP_RCPT_NOTIFY];
     return v->text.ptr ? (uint32_t)v->number : SMTP_NOTIFY_FAILURE | SMTP_NOTIFY_DELAY;
+}
+
+bool smtp_envelope_deliver_by(const struct smtp_envelope *e, struct smtp_deliver_by *out)
+{
+    const struct smtp_value *v = &e->values[SMTP_MAIL_BY];
+    if (!v->text.ptr)
+        return false;
+    struct sv mode = v->text;
+    sv_split(&mode, ';');
+    *out = (struct smtp_deliver_by){.seconds = (int64_t)v->number,
+                                    .returns = sv_istarts(mode, SV("R")),
+                                    .trace = mode.len == 2};
+    return true;
+}
+
+int64_t smtp_envelope_hold_until_s(const struct smtp_envelope *e, int64_t received_s)
+{
+    if (smtp_envelope_has(e, SMTP_MAIL_HOLDUNTIL))
+        return (int64_t)e->values[SMTP_MAIL_HOLDUNTIL].number;
+    if (smtp_envelope_has(e, SMTP_MAIL_HOLDFOR))
+        return received_s + (int64_t)e->values[SMTP_MAIL_HOLDFOR].number;
+    return 0;
+}
+
+int smtp_envelope_priority(const struct smtp_envelope *e)
+{
+    return (int)(int64_t)e->values[SMTP_MAIL_MT_PRIORITY].number;
 }

@@ -19,15 +19,25 @@
 #include "msa/smtp/path.h"
 
 /* One row a parameter: slot, keyword, extension (ext.h). */
-#define SMTP_MAIL_PARAMS(XX)   \
-    XX(SIZE, "SIZE", SIZE)     \
-    XX(BODY, "BODY", 8BITMIME) \
-    XX(RET, "RET", DSN)        \
-    XX(ENVID, "ENVID", DSN)    \
-    XX(AUTH, "AUTH", AUTH)
+#define SMTP_MAIL_PARAMS(XX)                    \
+    XX(SIZE, "SIZE", SIZE)                      \
+    XX(BODY, "BODY", 8BITMIME)                  \
+    XX(RET, "RET", DSN)                         \
+    XX(ENVID, "ENVID", DSN)                     \
+    XX(AUTH, "AUTH", AUTH)                      \
+    XX(SMTPUTF8, "SMTPUTF8", SMTPUTF8)          \
+    XX(TRANSID, "TRANSID", CHECKPOINT)          \
+    XX(SOLICIT, "SOLICIT", NO_SOLICITING)       \
+    XX(MTRK, "MTRK", MTRK)                      \
+    XX(HOLDFOR, "HOLDFOR", FUTURERELEASE)       \
+    XX(HOLDUNTIL, "HOLDUNTIL", FUTURERELEASE)   \
+    XX(BY, "BY", DELIVERBY)                     \
+    XX(MT_PRIORITY, "MT-PRIORITY", MT_PRIORITY) \
+    XX(REQUIRETLS, "REQUIRETLS", REQUIRETLS)
 #define SMTP_RCPT_PARAMS(XX)  \
     XX(NOTIFY, "NOTIFY", DSN) \
-    XX(ORCPT, "ORCPT", DSN)
+    XX(ORCPT, "ORCPT", DSN)   \
+    XX(RRVS, "RRVS", RRVS)
 
 enum smtp_mail_slot {
 #define SLOT(name, keyword, ext) SMTP_MAIL_##name,
@@ -43,7 +53,7 @@ enum smtp_rcpt_slot {
 };
 
 /* numbers of BODY, RET and NOTIFY */
-enum smtp_body { SMTP_BODY_7BIT = 1, SMTP_BODY_8BITMIME };
+enum smtp_body { SMTP_BODY_7BIT = 1, SMTP_BODY_8BITMIME, SMTP_BODY_BINARYMIME };
 enum smtp_ret { SMTP_RET_FULL = 1, SMTP_RET_HDRS };
 enum smtp_notify {
     SMTP_NOTIFY_NEVER = 1, /* alone */
@@ -53,8 +63,10 @@ enum smtp_notify {
 };
 
 struct smtp_value {
-    struct sv text;  /* wire form; ptr NULL: not given */
-    uint64_t number; /* SIZE in octets (saturated), or an enum above; else 0 */
+    struct sv text; /* wire form; ptr NULL: not given; empty: a keyword without a value */
+    /* SIZE in octets (saturated), an enum above, or what the extension says of it (signed ones
+     * converted); else 0 */
+    uint64_t number;
 };
 
 struct smtp_recipient {
@@ -82,6 +94,23 @@ int smtp_envelope_write_rcpt(const struct smtp_recipient *r, struct buf *out) MU
  * valid until the next one is added. */
 struct smtp_recipient *smtp_envelope_add(struct smtp_envelope *e, const struct smtp_path *path);
 void smtp_envelope_drop_last(struct smtp_envelope *e);
+/* BY (RFC 2852). */
+struct smtp_deliver_by {
+    int64_t seconds; /* from when the message was received; may be negative with !returns */
+    bool returns;    /* mode R, else N */
+    bool trace;
+};
+/* False: none was given. */
+bool smtp_envelope_deliver_by(const struct smtp_envelope *e, struct smtp_deliver_by *out);
+/* FUTURERELEASE (RFC 4865): wall time in seconds; 0: at once. */
+int64_t smtp_envelope_hold_until_s(const struct smtp_envelope *e, int64_t received_s);
+/* MT-PRIORITY (RFC 6710), -9 to 9. */
+int smtp_envelope_priority(const struct smtp_envelope *e);
+/* Whether a parameter was given. */
+static inline bool smtp_envelope_has(const struct smtp_envelope *e, enum smtp_mail_slot slot)
+{
+    return e->values[slot].text.ptr != NULL;
+}
 /* When to notify about a recipient: bits of enum smtp_notify, FAILURE and DELAY if not given. */
 uint32_t smtp_envelope_notify(const struct smtp_recipient *r);
 

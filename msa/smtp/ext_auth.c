@@ -24,6 +24,12 @@ static bool parse_submitter(struct arena *a, struct sv value, bool has_value,
     return true;
 }
 
+/* RFC 4954 5: to whom we have logged in, who might believe it. */
+static int hop_submitter(const struct smtp_hop *h, const struct smtp_value *v, struct buf *out)
+{
+    return h->logged_in ? smtp_ext_hop_same(h, v, out) : 0;
+}
+
 /* Keeps whole names of mechanisms as far as they fit. */
 static void parse_args(struct smtp_peer *p, struct sv args)
 {
@@ -43,13 +49,17 @@ static void parse_args(struct smtp_peer *p, struct sv args)
 }
 
 static const struct smtp_param_rule mail_params[] = {
-    {{"AUTH", 4}, SMTP_MAIL_AUTH, parse_submitter},
-    {{NULL, 0}, 0, NULL},
+    {{"AUTH", 4}, SMTP_MAIL_AUTH, parse_submitter, hop_submitter, false},
+    {{NULL, 0}, 0, NULL, NULL, false},
 };
 
 const struct smtp_ext smtp_ext_auth = {
     .id = SMTP_EXT_AUTH,
     .keyword = {"AUTH", 4},
+    .rfc = "RFC 4954",
+    .draft = SMTP_EXT_MUST,
+    .lacking = "not used, unless the route names a user: then deferred",
+    .always = true,
     .offered = offered,
     .ehlo_args = ehlo_args,
     .mail_params = mail_params,

@@ -4,4 +4,7 @@
 const struct smtp_ext smtp_ext_chunking = {
     .id = SMTP_EXT_CHUNKING,
     .keyword = {"CHUNKING", 8},
+    .rfc = "RFC 3030",
+    .draft = SMTP_EXT_MAY,
+    .lacking = "sent by DATA",
 };

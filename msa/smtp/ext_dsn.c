@@ -69,21 +69,40 @@ static bool parse_orcpt(struct arena *a, struct sv value, bool has_value, struct
     return true;
 }
 
+/* As it was given, but that a hop without DELIVERBY is asked to tell of delays where a message has
+ * a time to be delivered by (RFC 2852 4.1.4.2). */
+static int hop_notify(const struct smtp_hop *h, const struct smtp_value *v, struct buf *out)
+{
+    struct smtp_deliver_by by;
+    bool late_matters = smtp_envelope_deliver_by(h->envelope, &by) && !by.returns &&
+                        !smtp_hop_has(h, SMTP_EXT_DELIVERBY);
+    if (!v->text.ptr && !late_matters)
+        return 0;
+    if (!v->text.ptr)
+        return buf_put(out, SV("FAILURE,DELAY")) < 0 ? ERR_FULL : 1;
+    if (late_matters && !(v->number & (SMTP_NOTIFY_NEVER | SMTP_NOTIFY_DELAY)))
+        return buf_printf(out, "%.*s,DELAY", SV_ARG(v->text)) < 0 ? ERR_FULL : 1;
+    return smtp_ext_hop_same(h, v, out);
+}
+
 static const struct smtp_param_rule mail_params[] = {
-    {{"RET", 3}, SMTP_MAIL_RET, parse_ret},
-    {{"ENVID", 5}, SMTP_MAIL_ENVID, parse_envid},
-    {{NULL, 0}, 0, NULL},
+    {{"RET", 3}, SMTP_MAIL_RET, parse_ret, smtp_ext_hop_same, false},
+    {{"ENVID", 5}, SMTP_MAIL_ENVID, parse_envid, smtp_ext_hop_same, false},
+    {{NULL, 0}, 0, NULL, NULL, false},
 };
 
 static const struct smtp_param_rule rcpt_params[] = {
-    {{"NOTIFY", 6}, SMTP_RCPT_NOTIFY, parse_notify},
-    {{"ORCPT", 5}, SMTP_RCPT_ORCPT, parse_orcpt},
-    {{NULL, 0}, 0, NULL},
+    {{"NOTIFY", 6}, SMTP_RCPT_NOTIFY, parse_notify, hop_notify, true},
+    {{"ORCPT", 5}, SMTP_RCPT_ORCPT, parse_orcpt, smtp_ext_hop_same, false},
+    {{NULL, 0}, 0, NULL, NULL, false},
 };
 
 const struct smtp_ext smtp_ext_dsn = {
     .id = SMTP_EXT_DSN,
     .keyword = {"DSN", 3},
+    .rfc = "RFC 3461",
+    .draft = SMTP_EXT_SHOULD,
+    .lacking = "dropped; NOTIFY=SUCCESS is reported as relayed",
     .mail_params = mail_params,
     .rcpt_params = rcpt_params,
 };

@@ -34,7 +34,8 @@ static struct smtp_reply check_mail(const struct smtp_ext_offer *o, const struct
 {
     const struct smtp_value *size = &e->values[SMTP_MAIL_SIZE];
     if (size->text.ptr && o->message_size && size->number > o->message_size)
-        return SMTP_REPLY(552, 5, 3, 4, "Message is larger than this server takes");
+        return SMTP_REPLY_SETTING(552, 5, 3, 4, "Message is larger than this server takes",
+                                  "limits.message_size");
     return SMTP_REPLY_NONE;
 }
 
@@ -45,13 +46,16 @@ static void parse_args(struct smtp_peer *p, struct sv args)
 }
 
 static const struct smtp_param_rule mail_params[] = {
-    {{"SIZE", 4}, SMTP_MAIL_SIZE, parse},
-    {{NULL, 0}, 0, NULL},
+    {{"SIZE", 4}, SMTP_MAIL_SIZE, parse, NULL, false},
+    {{NULL, 0}, 0, NULL, NULL, false},
 };
 
 const struct smtp_ext smtp_ext_size = {
     .id = SMTP_EXT_SIZE,
     .keyword = {"SIZE", 4},
+    .rfc = "RFC 1870",
+    .draft = SMTP_EXT_MAY,
+    .lacking = "not said",
     .ehlo_args = ehlo_args,
     .check_mail = check_mail,
     .mail_params = mail_params,

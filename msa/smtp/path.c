@@ -281,18 +281,21 @@ struct smtp_reply smtp_path_refusal(enum smtp_path_verdict v, enum smtp_path_use
     struct smtp_status syntax = reverse ? SMTP_STATUS(5, 1, 7) : SMTP_STATUS(5, 1, 3);
     switch (v) {
     case SMTP_PATH_TOO_LONG:
-        return (struct smtp_reply){501, syntax, SV("Path too long")};
+        return (struct smtp_reply){.code = 501, .enhanced = syntax, .text = SV("Path too long")};
     case SMTP_PATH_NO_DOMAIN:
-        return (struct smtp_reply){501, syntax, SV("Address needs a domain")};
+        return (struct smtp_reply){
+            .code = 501, .enhanced = syntax, .text = SV("Address needs a domain")};
     case SMTP_PATH_UNQUALIFIED:
-        return (struct smtp_reply){554, reverse ? SMTP_STATUS(5, 1, 8) : SMTP_STATUS(5, 1, 2),
-                                   SV("Domain is not fully qualified")};
+        return (struct smtp_reply){.code = 554,
+                                   .enhanced =
+                                       reverse ? SMTP_STATUS(5, 1, 8) : SMTP_STATUS(5, 1, 2),
+                                   .text = SV("Domain is not fully qualified")};
     case SMTP_PATH_OK:
         return SMTP_REPLY_NONE;
     case SMTP_PATH_BAD_SYNTAX:
         break;
     }
-    return (struct smtp_reply){501, syntax, SV("Bad address syntax")};
+    return (struct smtp_reply){.code = 501, .enhanced = syntax, .text = SV("Bad address syntax")};
 }
 
 bool smtp_path_ip(const struct smtp_path *p, struct ip *out)

@@ -8,7 +8,8 @@
  * other control character becomes a space and a byte above 126 a "?". Lines longer than 512
  * octets are split into several of the same reply. Any thread.
  *
- *     smtp_reply_write(&out, &(struct smtp_reply){550, SMTP_STATUS(5, 7, 1), SV("Not yours")});
+ *     struct smtp_reply r = SMTP_REPLY(550, 5, 7, 1, "Not yours");
+ *     smtp_reply_write(&out, &r);
  */
 #ifndef MSA_SMTP_REPLY_H
 #define MSA_SMTP_REPLY_H
@@ -22,11 +23,21 @@ struct smtp_reply {
     int code;                    /* 200 to 599; 0: no reply */
     struct smtp_status enhanced; /* class 0: the greeting, EHLO and 3yz replies have none */
     struct sv text;              /* "\n" between lines */
+    /* What an operator would change: "limits.recipients". The session adds it to the text for
+     * clients that are logged in; the writer below leaves it out. */
+    struct sv setting;
 };
 
 #define SMTP_REPLY(code, class, subject, detail, literal) \
-    ((struct smtp_reply){(code), {(class), (subject), (detail)}, {literal, sizeof(literal) - 1}})
-#define SMTP_REPLY_NONE ((struct smtp_reply){0, {0, 0, 0}, {NULL, 0}})
+    SMTP_REPLY_SETTING(code, class, subject, detail, literal, "")
+#define SMTP_REPLY_SETTING(code, class, subject, detail, literal, option) \
+    ((struct smtp_reply){(code),                                          \
+                         {(class), (subject), (detail)},                  \
+                         {literal, sizeof(literal) - 1},                  \
+                         {option, sizeof(option) - 1}})
+#define SMTP_REPLY_NONE ((struct smtp_reply){0, {0, 0, 0}, {NULL, 0}, {NULL, 0}})
+/* Without an enhanced code, from text that is no literal. */
+#define SMTP_REPLY_PLAIN(number, words) ((struct smtp_reply){.code = (number), .text = (words)})
 
 /* Appends the reply with its line ends; ERR_FULL (nothing is appended then). The class of the
  * enhanced code must be the code's first digit. */

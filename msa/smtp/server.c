@@ -16,11 +16,14 @@
 #include "msa/base/require.h"
 #include "msa/smtp/session.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define OUT_MAX  (64u * 1024) /* octets of replies held at most */
 #define OUT_FULL (4u * 1024)  /* octets of replies that are sent before more is read */
 #define TEXT_MAX 2000u        /* octets of one reply's text */
+
+enum { REFUSAL_MAX = TEXT_MAX + 200 }; /* octets with the setting's name and the session's id */
 
 enum timer { TIMER_NONE, TIMER_COMMAND, TIMER_DATA };
 
@@ -33,10 +36,11 @@ static const struct state_row {
 #undef ROW
 };
 
-struct smtp_server *smtp_server_new(const struct smtp_server_setup *setup)
+struct smtp_server *smtp_server_new(const struct smtp_server_setup *setup, struct sv id)
 {
     struct smtp_server *s = NEW(struct smtp_server);
     s->setup = setup;
+    s->id = id;
     s->tls = setup->tls_from_start;
     smtp_line_init(&s->line);
     buf_init(&s->out, OUT_MAX, 0);
@@ -73,11 +77,27 @@ void session_enter(struct smtp_server *s, enum session_state to)
     s->timer_due = states[to].timer != TIMER_NONE;
 }
 
+/* A refusal's words: which setting it is about, for those who may know, and where to look. */
+static struct sv refusal_text(const struct smtp_server *s, const struct smtp_reply *r,
+                              char text[REFUSAL_MAX])
+{
+    bool knows = r->setting.len && (s->authenticated || !s->setup->auth_required);
+    int len =
+        snprintf(text, REFUSAL_MAX, "%.*s%s%.*s%s%s%.*s%s", SV_ARG(sv_first(r->text, TEXT_MAX)),
+                 knows ? " (" : "", knows ? (int)r->setting.len : 0, r->setting.ptr,
+                 knows ? ")" : "", s->id.len ? " [" : "", SV_ARG(s->id), s->id.len ? "]" : "");
+    REQUIRE(len >= 0 && len < REFUSAL_MAX);
+    return (struct sv){text, (size_t)len};
+}
+
 void session_reply(struct smtp_server *s, const struct smtp_reply *r)
 {
-    struct smtp_reply cut = *r;
-    cut.text = sv_first(cut.text, TEXT_MAX);
-    int err = smtp_reply_write(&s->out, &cut);
+    char text[REFUSAL_MAX];
+    struct smtp_reply full = *r;
+    full.text = r->code >= 400 ? refusal_text(s, r, text) : sv_first(r->text, TEXT_MAX);
+    if (s->setup->ext.off & SMTP_EXT_BIT(SMTP_EXT_ENHANCEDSTATUSCODES))
+        full.enhanced = SMTP_STATUS_NONE;
+    int err = smtp_reply_write(&s->out, &full);
     REQUIRE(err == 0); /* feed() stops far below OUT_MAX */
     if (r->code == 421)
         session_close(s, "told to close");
@@ -123,7 +143,7 @@ void session_reset(struct smtp_server *s)
     session_rollback(s);
     arena_reset(&s->arena);
     smtp_envelope_init(&s->envelope, &s->arena);
-    s->late = SMTP_REPLY_NONE;
+    s->late = s->mail_ok = SMTP_REPLY_NONE;
     s->discarding = false;
     s->rcpt_tried = 0;
     session_enter(s, SESSION_READY);
@@ -137,6 +157,9 @@ struct sv session_mechanisms(const struct smtp_server *s)
 struct smtp_ext_offer session_offer(const struct smtp_server *s)
 {
     return (struct smtp_ext_offer){
+        .config = s->setup->ext,
+        .now_s = s->now_s,
+        .tls = s->tls,
         .starttls = s->setup->starttls && !s->tls,
         .mechanisms = session_mechanisms(s),
         .message_size = s->setup->limits->message_size,
@@ -156,7 +179,7 @@ void smtp_server_start(struct smtp_server *s, const struct smtp_reply *refusal)
     buf_init(&line, SMTP_DOMAIN_MAX + 16, 0);
     int err = buf_printf(&line, "%.*s ESMTP", SV_ARG(s->setup->hostname));
     REQUIRE(err == 0);
-    session_say(s, (struct smtp_reply){220, SMTP_STATUS_NONE, buf_view(&line)});
+    session_say(s, SMTP_REPLY_PLAIN(220, buf_view(&line)));
     buf_deinit(&line);
     session_enter(s, SESSION_START);
 }
@@ -227,6 +250,11 @@ size_t smtp_server_feed(struct smtp_server *s, struct sv bytes)
     return used;
 }
 
+void smtp_server_set_time(struct smtp_server *s, int64_t now_s)
+{
+    s->now_s = now_s;
+}
+
 /* Parts of an action that depend on the operation. */
 static void describe_op(const struct smtp_server *s, struct smtp_action *out)
 {
@@ -248,6 +276,7 @@ static void describe_op(const struct smtp_server *s, struct smtp_action *out)
     case SMTP_ACTION_OPEN_MESSAGE:
     case SMTP_ACTION_COMMIT:
         out->envelope = &s->envelope;
+        out->binary = s->dot.mode == SMTP_DOT_BINARY && s->dot.seen;
         break;
     default:
         break;

@@ -1,11 +1,11 @@
 /*
  * server.h - the server's side of an SMTP session, without sockets, clock or disk.
  *
- * RFC 5321, 6409, 2920, 1870, 3030, 3207, 3461, 4954, 2034. Bytes and events go in, actions come
- * out; the glue (msa/server/conn.c) does them.
- * Ownership: the setup and its limits outlive the session. The session owns the envelope; views in
- * an action are valid until the next call on the session, BODY and a path's parts also only while
- * the bytes given to smtp_server_feed() are unchanged. One thread at a time; many sessions.
+ * RFC 5321, 6409, 2920, 3207, 4954, 2034, and the extensions of ext.h. Bytes and events go in,
+ * actions come out; the glue (msa/server/conn.c) does them. Ownership: the setup and its limits
+ * outlive the session. The session owns the envelope; views in an action are valid until the next
+ * call on the session, BODY and a path's parts also only while the bytes given to
+ * smtp_server_feed() are unchanged. One thread at a time; many sessions.
  *
  * Order of calls:
  *     smtp_server_new(), then smtp_server_start(); after each event the actions are taken out:
@@ -44,7 +44,7 @@
 #ifndef MSA_SMTP_SERVER_H
 #define MSA_SMTP_SERVER_H
 
-#include "msa/smtp/envelope.h"
+#include "msa/smtp/ext.h"
 
 struct smtp_server;
 
@@ -68,6 +68,7 @@ struct smtp_server_setup {
     bool starttls;              /* a certificate is there */
     bool auth_required;
     bool reject_bare_newlines;
+    struct smtp_ext_config ext;
     const struct smtp_server_limits *limits;
 };
 
@@ -94,6 +95,7 @@ struct smtp_action {
     enum smtp_path_use use;               /* CHECK_PATH */
     const struct smtp_path *path;         /* CHECK_PATH */
     const struct smtp_envelope *envelope; /* CHECK_PATH: so far, with it; OPEN_MESSAGE, COMMIT */
+    bool binary;                          /* COMMIT: the content cannot be sent as lines */
     uint32_t ms;                          /* SET_TIMER */
     bool renew;                           /* SET_TIMER */
     const char *why;                      /* CLOSE: static text */
@@ -107,10 +109,13 @@ struct smtp_result {
     struct sv challenge;     /* SMTP_MORE: before base64 */
 };
 
-struct smtp_server *smtp_server_new(const struct smtp_server_setup *setup);
+/* id stands in each refusal, for whoever looks for it in the log; empty: none. Kept by view. */
+struct smtp_server *smtp_server_new(const struct smtp_server_setup *setup, struct sv id);
 void smtp_server_free(struct smtp_server *s);
 /* Begins with the greeting; with a refusal (421, 554) that is sent instead and the session ends. */
 void smtp_server_start(struct smtp_server *s, const struct smtp_reply *refusal);
+/* The wall clock, seconds, before bytes are fed: extensions count by it. */
+void smtp_server_set_time(struct smtp_server *s, int64_t now_s);
 /* Returns the bytes consumed; 0 while an operation is pending and after the end. */
 size_t smtp_server_feed(struct smtp_server *s, struct sv bytes);
 bool smtp_server_next(struct smtp_server *s, struct smtp_action *out);

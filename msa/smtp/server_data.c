@@ -18,14 +18,22 @@ static uint64_t in_vain_max(const struct smtp_server *s)
     return size * 2 + IN_VAIN_MIN;
 }
 
+static bool is_binary(const struct smtp_server *s)
+{
+    return s->envelope.values[SMTP_MAIL_BODY].number == SMTP_BODY_BINARYMIME;
+}
+
 static bool is_too_large(const struct smtp_server *s, uint64_t more)
 {
     uint64_t limit = s->setup->limits->message_size;
     return limit && (s->dot.bytes > limit || more > limit - s->dot.bytes);
 }
 
-static const struct smtp_reply too_large = {
-    552, {5, 3, 4}, {"Message is larger than this server takes", 40}};
+static struct smtp_reply too_large(void)
+{
+    return SMTP_REPLY_SETTING(552, 5, 3, 4, "Message is larger than this server takes",
+                              "limits.message_size");
+}
 
 /* r's text is static or in the transaction's arena. */
 static void refuse_rest(struct smtp_server *s, const struct smtp_reply *r)
@@ -49,7 +57,7 @@ static struct smtp_reply fault_reply(struct smtp_server *s)
                        : s->dot.refused == SMTP_FAULT_BARE_LF ? "holds a LF without CR"
                                                               : "is longer than 998 octets";
     char *text = arena_printf(&s->arena, "Line %" PRIu64 " %s", s->dot.fault_line, what);
-    return (struct smtp_reply){554, {5, 6, 0}, sv_of(text)};
+    return (struct smtp_reply){.code = 554, .enhanced = {5, 6, 0}, .text = sv_of(text)};
 }
 
 /* Looks at what the machine has found since; the content may have become unacceptable. Which of its
@@ -64,7 +72,7 @@ static struct smtp_reply late_reply(struct smtp_server *s)
 {
     if (s->late.code)
         return s->late;
-    return is_too_large(s, 0) ? too_large : fault_reply(s);
+    return is_too_large(s, 0) ? too_large() : fault_reply(s);
 }
 
 static struct smtp_reply no_recipients(const struct smtp_server *s)
@@ -120,6 +128,10 @@ void session_data(struct smtp_server *s, struct sv args)
         session_refuse(s, no_recipients(s));
         return;
     }
+    if (is_binary(s)) { /* RFC 3030 3 */
+        session_refuse(s, SMTP_REPLY(503, 5, 5, 1, "BODY=BINARYMIME is sent by BDAT"));
+        return;
+    }
     smtp_dot_init(&s->dot, SMTP_DOT_DATA, s->setup->reject_bare_newlines);
     s->message_open = true;
     session_operate(s, SMTP_ACTION_OPEN_MESSAGE);
@@ -153,6 +165,8 @@ static bool parse_bdat(struct sv args, uint64_t *size, bool *last)
 /* Code 0 if a chunk may come here; its octets are read in any case. */
 static struct smtp_reply judge_chunk(const struct smtp_server *s)
 {
+    if (s->setup->ext.off & SMTP_EXT_BIT(SMTP_EXT_CHUNKING))
+        return SMTP_REPLY_SETTING(502, 5, 5, 1, "BDAT is not spoken here", "extensions.off");
     if (s->state == SESSION_START)
         return SMTP_REPLY(503, 5, 5, 1, "Send EHLO first");
     struct smtp_reply login = session_need_login(s);
@@ -165,10 +179,10 @@ static struct smtp_reply judge_chunk(const struct smtp_server *s)
     if (s->discarding)
         return s->late; /* after a refused chunk only RSET helps: RFC 3030 2 */
     if (s->state == SESSION_CHUNKS && is_too_large(s, s->chunk_left))
-        return too_large;
+        return too_large();
     if (s->state == SESSION_RCPT && s->setup->limits->message_size &&
         s->chunk_left > s->setup->limits->message_size)
-        return too_large;
+        return too_large();
     return SMTP_REPLY_NONE;
 }
 
@@ -192,7 +206,8 @@ void session_bdat(struct smtp_server *s, struct sv args)
     struct smtp_reply refusal = judge_chunk(s);
     s->chunk_back = s->state == SESSION_RCPT ? SESSION_CHUNKS : s->state;
     if (refusal.code == 0 && s->state == SESSION_RCPT) {
-        smtp_dot_init(&s->dot, SMTP_DOT_CHUNK, s->setup->reject_bare_newlines);
+        smtp_dot_init(&s->dot, is_binary(s) ? SMTP_DOT_BINARY : SMTP_DOT_CHUNK,
+                      s->setup->reject_bare_newlines);
         s->message_open = true;
         session_operate(s, SMTP_ACTION_OPEN_MESSAGE);
         return;
@@ -209,7 +224,7 @@ void session_bdat(struct smtp_server *s, struct sv args)
 
 void session_open_done(struct smtp_server *s, const struct smtp_result *r)
 {
-    bool chunk = s->dot.mode == SMTP_DOT_CHUNK;
+    bool chunk = s->dot.mode != SMTP_DOT_DATA;
     if (r->outcome != SMTP_OK) {
         s->message_open = false;
         if (chunk)
@@ -221,8 +236,7 @@ void session_open_done(struct smtp_server *s, const struct smtp_result *r)
         enter_chunk(s);
     } else if (r->outcome == SMTP_OK) {
         session_enter(s, SESSION_DATA);
-        session_say(
-            s, (struct smtp_reply){354, SMTP_STATUS_NONE, SV("End data with <CR><LF>.<CR><LF>")});
+        session_say(s, SMTP_REPLY_PLAIN(354, SV("End data with <CR><LF>.<CR><LF>")));
     }
 }
 

@@ -27,9 +27,9 @@ static struct smtp_reply begin_mail(struct smtp_server *s, struct sv args)
     struct smtp_reply r =
         read_path(s, args, SV("FROM:"), SMTP_PATH_REVERSE, &s->envelope.reverse, &params);
     if (r.code == 0)
-        r = smtp_ext_parse_mail(&s->arena, params, s->envelope.values);
+        r = smtp_ext_parse_mail(&s->arena, params, s->setup->ext.off, s->envelope.values);
     if (r.code == 0)
-        r = smtp_ext_check_mail(&offer, &s->envelope);
+        r = smtp_ext_check_mail(&offer, &s->envelope, &s->mail_ok);
     return r;
 }
 
@@ -37,7 +37,8 @@ void session_mail(struct smtp_server *s, struct sv args)
 {
     uint32_t most = s->setup->limits->messages_per_session;
     if (most && s->messages >= most) {
-        session_say(s, SMTP_REPLY(421, 4, 7, 0, "Too many messages in this session"));
+        session_say(s, SMTP_REPLY_SETTING(421, 4, 7, 0, "Too many messages in this session",
+                                          "limits.messages_per_session"));
         s->close_why = "too many messages";
         return;
     }
@@ -56,16 +57,16 @@ static struct smtp_reply add_rcpt(struct smtp_server *s, struct sv args)
     struct smtp_path path;
     struct sv params;
     if (s->envelope.count >= s->setup->limits->recipients || too_many_tries(s))
-        return SMTP_REPLY(452, 4, 5, 3, "Too many recipients");
+        return SMTP_REPLY_SETTING(452, 4, 5, 3, "Too many recipients", "limits.recipients");
     struct smtp_reply r = read_path(s, args, SV("TO:"), SMTP_PATH_FORWARD, &path, &params);
     if (r.code)
         return r;
     if (path.kind == SMTP_PATH_POSTMASTER &&
         smtp_path_parse_address(&s->arena, s->setup->postmaster, SMTP_PATH_FORWARD, &path) !=
             SMTP_PATH_OK)
-        return SMTP_REPLY(550, 5, 1, 1, "No postmaster is configured");
+        return SMTP_REPLY_SETTING(550, 5, 1, 1, "No postmaster is configured", "postmaster");
     struct smtp_recipient *to = smtp_envelope_add(&s->envelope, &path);
-    r = smtp_ext_parse_rcpt(&s->arena, params, to->values);
+    r = smtp_ext_parse_rcpt(&s->arena, params, s->setup->ext.off, to->values);
     if (r.code)
         smtp_envelope_drop_last(&s->envelope);
     return r;
@@ -92,6 +93,8 @@ void session_path_done(struct smtp_server *s, const struct smtp_result *r)
             smtp_envelope_drop_last(&s->envelope);
     } else {
         session_enter(s, reverse ? SESSION_MAIL : SESSION_RCPT);
+        if (reply.code == 0 && reverse)
+            reply = s->mail_ok;
         if (reply.code == 0)
             reply = reverse ? SMTP_REPLY(250, 2, 1, 0, "Sender ok")
                             : SMTP_REPLY(250, 2, 1, 5, "Recipient ok");

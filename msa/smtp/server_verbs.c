@@ -77,7 +77,7 @@ static void run_helo(struct smtp_server *s, struct sv args)
         return;
     s->esmtp = false;
     session_reset(s);
-    session_say(s, (struct smtp_reply){250, SMTP_STATUS_NONE, s->setup->hostname});
+    session_say(s, SMTP_REPLY_PLAIN(250, s->setup->hostname));
 }
 
 static void run_ehlo(struct smtp_server *s, struct sv args)
@@ -93,7 +93,7 @@ static void run_ehlo(struct smtp_server *s, struct sv args)
     if (err == 0)
         err = smtp_ext_write_ehlo(&offer, &text);
     if (err == 0)
-        session_say(s, (struct smtp_reply){250, SMTP_STATUS_NONE, buf_view(&text)});
+        session_say(s, SMTP_REPLY_PLAIN(250, buf_view(&text)));
     else
         session_say(s, SMTP_REPLY(421, 4, 3, 5, "Server is not configured correctly"));
     buf_deinit(&text);

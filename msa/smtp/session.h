@@ -38,16 +38,19 @@ enum session_state {
 
 struct smtp_server {
     const struct smtp_server_setup *setup;
+    struct sv id;
+    int64_t now_s; /* wall clock */
     struct smtp_line line;
     struct buf out;     /* replies not yet sent */
     struct buf secret;  /* a decoded response while its step is pending */
     struct arena arena; /* of the mail transaction */
     struct smtp_envelope envelope;
     struct smtp_dot dot;
-    struct sv body;         /* a piece of content not yet taken out */
-    struct sv tail;         /* what follows body at the very end; static text */
-    uint64_t chunk_left;    /* octets of the chunk not yet read */
-    struct smtp_reply late; /* what the end of refused content is answered with */
+    struct sv body;            /* a piece of content not yet taken out */
+    struct sv tail;            /* what follows body at the very end; static text */
+    uint64_t chunk_left;       /* octets of the chunk not yet read */
+    struct smtp_reply late;    /* what the end of refused content is answered with */
+    struct smtp_reply mail_ok; /* what MAIL is answered with if its path is good; code 0: usual */
     const char *close_why;
     char *helo;
     uint32_t op, last_op; /* the pending one, 0: none; the last number given */

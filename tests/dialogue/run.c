@@ -3,7 +3,9 @@
  * "== title". Lines of a script:
  *
  *     O: option [value]   tls, starttls, clear (AUTH without TLS), noauth, reject, size N, rcpts N,
- *                         messages N, failures N, bad N, idle N
+ *                         messages N, failures N, bad N, idle N, priority N, solicit KEYWORDS,
+ *                         with EXTENSION..., off EXTENSION... ("all": every one); what is younger
+ *                         than CHUNKING is off unless it is named. It is 2026-11-28T05:00:00Z.
  *     C: text             bytes from the client and CRLF;  C- text: without CRLF
  *                         escapes: \r \n \0 \\ \xHH; \{N:c} is N times the character c
  *     S: line             a line the server must send; "..." at its end: what precedes it
@@ -24,6 +26,8 @@
 #include <string.h>
 
 #define SPLITS 24
+#define NOW_S  1795842000 /* 2026-11-28T05:00:00Z */
+#define NEWER  (SMTP_EXT_ALL << SMTP_EXT_BINARYMIME)
 
 enum kind { KIND_BYTES, KIND_EVENT };
 
@@ -275,7 +279,8 @@ static bool play(struct script *x, size_t max, unsigned seed, bool later)
     buf_init(&r.replies, 1u << 20, 0);
     buf_init(&r.actions, 1u << 22, 0);
     buf_init(&r.body, 1u << 22, 0);
-    r.s = smtp_server_new(&x->setup);
+    r.s = smtp_server_new(&x->setup, SV(""));
+    smtp_server_set_time(r.s, NOW_S);
     smtp_server_start(r.s, NULL);
     give(&r, SV_NONE);
     for (size_t i = 0; i < x->count; i++) {
@@ -305,10 +310,33 @@ static bool play(struct script *x, size_t max, unsigned seed, bool later)
     return good;
 }
 
+static void switch_extensions(struct script *x, struct sv names, bool off)
+{
+    uint32_t bits = sv_eq(names, SV("all")) ? SMTP_EXT_ALL : 0;
+    while (names.len && bits != SMTP_EXT_ALL) {
+        const struct smtp_ext *e = smtp_ext_find(sv_split(&names, ' '));
+        REQUIRE(e);
+        bits |= SMTP_EXT_BIT(e->id);
+    }
+    x->setup.ext.off = off ? x->setup.ext.off | bits : x->setup.ext.off & ~bits;
+}
+
 static void set_option(struct script *x, struct sv text)
 {
     struct sv name = sv_split(&text, ' ');
     uint64_t n = 0;
+    if (sv_eq(name, SV("with"))) {
+        switch_extensions(x, text, false);
+        return;
+    }
+    if (sv_eq(name, SV("off"))) {
+        switch_extensions(x, text, true);
+        return;
+    }
+    if (sv_eq(name, SV("solicit"))) {
+        x->setup.ext.no_soliciting = arena_sv(&x->arena, text);
+        return;
+    }
     bool number = sv_u64(text, UINT64_MAX, &n);
     REQUIRE(number || text.len == 0);
     if (sv_eq(name, SV("tls")))
@@ -333,6 +361,8 @@ static void set_option(struct script *x, struct sv text)
         x->limits.bad_commands = (uint32_t)n;
     else if (sv_eq(name, SV("idle")))
         x->limits.idle_commands = (uint32_t)n;
+    else if (sv_eq(name, SV("priority")))
+        x->setup.ext.priority_max = (int)n;
     else
         REQUIRE(false); /* no such option */
 }
@@ -398,6 +428,7 @@ static bool run_script(struct sv title, struct sv text)
                                          .mechanisms_tls = SV("PLAIN LOGIN"),
                                          .starttls = true,
                                          .auth_required = true,
+                                         .ext = {.off = NEWER, .hold_max_s = 2592000},
                                          .limits = &x.limits};
     while (text.len)
         read_line(&x, sv_split(&text, '\n'));

@@ -47,7 +47,8 @@ static void check_results(struct world *w)
 
 static void next_mail(struct world *w)
 {
-    struct smtp_client_mail mail = {&w->envelope, 10, w->mails % 2 == 1};
+    struct smtp_client_mail mail = {
+        .envelope = &w->envelope, .size = 10, .eight_bit = w->mails % 2 == 1};
     if (++w->mails > 3) {
         smtp_client_quit(w->client, 0);
         return;

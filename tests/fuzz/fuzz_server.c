@@ -114,7 +114,7 @@ static void run(struct trace *t, uint8_t how, struct sv in, size_t piece)
                                             .auth_required = how & 2,
                                             .reject_bare_newlines = how & 4,
                                             .limits = &limits};
-    struct smtp_server *s = smtp_server_new(&setup);
+    struct smtp_server *s = smtp_server_new(&setup, SV(""));
     *t = (struct trace){.open = false};
     buf_init(&t->replies, 1u << 24, 0);
     buf_init(&t->content, 1u << 24, 0);

@@ -112,7 +112,6 @@ static void keys_without_effect_are_unknown(void **state)
         "relay = { routes = { to = \"smtp://a.example\"; socks = \"\"; }; }",
         "relay = { routes = { to = \"smtp://a.example\"; sender = \"*\"; }; }",
         "relay = { routes = { to = \"smtp://a.example\"; login = \"*\"; }; }",
-        "extensions = { off = [ ]; }",
         "admin = { http = \"\"; }",
     };
     (void)state;

@@ -12,14 +12,26 @@ static void offers(void **state)
         struct smtp_ext_offer offer;
         const char *lines;
     } rows[] = {
-        {{true, {NULL, 0}, 0},
-         "\nPIPELINING\nSIZE 0\n8BITMIME\nSTARTTLS\nENHANCEDSTATUSCODES\nDSN\nCHUNKING"},
-        {{false, {"PLAIN LOGIN", 11}, 52428800},
-         "\nPIPELINING\nSIZE 52428800\n8BITMIME\nAUTH PLAIN "
-         "LOGIN\nENHANCEDSTATUSCODES\nDSN\nCHUNKING"},
+        {{.starttls = true, .config.hold_max_s = 86400, .now_s = 1795842000},
+         "\nPIPELINING\nSIZE 0\n8BITMIME\nSTARTTLS\nENHANCEDSTATUSCODES\nDSN\nCHUNKING\nBINARYMIME"
+         "\nSMTPUTF8\nCHECKPOINT\nNO-SOLICITING\nMTRK\nFUTURERELEASE 86400 2026-11-29T05:00:00Z"
+         "\nDELIVERBY\nMT-PRIORITY\nRRVS"},
+        {{.tls = true,
+          .mechanisms = {"PLAIN LOGIN", 11},
+          .message_size = 52428800,
+          .config = {.hold_max_s = 1,
+                     .no_soliciting = {"net.example:ADV", 15},
+                     .messages = 5,
+                     .recipients = 100}},
+         "\nPIPELINING\nSIZE 52428800\n8BITMIME\nAUTH PLAIN LOGIN\nENHANCEDSTATUSCODES\nDSN"
+         "\nCHUNKING\nBINARYMIME\nSMTPUTF8\nCHECKPOINT\nNO-SOLICITING net.example:ADV\nMTRK"
+         "\nFUTURERELEASE 1 1970-01-01T00:00:01Z\nDELIVERBY\nMT-PRIORITY\nREQUIRETLS"
+         "\nLIMITS MAILMAX=5 RCPTMAX=100\nRRVS"},
+        {{.config.off = SMTP_EXT_ALL << SMTP_EXT_ENHANCEDSTATUSCODES, .message_size = 7},
+         "\nPIPELINING\nSIZE 7\n8BITMIME"},
     };
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct buf b;
         buf_init(&b, 1000, 0);
         assert_int_equal(smtp_ext_write_ehlo(&rows[i].offer, &b), 0);
@@ -37,12 +49,12 @@ static void numbers(void **state)
     (void)state;
     arena_init(&a);
     assert_int_equal(
-        smtp_ext_parse_mail(&a, SV(" SIZE=99999999999999999999 BODY=7bit RET=hdrs"), v).code, 0);
+        smtp_ext_parse_mail(&a, SV(" SIZE=99999999999999999999 BODY=7bit RET=hdrs"), 0, v).code, 0);
     assert_true(v[SMTP_MAIL_SIZE].number == UINT64_MAX);
     assert_int_equal(v[SMTP_MAIL_BODY].number, SMTP_BODY_7BIT);
     assert_int_equal(v[SMTP_MAIL_RET].number, SMTP_RET_HDRS);
     assert_null(v[SMTP_MAIL_ENVID].text.ptr);
-    assert_int_equal(smtp_ext_parse_rcpt(&a, SV(" NOTIFY=success,Delay"), r).code, 0);
+    assert_int_equal(smtp_ext_parse_rcpt(&a, SV(" NOTIFY=success,Delay"), 0, r).code, 0);
     assert_int_equal(r[SMTP_RCPT_NOTIFY].number, SMTP_NOTIFY_SUCCESS | SMTP_NOTIFY_DELAY);
     arena_deinit(&a);
 }
@@ -83,8 +95,8 @@ static void refusals(void **state)
         struct smtp_value v[SMTP_MAIL_SLOTS] = {0}, r[SMTP_RCPT_SLOTS] = {0};
         struct arena a;
         arena_init(&a);
-        struct smtp_reply reply = rows[i].mail ? smtp_ext_parse_mail(&a, sv_of(rows[i].text), v)
-                                               : smtp_ext_parse_rcpt(&a, sv_of(rows[i].text), r);
+        struct smtp_reply reply = rows[i].mail ? smtp_ext_parse_mail(&a, sv_of(rows[i].text), 0, v)
+                                               : smtp_ext_parse_rcpt(&a, sv_of(rows[i].text), 0, r);
         if (reply.code != rows[i].code)
             fail_msg("%s: %d", rows[i].text, reply.code);
         assert_true(smtp_status_eq(reply.enhanced, SMTP_STATUS(5, 5, 4)));
@@ -95,9 +107,6 @@ static void refusals(void **state)
 static void client_side(void **state)
 {
     struct smtp_peer p = {0};
-    struct smtp_envelope e;
-    struct arena a;
-    struct buf b;
     (void)state;
     smtp_ext_read_ehlo(&p, SV("size 1000"));
     smtp_ext_read_ehlo(&p, SV("AUTH=LOGIN"));
@@ -110,18 +119,201 @@ static void client_side(void **state)
     assert_true(smtp_mechanism_listed(sv_of(p.auth), SV("login")));
     assert_false(smtp_mechanism_listed(sv_of(p.auth), SV("LOG")));
     assert_false(smtp_mechanism_listed(sv_of(p.auth), SV("")));
+}
 
+/* What the next hop hears of a message: sent 100 s ago, to a hop with these extensions. */
+static const struct hop_case {
+    const char *mail, *rcpt; /* the queue's form */
+    const char *ehlo;        /* keywords and arguments, "|" between lines */
+    struct smtp_hop hop;     /* facts of content and connection */
+    const char *said;        /* behind MAIL, "|", behind RCPT; or the refusal */
+} hop_cases[] = {
+    {"<a@a.example> SIZE=9 BODY=8BITMIME RET=FULL ENVID=x",
+     "<b@b.example> NOTIFY=DELAY",
+     "DSN",
+     {0},
+     " RET=FULL ENVID=x| NOTIFY=DELAY"},
+    {"<a@a.example> RET=FULL ENVID=x", "<b@b.example> NOTIFY=DELAY ORCPT=rfc822;b", "", {0}, "|"},
+    {"<a@a.example> BODY=8BITMIME", "<b@b.example>", "8BITMIME", {0}, " BODY=8BITMIME|"},
+    {"<a@a.example>", "<b@b.example>", "8BITMIME", {.eight_bit = true}, " BODY=8BITMIME|"},
+    {"<a@a.example> BODY=7BIT", "<b@b.example>", "8BITMIME", {0}, "|"},
+    {"<a@a.example>", "<b@b.example>", "", {.eight_bit = true}, "mail 5.6.3"},
+    {"<a@a.example> BODY=BINARYMIME",
+     "<b@b.example>",
+     "8BITMIME|CHUNKING",
+     {.binary = true},
+     "mail 5.6.3"},
+    {"<a@a.example> BODY=BINARYMIME",
+     "<b@b.example>",
+     "8BITMIME|BINARYMIME|CHUNKING",
+     {.binary = true},
+     " BODY=BINARYMIME|"},
+    {"<a@a.example> BODY=BINARYMIME", "<b@b.example>", "8BITMIME", {0}, " BODY=8BITMIME|"},
+    {"<a@a.example> BODY=BINARYMIME", "<b@b.example>", "", {0}, "|"},
+    {"<a@a.example> SMTPUTF8", "<b@b.example>", "SMTPUTF8|8BITMIME", {0}, "|"},
+    {"<a@a.example> SMTPUTF8",
+     "<b@b.example>",
+     "SMTPUTF8|8BITMIME",
+     {.utf8_header = true},
+     " SMTPUTF8|"},
+    {"<a@a.example> SMTPUTF8", "<b@b.example>", "8BITMIME", {.utf8_header = true}, "mail 5.6.7"},
+    {"<a@a.example> SMTPUTF8", "<b@b.example>", "8BITMIME", {0}, "|"},
+    {"<a@a.example> AUTH=<>", "<b@b.example>", "AUTH PLAIN", {0}, "|"},
+    {"<a@a.example> AUTH=<>", "<b@b.example>", "AUTH PLAIN", {.logged_in = true}, " AUTH=<>|"},
+    {"<a@a.example> TRANSID=<1@x>", "<b@b.example>", "CHECKPOINT", {0}, "|"},
+    {"<a@a.example> SOLICIT=net.example:ADV",
+     "<b@b.example>",
+     "NO-SOLICITING",
+     {0},
+     " SOLICIT=net.example:ADV|"},
+    {"<a@a.example> SOLICIT=net.example:ADV", "<b@b.example>", "", {0}, "|"},
+    {"<a@a.example> ENVID=1@x MTRK=QlrxKgdDUCsyLpOgFbz4aOMk1Wo:864000",
+     "<b@b.example>",
+     "MTRK",
+     {0},
+     " MTRK=QlrxKgdDUCsyLpOgFbz4aOMk1Wo:863900|"},
+    {"<a@a.example> MTRK=QlrxKgdDUCsyLpOgFbz4aOMk1Wo:100", "<b@b.example>", "MTRK", {0}, "|"},
+    {"<a@a.example> MTRK=QlrxKgdDUCsyLpOgFbz4aOMk1Wo",
+     "<b@b.example>",
+     "MTRK",
+     {0},
+     " MTRK=QlrxKgdDUCsyLpOgFbz4aOMk1Wo|"},
+    {"<a@a.example> HOLDFOR=60",
+     "<b@b.example>",
+     "FUTURERELEASE 100 2030-01-01T00:00:00Z",
+     {0},
+     "|"},
+    {"<a@a.example> BY=500;R", "<b@b.example>", "DELIVERBY", {0}, " BY=400;R|"},
+    {"<a@a.example> BY=500;rt", "<b@b.example>", "DELIVERBY 400", {0}, " BY=400;RT|"},
+    {"<a@a.example> BY=500;R", "<b@b.example>", "DELIVERBY 401", {0}, "mail 5.4.7"},
+    {"<a@a.example> BY=100;R", "<b@b.example>", "DELIVERBY", {0}, "mail 5.4.7"},
+    {"<a@a.example> BY=500;R", "<b@b.example>", "", {0}, "mail 5.3.3"},
+    {"<a@a.example> BY=50;NT", "<b@b.example>", "DELIVERBY", {0}, " BY=-50;NT|"},
+    {"<a@a.example> BY=500;N", "<b@b.example>", "DSN", {0}, "| NOTIFY=FAILURE,DELAY"},
+    {"<a@a.example> BY=500;N",
+     "<b@b.example> NOTIFY=SUCCESS",
+     "DSN",
+     {0},
+     "| NOTIFY=SUCCESS,DELAY"},
+    {"<a@a.example> BY=500;N", "<b@b.example> NOTIFY=NEVER", "DSN", {0}, "| NOTIFY=NEVER"},
+    {"<a@a.example> BY=500;N",
+     "<b@b.example> NOTIFY=SUCCESS",
+     "DSN|DELIVERBY",
+     {0},
+     " BY=400;N| NOTIFY=SUCCESS"},
+    {"<a@a.example> MT-PRIORITY=-3", "<b@b.example>", "MT-PRIORITY MIXER", {0}, " MT-PRIORITY=-3|"},
+    {"<a@a.example> MT-PRIORITY=-3", "<b@b.example>", "", {0}, "|"},
+    {"<a@a.example> REQUIRETLS", "<b@b.example>", "REQUIRETLS", {.tls = true}, " REQUIRETLS|"},
+    {"<a@a.example> REQUIRETLS", "<b@b.example>", "", {.tls = true}, "mail 5.7.30"},
+    {"<a@a.example> REQUIRETLS", "<b@b.example>", "REQUIRETLS", {0}, "mail 5.7.10"},
+    {"<a@a.example>",
+     "<b@b.example> RRVS=2014-04-03T23:01:00Z",
+     "RRVS",
+     {0},
+     "| RRVS=2014-04-03T23:01:00Z"},
+    {"<a@a.example>", "<b@b.example> RRVS=2014-04-03T23:01:00Z", "", {0}, "rcpt 5.7.19"},
+    {"<a@a.example>", "<b@b.example> RRVS=2014-04-03T23:01:00Z;R", "", {0}, "rcpt 5.7.19"},
+    {"<a@a.example>", "<b@b.example> RRVS=2014-04-03T23:01:00Z;C", "", {0}, "|"},
+};
+
+static void say_hop(const struct smtp_hop *h, struct buf *out)
+{
+    char status[SMTP_STATUS_TEXT_MAX];
+    const struct smtp_recipient *to = &h->envelope->recipients[0];
+    struct smtp_reply mail = smtp_ext_refuse_mail(h), rcpt = smtp_ext_refuse_rcpt(h, to);
+    if (mail.code || rcpt.code) {
+        assert_int_equal(
+            buf_printf(out, "%s %s", mail.code ? "mail" : "rcpt",
+                       smtp_status_text(mail.code ? mail.enhanced : rcpt.enhanced, status)),
+            0);
+        return;
+    }
+    assert_int_equal(smtp_ext_hop_mail(h, out), 0);
+    assert_int_equal(buf_put(out, SV("|")), 0);
+    assert_int_equal(smtp_ext_hop_rcpt(h, to, out), 0);
+}
+
+static void next_hops(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof hop_cases / sizeof hop_cases[0]; i++) {
+        const struct hop_case *k = &hop_cases[i];
+        struct smtp_peer peer = {0};
+        struct sv lines = sv_of(k->ehlo);
+        struct smtp_envelope e;
+        struct arena a;
+        struct buf said, stored;
+        arena_init(&a);
+        buf_init(&said, 1000, 0);
+        buf_init(&stored, 1000, 0);
+        smtp_envelope_init(&e, &a);
+        while (lines.len)
+            smtp_ext_read_ehlo(&peer, sv_split(&lines, '|'));
+        assert_int_equal(smtp_envelope_parse_mail(&e, sv_of(k->mail)), 0);
+        assert_int_equal(smtp_envelope_parse_rcpt(&e, sv_of(k->rcpt)), 0);
+        struct smtp_hop hop = k->hop;
+        hop.peer = &peer;
+        hop.envelope = &e;
+        hop.received_s = 1000;
+        hop.now_s = 1100;
+        say_hop(&hop, &said);
+        if (!sv_eq(buf_view(&said), sv_of(k->said)))
+            fail_msg("%s %s to [%s]: got \"%.*s\", want \"%s\"", k->mail, k->rcpt, k->ehlo,
+                     SV_ARG(buf_view(&said)), k->said);
+        /* what the queue keeps reads back to the same */
+        assert_int_equal(smtp_envelope_write_mail(&e, &stored), 0);
+        assert_true(sv_ieq(buf_view(&stored), sv_of(k->mail)));
+        buf_reset(&stored);
+        assert_int_equal(smtp_envelope_write_rcpt(&e.recipients[0], &stored), 0);
+        assert_true(sv_eq(buf_view(&stored), sv_of(k->rcpt)));
+        buf_deinit(&stored);
+        buf_deinit(&said);
+        arena_deinit(&a);
+    }
+}
+
+static void limits_of_a_hop(void **state)
+{
+    struct smtp_peer p = {0};
+    (void)state;
+    smtp_ext_read_ehlo(&p, SV("LIMITS MAILMAX=5 RCPTMAX=100 X=2 RCPTDOMAINMAX=1"));
+    assert_int_equal(p.mail_max, 5);
+    assert_int_equal(p.rcpt_max, 100);
+    assert_int_equal(p.rcpt_domain_max, 1);
+    smtp_ext_read_ehlo(&p, SV("LIMITS MAILMAX=1000000 RCPTMAX=0"));
+    assert_int_equal(p.mail_max, 0);
+    assert_int_equal(p.rcpt_max, 0);
+    assert_int_equal(p.rcpt_domain_max, 0);
+}
+
+static void report_fields(void **state)
+{
+    struct smtp_envelope e;
+    struct arena a;
+    struct buf b;
+    (void)state;
     arena_init(&a);
     buf_init(&b, 1000, 0);
     smtp_envelope_init(&e, &a);
-    assert_int_equal(smtp_envelope_parse_mail(&e, SV("<> SIZE=9 BODY=8BITMIME RET=FULL")), 0);
-    assert_int_equal(smtp_ext_write_mail(e.values, p.exts, &b), 0);
-    assert_true(sv_eq(buf_view(&b), SV(" SIZE=9")));
-    assert_int_equal(smtp_ext_missing(&p, &e), SMTP_EXT_BIT(SMTP_EXT_8BITMIME));
-    smtp_ext_read_ehlo(&p, SV("8BITMIME"));
-    assert_int_equal(smtp_ext_missing(&p, &e), 0);
+    assert_int_equal(smtp_envelope_parse_mail(&e, SV("<a@a.example> HOLDFOR=60")), 0);
+    assert_int_equal(smtp_ext_report(&e, 0, &b), 0);
+    assert_true(sv_eq(buf_view(&b), SV("Future-Release-Request: for;60\r\n")));
     buf_deinit(&b);
     arena_deinit(&a);
+}
+
+/* What needs an extension that is off is off, too. */
+static void switched_off(void **state)
+{
+    (void)state;
+    assert_int_equal(smtp_ext_off(0), 0);
+    assert_int_equal(smtp_ext_off(SMTP_EXT_BIT(SMTP_EXT_CHUNKING)),
+                     SMTP_EXT_BIT(SMTP_EXT_CHUNKING) | SMTP_EXT_BIT(SMTP_EXT_BINARYMIME));
+    for (size_t i = 0; i < SMTP_EXT_COUNT; i++) {
+        assert_true(smtp_exts[i]->needs < SMTP_EXT_BIT(i)); /* they stand before it */
+        assert_non_null(smtp_exts[i]->rfc);
+        assert_non_null(smtp_exts[i]->lacking);
+    }
 }
 
 static void long_mechanism_lists_are_cut_at_a_name(void **state)
@@ -143,8 +335,14 @@ static void long_mechanism_lists_are_cut_at_a_name(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(offers), cmocka_unit_test(numbers),
-                                       cmocka_unit_test(refusals), cmocka_unit_test(client_side),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(offers),
+                                       cmocka_unit_test(numbers),
+                                       cmocka_unit_test(refusals),
+                                       cmocka_unit_test(client_side),
+                                       cmocka_unit_test(next_hops),
+                                       cmocka_unit_test(limits_of_a_hop),
+                                       cmocka_unit_test(report_fields),
+                                       cmocka_unit_test(switched_off),
                                        cmocka_unit_test(long_mechanism_lists_are_cut_at_a_name)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

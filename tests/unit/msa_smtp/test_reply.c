@@ -20,11 +20,11 @@ static void forms(void **state)
 {
     (void)state;
     check(SMTP_REPLY(250, 2, 0, 0, "Ok"), "250 2.0.0 Ok\r\n");
-    check((struct smtp_reply){220, SMTP_STATUS_NONE, SV("hi")}, "220 hi\r\n");
+    check(SMTP_REPLY_PLAIN(220, SV("hi")), "220 hi\r\n");
     check(SMTP_REPLY(250, 2, 0, 0, ""), "250 2.0.0 \r\n");
     check(SMTP_REPLY(550, 5, 7, 1, "one\ntwo\nthree"),
           "550-5.7.1 one\r\n550-5.7.1 two\r\n550 5.7.1 three\r\n");
-    check((struct smtp_reply){250, SMTP_STATUS_NONE, SV("a\nSIZE 5\n")}, "250-a\r\n250 SIZE 5\r\n");
+    check(SMTP_REPLY_PLAIN(250, SV("a\nSIZE 5\n")), "250-a\r\n250 SIZE 5\r\n");
 }
 
 static void nothing_can_break_out(void **state)
@@ -43,7 +43,8 @@ static void long_text_is_split(void **state)
     for (size_t i = 0; i < sizeof text; i++)
         text[i] = i % 10 == 9 && i < 1000 ? ' ' : 'x';
     buf_init(&b, 8192, 0);
-    struct smtp_reply r = {451, SMTP_STATUS(4, 3, 0), {text, sizeof text}};
+    struct smtp_reply r = {
+        .code = 451, .enhanced = SMTP_STATUS(4, 3, 0), .text = {text, sizeof text}};
     assert_int_equal(smtp_reply_write(&b, &r), 0);
     struct sv rest = buf_view(&b);
     size_t lines = 0, octets = 0;

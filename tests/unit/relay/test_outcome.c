@@ -10,7 +10,7 @@
 
 #define REPLY(phase, code, class, subject, detail, words)                                         \
     {                                                                                             \
-        SMTP_END_REPLY, SMTP_PHASE_##phase, {code, {class, subject, detail}, SV(words)}, 0, NULL, \
+        SMTP_END_REPLY, SMTP_PHASE_##phase, {code, {class, subject, detail}, SV(words), SV("")}, 0, NULL, \
             0                                                                                     \
     }
 #define END(end, phase, err, detail)                                \
@@ -84,8 +84,10 @@ static const struct {
      "the server broke the protocol after 61 s, waiting for the reply to the end of data: x", true},
     {"no TLS", END(NO_TLS, EHLO, 0, NULL), RELAY_DEFERRED, RELAY_SCOPE_HOST, "4.7.4",
      "TLS is required here, but the server does not offer it", false},
-    {"8-bit", END(UNSUPPORTED, MAIL, 0, "8BITMIME"), RELAY_FAILED, RELAY_SCOPE_MESSAGE, "5.6.3",
-     "the server lacks an extension that the message needs: 8BITMIME", false},
+    {"8-bit",
+     {SMTP_END_UNSUPPORTED, SMTP_PHASE_MAIL, {554, {5, 6, 3}, SV("no 8BITMIME"), SV("")}, 0, NULL, 0},
+     RELAY_FAILED, RELAY_SCOPE_MESSAGE, "5.6.3",
+     "the server lacks an extension that the message needs: no 8BITMIME", false},
     {"too big", END(TOO_BIG, MAIL, 0, NULL), RELAY_FAILED, RELAY_SCOPE_MESSAGE, "5.3.4",
      "the message is larger than the server accepts", false},
     {"our own disk", END(CONTENT, BODY, ERR_CORRUPT, NULL), RELAY_DEFERRED, RELAY_SCOPE_LOCAL,

@@ -1,0 +1,34 @@
+/*
+ * BINARYMIME, RFC 3030 3: BODY=BINARYMIME, read by the rule of BODY (ext_8bitmime.c); such content
+ * comes by BDAT only and keeps every octet. A message declared so whose content is lines all the
+ * same goes to any next hop; one that is not needs a hop with BINARYMIME and CHUNKING.
+ */
+#include "msa/smtp/ext_list.h"
+
+static struct smtp_reply check_mail(const struct smtp_ext_offer *o, const struct smtp_envelope *e)
+{
+    if (e->values[SMTP_MAIL_BODY].number == SMTP_BODY_BINARYMIME &&
+        (o->config.off & SMTP_EXT_BIT(SMTP_EXT_BINARYMIME)))
+        return SMTP_REPLY_SETTING(501, 5, 5, 4, "BODY=BINARYMIME is not spoken here",
+                                  "extensions.off");
+    return SMTP_REPLY_NONE;
+}
+
+static struct smtp_reply refuse_mail(const struct smtp_hop *h)
+{
+    if (h->binary && !(smtp_hop_has(h, SMTP_EXT_BINARYMIME) && smtp_hop_has(h, SMTP_EXT_CHUNKING)))
+        return SMTP_REPLY(554, 5, 6, 3,
+                          "the content is binary, and the next hop takes only lines of text");
+    return SMTP_REPLY_NONE;
+}
+
+const struct smtp_ext smtp_ext_binarymime = {
+    .id = SMTP_EXT_BINARYMIME,
+    .keyword = {"BINARYMIME", 10},
+    .rfc = "RFC 3030",
+    .draft = SMTP_EXT_MAY,
+    .lacking = "sent as lines where the content allows it, else refused 5.6.3",
+    .needs = SMTP_EXT_BIT(SMTP_EXT_CHUNKING),
+    .check_mail = check_mail,
+    .refuse_mail = refuse_mail,
+};
