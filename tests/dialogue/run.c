@@ -9,6 +9,7 @@
  *     C: text             bytes from the client and CRLF;  C- text: without CRLF
  *                         escapes: \r \n \0 \\ \xHH; \{N:c} is N times the character c
  *     S: line             a line the server must send; "..." at its end: what precedes it
+ *     S* code             a whole reply of that code, of any number of lines
  *     A: action           CHECK MAIL|RCPT path, OPEN, COMMIT body, ROLLBACK, AUTH mech response,
  *                         CANCEL, TLS, CLOSE why
  *     E: timeout|closed|sync    what comes before it has been handled; then this event
@@ -255,10 +256,26 @@ static void feed_in_pieces(struct run *r, struct sv text, size_t max, unsigned *
     }
 }
 
+/* Takes a reply of that code from got: lines "250-", and one "250 ". */
+static bool skip_reply(struct sv code, struct sv *got)
+{
+    while (got->len > 4 && sv_starts(*got, code)) {
+        struct sv line = sv_split(got, '\n');
+        if (line.ptr[3] == ' ')
+            return true;
+    }
+    return false;
+}
+
 static bool matches(struct sv expected, struct sv got)
 {
     while (expected.len) {
         struct sv want = sv_split(&expected, '\n');
+        if (sv_starts(want, SV("* "))) {
+            if (!skip_reply(sv_skip(want, 2), &got))
+                return false;
+            continue;
+        }
         struct sv line = sv_split(&got, '\n');
         if (line.len && line.ptr[line.len - 1] == '\r')
             line.len--;
@@ -396,6 +413,8 @@ static void read_line(struct script *x, struct sv line)
         buf_deinit(&bytes);
     } else if (sv_eq(what, SV("S:"))) {
         must(buf_printf(&x->replies, "%.*s\n", SV_ARG(text)));
+    } else if (sv_eq(what, SV("S*"))) {
+        must(buf_printf(&x->replies, "* %.*s\n", SV_ARG(text)));
     } else if (sv_eq(what, SV("A:"))) {
         must(buf_printf(&x->actions, "%.*s\n", SV_ARG(text)));
     } else if (sv_eq(what, SV("E:"))) {
