@@ -18,6 +18,21 @@ static bool is_atom(struct sv text)
     return text.len > 0;
 }
 
+/* Atoms joined by dots. */
+static bool is_token(struct sv text)
+{
+    while (text.len) {
+        struct sv atom = sv_first(text, sv_find(text, '.'));
+        if (!is_atom(atom))
+            return false;
+        text = sv_skip(text, atom.len);
+        if (text.len == 0)
+            return true;
+        text = sv_skip(text, 1);
+    }
+    return false;
+}
+
 static bool parse(struct arena *a, struct sv value, bool has_value, struct smtp_value *out)
 {
     if (!has_value || value.len > TRANSID_MAX || value.len < 2 || value.ptr[0] != '<' ||
@@ -25,7 +40,7 @@ static bool parse(struct arena *a, struct sv value, bool has_value, struct smtp_
         return false;
     struct sv domain = sv_skip(sv_first(value, value.len - 1), 1);
     struct sv local = sv_split(&domain, '@');
-    if (!is_atom(local) || !is_atom(domain))
+    if (!is_token(local) || !is_token(domain))
         return false;
     *out = (struct smtp_value){.text = arena_sv(a, value)};
     return true;

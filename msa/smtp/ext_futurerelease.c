@@ -14,11 +14,11 @@ static int ehlo_args(const struct smtp_ext_offer *o, struct buf *out)
     return buf_printf(out, " %" PRId64 " %s", most, smtp_timestamp_write(until, o->now_s + most));
 }
 
-/* 1*9DIGIT, not 0. */
+/* 1*9DIGIT, the first of which is not 0. */
 static bool parse_for(struct arena *a, struct sv value, bool has_value, struct smtp_value *out)
 {
     uint64_t seconds;
-    if (!has_value || value.len > 9 || !sv_u64(value, UINT64_MAX, &seconds) || seconds == 0)
+    if (!has_value || value.len > 9 || value.ptr[0] == '0' || !sv_u64(value, UINT64_MAX, &seconds))
         return false;
     *out = (struct smtp_value){.text = arena_sv(a, value), .number = seconds};
     return true;

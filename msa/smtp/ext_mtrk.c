@@ -20,7 +20,7 @@ static bool is_base64(struct sv text)
     return true;
 }
 
-/* The number is the time-out in seconds; 0: none was named. */
+/* The number is the time-out in seconds; 0 also where none was named. */
 static bool parse(struct arena *a, struct sv value, bool has_value, struct smtp_value *out)
 {
     struct sv rest = value;
@@ -29,7 +29,7 @@ static bool parse(struct arena *a, struct sv value, bool has_value, struct smtp_
     uint64_t seconds = 0;
     if (!has_value || certifier.len != CERTIFIER_LEN || !is_base64(certifier))
         return false;
-    if (has_timeout && (rest.len > 9 || !sv_u64(rest, UINT64_MAX, &seconds) || seconds == 0))
+    if (has_timeout && (rest.len > 9 || !sv_u64(rest, UINT64_MAX, &seconds)))
         return false;
     *out = (struct smtp_value){.text = arena_sv(a, value), .number = seconds};
     return true;
@@ -56,7 +56,7 @@ static int hop(const struct smtp_hop *h, const struct smtp_value *v, struct buf 
     struct sv rest = v->text;
     struct sv certifier = sv_split(&rest, ':');
     int64_t left = (int64_t)v->number - (h->now_s - h->received_s);
-    if (v->number == 0)
+    if (certifier.len == v->text.len)
         return smtp_ext_hop_same(h, v, out);
     if (left <= 0)
         return 0;

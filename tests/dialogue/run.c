@@ -10,6 +10,8 @@
  *                         escapes: \r \n \0 \\ \xHH; \{N:c} is N times the character c
  *     S: line             a line the server must send; "..." at its end: what precedes it
  *     S* code             a whole reply of that code, of any number of lines
+ *     M: reply | params   MAIL with these parameters, and how the reply begins; RSET when it is 250
+ *     R: reply | params   RCPT with these parameters, in a transaction, likewise without RSET
  *     A: action           CHECK MAIL|RCPT path, OPEN, COMMIT body, ROLLBACK, AUTH mech response,
  *                         CANCEL, TLS, CLOSE why
  *     E: timeout|closed|sync    what comes before it has been handled; then this event
@@ -398,6 +400,35 @@ static void add_step(struct script *x, enum kind kind, struct sv text)
     x->steps[x->count++] = (struct step){kind, arena_sv(&x->arena, text)};
 }
 
+static void read_line(struct script *x, struct sv line);
+
+/* Adds one line of a script that stands for others. */
+static void add_line(struct script *x, const char *head, struct sv tail)
+{
+    struct buf line;
+    buf_init(&line, 1u << 16, 0);
+    must(buf_printf(&line, "%s%.*s", head, SV_ARG(tail)));
+    read_line(x, buf_view(&line));
+    buf_deinit(&line);
+}
+
+/* A row of a table of parameters. */
+static void read_row(struct script *x, bool mail, struct sv row)
+{
+    size_t bar = sv_find(row, '|');
+    struct sv reply = sv_trim(sv_first(row, bar)), params = sv_trim(sv_skip(row, bar + 1));
+    bool good = sv_starts(reply, SV("250"));
+    add_line(x, mail ? "C: MAIL FROM:<a@example.net> " : "C: RCPT TO:<b@example.org> ", params);
+    if (good)
+        add_line(x, mail ? "A: CHECK MAIL <a@example.net>" : "A: CHECK RCPT <b@example.org>",
+                 SV_NONE);
+    must(buf_printf(&x->replies, "%.*s...\n", SV_ARG(reply)));
+    if (good && mail) {
+        add_line(x, "C: RSET", SV_NONE);
+        add_line(x, "S: 250 2.0.0 Reset", SV_NONE);
+    }
+}
+
 static void read_line(struct script *x, struct sv line)
 {
     struct sv what = sv_first(line, 2), text = sv_skip(line, 3);
@@ -413,6 +444,8 @@ static void read_line(struct script *x, struct sv line)
         buf_deinit(&bytes);
     } else if (sv_eq(what, SV("S:"))) {
         must(buf_printf(&x->replies, "%.*s\n", SV_ARG(text)));
+    } else if (sv_eq(what, SV("M:")) || sv_eq(what, SV("R:"))) {
+        read_row(x, what.ptr[0] == 'M', text);
     } else if (sv_eq(what, SV("S*"))) {
         must(buf_printf(&x->replies, "* %.*s\n", SV_ARG(text)));
     } else if (sv_eq(what, SV("A:"))) {

@@ -173,6 +173,7 @@ static const struct hop_case {
      {0},
      " MTRK=QlrxKgdDUCsyLpOgFbz4aOMk1Wo:863900|"},
     {"<a@a.example> MTRK=QlrxKgdDUCsyLpOgFbz4aOMk1Wo:100", "<b@b.example>", "MTRK", {0}, "|"},
+    {"<a@a.example> MTRK=QlrxKgdDUCsyLpOgFbz4aOMk1Wo:0", "<b@b.example>", "MTRK", {0}, "|"},
     {"<a@a.example> MTRK=QlrxKgdDUCsyLpOgFbz4aOMk1Wo",
      "<b@b.example>",
      "MTRK",
