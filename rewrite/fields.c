@@ -1,5 +1,7 @@
 #include "rewrite/fields.h"
 
+#include "msa/base/require.h"
+
 #include <string.h>
 
 static const struct sv names[] = {
@@ -11,9 +13,27 @@ static const struct sv names[] = {
 enum rewrite_field_kind rewrite_fields_kind(struct sv name)
 {
     for (unsigned k = REWRITE_FIELD_OTHER + 1; k < REWRITE_FIELD_KINDS; k++)
-        if (sv_ieq(name, names[k]))
+        if (name.len == names[k].len && sv_ieq(name, names[k]))
             return (enum rewrite_field_kind)k;
     return REWRITE_FIELD_OTHER;
+}
+
+const char *rewrite_fields_name(enum rewrite_field_kind kind)
+{
+    REQUIRE(kind > REWRITE_FIELD_OTHER && kind < REWRITE_FIELD_KINDS);
+    return names[kind].ptr;
+}
+
+bool rewrite_fields_is_address(enum rewrite_field_kind kind)
+{
+    switch (kind) {
+#define FIELD_CASE(kind_, name) case REWRITE_FIELD_##kind_:
+        REWRITE_ADDRESS_FIELDS(FIELD_CASE)
+#undef FIELD_CASE
+        return true;
+    default:
+        return false;
+    }
 }
 
 enum rewrite_line_kind rewrite_fields_line(struct sv line, struct sv *name_out)
@@ -24,16 +44,16 @@ enum rewrite_line_kind rewrite_fields_line(struct sv line, struct sv *name_out)
         return REWRITE_LINE_FOLD;
     size_t colon = sv_find(line, ':');
     if (colon == line.len)
-        return REWRITE_LINE_BAD;
+        return REWRITE_LINE_NO_COLON;
     struct sv name = sv_first(line, colon);
     /* RFC 5322 4.5: the obsolete form has space between name and colon; receivers must read it. */
     while (name.len && (name.ptr[name.len - 1] == ' ' || name.ptr[name.len - 1] == '\t'))
         name.len--;
     if (!name.len)
-        return REWRITE_LINE_BAD;
+        return REWRITE_LINE_BAD_NAME;
     for (size_t i = 0; i < name.len; i++)
         if (name.ptr[i] < 33 || name.ptr[i] > 126)
-            return REWRITE_LINE_BAD;
+            return REWRITE_LINE_BAD_NAME;
     *name_out = name;
     return REWRITE_LINE_FIELD;
 }

@@ -16,10 +16,25 @@
 #include "msa/base/sv.h"
 
 /* Fields this program knows by name: kind, name */
-#define REWRITE_FIELDS(XX)   \
-    XX(RECEIVED, "Received") \
-    XX(DATE, "Date")         \
-    XX(MESSAGE_ID, "Message-ID")
+#define REWRITE_FIELDS(XX)       \
+    XX(RECEIVED, "Received")     \
+    XX(DATE, "Date")             \
+    XX(MESSAGE_ID, "Message-ID") \
+    REWRITE_ADDRESS_FIELDS(XX)
+/* Those that hold addresses (RFC 5322 3.6.2, 3.6.3, 3.6.6) and are judged */
+#define REWRITE_ADDRESS_FIELDS(XX)         \
+    XX(FROM, "From")                       \
+    XX(SENDER, "Sender")                   \
+    XX(REPLY_TO, "Reply-To")               \
+    XX(TO, "To")                           \
+    XX(CC, "Cc")                           \
+    XX(BCC, "Bcc")                         \
+    XX(RESENT_FROM, "Resent-From")         \
+    XX(RESENT_SENDER, "Resent-Sender")     \
+    XX(RESENT_REPLY_TO, "Resent-Reply-To") \
+    XX(RESENT_TO, "Resent-To")             \
+    XX(RESENT_CC, "Resent-Cc")             \
+    XX(RESENT_BCC, "Resent-Bcc")
 
 enum rewrite_field_kind {
     REWRITE_FIELD_OTHER,
@@ -36,16 +51,20 @@ struct rewrite_field {
 };
 
 enum rewrite_line_kind {
-    REWRITE_LINE_FIELD, /* begins a field */
-    REWRITE_LINE_FOLD,  /* goes on with the field above */
-    REWRITE_LINE_END,   /* empty: the header section ends here */
-    REWRITE_LINE_BAD,   /* none of these: no colon, or a name with octets outside 33-126 */
+    REWRITE_LINE_FIELD,    /* begins a field */
+    REWRITE_LINE_FOLD,     /* goes on with the field above */
+    REWRITE_LINE_END,      /* empty: the header section ends here */
+    REWRITE_LINE_NO_COLON, /* none of these */
+    REWRITE_LINE_BAD_NAME, /* none of these: no name, or one with octets outside 33-126 */
 };
 
 /* What one line is, given without its CRLF; field: its name is written to name_out. */
 enum rewrite_line_kind rewrite_fields_line(struct sv line, struct sv *name_out);
 /* Which field a name means, without regard to case. */
 enum rewrite_field_kind rewrite_fields_kind(struct sv name);
+/* The name of a field that is known, as it is usually written. */
+const char *rewrite_fields_name(enum rewrite_field_kind kind);
+bool rewrite_fields_is_address(enum rewrite_field_kind kind);
 /* The next field of a section that holds only good lines, from offset *at on; false at its end or
  * at the empty line. */
 bool rewrite_fields_next(struct sv section, size_t *at, struct rewrite_field *out);

@@ -1,5 +1,7 @@
 #include "rewrite/options.h"
 
+static const char *const header_errors_names[] = {"refuse", "accept", NULL};
+
 const struct conf_option rewrite_options_rows[] = {
     CONF_ROW(CONF_BOOL, struct rewrite_options, add_date, "add_date", "true",
              "add a missing Date field",
@@ -17,5 +19,14 @@ const struct conf_option rewrite_options_rows[] = {
              "neither the address nor the host name of the client, which often are those of a "
              "home. The log has them under the same queue id.",
              .flags = CONF_RELOAD),
+    CONF_ROW(CONF_ENUM, struct rewrite_options, header_errors, "header_errors", "refuse",
+             "what happens to faulty address fields",
+             "Refused with 554 are addresses in From, Sender, Reply-To, To, Cc, Bcc and their "
+             "Resent- forms that cannot be read or whose domain is not fully qualified, a From "
+             "without an address, and a second From or Sender (RFC 6409 4.2, 5.1, 6.3). With "
+             "\"accept\" they are sent as they are; receivers then choose what they mean. A header "
+             "that is no header at all (lines without a colon, over-long lines) is refused in any "
+             "case.",
+             .names = header_errors_names, .flags = CONF_RELOAD),
     CONF_END,
 };

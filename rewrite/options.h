@@ -1,17 +1,21 @@
 /*
- * options.h - the keys of the group "rewrite": what is completed and hidden in the header.
+ * options.h - the keys of the group "rewrite": what is judged, completed and hidden in the header.
  *
- * RFC 6409 section 8. Values are plain memory inside a generation, read-only, any thread.
+ * RFC 6409 sections 4.2, 5.1, 6.3 and 8. Values are plain memory inside a generation, read-only,
+ * any thread.
  */
 #ifndef REWRITE_OPTIONS_H
 #define REWRITE_OPTIONS_H
 
 #include "msa/base/conf.h"
 
+enum rewrite_header_errors { REWRITE_ERRORS_REFUSE, REWRITE_ERRORS_ACCEPT };
+
 struct rewrite_options {
     bool add_date;       /* when missing */
     bool add_message_id; /* when missing */
     bool hide_client;    /* Received tells nothing about the client's address or name */
+    int header_errors;   /* enum rewrite_header_errors */
 };
 
 extern const struct conf_option rewrite_options_rows[];

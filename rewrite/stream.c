@@ -1,8 +1,9 @@
 /*
  * Design: the header section is scanned line by line as it arrives, each byte once. A section that
  * is whole in the first piece is used where it lies; otherwise pieces are gathered in a buffer that
- * holds at most header_size bytes. When the empty line is seen, the edits are made and the state
- * goes HEADER -> EMITTING -> BODY -> DONE; REFUSED is reached from HEADER and BODY and is final.
+ * holds at most header_size bytes. When the empty line is seen, the fields are judged one by one in
+ * a second pass, the edits are made, and the state goes HEADER -> EMITTING -> BODY -> DONE; REFUSED
+ * is reached from HEADER and BODY and is final.
  */
 #include "rewrite/stream.h"
 
@@ -16,22 +17,13 @@
 /* Of all fields that are added: Received, Message-ID and Date are each far below this. */
 #define ADDED_MAX (4 * REWRITE_RECEIVED_MAX)
 
-static const struct {
-    uint16_t code;
-    const char *status, *words, *behind;
-} refusals[] = {
-#define REFUSAL_ROW(name, code, status, words, behind) \
-    [REWRITE_REFUSAL_##name] = {code, status, words, behind},
-    REWRITE_REFUSALS(REFUSAL_ROW)
-#undef REFUSAL_ROW
-};
-
 void rewrite_stream_init(struct rewrite_stream *s, const struct rewrite_stream_config *config)
 {
     *s = (struct rewrite_stream){.config = *config};
     s->config.received.hide_client = config->options->hide_client;
     buf_init(&s->header, config->header_size, 0);
     rewrite_edits_init(&s->edits, ADDED_MAX);
+    rewrite_judge_init(&s->judge, config->options);
 }
 
 void rewrite_stream_deinit(struct rewrite_stream *s)
@@ -40,20 +32,20 @@ void rewrite_stream_deinit(struct rewrite_stream *s)
     rewrite_edits_deinit(&s->edits);
 }
 
-static void refuse(struct rewrite_stream *s, enum rewrite_refusal_kind kind)
+static void end_refused(struct rewrite_stream *s)
 {
-    struct rewrite_refusal *r = &s->refusal;
-    unsigned long long line = s->facts.lines + 1;
-    *r = (struct rewrite_refusal){
-        .kind = kind, .code = refusals[kind].code, .status = refusals[kind].status};
-    if (refusals[kind].behind)
-        snprintf(r->text, sizeof(r->text), "%s%llu%s", refusals[kind].words, line,
-                 refusals[kind].behind);
-    else
-        snprintf(r->text, sizeof(r->text), "%s", refusals[kind].words);
     s->state = REWRITE_STREAM_REFUSED;
     s->run = SV_NONE;
     buf_release(&s->header);
+}
+
+/* For what is wrong with the line at hand. */
+static void refuse(struct rewrite_stream *s, enum rewrite_refusal_kind kind)
+{
+    char line[24];
+    snprintf(line, sizeof(line), "%llu", (unsigned long long)s->facts.lines + 1);
+    rewrite_refusal_make(&s->refusal, kind, sv_of(line));
+    end_refused(s);
 }
 
 static bool has_eight_bit(struct sv bytes)
@@ -111,10 +103,13 @@ static bool judge_line(struct rewrite_stream *s, struct sv line)
         break;
     case REWRITE_LINE_FOLD:
         if (!s->line_start) /* nothing above that it could go on with */
-            refuse(s, REWRITE_REFUSAL_BAD_FIELD);
+            refuse(s, REWRITE_REFUSAL_FIRST_LINE);
         break;
-    case REWRITE_LINE_BAD:
-        refuse(s, REWRITE_REFUSAL_BAD_FIELD);
+    case REWRITE_LINE_NO_COLON:
+        refuse(s, REWRITE_REFUSAL_NO_COLON);
+        break;
+    case REWRITE_LINE_BAD_NAME:
+        refuse(s, REWRITE_REFUSAL_FIELD_NAME);
         break;
     }
     if (s->state != REWRITE_STREAM_REFUSED)
@@ -129,9 +124,11 @@ static bool scan_header(struct rewrite_stream *s, struct sv all, size_t known)
     while (s->state == REWRITE_STREAM_HEADER) {
         size_t from = known > s->line_start ? known : s->line_start;
         const char *lf = from < all.len ? memchr(all.ptr + from, '\n', all.len - from) : NULL;
+        s->walked += lf ? (size_t)(lf - all.ptr) + 1 - from : all.len - from;
         if (!lf)
             break;
         struct sv line = sv_range(all.ptr + s->line_start, lf);
+        s->walked += line.len;
         if (line.len && line.ptr[line.len - 1] == '\r')
             line.len--;
         bool is_end = judge_line(s, line);
@@ -177,7 +174,23 @@ static void note_message_id(struct rewrite_stream *s, struct sv section)
     out[n] = '\0';
 }
 
-/* The section is whole: decide what changes. end_text is what its end lacks. */
+/* Looks at each field of the whole section; false: refused. */
+static bool judge_fields(struct rewrite_stream *s, struct sv section)
+{
+    struct rewrite_field f;
+    size_t at = 0;
+    bool good = true;
+    while (good && rewrite_fields_next(section, &at, &f)) {
+        s->walked += f.end - f.start;
+        good = rewrite_judge_field(&s->judge, section, &f, &s->refusal);
+    }
+    s->walked += s->judge.walked;
+    if (!good)
+        end_refused(s);
+    return good;
+}
+
+/* Decides what changes in the section. end_text is what its end lacks. */
 static void make_edits(struct rewrite_stream *s, struct sv section, struct sv end_text)
 {
     struct buf text;
@@ -205,7 +218,10 @@ static void feed_header(struct rewrite_stream *s, struct sv bytes)
         all = buf_view(&s->header);
     }
     if (scan_header(s, all, known)) {
-        make_edits(s, sv_first(all, s->line_start), SV_NONE);
+        struct sv section = sv_first(all, s->line_start);
+        if (!judge_fields(s, section))
+            return;
+        make_edits(s, section, SV_NONE);
         s->run = sv_skip(bytes, s->line_start - known);
     } else if (s->state == REWRITE_STREAM_HEADER && bytes.len > limit - known) {
         refuse(s, REWRITE_REFUSAL_HEADER_SIZE);
@@ -222,7 +238,7 @@ static void end_header(struct rewrite_stream *s)
     bool is_cut = s->line_start < all.len; /* BDAT: the last line has no CRLF */
     if (is_cut)
         judge_line(s, sv_skip(all, s->line_start));
-    if (s->state == REWRITE_STREAM_HEADER)
+    if (s->state == REWRITE_STREAM_HEADER && judge_fields(s, all))
         make_edits(s, all, is_cut ? SV("\r\n\r\n") : SV("\r\n"));
 }
 

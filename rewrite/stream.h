@@ -1,8 +1,9 @@
 /*
  * stream.h - the completer: content of one message in, completed content out.
  *
- * RFC 5321 4.4 and 6.3 (trace field, loops), RFC 5322 2.1.1 (998 bytes a line), RFC 6409 8.2, 8.3
- * (Date, Message-ID). No line over 998 bytes leaves this server. Pure: no clock, no I/O.
+ * RFC 5321 4.4 and 6.3 (trace field, loops), RFC 5322 2.1.1 (998 bytes a line), RFC 6409 4.2, 5.1,
+ * 6.3 (address fields: judge.h), 8.2, 8.3 (Date, Message-ID). No line over 998 bytes leaves this
+ * server. Pure: no clock, no I/O.
  *
  * The header section is collected (at most header_size bytes), judged, and turned into a list of
  * edits over exact byte ranges (edits.h): our Received field, then a missing Message-ID and Date,
@@ -23,34 +24,11 @@
 #define REWRITE_STREAM_H
 
 #include "rewrite/edits.h"
-#include "rewrite/options.h"
+#include "rewrite/judge.h"
 #include "rewrite/received.h"
 
 #define REWRITE_LINE_MAX       998 /* bytes without CRLF */
 #define REWRITE_MESSAGE_ID_MAX 256 /* bytes with NUL, of the copy in facts */
-
-/* name, reply code, enhanced status, words, words behind the number of the line (NULL: no number)
- */
-#define REWRITE_REFUSALS(XX)                                                                     \
-    XX(HEADER_SIZE, 552, "5.3.4", "The header section is larger than this server accepts", NULL) \
-    XX(HOPS, 554, "5.4.6", "Too many Received fields: this message is in a loop", NULL)          \
-    XX(HEADER_LINE, 554, "5.6.0", "Header line ", " is longer than 998 octets")                  \
-    XX(BODY_LINE, 554, "5.6.0", "Body line ", " is longer than 998 octets")                      \
-    XX(BAD_FIELD, 554, "5.6.0", "Line ",                                                         \
-       " is neither a header field nor the empty line that ends the header section")
-
-enum rewrite_refusal_kind {
-#define REWRITE_REFUSAL_ENUM(name, code, status, words, behind) REWRITE_REFUSAL_##name,
-    REWRITE_REFUSALS(REWRITE_REFUSAL_ENUM)
-#undef REWRITE_REFUSAL_ENUM
-};
-
-struct rewrite_refusal {
-    enum rewrite_refusal_kind kind;
-    uint16_t code;
-    const char *status; /* enhanced status */
-    char text[128];     /* for the reply */
-};
 
 enum rewrite_action_kind {
     REWRITE_EMIT,   /* bytes: the next run of the completed content */
@@ -95,6 +73,7 @@ struct rewrite_stream {
     enum rewrite_stream_state state;
     struct rewrite_facts facts;
     struct rewrite_refusal refusal;
+    struct rewrite_judge judge;
     struct buf header; /* of a section that comes in pieces */
     struct sv section; /* the whole section, in header or in what was fed */
     struct rewrite_edits edits;
@@ -103,6 +82,7 @@ struct rewrite_stream {
     size_t line_start; /* header: offset of the unfinished line */
     size_t message_id; /* header: offset of the first Message-ID field */
     size_t line_len;   /* body: bytes of the unfinished line */
+    uint64_t walked;   /* header: bytes looked at, each look counted */
     bool line_cr;      /* body: the unfinished line ends with CR so far */
     bool ended, told;
 };

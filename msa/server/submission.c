@@ -32,7 +32,7 @@ struct submission {
     bool committed, forgotten, accepted;
     size_t nrows;
     struct smtp_reply reply;
-    char reply_text[160];
+    char reply_text[sizeof(((struct rewrite_refusal *)0)->text)];
     struct sv session; /* in message's arena, as all text kept here */
     uint64_t opened_ms;
 };

@@ -245,6 +245,52 @@ def limits_are_answered_and_hold(w):
     equal(code, 421, text)
 
 
+# header, words of the refusal (None: accepted)
+HEADERS = (
+    (b"From: <alice@our.test>\r\nTo: undisclosed-recipients:;\r\n", None),
+    (b"From: J\xfcrgen <alice@our.test>\r\nCc: bob . x@else . test (c)\r\n", None),
+    (b"To: bob@else.test\r\n", None),
+    (b"From: <>\r\n", "From: an empty address"),
+    (b"From: friends:;\r\n", "From holds no address"),
+    (b"From: <alice@our.test>\r\nFrom: <alice@our.test>\r\n", "From stands there twice"),
+    (b"From: <alice@our.test>\r\nTo: bob@\r\n", "To: an address without a domain at bob@"),
+    (b"From: <alice@our.test>\r\nTo: a@@b\r\n", "To: a second @"),
+    (b"From: <alice@our.test>\r\nReply-To: alice\r\n", "Reply-To: words that are no address"),
+    (b"From: <alice@our.test>\r\nCc: bob@sales\r\n", "Cc: the domain sales is not fully qual"),
+    (b" From: <alice@our.test>\r\n", "first header line begins with white space"),
+    (b"From: <alice@our.test>\r\nno field\r\n", "Header line 2 has no colon"),
+    (b"From: <alice@our.test>\r\nX Y: z\r\n", "Header line 2 has a bad field name"),
+    (b"X: " + b"y" * 996 + b"\r\n", "ine 1 is longer than 998 octets"),
+)
+
+
+@test()
+def headers_are_judged(w):
+    w.start({"limits": {"messages_per_session": 100}})
+    s = w.session()
+    for header, words in HEADERS:
+        s.want(250, f"MAIL FROM:<{USER}>")
+        s.want(250, "RCPT TO:<bob@else.test>")
+        code, text = s.data(header + b"\r\nbody\r\n")
+        equal(code, 554 if words else 250, text)
+        if words:
+            has_code(text, "5.6.0")
+            check(words in text, text)
+    w.wait_log("To: a second @ in one address at a@@b")
+
+
+@test()
+def header_errors_accept_leaves_addresses_alone(w):
+    w.start({"rewrite": {"header_errors": "accept"}, "limits": {"messages_per_session": 100}})
+    s = w.session()
+    for header, words in HEADERS:
+        s.want(250, f"MAIL FROM:<{USER}>")
+        s.want(250, "RCPT TO:<bob@else.test>")
+        code, text = s.data(header + b"\r\nbody\r\n")
+        structural = words and "ine " in words
+        equal(code, 554 if structural else 250, text)
+
+
 @test()
 def log_lines_cannot_be_made_by_a_client(w):
     w.start()

@@ -1,11 +1,15 @@
 /*
- * Header fields of submitted messages. The input as the value of an address field: ranges lie in
+ * Header sections of submitted messages. The input as the value of an address field: ranges lie in
  * order inside of it, an address that was read is read again when it stands alone, and the bytes
- * looked at are few.
+ * looked at are few. The input as a message through the completer: pieces of any size have one
+ * outcome, and what is accepted holds every submitted byte.
  */
 #include "msa/base/buf.h"
 #include "msa/base/require.h"
 #include "rewrite/address.h"
+#include "rewrite/stream.h"
+
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -42,9 +46,71 @@ static void check_addresses(struct sv text)
     REQUIRE(w.fault_at <= text.len);
 }
 
+struct outcome {
+    struct buf out;
+    struct rewrite_refusal refusal; /* code 0: accepted */
+};
+
+static void drain(struct rewrite_stream *s, struct outcome *o)
+{
+    struct rewrite_action a;
+    while (rewrite_stream_next(s, &a)) {
+        if (a.kind == REWRITE_EMIT)
+            REQUIRE(a.bytes.len && !o->refusal.code && buf_put(&o->out, a.bytes) == 0);
+        if (a.kind == REWRITE_REFUSE)
+            o->refusal = *a.refusal;
+    }
+}
+
+static void complete(const struct rewrite_stream_config *c, struct sv text, size_t piece,
+                     struct outcome *o)
+{
+    struct rewrite_stream s;
+    o->refusal = (struct rewrite_refusal){.code = 0};
+    buf_init(&o->out, 2u << 20, 0);
+    rewrite_stream_init(&s, c);
+    for (struct sv rest = text; rest.len; rest = sv_skip(rest, piece)) {
+        rewrite_stream_feed(&s, sv_first(rest, piece));
+        drain(&s, o);
+    }
+    rewrite_stream_end(&s);
+    drain(&s, o);
+    REQUIRE(s.walked <= 8 * text.len + 8);
+    rewrite_stream_deinit(&s);
+}
+
+static void check_message(struct sv text)
+{
+    static const struct rewrite_options options = {.add_date = true, .add_message_id = true};
+    struct rewrite_stream_config c = {.options = &options,
+                                      .received = {.by = SV("m.example"),
+                                                   .protocol = SV("ESMTPSA"),
+                                                   .id = SV("qid"),
+                                                   .wall_s = 1785233472},
+                                      .header_size = 1000,
+                                      .received_hops = 3};
+    struct outcome whole, parts;
+    complete(&c, text, text.len, &whole);
+    for (size_t piece = 1; piece < 40; piece += 6) {
+        complete(&c, text, piece, &parts);
+        REQUIRE(parts.refusal.code == whole.refusal.code);
+        REQUIRE(strcmp(parts.refusal.text, whole.refusal.text) == 0);
+        if (!parts.refusal.code)
+            REQUIRE(sv_eq(buf_view(&parts.out), buf_view(&whole.out)));
+        buf_deinit(&parts.out);
+    }
+    for (const char *p = whole.refusal.text; *p; p++)
+        REQUIRE(*p >= 32 && *p < 127);
+    struct sv out = buf_view(&whole.out);
+    if (!whole.refusal.code && text.len)
+        REQUIRE(memmem(out.ptr, out.len, text.ptr, text.len));
+    buf_deinit(&whole.out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct sv text = {(const char *)data, size};
     check_addresses(text);
+    check_message(text);
     return 0;
 }
