@@ -547,9 +547,9 @@ void relay_conn_drop_all(struct relay_conn **all)
         relay_conn_drop(*all);
 }
 
-bool relay_conn_has_dsn(const struct relay_conn *c)
+uint32_t relay_conn_exts(const struct relay_conn *c)
 {
-    return c->core && (smtp_client_peer(c->core)->exts & SMTP_EXT_BIT(SMTP_EXT_DSN));
+    return c->core ? smtp_client_peer(c->core)->exts : 0;
 }
 
 const char *relay_conn_remote(const struct relay_conn *c)

@@ -57,8 +57,8 @@ void relay_conn_drop(struct relay_conn *c);
 /* At the worker's end: also those that nobody else knows any more, as their QUIT is not answered
  * yet. */
 void relay_conn_drop_all(struct relay_conn **all);
-/* Whether DSN parameters reach the next hop. */
-bool relay_conn_has_dsn(const struct relay_conn *c);
+/* What the next hop offers and may be used: SMTP_EXT_BIT()s. */
+uint32_t relay_conn_exts(const struct relay_conn *c);
 /* "host [address]:port" for logs and reports; lives as long as the connection. */
 const char *relay_conn_remote(const struct relay_conn *c);
 const struct route_attempt *relay_conn_attempt(const struct relay_conn *c);

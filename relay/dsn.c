@@ -52,6 +52,11 @@ bool relay_dsn_wanted(enum relay_dsn_action action, uint32_t notify, bool null_r
     return false;
 }
 
+bool relay_dsn_wanted_anyway(uint32_t notify, bool null_reverse_path)
+{
+    return !null_reverse_path && !(notify & SMTP_NOTIFY_NEVER);
+}
+
 size_t relay_dsn_content_max(size_t bounce_body)
 {
     return bounce_body > HEADERS_MAX ? bounce_body : HEADERS_MAX;
@@ -293,6 +298,9 @@ static void put_status_part(struct writer *w)
     put_clean(w, d->reporting_mta);
     put(w, SV("\r\n"));
     put_date(w, "Arrival-Date", d->arrival_s);
+    if (d->deliver_by_s)
+        put_date(w, "Deliver-By-Date", d->deliver_by_s);
+    put(w, d->fields);
     for (size_t i = 0; i < d->count; i++)
         put_recipient(w, &d->recipients[i]);
 }

@@ -38,6 +38,8 @@ enum relay_dsn_action {
  * next hop took the message and the NOTIFY parameter with it (RELAYED is its business then). */
 bool relay_dsn_wanted(enum relay_dsn_action action, uint32_t notify, bool null_reverse_path,
                       bool hop_has_dsn);
+/* The same for a relay that the author has to hear of without having asked (RFC 2852 4.1.4). */
+bool relay_dsn_wanted_anyway(uint32_t notify, bool null_reverse_path);
 
 struct relay_dsn_recipient {
     enum relay_dsn_action action;
@@ -58,6 +60,8 @@ struct relay_dsn {
     struct sv original_id;    /* queue id of the message reported on */
     struct sv envid;          /* ENVID parameter as received (xtext); empty: none */
     int64_t arrival_s, now_s; /* wall time */
+    int64_t deliver_by_s;     /* wall time of BY (RFC 2852 5); 0: none was set */
+    struct sv fields;         /* what extensions add for the message: whole lines of ASCII */
     const struct relay_dsn_recipient *recipients;
     size_t count;      /* at least 1 */
     struct sv content; /* of the message, from its first byte on; may be only a part */

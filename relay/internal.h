@@ -29,7 +29,7 @@ struct relay_plan {
 struct relay_fate {
     bool known; /* else the row is released, as if it had not been taken */
     bool attempted;
-    bool hop_has_dsn; /* the next hop took the DSN parameters over */
+    uint32_t hop_exts; /* SMTP_EXT_BIT()s of the next hop that took the recipient over */
     struct relay_outcome outcome;
 };
 

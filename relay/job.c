@@ -55,7 +55,7 @@ static void set_fate(struct relay_job *j, size_t row, const struct relay_outcome
     f->known = true;
     f->attempted = true;
     f->outcome = *outcome;
-    f->hop_has_dsn = outcome->verdict == RELAY_DELIVERED && j->conn && relay_conn_has_dsn(j->conn);
+    f->hop_exts = outcome->verdict == RELAY_DELIVERED && j->conn ? relay_conn_exts(j->conn) : 0;
 }
 
 /* Rows that nobody has decided about, or that only a host put off. */

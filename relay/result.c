@@ -22,6 +22,9 @@ struct result {
     struct store_record *record;
     struct queue_message *message;
     struct smtp_envelope envelope; /* in record->arena */
+    bool has_by;
+    struct smtp_deliver_by by;
+    int64_t elapsed_ms; /* since the message was received, whatever the clock did */
     struct relay_dsn_recipient *reported;
     size_t nreported;
 };
@@ -49,14 +52,25 @@ static void hand_over(struct result *t)
 
 /* ---- rows ---- */
 
-/* What the message has aged: wall time that passed, without the clock's jumps and the row's hold.
- */
+/* What the message has aged: without the row's hold. */
 static int64_t age_ms(const struct result *t, const struct queue_row *q)
+{
+    return t->elapsed_ms - q->held_ms;
+}
+
+/* Wall time that passed since the message came, without the clock's jumps. */
+static int64_t elapsed_ms(const struct result *t)
 {
     const struct sched_job *job = t->run->job;
     uint64_t now_ms = loop_now_ms(config_of(t)->loop);
     int64_t since_ms = now_ms > job->made_ms ? (int64_t)(now_ms - job->made_ms) : 0;
-    return job->age_ms + since_ms - q->held_ms;
+    return job->age_ms + since_ms;
+}
+
+/* What is left of the BY time (RFC 2852); negative: it has passed. */
+static int64_t by_left_ms(const struct result *t)
+{
+    return t->by.seconds * 1000 - t->elapsed_ms;
 }
 
 static const char *copy(struct result *t, const char *text)
@@ -64,12 +78,22 @@ static const char *copy(struct result *t, const char *text)
     return arena_str(&t->record->arena, sv_of(text));
 }
 
+/* RFC 2852 4.1.4: a trace was asked for, or the next hop does not know of the BY time. */
+static bool must_tell_relay(const struct result *t, const struct relay_fate *fate)
+{
+    bool has_by = fate->hop_exts & SMTP_EXT_BIT(SMTP_EXT_DELIVERBY);
+    return t->has_by && (t->by.trace || (!t->by.returns && !has_by && by_left_ms(t) > 0));
+}
+
 static void report_row(struct result *t, size_t row, enum relay_dsn_action action,
                        const struct relay_fate *fate, const struct store_result *res)
 {
     const struct smtp_recipient *rcpt = &t->envelope.recipients[row];
     bool null_path = t->message->reverse_path[0] == '\0';
-    if (!relay_dsn_wanted(action, smtp_envelope_notify(rcpt), null_path, fate->hop_has_dsn)) {
+    bool has_dsn = fate->hop_exts & SMTP_EXT_BIT(SMTP_EXT_DSN);
+    bool anyway = action == RELAY_DSN_RELAYED && must_tell_relay(t, fate) &&
+                  relay_dsn_wanted_anyway(smtp_envelope_notify(rcpt), null_path);
+    if (!anyway && !relay_dsn_wanted(action, smtp_envelope_notify(rcpt), null_path, has_dsn)) {
         if (action == RELAY_DSN_FAILED && null_path)
             log_event(LOG_WARNING, "dropped", &(struct log_ctx){.queue = sv_of(t->message->id)},
                       "undeliverable, and its reverse-path is null: nobody is told: %s", res->text);
@@ -89,6 +113,31 @@ static void report_row(struct result *t, size_t row, enum relay_dsn_action actio
                                      .retry_until_s = action == RELAY_DSN_DELAYED ? ends_s : 0};
 }
 
+static void fail_expired(struct result *t, size_t row, const struct relay_fate *fate,
+                         struct store_result *res, const char *what)
+{
+    const struct queue_row *q = &t->record->batch->rows[row];
+    res->verdict = STORE_FAILED;
+    res->status = "5.4.7";
+    res->text = arena_printf(&t->record->arena, "%s; the last try: %s", what, res->text);
+    log_event(LOG_INFO, "expired", &(struct log_ctx){.queue = sv_of(t->message->id)},
+              "to=<%s> given up after %u attempts: %s", q->address, q->attempts + 1, what);
+    report_row(t, row, RELAY_DSN_FAILED, fate, res);
+}
+
+/* RFC 2852 4.1.3: the time has passed, and the author is told once; it goes on being tried. */
+static void tell_late(struct result *t, size_t row, const struct relay_fate *fate,
+                      struct store_result *res)
+{
+    struct store_result late = *res;
+    late.status = "4.4.7";
+    late.text =
+        arena_printf(&t->record->arena,
+                     "the time set for delivery (BY) has passed; the last try: %s", res->text);
+    res->by_told = true;
+    report_row(t, row, RELAY_DSN_DELAYED, fate, &late);
+}
+
 /* Deferred: later, or never again. */
 static void put_off(struct result *t, size_t row, const struct relay_fate *fate,
                     struct store_result *res)
@@ -96,22 +145,24 @@ static void put_off(struct result *t, size_t row, const struct relay_fate *fate,
     const struct queue_row *q = &t->record->batch->rows[row];
     struct retry_decision d = retry_after(t->run->settings->queue, age_ms(t, q), q->attempts,
                                           q->delay_warned, clock_wall_ms(), random_u64());
-    if (d.verdict == RETRY_EXPIRED) {
-        res->verdict = STORE_FAILED;
-        res->status = "5.4.7";
-        res->text =
-            arena_printf(&t->record->arena, "delivery time expired; the last try: %s", res->text);
-        log_event(LOG_INFO, "expired", &(struct log_ctx){.queue = sv_of(t->message->id)},
-                  "to=<%s> given up after %u attempts", q->address, q->attempts + 1);
-        report_row(t, row, RELAY_DSN_FAILED, fate, res);
+    bool late = t->has_by && by_left_ms(t) <= 0;
+    if (d.verdict == RETRY_EXPIRED || (late && t->by.returns)) {
+        fail_expired(t, row, fate, res,
+                     late && t->by.returns ? "the time set for delivery (BY) has passed"
+                                           : "delivery time expired (queue.lifetime)");
         return;
     }
+    /* a try falls due when the time is up, or nobody would notice */
+    if (t->has_by && !late && d.due_ms > clock_wall_ms() + by_left_ms(t))
+        d.due_ms = clock_wall_ms() + by_left_ms(t);
     res->verdict = STORE_DEFERRED;
     res->due_ms = d.due_ms;
     res->delay_warned = q->delay_warned || d.warn;
     if (d.due_ms < t->run->job->end.next_due_ms)
         t->run->job->end.next_due_ms = d.due_ms;
-    if (d.warn)
+    if (late && !q->by_told)
+        tell_late(t, row, fate, res);
+    else if (d.warn)
         report_row(t, row, RELAY_DSN_DELAYED, fate, res);
 }
 
@@ -122,6 +173,7 @@ static void decide(struct result *t, size_t row, const struct relay_fate *fate)
     struct store_result *res = &t->record->results[t->record->nresults++];
     *res = (struct store_result){.number = q->number,
                                  .delay_warned = q->delay_warned,
+                                 .by_told = q->by_told,
                                  .status = copy(t, smtp_status_text(fate->outcome.status, status)),
                                  .text = copy(t, fate->outcome.text),
                                  .remote = copy(t, fate->outcome.remote)};
@@ -142,13 +194,28 @@ static void decide(struct result *t, size_t row, const struct relay_fate *fate)
 
 /* ---- report ---- */
 
+static bool requires_tls(const struct result *t)
+{
+    return smtp_envelope_has(&t->envelope, SMTP_MAIL_REQUIRETLS);
+}
+
+/* What a report inherits: its metadata are as worthy of protection (RFC 8689 5), and as urgent. */
+static const char *report_params(struct result *t, struct queue_message *report)
+{
+    const char *tls = requires_tls(t) ? " REQUIRETLS" : "";
+    if (!report->priority)
+        return arena_printf(&report->arena, "<>%s", tls);
+    return arena_printf(&report->arena, "<> MT-PRIORITY=%d%s", report->priority, tls);
+}
+
 static void queue_report(struct result *t, struct buf *text, const char *id)
 {
     const char *to = t->message->reverse_path;
     struct queue_message *m = queue_message_new();
     memcpy(m->id, id, sizeof m->id);
     m->received_ms = clock_wall_ms();
-    m->mail_params = "<>";
+    m->priority = t->message->priority; /* RFC 6710 4.6 */
+    m->mail_params = report_params(t, m);
     m->message_id = "";
     m->size = buf_len(text);
     m->content = block_from_buf(text);
@@ -170,7 +237,11 @@ static void write_report(struct result *t, struct sv content)
 {
     const struct relay_settings *settings = t->run->settings;
     char id[QUEUE_ID_LEN + 1];
-    struct buf text;
+    struct buf text, fields;
+    int64_t received_s = t->message->received_ms / 1000;
+    buf_init(&fields, 4096, 0);
+    if (smtp_ext_report(&t->envelope, received_s, &fields) < 0)
+        buf_reset(&fields);
     queue_id_make(id, clock_wall_ms(), random_u64());
     struct relay_dsn dsn = {.id = sv_of(id),
                             .reporting_mta = sv_of(settings->hostname),
@@ -178,13 +249,16 @@ static void write_report(struct result *t, struct sv content)
                             .to = sv_of(t->message->reverse_path),
                             .original_id = sv_of(t->message->id),
                             .envid = t->envelope.values[SMTP_MAIL_ENVID].text,
-                            .arrival_s = t->message->received_ms / 1000,
+                            .arrival_s = received_s,
+                            .deliver_by_s = t->has_by ? received_s + t->by.seconds : 0,
+                            .fields = buf_view(&fields),
                             .now_s = clock_wall_s(),
                             .recipients = t->reported,
                             .count = t->nreported,
                             .content = content,
                             .content_complete = content.len == t->message->size,
-                            .ret_full = t->envelope.values[SMTP_MAIL_RET].number == SMTP_RET_FULL,
+                            .ret_full = t->envelope.values[SMTP_MAIL_RET].number == SMTP_RET_FULL &&
+                                        !requires_tls(t),
                             .bounce_body = (size_t)settings->queue->bounce_body_bytes};
     buf_init(&text, REPORT_OVERHEAD + 2 * content.len + REPORT_PER_ROW * t->nreported, 0);
     if (relay_dsn_write(&text, &dsn) == 0)
@@ -192,6 +266,7 @@ static void write_report(struct result *t, struct sv content)
     else
         log_event(LOG_ERROR, "report", &(struct log_ctx){.queue = sv_of(t->message->id)},
                   "a report to <%s> is too large and is not sent", t->message->reverse_path);
+    buf_deinit(&fields);
     buf_deinit(&text);
 }
 
@@ -244,6 +319,8 @@ void relay_result_record(struct relay_run *run, const struct relay_fate *fates)
     t->record->results = arena_alloc(&t->record->arena, batch->nrows * sizeof *t->record->results);
     t->reported = arena_alloc(&t->record->arena, batch->nrows * sizeof *t->reported);
     read_envelope(t);
+    t->elapsed_ms = elapsed_ms(t);
+    t->has_by = smtp_envelope_deliver_by(&t->envelope, &t->by);
     for (size_t i = 0; i < batch->nrows; i++)
         if (fates[i].known)
             decide(t, i, &fates[i]);

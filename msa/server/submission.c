@@ -213,6 +213,9 @@ static void fill_rows(struct submission *s, const struct smtp_envelope *e, struc
 {
     struct queue_batch *rows = queue_batch_new(s->message, e->count);
     struct seen *list = mem_new(e->count, sizeof *list), *all = NULL, *twin;
+    int64_t release_ms = smtp_envelope_hold_until_s(e, s->message->received_ms / 1000) * 1000;
+    if (release_ms && release_ms < s->message->received_ms)
+        release_ms = s->message->received_ms;
     rows->nrows = 0;
     for (uint32_t i = 0; i < e->count; i++) {
         const struct smtp_recipient *r = &e->recipients[i];
@@ -226,7 +229,8 @@ static void fill_rows(struct submission *s, const struct smtp_envelope *e, struc
         row->domain = arena_str(&rows->arena, smtp_path_domain(&r->path));
         if (smtp_envelope_write_rcpt(r, b) == 0)
             row->rcpt_params = text_form(&rows->arena, b);
-        row->due_ms = s->message->received_ms;
+        row->due_ms = release_ms ? release_ms : s->message->received_ms;
+        row->held_ms = row->due_ms - s->message->received_ms;
     }
     HASH_CLEAR(hh, all);
     free(list);
@@ -242,6 +246,7 @@ static void fill_envelope(struct submission *s, const struct submission_from *f)
     m->reverse_path = arena_str(&m->arena, e->reverse.text);
     if (smtp_envelope_write_mail(e, &b) == 0)
         m->mail_params = text_form(&m->arena, &b);
+    m->priority = (int8_t)smtp_envelope_priority(e);
     m->login = arena_str(&m->arena, f->login);
     m->client = arena_str(&m->arena, f->client);
     s->session = arena_sv(&m->arena, f->session);

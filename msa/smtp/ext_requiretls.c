@@ -25,7 +25,9 @@ static struct smtp_reply check_mail(const struct smtp_ext_offer *o, const struct
 
 static struct smtp_reply refuse_mail(const struct smtp_hop *h)
 {
-    if (!smtp_envelope_has(h->envelope, SMTP_MAIL_REQUIRETLS))
+    /* a report is not lost for want of it: RFC 8689 5 */
+    if (!smtp_envelope_has(h->envelope, SMTP_MAIL_REQUIRETLS) ||
+        h->envelope->reverse.kind == SMTP_PATH_NULL)
         return SMTP_REPLY_NONE;
     if (!h->tls)
         return SMTP_REPLY(550, 5, 7, 10, "REQUIRETLS: the next hop was reached without TLS");

@@ -37,6 +37,9 @@ struct queue_message {
     uint64_t size;            /* bytes of content, CRLF lines, as stored */
     bool eight_bit;           /* content holds bytes above 127 */
     bool smtputf8;            /* envelope or header needs it */
+    bool binary;              /* content cannot be sent as lines of text (RFC 3030) */
+    bool tls_optional;        /* the field "TLS-Required: No" (RFC 8689 5) */
+    int8_t priority;          /* MT-PRIORITY, -9 to 9 (RFC 6710) */
     bool spooled;             /* content is a spool file, else a row of the database */
     struct block *content;    /* NULL: read it with store_read() */
     struct arena arena;       /* owns the strings above */
@@ -55,8 +58,9 @@ struct queue_row {
     int64_t due_ms;          /* wall time of the next attempt */
     uint32_t attempts;       /* made so far */
     bool delay_warned;       /* a delayed report has been sent */
+    bool by_told;            /* the author knows that the BY time has passed (RFC 2852) */
     bool held;
-    int64_t held_ms;         /* how long the operator held it: that time does not age it */
+    int64_t held_ms;         /* how long it was held, by operator or author: that does not age it */
     const char *last_status; /* enhanced status of the last attempt, "" before */
     const char *last_text;   /* what the remote or we said */
 };

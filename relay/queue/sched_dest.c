@@ -5,7 +5,8 @@
  * What waits is served fairly by login, small messages ahead of bulk: each gets a tag, that of the
  * one before it of the same login (at least what was served last) plus what it costs, and the least
  * tag goes first. So a login with a thousand messages, or one with a thousand recipients, delays
- * another's by about one; and as tags only grow, nobody waits for ever.
+ * another's by about one; and as tags only grow, nobody waits for ever. Before all that stands the
+ * message's own priority (RFC 6710): whoever may raise it may make others wait.
  */
 #include "relay/queue/sched_internal.h"
 
@@ -51,17 +52,18 @@ static uint64_t next_tag(const struct sched_dest *d, const struct sched_wait *w)
 {
     const struct queue_batch *batch = w->batch;
     const struct sched_wait *at = d->waiting ? d->waiting->prev : NULL;
-    while (at && at->login != w->login)
+    while (at && (at->login != w->login || at->priority != w->priority))
         at = at == d->waiting ? NULL : at->prev;
     uint64_t after = at && at->tag > d->turn ? at->tag : d->turn;
     return after + batch->nrows + batch->message->size / COST_BYTES;
 }
 
-/* Behind all that have this tag or a lower one. */
+/* Behind all of a higher priority, and of the same one behind all that have this tag or a lower
+ * one. */
 static void insert(struct sched_dest *d, struct sched_wait *w)
 {
     struct sched_wait *at = d->waiting ? d->waiting->prev : NULL;
-    while (at && at->tag > w->tag)
+    while (at && (at->priority < w->priority || (at->priority == w->priority && at->tag > w->tag)))
         at = at == d->waiting ? NULL : at->prev;
     if (at)
         DL_APPEND_ELEM(d->waiting, at, w);
@@ -75,6 +77,7 @@ void sched_dest_wait(struct sched *s, struct sched_dest *d, struct queue_batch *
     w->batch = batch;
     w->since_ms = sched_now(s);
     w->login = hash(batch->message->login);
+    w->priority = batch->message->priority;
     w->tag = next_tag(d, w);
     w->claimed = claimed;
     insert(d, w);
@@ -96,7 +99,8 @@ static struct queue_batch *take(struct sched *s, struct sched_dest *d, struct sc
 
 struct queue_batch *sched_dest_take(struct sched *s, struct sched_dest *d)
 {
-    d->turn = d->waiting->tag;
+    if (d->waiting->tag > d->turn)
+        d->turn = d->waiting->tag;
     return take(s, d, d->waiting);
 }
 

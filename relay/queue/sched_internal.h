@@ -19,6 +19,7 @@ struct sched_wait {
     uint64_t since_ms;
     uint64_t tag;   /* its turn: sched_dest.c */
     uint32_t login; /* a hash of it */
+    int priority;   /* of the message */
     bool claimed;   /* came by a claim, not from a put */
     struct sched_wait *next, *prev;
 };

@@ -179,6 +179,7 @@ struct store_result {
     enum store_verdict verdict;
     int64_t due_ms;     /* STORE_DEFERRED */
     bool delay_warned;  /* new value */
+    bool by_told;       /* likewise */
     const char *status; /* enhanced status; text of the request's arena */
     const char *text;   /* what was said, for list, trace and the report */
     const char *remote; /* host [address]:port, or "" */
@@ -235,8 +236,9 @@ struct store_listed {
         rows; /* SUMMARY: of the destination; received_ms is then the oldest, due_ms the next */
 };
 /* Reading runs in slices on the disk pool, changes in slices of transactions, so that neither
- * stops the mail. RETRY makes unheld rows due now, RELEASE ends a hold; DELETE sends no report. A
- * row being delivered is deleted when its result is recorded. */
+ * stops the mail. RETRY makes unheld rows due now, but those that wait for their author's release
+ * time (FUTURERELEASE) only where the filter names their id; RELEASE ends a hold; DELETE sends no
+ * report. A row being delivered is deleted when its result is recorded. */
 struct store_admin {
     struct pool_job job;
     struct mailbox *reply;

@@ -96,7 +96,8 @@ static bool concerns(const struct store_admin *a, const struct store_row *row, i
 {
     switch (a->op) {
     case STORE_RETRY:
-        return row->state == STATE_ACTIVE && row->due_ms > now_ms;
+        return row->state == STATE_ACTIVE && row->due_ms > now_ms &&
+               (a->filter.id || !row->awaits_release);
     case STORE_HOLD:
         return row->state == STATE_ACTIVE;
     case STORE_RELEASE:

@@ -159,6 +159,10 @@ static int load_message(struct store *s, int64_t seq, struct queue_message **out
     int flags = sqlite3_column_int(st, 8);
     m->eight_bit = flags & STORE_EIGHT_BIT;
     m->smtputf8 = flags & STORE_SMTPUTF8;
+    m->binary = flags & STORE_BINARY;
+    m->tls_optional = flags & STORE_TLS_OPTIONAL;
+    int priority = flags >> STORE_PRIORITY_SHIFT;
+    m->priority = (int8_t)(priority ? priority - STORE_PRIORITY_BASE : 0);
     m->spooled = sqlite3_column_int(st, 9) != 0;
     sqlite3_reset(st);
     *out = m;
@@ -179,7 +183,9 @@ static int load_row(struct store *s, struct queue_batch *b, size_t i, int64_t ke
     row->address = arena_str(&b->arena, sv_of(store_db_column(st, 3)));
     row->rcpt_params = arena_str(&b->arena, sv_of(store_db_column(st, 4)));
     row->attempts = (uint32_t)sqlite3_column_int64(st, 5);
-    row->delay_warned = sqlite3_column_int(st, 6) != 0;
+    int warned = sqlite3_column_int(st, 6);
+    row->delay_warned = warned & STORE_DELAY_WARNED;
+    row->by_told = warned & STORE_BY_TOLD;
     row->last_status = arena_str(&b->arena, sv_of(store_db_column(st, 7)));
     row->last_text = arena_str(&b->arena, sv_of(store_db_column(st, 8)));
     int64_t held_ms = sqlite3_column_int64(st, 9);

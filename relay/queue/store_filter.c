@@ -24,6 +24,7 @@ void store_row_read(struct store_row *row, sqlite3_stmt *st)
     row->state = sqlite3_column_int(st, 8);
     row->address = store_db_column(st, 9);
     row->attempts = (uint32_t)sqlite3_column_int64(st, 10);
+    row->awaits_release = row->attempts == 0 && sqlite3_column_int64(st, 14) > 0;
     row->status = store_db_column(st, 11);
     row->text = store_db_column(st, 12);
     row->spooled = sqlite3_column_int(st, 13) != 0;

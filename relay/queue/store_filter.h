@@ -18,6 +18,7 @@ struct store_row {
     uint32_t attempts;
     int state;
     bool spooled;
+    bool awaits_release; /* not tried yet, as the author asked for a later time */
 };
 
 void store_row_read(struct store_row *row, sqlite3_stmt *st);

@@ -61,7 +61,7 @@ enum store_sql {
 #define STORE_READ_SQL(XX)                                                                    \
     XX(FIND, "SELECT seq FROM message WHERE id=?1")                                           \
     XX(LIST, "SELECT m.id, m.received, m.reverse_path, m.login, m.size, r.id, r.destination," \
-             " r.due, r.state, r.address, r.attempts, r.status, r.text, m.spooled"            \
+             " r.due, r.state, r.address, r.attempts, r.status, r.text, m.spooled, r.held"    \
              " FROM message m CROSS JOIN recipient r"                                         \
              " ON r.id BETWEEN m.seq<<20 AND (m.seq<<20)|1048575"                             \
              " WHERE m.id BETWEEN ?1 AND ?3 AND (m.id>?1 OR r.id&1048575>=?2)"                \
@@ -73,9 +73,17 @@ enum store_read_sql {
 #undef STORE_READ_SQL_ENUM
 };
 
-/* message.flags */
-#define STORE_EIGHT_BIT 1
-#define STORE_SMTPUTF8  2
+/* message.flags: bits, and from STORE_PRIORITY_SHIFT on the priority plus STORE_PRIORITY_BASE, or
+ * nothing for 0. */
+#define STORE_EIGHT_BIT      1
+#define STORE_SMTPUTF8       2
+#define STORE_BINARY         4
+#define STORE_TLS_OPTIONAL   8
+#define STORE_PRIORITY_SHIFT 8
+#define STORE_PRIORITY_BASE  16
+/* recipient.warned: bits */
+#define STORE_DELAY_WARNED 1
+#define STORE_BY_TOLD      2
 
 enum { STATE_ACTIVE, STATE_HELD, STATE_DELETED };
 

@@ -30,10 +30,12 @@ static int put_rows(struct store *s, const struct queue_batch *rows, int64_t seq
         store_db_text(st, 5, row->address);
         store_db_text(st, 6, row->rcpt_params);
         store_db_int(st, 7, row->attempts);
-        store_db_int(st, 8, row->delay_warned);
+        store_db_int(st, 8,
+                     (row->delay_warned ? STORE_DELAY_WARNED : 0) |
+                         (row->by_told ? STORE_BY_TOLD : 0));
         store_db_text(st, 9, row->last_status);
         store_db_text(st, 10, row->last_text);
-        store_db_int(st, 11, row->held ? -s->wall_ms : 0);
+        store_db_int(st, 11, row->held ? row->held_ms - s->wall_ms : row->held_ms);
         int err = store_db_run(&s->db, st);
         REQUIRE(err != ERR_EXISTS); /* two rows of one number */
         if (err < 0)
@@ -41,6 +43,15 @@ static int put_rows(struct store *s, const struct queue_batch *rows, int64_t seq
     }
     s->put_rows += (int64_t)rows->nrows;
     return 0;
+}
+
+static int flags_of(const struct queue_message *m)
+{
+    int flags = m->priority ? (m->priority + STORE_PRIORITY_BASE) << STORE_PRIORITY_SHIFT : 0;
+    flags |= m->eight_bit ? STORE_EIGHT_BIT : 0;
+    flags |= m->smtputf8 ? STORE_SMTPUTF8 : 0;
+    flags |= m->binary ? STORE_BINARY : 0;
+    return flags | (m->tls_optional ? STORE_TLS_OPTIONAL : 0);
 }
 
 int store_apply_put(struct store *s, const struct queue_message *m, const struct queue_batch *rows,
@@ -57,7 +68,7 @@ int store_apply_put(struct store *s, const struct queue_message *m, const struct
     store_db_text(st, 7, m->client);
     store_db_text(st, 8, m->message_id);
     store_db_int(st, 9, (int64_t)m->size);
-    store_db_int(st, 10, (m->eight_bit ? STORE_EIGHT_BIT : 0) | (m->smtputf8 ? STORE_SMTPUTF8 : 0));
+    store_db_int(st, 10, flags_of(m));
     store_db_int(st, 11, m->spooled);
     int err = store_db_run(&s->db, st);
     if (err == 0 && !m->spooled) {

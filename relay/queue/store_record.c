@@ -48,7 +48,9 @@ static int defer_row(struct store *s, int64_t key, const struct store_result *re
     sqlite3_stmt *st = store_db_use(&s->db, STORE_DEFER_ROW);
     store_db_int(st, 1, key);
     store_db_int(st, 2, result->due_ms);
-    store_db_int(st, 3, result->delay_warned);
+    store_db_int(st, 3,
+                 (result->delay_warned ? STORE_DELAY_WARNED : 0) |
+                     (result->by_told ? STORE_BY_TOLD : 0));
     store_db_text(st, 4, result->status ? result->status : "");
     store_db_text(st, 5, result->text ? result->text : "");
     return store_db_run(&s->db, st);
