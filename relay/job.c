@@ -183,8 +183,17 @@ static void send_part(struct relay_job *j)
     }
     j->sent = true;
     relay_body_start(&j->body, j->conn);
+    /* what a wall clock would show had it never jumped: extensions count what is left by it */
+    const struct sched_job *job = j->run->job;
+    int64_t elapsed_ms = job->age_ms + (int64_t)(now(j) - job->made_ms);
     relay_conn_send(j->conn, &(struct smtp_client_mail){
-                                 .envelope = &j->part, .size = m->size, .eight_bit = m->eight_bit});
+                                 .envelope = &j->part,
+                                 .size = m->size,
+                                 .eight_bit = m->eight_bit,
+                                 .binary = m->binary,
+                                 .received_s = m->received_ms / 1000,
+                                 .now_s = (m->received_ms + elapsed_ms) / 1000,
+                             });
 }
 
 static void next_attempt(struct relay_job *j);

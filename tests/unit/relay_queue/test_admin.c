@@ -152,6 +152,32 @@ static void retry_makes_due(void **state)
     fixture_remove(&f);
 }
 
+/* What its author wants released later is not tried by "retry all", only by name; meanwhile it does
+ * not age. */
+static void retry_leaves_what_awaits_its_release(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    fixture_open(&f);
+    struct queue_message *m = fixture_message(fixture_id(1), "x");
+    struct queue_batch *rows = fixture_rows(m, "b@a.example");
+    rows->rows[0].due_ms = clock_wall_ms() + 3600000;
+    rows->rows[0].held_ms = 3600000;
+    assert_int_equal(ask_put_rows(&f, m, rows), 0);
+    assert_int_equal(change(&f, STORE_RETRY, NULL, false), 0);
+    struct store_admin *a = fixture_admin(&f, STORE_RETRY);
+    a->filter.id = fixture_id(1);
+    assert_int_equal(ask_admin(&f, a), 0);
+    assert_int_equal(a->touched, 1);
+    store_admin_free(a);
+    struct store_claim *c = ask_claim(&f, "a.example", 10);
+    assert_int_equal(c->nbatches, 1);
+    assert_int_equal(c->batches[0]->rows[0].held_ms, 3600000);
+    store_claim_free(c);
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
 /* A row being delivered ends with its result, also over a restart. */
 static void delete_under_a_delivery(void **state)
 {
@@ -213,6 +239,7 @@ int main(void)
         cmocka_unit_test(summary),
         cmocka_unit_test(hold_release_delete),
         cmocka_unit_test(retry_makes_due),
+        cmocka_unit_test(retry_leaves_what_awaits_its_release),
         cmocka_unit_test(delete_under_a_delivery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

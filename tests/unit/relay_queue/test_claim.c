@@ -118,6 +118,36 @@ static void due_destinations_by_page(void **state)
     fixture_remove(&f);
 }
 
+/* What extensions say of a message survives the disk. */
+static void flags_are_kept(void **state)
+{
+    static const int8_t priorities[] = {0, 9, -9, 1, -1};
+    (void)state;
+    for (size_t i = 0; i < sizeof priorities / sizeof priorities[0]; i++) {
+        struct fixture f = {0};
+        fixture_open(&f);
+        struct queue_message *m = fixture_message(fixture_id(1), "x");
+        m->priority = priorities[i];
+        m->eight_bit = i & 1;
+        m->smtputf8 = i & 2;
+        m->binary = i & 1;
+        m->tls_optional = i & 2;
+        assert_int_equal(ask_put_rows(&f, m, fixture_rows(m, "b@a.example")), 0);
+        fixture_close(&f);
+        fixture_open(&f);
+        struct store_claim *c = ask_claim(&f, "a.example", 1);
+        const struct queue_message *got = c->batches[0]->message;
+        assert_int_equal(got->priority, priorities[i]);
+        assert_int_equal(got->eight_bit, (i & 1) != 0);
+        assert_int_equal(got->smtputf8, (i & 2) != 0);
+        assert_int_equal(got->binary, (i & 1) != 0);
+        assert_int_equal(got->tls_optional, (i & 2) != 0);
+        store_claim_free(c);
+        fixture_close(&f);
+        fixture_remove(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +155,7 @@ int main(void)
         cmocka_unit_test(whole_messages_where_they_fit),
         cmocka_unit_test(returned_rows_are_found),
         cmocka_unit_test(due_destinations_by_page),
+        cmocka_unit_test(flags_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -868,15 +868,21 @@ static void what_falls_due_later_is_found(void **state)
     assert_int_equal(st.destinations, 0); /* nothing to do: nothing kept */
 }
 
-static void submit(const char *login, const char *domain, uint64_t size)
+static void submit_with(const char *login, const char *domain, uint64_t size, int priority)
 {
     struct queue_message *m = queue_message_new(), *kept = message;
     m->login = arena_str(&m->arena, sv_of(login));
     m->size = size;
+    m->priority = (int8_t)priority;
     message = m;
     sched_on_queued(sched, batch_of((uint32_t)add_rows(domain, 1, WALL0)));
     message = kept;
     queue_message_drop(m);
+}
+
+static void submit(const char *login, const char *domain, uint64_t size)
+{
+    submit_with(login, domain, size, 0);
 }
 
 /* Logins take turns, and what is small goes before what is large; nobody waits for ever. */
@@ -894,6 +900,28 @@ static void a_bulk_sender_delays_nobody(void **state)
     submit("bulk", "a.test", 1);
     submit("alice", "a.test", 1);
     submit("bob", "a.test", 1);
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        finish(out[0], OK);
+        assert_int_equal(nout, 1);
+        assert_string_equal(out[0]->batch->message->login, order[i]);
+    }
+    finish(out[0], OK);
+}
+
+/* Whatever its size or login: a higher priority first, the same one in turn. */
+static void priority_goes_first(void **state)
+{
+    static const char *const order[] = {"urgent", "high", "high2", "normal", "bulk"};
+    (void)state;
+    sched_start(sched);
+    settle(10);
+    sched_set_per_site(sched, 1);
+    submit("first", "a.test", 1);
+    submit_with("bulk", "a.test", 1, -9);
+    submit_with("normal", "a.test", 1, 0);
+    submit_with("high", "a.test", 1, 3);
+    submit_with("high2", "a.test", 10u << 20, 3);
+    submit_with("urgent", "a.test", 10u << 20, 9);
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
         finish(out[0], OK);
         assert_int_equal(nout, 1);
@@ -957,6 +985,7 @@ int main(void)
         CASE(what_falls_due_later_is_found),
         CASE(the_wall_clock_jumps),
         CASE(a_bulk_sender_delays_nobody),
+        CASE(priority_goes_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
