@@ -53,7 +53,7 @@ static const struct command commands[] = {
     {"queue", "summary", TAKES_FILTER, "queue-summary", show_summary, run_ask, 0,
      "[F]  how many for each domain"},
     {"queue", "retry", TAKES_FILTER, "queue-retry", show_changed, run_ask, 0,
-     "[F] [--dry-run]  try now what is not held"},
+     "[F] [--dry-run]  try now what is not held; later release (FUTURERELEASE): by ID only"},
     {"queue", "hold", TAKES_FILTER, "queue-hold", show_changed, run_ask, 0,
      "F [--dry-run]  do not deliver until released"},
     {"queue", "release", TAKES_FILTER, "queue-release", show_changed, run_ask, 0,

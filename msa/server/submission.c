@@ -213,7 +213,8 @@ static void fill_rows(struct submission *s, const struct smtp_envelope *e, struc
 {
     struct queue_batch *rows = queue_batch_new(s->message, e->count);
     struct seen *list = mem_new(e->count, sizeof *list), *all = NULL, *twin;
-    int64_t release_ms = smtp_envelope_hold_until_s(e, s->message->received_ms / 1000) * 1000;
+    int64_t release_ms =
+        smtp_envelope_hold_until_s(e, (s->message->received_ms + 999) / 1000) * 1000;
     if (release_ms && release_ms < s->message->received_ms)
         release_ms = s->message->received_ms;
     rows->nrows = 0;
