@@ -16,10 +16,12 @@
 #include "msa/base/sv.h"
 
 /* Fields this program knows by name: kind, name */
-#define REWRITE_FIELDS(XX)       \
-    XX(RECEIVED, "Received")     \
-    XX(DATE, "Date")             \
-    XX(MESSAGE_ID, "Message-ID") \
+#define REWRITE_FIELDS(XX)           \
+    XX(RECEIVED, "Received")         \
+    XX(DATE, "Date")                 \
+    XX(MESSAGE_ID, "Message-ID")     \
+    XX(TLS_REQUIRED, "TLS-Required") \
+    XX(SOLICITATION, "Solicitation") \
     REWRITE_ADDRESS_FIELDS(XX)
 /* Those that hold addresses (RFC 5322 3.6.2, 3.6.3, 3.6.6) and are judged */
 #define REWRITE_ADDRESS_FIELDS(XX)         \

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define SOLICIT_MAX 900 /* so that its line stays below 998 */
+
 /* What a value may hold of its own; everything else leaves as "?". */
 static bool is_host_byte(char c)
 {
@@ -20,6 +22,11 @@ static bool is_token_byte(char c)
 static bool is_path_byte(char c)
 {
     return (unsigned char)c >= 32 && c != 127 && c != '<' && c != '>';
+}
+
+static bool is_keyword_byte(char c)
+{
+    return is_token_byte(c) || c == '.' || c == ':' || c == ',';
 }
 
 static int put_filtered(struct buf *out, struct sv text, size_t max, bool (*allowed)(char))
@@ -70,6 +77,24 @@ static int put_clause(struct buf *out, struct sv before, struct sv value, bool (
     return buf_put(out, after);
 }
 
+/* RFC 3865 2.6: a comment behind the protocol, on a line of its own; keywords stay whole. */
+static int put_solicit(struct buf *out, struct sv keywords)
+{
+    if (keywords.len > SOLICIT_MAX)
+        keywords = sv_first(keywords, sv_rfind(sv_first(keywords, SOLICIT_MAX + 1), ','));
+    if (!keywords.len || keywords.len > SOLICIT_MAX) /* a single keyword may be too long */
+        return 0;
+    int err = buf_put(out, SV("\r\n\t(SOLICIT="));
+    if (err < 0 || (err = put_filtered(out, keywords, SOLICIT_MAX, is_keyword_byte)) < 0)
+        return err;
+    return buf_put(out, SV(")\r\n")); /* the id clause begins with the space that folds */
+}
+
+static int put_priority(struct buf *out, const struct rewrite_received *r)
+{
+    return r->has_priority ? buf_printf(out, "\r\n\tPRIORITY %d", r->priority) : 0;
+}
+
 int rewrite_received_write(struct buf *out, const struct rewrite_received *r)
 {
     size_t before = buf_len(out);
@@ -79,8 +104,10 @@ int rewrite_received_write(struct buf *out, const struct rewrite_received *r)
     if ((err = put_from(out, r)) < 0 ||
         (err = put_clause(out, SV(" by "), r->by, is_host_byte, SV("\r\n\t"))) < 0 ||
         (err = put_clause(out, SV("with "), r->protocol, is_token_byte, SV_NONE)) < 0 ||
+        (err = put_solicit(out, r->solicit)) < 0 ||
         (err = put_clause(out, SV(" id "), r->id, is_token_byte, SV_NONE)) < 0 ||
         (err = put_clause(out, SV("\r\n\tfor <"), r->for_path, is_path_byte, SV(">"))) < 0 ||
+        (err = put_priority(out, r)) < 0 ||
         (err = put_clause(out, SV("\r\n\ttls "), r->tls, is_token_byte, SV_NONE)) < 0 ||
         (err = buf_printf(out, ";\r\n\t%s\r\n", rewrite_date_write(date, r->wall_s))) < 0)
         buf_truncate(out, before);

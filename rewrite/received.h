@@ -1,7 +1,8 @@
 /*
  * received.h - the trace field that this server puts on top of each message.
  *
- * RFC 5321 4.4 (clauses and their order), RFC 3848 ("with ESMTPSA"), RFC 8314 4.3 (tls clause).
+ * RFC 5321 4.4 (clauses and their order), RFC 3848 ("with ESMTPSA"), RFC 8314 4.3 (tls clause), RFC
+ * 3865 2.6 (comment with the solicitation keywords), RFC 6710 7 (PRIORITY clause).
  * When the client is hidden the from clause, which RFC 5321 demands, names our own host: neither
  * the client's address nor the name it gave appears anywhere in the field.
  * Every value is filtered on its way out, so that no peer can end the line, open a comment or add
@@ -16,7 +17,7 @@
 
 #include "msa/base/buf.h"
 
-#define REWRITE_RECEIVED_MAX 2048 /* no field is longer, bytes */
+#define REWRITE_RECEIVED_MAX 4096 /* no field is longer, bytes */
 
 struct rewrite_received {
     struct sv helo;     /* argument of EHLO or HELO; may be empty */
@@ -27,6 +28,10 @@ struct rewrite_received {
     struct sv id;       /* queue id */
     struct sv tls;      /* IANA name of the cipher suite; empty without TLS */
     struct sv for_path; /* mailbox of the only recipient, without <>; empty: no for clause */
+    struct sv
+        solicit; /* keywords of SOLICIT; empty: no comment; what makes the line too long goes */
+    bool has_priority; /* there is a PRIORITY clause, with */
+    int priority;      /* -9 to 9 */
     int64_t wall_s;
 };
 

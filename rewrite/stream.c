@@ -65,25 +65,6 @@ static bool has_eight_bit(struct sv bytes)
 
 /* ---- header section ---- */
 
-static void note_field(struct rewrite_stream *s, struct sv name)
-{
-    switch (rewrite_fields_kind(name)) {
-    case REWRITE_FIELD_RECEIVED:
-        s->facts.received_fields++;
-        break;
-    case REWRITE_FIELD_DATE:
-        s->facts.has_date = true;
-        break;
-    case REWRITE_FIELD_MESSAGE_ID:
-        if (!s->facts.has_message_id)
-            s->message_id = s->line_start;
-        s->facts.has_message_id = true;
-        break;
-    default:
-        break;
-    }
-}
-
 /* One complete header line, without CRLF. True if it ended the section; may refuse. */
 static bool judge_line(struct rewrite_stream *s, struct sv line)
 {
@@ -97,8 +78,8 @@ static bool judge_line(struct rewrite_stream *s, struct sv line)
         s->facts.lines++;
         return true;
     case REWRITE_LINE_FIELD:
-        note_field(s, name);
-        if (s->facts.received_fields > s->config.received_hops)
+        if (rewrite_fields_kind(name) == REWRITE_FIELD_RECEIVED &&
+            ++s->facts.received_fields > s->config.received_hops)
             refuse(s, REWRITE_REFUSAL_HOPS);
         break;
     case REWRITE_LINE_FOLD:
@@ -144,44 +125,31 @@ static bool scan_header(struct rewrite_stream *s, struct sv all, size_t known)
 static int put_top_fields(struct rewrite_stream *s, struct buf *text)
 {
     const struct rewrite_stream_config *c = &s->config;
+    struct rewrite_facts *f = &s->facts;
+    struct rewrite_received received = c->received;
     char date[REWRITE_DATE_MAX];
-    int err = rewrite_received_write(text, &c->received);
-    if (!err && c->options->add_message_id && !s->facts.has_message_id)
-        err = buf_printf(text, "Message-ID: <%.*s@%.*s>\r\n", SV_ARG(c->received.id),
-                         SV_ARG(c->received.by));
-    if (!err && c->options->add_date && !s->facts.has_date)
+    if (!received.solicit.len)
+        received.solicit = sv_of(f->solicitation);
+    int err = rewrite_received_write(text, &received);
+    if (!err && c->options->add_message_id && !f->has_message_id) {
+        snprintf(f->message_id, sizeof(f->message_id), "<%.*s@%.*s>", SV_ARG(received.id),
+                 SV_ARG(received.by));
+        err = buf_printf(text, "Message-ID: %s\r\n", f->message_id);
+    }
+    if (!err && c->options->add_date && !f->has_date)
         err = buf_printf(text, "Date: %s\r\n", rewrite_date_write(date, c->received.wall_s));
     return err;
 }
 
-/* Keeps the Message-ID for whoever looks for the message later; folds and spaces go. */
-static void note_message_id(struct rewrite_stream *s, struct sv section)
-{
-    struct rewrite_field f;
-    size_t at = s->message_id, n = 0;
-    char *out = s->facts.message_id;
-    if (!s->facts.has_message_id) {
-        if (s->config.options->add_message_id)
-            snprintf(out, REWRITE_MESSAGE_ID_MAX, "<%.*s@%.*s>", SV_ARG(s->config.received.id),
-                     SV_ARG(s->config.received.by));
-        return;
-    }
-    if (!rewrite_fields_next(section, &at, &f))
-        return;
-    for (size_t i = f.value; i < f.end && n + 1 < REWRITE_MESSAGE_ID_MAX; i++)
-        if ((unsigned char)section.ptr[i] > ' ')
-            out[n++] = section.ptr[i];
-    out[n] = '\0';
-}
-
 /* Looks at each field of the whole section; false: refused. */
-static bool judge_fields(struct rewrite_stream *s, struct sv section)
+static bool read_fields(struct rewrite_stream *s, struct sv section)
 {
     struct rewrite_field f;
     size_t at = 0;
     bool good = true;
     while (good && rewrite_fields_next(section, &at, &f)) {
-        s->walked += f.end - f.start;
+        s->walked += 2 * (f.end - f.start); /* to find it, and what is noted of it */
+        rewrite_facts_note(&s->facts, section, &f);
         good = rewrite_judge_field(&s->judge, section, &f, &s->refusal);
     }
     s->walked += s->judge.walked;
@@ -196,7 +164,6 @@ static void make_edits(struct rewrite_stream *s, struct sv section, struct sv en
     struct buf text;
     s->section = section;
     s->facts.eight_bit_header = has_eight_bit(section);
-    note_message_id(s, section);
     buf_init(&text, ADDED_MAX - 8, 0);
     int err = put_top_fields(s, &text);
     if (!err)
@@ -219,7 +186,7 @@ static void feed_header(struct rewrite_stream *s, struct sv bytes)
     }
     if (scan_header(s, all, known)) {
         struct sv section = sv_first(all, s->line_start);
-        if (!judge_fields(s, section))
+        if (!read_fields(s, section))
             return;
         make_edits(s, section, SV_NONE);
         s->run = sv_skip(bytes, s->line_start - known);
@@ -238,7 +205,7 @@ static void end_header(struct rewrite_stream *s)
     bool is_cut = s->line_start < all.len; /* BDAT: the last line has no CRLF */
     if (is_cut)
         judge_line(s, sv_skip(all, s->line_start));
-    if (s->state == REWRITE_STREAM_HEADER && judge_fields(s, all))
+    if (s->state == REWRITE_STREAM_HEADER && read_fields(s, all))
         make_edits(s, all, is_cut ? SV("\r\n\r\n") : SV("\r\n"));
 }
 

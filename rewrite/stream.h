@@ -24,11 +24,11 @@
 #define REWRITE_STREAM_H
 
 #include "rewrite/edits.h"
+#include "rewrite/facts.h"
 #include "rewrite/judge.h"
 #include "rewrite/received.h"
 
-#define REWRITE_LINE_MAX       998 /* bytes without CRLF */
-#define REWRITE_MESSAGE_ID_MAX 256 /* bytes with NUL, of the copy in facts */
+#define REWRITE_LINE_MAX 998 /* bytes without CRLF */
 
 enum rewrite_action_kind {
     REWRITE_EMIT,   /* bytes: the next run of the completed content */
@@ -42,22 +42,12 @@ struct rewrite_action {
     const struct rewrite_refusal *refusal;
 };
 
-/* What was found; complete at DONE, the header's part as soon as something is emitted. */
-struct rewrite_facts {
-    bool has_date, has_message_id;
-    bool eight_bit_header, eight_bit_body;
-    size_t received_fields;
-    /* for trace: the Message-ID's text, unfolded, cut where it is longer; ours if it was added */
-    char message_id[REWRITE_MESSAGE_ID_MAX];
-    uint64_t lines; /* as submitted */
-    uint64_t bytes_out;
-};
-
 struct rewrite_stream_config {
     const struct rewrite_options *options;
-    struct rewrite_received received; /* hide_client is taken from options */
-    size_t header_size;               /* limits.header_size, bytes */
-    size_t received_hops;             /* limits.received_hops */
+    /* hide_client is taken from options; without a solicit the header's Solicitation counts */
+    struct rewrite_received received;
+    size_t header_size;   /* limits.header_size, bytes */
+    size_t received_hops; /* limits.received_hops */
 };
 
 enum rewrite_stream_state {
@@ -71,7 +61,7 @@ enum rewrite_stream_state {
 struct rewrite_stream {
     struct rewrite_stream_config config;
     enum rewrite_stream_state state;
-    struct rewrite_facts facts;
+    struct rewrite_facts facts; /* complete at DONE, the header's part once something is emitted */
     struct rewrite_refusal refusal;
     struct rewrite_judge judge;
     struct buf header; /* of a section that comes in pieces */
@@ -80,7 +70,6 @@ struct rewrite_stream {
     struct rewrite_edits_cursor cursor;
     struct sv run;     /* body bytes to emit */
     size_t line_start; /* header: offset of the unfinished line */
-    size_t message_id; /* header: offset of the first Message-ID field */
     size_t line_len;   /* body: bytes of the unfinished line */
     uint64_t walked;   /* header: bytes looked at, each look counted */
     bool line_cr;      /* body: the unfinished line ends with CR so far */

@@ -75,7 +75,7 @@ static void complete(const struct rewrite_stream_config *c, struct sv text, size
     }
     rewrite_stream_end(&s);
     drain(&s, o);
-    REQUIRE(s.walked <= 8 * text.len + 8);
+    REQUIRE(s.walked <= 9 * text.len + 8);
     rewrite_stream_deinit(&s);
 }
 

@@ -42,6 +42,8 @@ static void test_kinds(void **state)
     assert_int_equal(rewrite_fields_kind(SV("DATE")), REWRITE_FIELD_DATE);
     assert_int_equal(rewrite_fields_kind(SV("resent-REPLY-to")), REWRITE_FIELD_RESENT_REPLY_TO);
     assert_int_equal(rewrite_fields_kind(SV("To")), REWRITE_FIELD_TO);
+    assert_int_equal(rewrite_fields_kind(SV("tls-required")), REWRITE_FIELD_TLS_REQUIRED);
+    assert_int_equal(rewrite_fields_kind(SV("Solicitation")), REWRITE_FIELD_SOLICITATION);
     assert_int_equal(rewrite_fields_kind(SV("T")), REWRITE_FIELD_OTHER);
     assert_int_equal(rewrite_fields_kind(SV("Dated")), REWRITE_FIELD_OTHER);
     assert_int_equal(rewrite_fields_kind(SV("")), REWRITE_FIELD_OTHER);
