@@ -4,55 +4,14 @@
 #include "auth/name.h"
 
 #include "msa/base/require.h"
+#include "msa/base/utf8.h"
 
 #include <string.h>
 
-/* Length of the UTF-8 sequence at text (RFC 3629 4), 0 if there is none. */
-static size_t utf8_length(struct sv text)
-{
-    const unsigned char *p = (const unsigned char *)text.ptr;
-    unsigned char low = 0x80, high = 0xbf;
-    size_t len;
-
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 0;
-    len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (text.len < len)
-        return 0;
-    if (p[0] == 0xe0)
-        low = 0xa0; /* no longer form than needed */
-    else if (p[0] == 0xed)
-        high = 0x9f; /* no surrogates */
-    else if (p[0] == 0xf0)
-        low = 0x90;
-    else if (p[0] == 0xf4)
-        high = 0x8f; /* nothing above U+10FFFF */
-    if (p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < len; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    return len;
-}
-
-/* Valid UTF-8 without control characters (C0, DEL, C1) and without spaces if they are not allowed.
- */
+/* Valid UTF-8 without control characters and without spaces if they are not allowed. */
 static bool is_printable(struct sv text, bool spaces)
 {
-    while (text.len > 0) {
-        const unsigned char *p = (const unsigned char *)text.ptr;
-        size_t len = utf8_length(text);
-
-        if (len == 0 || p[0] < 0x20 || p[0] == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0))
-            return false;
-        if (p[0] == ' ' && !spaces)
-            return false;
-        text = sv_skip(text, len);
-    }
-    return true;
+    return utf8_is_printable(text) && (spaces || sv_find(text, ' ') == text.len);
 }
 
 static const char *find_realm(const struct conf_strings *realms, struct sv text)

@@ -28,7 +28,7 @@ static void check_realm(const char *value, struct conf_faults *faults)
         char c = realm.ptr[i];
         if (c <= ' ' || c == '@' || c == 0x7f) {
             conf_fault(faults, "a name such as \"example.net\"",
-                       "\"%s\" is no realm: space, control characters and @ cannot stand in one",
+                       "\"%s\" is no realm: only ASCII without space, control characters and @ is",
                        value);
             return;
         }

@@ -110,7 +110,8 @@ static void check_pattern(const char *value, struct conf_faults *faults)
         literal = ip_parse(inside, &unused);
     }
     if (!literal && !is_domain(sv_starts(text, SV("*.")) ? sv_skip(text, 2) : text))
-        conf_fault(faults, "\"*\", \"example.net\" or \"*.example.net\"",
+        conf_fault(faults,
+                   "\"*\", \"example.net\" or \"*.example.net\" (international names as xn--...)",
                    "\"%s\" is no domain pattern", value);
 }
 

@@ -44,7 +44,10 @@ static void check_postmaster(const char *value, struct conf_faults *faults)
     arena_init(&scratch);
     enum smtp_path_verdict v =
         smtp_path_parse_address(&scratch, sv_of(value), SMTP_PATH_FORWARD, &path);
-    if (v != SMTP_PATH_OK || path.kind != SMTP_PATH_MAILBOX)
+    if (v == SMTP_PATH_OK && path.had_utf8) /* every hop must be able to carry it */
+        conf_fault(faults, "for example \"postmaster@example.net\" (domains as xn--...)",
+                   "\"%s\" is not in ASCII", value);
+    else if (v != SMTP_PATH_OK || path.kind != SMTP_PATH_MAILBOX)
         conf_fault(faults, "for example \"postmaster@example.net\"", "\"%s\" is no mail address",
                    value);
     arena_deinit(&scratch);
@@ -65,7 +68,8 @@ static void check_tls_name(const char *value, struct conf_faults *faults)
     if (sv_starts(text, SV("*.")))
         text = sv_skip(text, 2);
     if (!smtp_domain_valid(text))
-        conf_fault(faults, "for example \"mail.example.net\"", "\"%s\" is no host name", value);
+        conf_fault(faults, "for example \"mail.example.net\" (international names as xn--...)",
+                   "\"%s\" is no host name", value);
 }
 
 static const struct conf_option listen_rows[] = {

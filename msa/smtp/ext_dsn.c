@@ -54,13 +54,14 @@ static bool parse_notify(struct arena *a, struct sv value, bool has_value, struc
     return true;
 }
 
-/* addr-type ";" xtext; an address type is an atom (RFC 3461 4.2). */
+/* addr-type ";" xtext; an address type is an atom (RFC 3461 4.2). Type utf-8 has its own encoding
+ * (RFC 6533 3). */
 static bool parse_orcpt(struct arena *a, struct sv value, bool has_value, struct smtp_value *out)
 {
     struct sv address = value;
     struct sv type = sv_split(&address, ';');
     if (!has_value || value.len > ORCPT_MAX || type.len == 0 || address.len == 0 ||
-        !smtp_xtext_printable(address))
+        !(sv_ieq(type, SV("utf-8")) ? smtp_unitext_printable : smtp_xtext_printable)(address))
         return false;
     for (size_t i = 0; i < type.len; i++)
         if (!ascii_alpha(type.ptr[i]) && !ascii_digit(type.ptr[i]) && type.ptr[i] != '-')

@@ -1,13 +1,16 @@
 #include "msa/smtp/param.h"
 
+#include "msa/base/utf8.h"
+
 static bool is_keyword_char(char c, bool first)
 {
     return ascii_alpha(c) || ascii_digit(c) || (!first && c == '-');
 }
 
-static bool is_value_char(char c)
+static bool is_value(struct sv text)
 {
-    return c > 32 && c < 127 && c != '=';
+    return utf8_is_printable(text) && sv_find(text, ' ') == text.len &&
+           sv_find(text, '=') == text.len;
 }
 
 int smtp_param_next(struct sv *rest, struct smtp_param *out)
@@ -28,9 +31,8 @@ int smtp_param_next(struct sv *rest, struct smtp_param *out)
     for (size_t i = 0; i < keyword.len; i++)
         if (!is_keyword_char(keyword.ptr[i], i == 0))
             return ERR_SYNTAX;
-    for (size_t i = 0; i < value.len; i++)
-        if (!is_value_char(value.ptr[i]))
-            return ERR_SYNTAX;
+    if (!is_value(value))
+        return ERR_SYNTAX;
     *out = (struct smtp_param){.keyword = keyword, .value = value, .has_value = has_value};
     *rest = sv_skip(text, word.len);
     return 1;

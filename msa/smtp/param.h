@@ -1,7 +1,8 @@
 /*
  * param.h - splitting of esmtp-params.
  *
- * RFC 5321 4.1.2: keyword ["=" value], separated by spaces; a value is 33-60 and 62-126.
+ * RFC 5321 4.1.2: keyword ["=" value], separated by spaces; a value is 33-60 and 62-126, and UTF-8
+ * (RFC 6531 3.3), which is for the parameter's own reader to refuse.
  * Views point into the text given. Several spaces, and spaces at the end, are tolerated.
  * Any thread.
  *

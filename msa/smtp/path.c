@@ -1,9 +1,12 @@
 /*
  * Design: one cursor walks the text once and writes the canonical form into a buffer on the stack;
  * only a path that is good is copied to the arena. The local part's length counts as written
- * (RFC 5321 4.5.3.1.1), the path's without the source route, which is dropped.
+ * (RFC 5321 4.5.3.1.1), the path's without the source route, which is dropped, and the domain's
+ * with A-labels: those limits are for what goes on to the next hop and into the DNS.
  */
 #include "msa/smtp/path.h"
+
+#include "msa/base/utf8.h"
 
 #include <string.h>
 
@@ -18,6 +21,13 @@ struct draft {
     bool qualified;
 };
 
+/* A domain or address literal in canonical form. */
+struct domain {
+    char text[SMTP_DOMAIN_MAX];
+    size_t len;
+    bool qualified;
+};
+
 static struct cursor cursor_of(struct sv text)
 {
     const char *at = text.ptr ? text.ptr : "";
@@ -27,6 +37,12 @@ static struct cursor cursor_of(struct sv text)
 static int peek(const struct cursor *c)
 {
     return c->at < c->end ? (unsigned char)*c->at : -1;
+}
+
+/* Octets of the UTF-8 character at the cursor, 0 if there is none. */
+static size_t peek_utf8(const struct cursor *c)
+{
+    return utf8_non_ascii(sv_range(c->at, c->end));
 }
 
 static bool take(struct cursor *c, char want)
@@ -42,48 +58,82 @@ static bool is_let_dig(int c)
     return c >= 0 && c < 128 && (ascii_alpha((char)c) || ascii_digit((char)c));
 }
 
-/* RFC 5322 3.2.3, without UTF-8 */
+/* RFC 5322 3.2.3; UTF-8 is read by its own function */
 static bool is_atext(int c)
 {
     return is_let_dig(c) || (c > 0 && c < 128 && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
-/* Dot-string = Atom *("." Atom) */
+/* Dot-string = Atom *("." Atom); that text holds no other than good UTF-8 is known. */
 static bool is_dot_string(struct sv text)
 {
     bool dot = true;
     for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '.' ? dot : !is_atext((unsigned char)text.ptr[i]))
+        int b = (unsigned char)text.ptr[i];
+        if (b == '.' ? dot : b < 128 && !is_atext(b))
             return false;
-        dot = text.ptr[i] == '.';
+        dot = b == '.';
     }
     return !dot;
 }
 
-/* Domain = sub-domain *("." sub-domain); stops behind the last character that can be part of it. */
-static enum smtp_path_verdict read_domain(struct cursor *c, struct sv *out, bool *qualified)
+static enum smtp_path_verdict add_lower(struct domain *d, struct sv text)
+{
+    if (text.len > sizeof d->text - d->len)
+        return SMTP_PATH_TOO_LONG;
+    for (size_t i = 0; i < text.len; i++)
+        d->text[d->len++] = ascii_lower(text.ptr[i]);
+    return SMTP_PATH_OK;
+}
+
+/* Let-dig [Ldh-str] or U-label; stops behind the last character that can be part of it. */
+static struct sv span_label(struct cursor *c)
 {
     const char *start = c->at;
+    for (;;) {
+        int b = peek(c);
+        size_t len = is_let_dig(b) || b == '-' ? 1 : peek_utf8(c);
+        if (len == 0)
+            return sv_range(start, c->at);
+        c->at += len;
+    }
+}
+
+static enum smtp_path_verdict read_label(struct cursor *c, struct domain *d)
+{
+    char made[SMTP_LABEL_MAX];
+    struct sv label = span_label(c);
+    if (label.len == 0 || label.ptr[0] == '-' || label.ptr[label.len - 1] == '-')
+        return SMTP_PATH_BAD_SYNTAX;
+    if (smtp_idn_concerns(label)) {
+        size_t len;
+        int err = smtp_idn_label(label, made, &len);
+        if (err < 0)
+            return err == ERR_FULL ? SMTP_PATH_TOO_LONG : SMTP_PATH_BAD_SYNTAX;
+        label = (struct sv){made, len};
+    }
+    if (label.len > SMTP_LABEL_MAX)
+        return SMTP_PATH_TOO_LONG;
+    d->qualified = false; /* no top level consists of digits: RFC 1123 2.1 */
+    for (size_t i = 0; i < label.len; i++)
+        d->qualified = d->qualified || !ascii_digit(label.ptr[i]);
+    return add_lower(d, label);
+}
+
+/* Domain = sub-domain *("." sub-domain) */
+static enum smtp_path_verdict read_domain(struct cursor *c, struct domain *d)
+{
     size_t labels = 0;
-    bool digits;
+    d->len = 0;
     do {
-        const char *label = c->at;
-        if (!is_let_dig(peek(c)))
-            return SMTP_PATH_BAD_SYNTAX;
-        digits = true;
-        for (int b = peek(c); is_let_dig(b) || b == '-'; b = peek(c)) {
-            digits = digits && ascii_digit((char)b);
-            c->at++;
-        }
-        if (c->at[-1] == '-')
-            return SMTP_PATH_BAD_SYNTAX;
-        if (c->at - label > SMTP_LABEL_MAX)
-            return SMTP_PATH_TOO_LONG;
-        labels++;
+        enum smtp_path_verdict v = labels++ ? add_lower(d, SV(".")) : SMTP_PATH_OK;
+        if (v == SMTP_PATH_OK)
+            v = read_label(c, d);
+        if (v != SMTP_PATH_OK)
+            return v;
     } while (take(c, '.'));
-    *out = sv_range(start, c->at);
-    *qualified = labels > 1 && !digits; /* no top level consists of digits: RFC 1123 2.1 */
-    return out->len > SMTP_DOMAIN_MAX ? SMTP_PATH_TOO_LONG : SMTP_PATH_OK;
+    d->qualified = d->qualified && labels > 1;
+    return SMTP_PATH_OK;
 }
 
 /* RFC 5321 4.1.3, what stands between the brackets */
@@ -108,15 +158,16 @@ static bool literal_valid(struct sv text)
     return tag.ptr[tag.len - 1] != '-';
 }
 
-static enum smtp_path_verdict read_literal(struct cursor *c, struct sv *out)
+static enum smtp_path_verdict read_literal(struct cursor *c, struct domain *d)
 {
     const char *start = c->at++;
     const char *close = memchr(start, ']', (size_t)(c->end - start));
     if (!close || !literal_valid(sv_range(start + 1, close)))
         return SMTP_PATH_BAD_SYNTAX;
     c->at = close + 1;
-    *out = sv_range(start, c->at);
-    return out->len > SMTP_DOMAIN_MAX ? SMTP_PATH_TOO_LONG : SMTP_PATH_OK;
+    d->len = 0;
+    d->qualified = true;
+    return add_lower(d, sv_range(start, c->at));
 }
 
 /* Writes local as a dot-string if it is one, else quoted; raw has no more than SMTP_LOCAL_MAX. */
@@ -137,20 +188,25 @@ static void put_local(struct draft *d, struct sv raw)
     d->local_len = d->len;
 }
 
-/* Quoted-string: qtextSMTP is 32-33, 35-91, 93-126; after a backslash 32-126. */
+/* Quoted-string: qtextSMTP is 32-33, 35-91, 93-126 and UTF-8; after a backslash 32-126. */
 static enum smtp_path_verdict read_quoted(struct cursor *c, struct draft *d)
 {
     char raw[SMTP_LOCAL_MAX];
     size_t len = 0;
     const char *start = c->at++;
     while (!take(c, '"')) {
-        take(c, '\\');
-        int b = peek(c);
-        if (b < 32 || b > 126)
-            return SMTP_PATH_BAD_SYNTAX;
-        if (len < sizeof raw)
-            raw[len++] = (char)b;
-        c->at++;
+        size_t utf8 = peek_utf8(c);
+        if (utf8 == 0) {
+            take(c, '\\');
+            if (peek(c) < 32 || peek(c) > 126)
+                return SMTP_PATH_BAD_SYNTAX;
+        }
+        size_t n = utf8 ? utf8 : 1;
+        if (n <= sizeof raw - len) { /* what does not fit is too long, below */
+            memcpy(raw + len, c->at, n);
+            len += n;
+        }
+        c->at += n;
     }
     if (c->at - start > SMTP_LOCAL_MAX)
         return SMTP_PATH_TOO_LONG;
@@ -163,8 +219,8 @@ static enum smtp_path_verdict read_local(struct cursor *c, struct draft *d)
     if (peek(c) == '"')
         return read_quoted(c, d);
     const char *start = c->at;
-    while (is_atext(peek(c)) || peek(c) == '.')
-        c->at++;
+    for (size_t n; (n = is_atext(peek(c)) || peek(c) == '.' ? 1 : peek_utf8(c)) > 0;)
+        c->at += n;
     struct sv raw = sv_range(start, c->at);
     if (!is_dot_string(raw))
         return SMTP_PATH_BAD_SYNTAX;
@@ -177,46 +233,47 @@ static enum smtp_path_verdict read_local(struct cursor *c, struct draft *d)
 /* Mailbox = Local-part "@" ( Domain / address-literal ) */
 static enum smtp_path_verdict read_mailbox(struct cursor *c, struct draft *d)
 {
-    struct sv domain;
+    struct domain domain;
     enum smtp_path_verdict v = read_local(c, d);
     if (v != SMTP_PATH_OK)
         return v;
     if (!take(c, '@'))
         return peek(c) < 0 || peek(c) == '>' ? SMTP_PATH_NO_DOMAIN : SMTP_PATH_BAD_SYNTAX;
     d->kind = peek(c) == '[' ? SMTP_PATH_LITERAL : SMTP_PATH_MAILBOX;
-    d->qualified = true;
-    v = d->kind == SMTP_PATH_LITERAL ? read_literal(c, &domain)
-                                     : read_domain(c, &domain, &d->qualified);
+    v = d->kind == SMTP_PATH_LITERAL ? read_literal(c, &domain) : read_domain(c, &domain);
     if (v != SMTP_PATH_OK)
         return v;
     if (d->len + 1 + domain.len > SMTP_PATH_MAX - 2)
         return SMTP_PATH_TOO_LONG;
     d->text[d->len++] = '@';
-    for (size_t i = 0; i < domain.len; i++)
-        d->text[d->len++] = ascii_lower(domain.ptr[i]);
+    memcpy(d->text + d->len, domain.text, domain.len);
+    d->len += domain.len;
+    d->qualified = domain.qualified;
     return SMTP_PATH_OK;
 }
 
 /* A-d-l ":", RFC 5321 C: must be accepted, should be ignored. */
 static enum smtp_path_verdict skip_route(struct cursor *c)
 {
-    struct sv domain;
-    bool qualified;
+    struct domain unused;
     do {
         if (!take(c, '@'))
             return SMTP_PATH_BAD_SYNTAX;
-        enum smtp_path_verdict v = read_domain(c, &domain, &qualified);
+        enum smtp_path_verdict v = read_domain(c, &unused);
         if (v != SMTP_PATH_OK)
             return v;
     } while (take(c, ','));
     return take(c, ':') ? SMTP_PATH_OK : SMTP_PATH_BAD_SYNTAX;
 }
 
-static void keep(struct arena *a, const struct draft *d, struct smtp_path *out)
+static void keep(struct arena *a, const struct draft *d, struct sv given, struct smtp_path *out)
 {
-    *out = (struct smtp_path){.text = arena_sv(a, (struct sv){d->text, d->len}),
+    struct sv text = {d->text, d->len};
+    *out = (struct smtp_path){.text = arena_sv(a, text),
                               .local_len = (uint16_t)d->local_len,
-                              .kind = (uint8_t)d->kind};
+                              .kind = (uint8_t)d->kind,
+                              .utf8 = !utf8_is_ascii(text),
+                              .had_utf8 = !utf8_is_ascii(given)};
 }
 
 /* The inside of the brackets, up to close (or the end when close is 0). */
@@ -259,7 +316,7 @@ enum smtp_path_verdict smtp_path_parse(struct arena *a, struct sv text, enum smt
     c.at++;
     if (peek(&c) >= 0 && peek(&c) != ' ')
         return SMTP_PATH_BAD_SYNTAX;
-    keep(a, &d, out);
+    keep(a, &d, sv_range(text.ptr, c.at), out);
     *rest_out = sv_range(c.at, c.end);
     return SMTP_PATH_OK;
 }
@@ -271,7 +328,7 @@ enum smtp_path_verdict smtp_path_parse_address(struct arena *a, struct sv text,
     struct cursor c = cursor_of(text);
     enum smtp_path_verdict v = read_inside(&c, use, -1, &d);
     if (v == SMTP_PATH_OK)
-        keep(a, &d, out);
+        keep(a, &d, text, out);
     return v;
 }
 
@@ -315,7 +372,6 @@ bool smtp_path_same(const struct smtp_path *a, const struct smtp_path *b)
 bool smtp_domain_valid(struct sv text)
 {
     struct cursor c = cursor_of(text);
-    struct sv domain;
-    bool qualified;
-    return text.len > 0 && read_domain(&c, &domain, &qualified) == SMTP_PATH_OK && c.at == c.end;
+    struct domain unused;
+    return utf8_is_ascii(text) && read_domain(&c, &unused) == SMTP_PATH_OK && c.at == c.end;
 }

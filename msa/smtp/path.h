@@ -1,11 +1,14 @@
 /*
  * path.h - reverse-paths and forward-paths of the envelope.
  *
- * RFC 5321 4.1.2 (Path, Mailbox), 4.1.3 (address literals), 4.5.3.1 (lengths).
+ * RFC 5321 4.1.2 (Path, Mailbox), 4.1.3 (address literals), 4.5.3.1 (lengths), RFC 6531 3.3 (UTF-8
+ * in local parts, U-labels in domains).
  * The whole grammar is read: quoted local parts, IPv4, IPv6 and general address literals, source
- * routes (read and dropped, RFC 5321 C). Nothing is repaired.
- * Canonical form: domain in lower case, local part unquoted where that is possible, else quoted
- * with the fewest escapes. It holds printable ASCII only and is never longer than what was read.
+ * routes (read and dropped, RFC 5321 C). Nothing is repaired. UTF-8 is always read: whether the
+ * session permits it (had_utf8) is the caller's business.
+ * Canonical form: domain in lower case and A-labels (idn.h), local part unquoted where that is
+ * possible, else quoted with the fewest escapes. The domain is always ASCII; the local part holds
+ * printable ASCII, and UTF-8 as it was given (no normalisation) without control characters.
  * Ownership: text lies in the arena. Any thread.
  *
  *     struct sv rest;
@@ -18,12 +21,12 @@
 
 #include "msa/base/arena.h"
 #include "msa/base/ip.h"
+#include "msa/smtp/idn.h"
 #include "msa/smtp/reply.h"
 
 #define SMTP_LOCAL_MAX  64  /* octets of a local part, as written */
-#define SMTP_DOMAIN_MAX 255 /* octets of a domain */
-#define SMTP_LABEL_MAX  63
-#define SMTP_PATH_MAX   256 /* octets with "<" and ">", without a source route */
+#define SMTP_DOMAIN_MAX 255 /* octets of a domain, with A-labels */
+#define SMTP_PATH_MAX   256 /* octets with "<" and ">", without a source route, with A-labels */
 
 enum smtp_path_kind {
     SMTP_PATH_NULL,      /* <> */
@@ -46,6 +49,8 @@ struct smtp_path {
     struct sv text;     /* canonical, without brackets; empty for <> */
     uint16_t local_len; /* octets before the "@" */
     uint8_t kind;       /* enum smtp_path_kind */
+    bool utf8;          /* the local part holds UTF-8: every hop needs SMTPUTF8 */
+    bool had_utf8;      /* what was read held UTF-8, in the local part or in a domain */
 };
 
 /* Reads a path with its brackets at the start of text, leading spaces tolerated. rest_out: what
@@ -68,7 +73,8 @@ static inline struct sv smtp_path_domain(const struct smtp_path *p)
 bool smtp_path_ip(const struct smtp_path *p, struct ip *out);
 /* Same mailbox: domains and local parts without ASCII case. */
 bool smtp_path_same(const struct smtp_path *a, const struct smtp_path *b);
-/* Whether text is a domain by RFC 5321 4.1.2 (any number of labels, no trailing dot). */
+/* Whether text is an ASCII domain by RFC 5321 4.1.2 (any number of labels, no trailing dot); labels
+ * that begin with "xn--" must be A-labels. */
 bool smtp_domain_valid(struct sv text);
 
 #endif

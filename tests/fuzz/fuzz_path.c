@@ -1,8 +1,9 @@
 /*
- * Paths: whatever is read has a canonical form that is printable, within its limits, reads back
- * as itself, and survives the queue's text form with its parameters.
+ * Paths: whatever is read has a canonical form that is printable, within its limits, with an ASCII
+ * domain, reads back as itself, and survives the queue's text form with its parameters.
  */
 #include "msa/base/require.h"
+#include "msa/base/utf8.h"
 #include "msa/smtp/envelope.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -13,8 +14,8 @@ static void check_path(struct arena *a, const struct smtp_path *p, enum smtp_pat
     struct ip ip;
     REQUIRE(p->text.len <= SMTP_PATH_MAX - 2);
     REQUIRE(p->local_len <= SMTP_LOCAL_MAX && p->local_len <= p->text.len);
-    for (size_t i = 0; i < p->text.len; i++)
-        REQUIRE(p->text.ptr[i] >= 32 && p->text.ptr[i] < 127);
+    REQUIRE(utf8_is_printable(p->text) && utf8_is_ascii(smtp_path_domain(p)));
+    REQUIRE(p->utf8 == !utf8_is_ascii(p->text) && (p->had_utf8 || !p->utf8));
     smtp_path_ip(p, &ip);
     if (p->kind == SMTP_PATH_POSTMASTER)
         return;

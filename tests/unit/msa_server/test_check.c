@@ -33,6 +33,36 @@ static const struct bad bad[] = {
     {DOMAINS "hostname = \"mail\";",
      "m:2: hostname: \"mail\" is no fully qualified domain; for example \"example.net\" "
      "(international names as xn--...)\n"},
+    /* international names stand as A-labels, good ones */
+    {"domains = \"bücher.example\";",
+     "m:1: domains: \"bücher.example\" is no fully qualified domain; for example \"example.net\" "
+     "(international names as xn--...)\n"},
+    {"domains = \"xn--bcher-kva.example\";", ""},
+    {"domains = \"xn--a.example\";",
+     "m:1: domains: \"xn--a.example\" is no fully qualified domain; for example \"example.net\" "
+     "(international names as xn--...)\n"},
+    {DOMAINS "hostname = \"mail.bücher.example\";",
+     "m:2: hostname: \"mail.bücher.example\" is no fully qualified domain; for example "
+     "\"example.net\" (international names as xn--...)\n"},
+    {DOMAINS "postmaster = \"jörg@example.net\";",
+     "m:2: postmaster: \"jörg@example.net\" is not in ASCII; for example "
+     "\"postmaster@example.net\" (domains as xn--...)\n"},
+    {DOMAINS "postmaster = \"p@bücher.example\";",
+     "m:2: postmaster: \"p@bücher.example\" is not in ASCII; for example "
+     "\"postmaster@example.net\" (domains as xn--...)\n"},
+    {DOMAINS "postmaster = \"p@xn--bcher-kva.example\";", ""},
+    {DOMAINS "tls = { certificate = \"/c\"; key = \"/k\"; names = \"*.bücher.example\" };",
+     "m:2: tls[0].names: \"*.bücher.example\" is no host name; for example \"mail.example.net\" "
+     "(international names as xn--...)\n"},
+    {DOMAINS "relay = { routes = { to = \"smtp://a.example\"; domain = \"bücher.example\" }; };",
+     "m:2: relay.routes[0].domain: \"bücher.example\" is no domain pattern; \"*\", "
+     "\"example.net\" or \"*.example.net\" (international names as xn--...)\n"},
+    {DOMAINS "relay = { routes = { to = \"smtp://bücher.example\" }; };",
+     "m:2: relay.routes[0].to: \"smtp://bücher.example\" cannot be used: its host is neither a "
+     "name nor an address; for example \"smtp://smarthost.example.net:587\"\n"},
+    {DOMAINS "auth = { realms = \"bücher.example\"; };",
+     "m:2: auth.realms: \"bücher.example\" is no realm: only ASCII without space, control "
+     "characters and @ is; a name such as \"example.net\"\n"},
     {DOMAINS "postmaster = \"postmaster\";",
      "m:2: postmaster: \"postmaster\" is no mail address; for example "
      "\"postmaster@example.net\"\n"},
@@ -78,9 +108,9 @@ static const struct bad bad[] = {
      "\"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\"\n"},
     {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"plain\" ]; };",
      "m:2: auth.mechanisms[1]: PLAIN is named twice; name it once\n"},
-    {DOMAINS "auth = { realms = \"a@b\"; };",
-     "m:2: auth.realms: \"a@b\" is no realm: space, control characters and @ cannot stand in one; "
-     "a name such as \"example.net\"\n"},
+    {DOMAINS "auth = { realms = \"a@b\"; };", "m:2: auth.realms: \"a@b\" is no realm: only ASCII "
+                                              "without space, control characters and @ is; "
+                                              "a name such as \"example.net\"\n"},
     {DOMAINS "auth = { require_tls = false; };",
      "m:2: auth.require_tls: warning: passwords may cross the network unprotected; true, but for "
      "tests and loopback\n"},
@@ -119,7 +149,7 @@ static const struct bad bad[] = {
      "smtp:// nor smtps://; for example \"smtp://smarthost.example.net:587\"\n"},
     {DOMAINS "relay = { routes = { to = \"smtp://a.example\";\n domain = \"a@b\" }; };",
      "m:3: relay.routes[0].domain: \"a@b\" is no domain pattern; \"*\", \"example.net\" or "
-     "\"*.example.net\"\n"},
+     "\"*.example.net\" (international names as xn--...)\n"},
     {DOMAINS "relay = { routes = {\n to = \"smtp://a.example\"; user = \"u\" }; };",
      "m:2: relay.routes[0].password_file: is missing, but user is set; password_file = "
      "\"/etc/msa/smarthost.password\";\n"},
@@ -141,7 +171,8 @@ static const struct bad bad[] = {
      "m:2: dns.servers: \"dns.example\" is no address of a resolver; an address, \"192.0.2.53\" "
      "or \"127.0.0.1@5353\"\n"},
     {DOMAINS "tls = { names = \"a_b c\"; };",
-     "m:2: tls[0].names: \"a_b c\" is no host name; for example \"mail.example.net\"\n"},
+     "m:2: tls[0].names: \"a_b c\" is no host name; for example \"mail.example.net\" "
+     "(international names as xn--...)\n"},
     /* bad syntax: nothing is said of what could not be seen */
     {"domains = [ \"example.net\";", "m:1: domains: the [ of this line is not closed; its closing "
                                      "bracket\n"},

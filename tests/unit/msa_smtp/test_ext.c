@@ -56,6 +56,9 @@ static void numbers(void **state)
     assert_null(v[SMTP_MAIL_ENVID].text.ptr);
     assert_int_equal(smtp_ext_parse_rcpt(&a, SV(" NOTIFY=success,Delay"), 0, r).code, 0);
     assert_int_equal(r[SMTP_RCPT_NOTIFY].number, SMTP_NOTIFY_SUCCESS | SMTP_NOTIFY_DELAY);
+    assert_int_equal(smtp_ext_parse_rcpt(&a, SV(" ORCPT=UTF-8;\xc3\xa9\\x{20}\\x{E9}@b"), r).code,
+                     0);
+    assert_true(sv_eq(r[SMTP_RCPT_ORCPT].text, SV("UTF-8;\xc3\xa9\\x{20}\\x{E9}@b")));
     arena_deinit(&a);
 }
 
@@ -83,6 +86,12 @@ static void refusals(void **state)
         {false, " NOTIFY", 501},
         {false, " NOTIFY=,DELAY", 501},
         {false, " NOTIFY=X", 501},
+        {false, " ORCPT=rfc822;\xc3\xa9@b.example", 501},
+        {false, " ORCPT=utf-8;a+40b.example", 501},
+        {false, " ORCPT=utf-8;a\\x{41}", 501},
+        {false, " ORCPT=utf-8;a\\x{0A}b", 501},
+        {false, " ORCPT=utf-8;\xc3\x28", 501},
+        {false, " ORCPT=utf-8;", 501},
         {false, " ORCPT=;x", 501},
         {false, " ORCPT=rfc822;", 501},
         {false, " ORCPT=a b;c", 501},

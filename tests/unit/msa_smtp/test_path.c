@@ -91,7 +91,7 @@ static const struct row {
     {R, "<a\r@example.net>", SMTP_PATH_BAD_SYNTAX, 0},
     {R, "<a\n@example.net>", SMTP_PATH_BAD_SYNTAX, 0},
     {R, "<a\t@example.net>", SMTP_PATH_BAD_SYNTAX, 0},
-    {R, "<\xc3\xa9@example.net>", SMTP_PATH_BAD_SYNTAX, 0},
+    {R, "<\xc3\xa9@example.net>", SMTP_PATH_OK, "\xc3\xa9@example.net"},
     {R, "<\xff@example.net>", SMTP_PATH_BAD_SYNTAX, 0},
     /* quoted strings */
     {R, "<\"a\"@example.net>", SMTP_PATH_OK, "a@example.net"},
@@ -120,7 +120,11 @@ static const struct row {
     {R, "<\"a\rb\"@example.net>", SMTP_PATH_BAD_SYNTAX, 0},
     {R, "<\"a\nb\"@example.net>", SMTP_PATH_BAD_SYNTAX, 0},
     {R, "<\"a\\\nb\"@example.net>", SMTP_PATH_BAD_SYNTAX, 0},
-    {R, "<\"\xc3\xa9\"@example.net>", SMTP_PATH_BAD_SYNTAX, 0},
+    {R, "<\"\xc3\xa9\"@example.net>", SMTP_PATH_OK, "\xc3\xa9@example.net"},
+    {R, "<\"\xc3\xa9 \"@example.net>", SMTP_PATH_OK, "\"\xc3\xa9 \"@example.net"},
+    {R, "<\"\\\xc3\xa9\"@example.net>", SMTP_PATH_BAD_SYNTAX, 0},
+    {R, "<\xc2\x85@example.net>", SMTP_PATH_BAD_SYNTAX, 0},
+    {R, "<\xc0\xaf@example.net>", SMTP_PATH_BAD_SYNTAX, 0},
     {R, "<\"a\">", SMTP_PATH_NO_DOMAIN, 0},
     /* domains */
     {R, "<a@EXAMPLE.Net>", SMTP_PATH_OK, "a@example.net"},
@@ -148,7 +152,11 @@ static const struct row {
     {R,
      "<a@b\xc3\xbc"
      "cher.example>",
-     SMTP_PATH_BAD_SYNTAX, 0},
+     SMTP_PATH_OK, "a@xn--bcher-kva.example"},
+    {R, "<a@XN--BCHER-KVA.example>", SMTP_PATH_OK, "a@xn--bcher-kva.example"},
+    {R, "<a@xn--.example>", SMTP_PATH_BAD_SYNTAX, 0},
+    {R, "<a@\xe2\x98\x95.example>", SMTP_PATH_BAD_SYNTAX, 0},
+    {R, "<a@\xc3\xbc>", SMTP_PATH_UNQUALIFIED, 0},
     {R, "<a@exa\rmple.net>", SMTP_PATH_BAD_SYNTAX, 0},
     {R, "<a@localhost>", SMTP_PATH_UNQUALIFIED, 0},
     {F, "<a@host>", SMTP_PATH_UNQUALIFIED, 0},
@@ -294,6 +302,32 @@ static void parts_and_comparison(void **state)
     arena_deinit(&a);
 }
 
+static void utf8_is_told(void **state)
+{
+    static const struct {
+        const char *text;
+        bool utf8, had;
+    } cases[] = {
+        {"<a@example.net> \xc3\xa9", false, false}, /* not of the path */
+        {"<\xc3\xa9@example.net>", true, true},
+        {"<a@b\xc3\xbc.example>", false, true},
+        {"<a@xn--b-eha.example>", false, false},
+        {"<@b\xc3\xbc.example:a@example.net>", false, true},
+        {"<\"\xc3\xa9 \"@b\xc3\xbc.example>", true, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct arena a;
+        struct smtp_path p;
+        struct sv rest;
+        arena_init(&a);
+        assert_int_equal(smtp_path_parse(&a, sv_of(cases[i].text), F, &p, &rest), SMTP_PATH_OK);
+        if (p.utf8 != cases[i].utf8 || p.had_utf8 != cases[i].had)
+            fail_msg("%s: utf8 %d, had_utf8 %d", cases[i].text, p.utf8, p.had_utf8);
+        arena_deinit(&a);
+    }
+}
+
 static void refusals(void **state)
 {
     static const struct {
@@ -331,6 +365,7 @@ int main(void)
         cmocka_unit_test(verdicts),
         cmocka_unit_test(nul_is_refused),
         cmocka_unit_test(parts_and_comparison),
+        cmocka_unit_test(utf8_is_told),
         cmocka_unit_test(refusals),
         cmocka_unit_test(domains),
     };
