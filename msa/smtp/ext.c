@@ -1,5 +1,6 @@
 #include "msa/smtp/ext.h"
 #include "msa/base/require.h"
+#include "msa/base/utf8.h"
 #include "msa/smtp/ext_list.h"
 #include "msa/smtp/param.h"
 
@@ -118,7 +119,8 @@ static struct smtp_reply parse_params(struct arena *a, struct sv params, uint32_
         struct smtp_value *v = &values[rule->slot];
         if (v->text.ptr)
             return refuse_param(a, 501, "Repeated parameter", &p);
-        if (!rule->parse(a, p.value, p.has_value, v))
+        bool is_readable = !(off & SMTP_EXT_BIT(SMTP_EXT_SMTPUTF8)) || utf8_is_ascii(p.value);
+        if (!is_readable || !rule->parse(a, p.value, p.has_value, v))
             return refuse_param(a, 501, "Bad value of parameter", &p);
         REQUIRE(v->text.ptr != NULL);
     }

@@ -2,6 +2,7 @@
  * DSN, RFC 3461 section 4: RET and ENVID at MAIL, NOTIFY and ORCPT at RCPT. Values that decode to
  * control characters are refused: they are written into the header of reports.
  */
+#include "msa/base/utf8.h"
 #include "msa/smtp/ext_list.h"
 #include "msa/smtp/xtext.h"
 
@@ -86,6 +87,28 @@ static int hop_notify(const struct smtp_hop *h, const struct smtp_value *v, stru
     return smtp_ext_hop_same(h, v, out);
 }
 
+/* An address with UTF-8 goes in its 7-bit form where SMTPUTF8 is not offered (RFC 6533 3), or not
+ * at all if that is too long. */
+static int hop_orcpt(const struct smtp_hop *h, const struct smtp_value *v, struct buf *out)
+{
+    struct sv rest = v->text;
+    if (smtp_hop_has(h, SMTP_EXT_SMTPUTF8) || utf8_is_ascii(v->text))
+        return smtp_ext_hop_same(h, v, out);
+    struct sv type = sv_split(&rest, ';');
+    struct buf plain;
+    buf_init(&plain, ORCPT_MAX, 0);
+    size_t before = buf_len(out);
+    int err = buf_printf(out, "%.*s;", SV_ARG(type));
+    if (err == 0)
+        err = smtp_unitext_decode(&plain, rest);
+    if (err == 0)
+        err = smtp_unitext_write(out, buf_view(&plain));
+    buf_deinit(&plain);
+    if (err < 0)
+        return err;
+    return buf_len(out) - before <= ORCPT_MAX;
+}
+
 static const struct smtp_param_rule mail_params[] = {
     {{"RET", 3}, SMTP_MAIL_RET, parse_ret, smtp_ext_hop_same, false},
     {{"ENVID", 5}, SMTP_MAIL_ENVID, parse_envid, smtp_ext_hop_same, false},
@@ -94,7 +117,7 @@ static const struct smtp_param_rule mail_params[] = {
 
 static const struct smtp_param_rule rcpt_params[] = {
     {{"NOTIFY", 6}, SMTP_RCPT_NOTIFY, parse_notify, hop_notify, true},
-    {{"ORCPT", 5}, SMTP_RCPT_ORCPT, parse_orcpt, smtp_ext_hop_same, false},
+    {{"ORCPT", 5}, SMTP_RCPT_ORCPT, parse_orcpt, hop_orcpt, false},
     {{NULL, 0}, 0, NULL, NULL, false},
 };
 

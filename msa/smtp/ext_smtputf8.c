@@ -5,14 +5,6 @@
  */
 #include "msa/smtp/ext_list.h"
 
-static bool has_utf8(const struct smtp_path *p)
-{
-    for (size_t i = 0; i < p->local_len; i++)
-        if (p->text.ptr[i] & 0x80)
-            return true;
-    return false;
-}
-
 static bool parse(struct arena *a, struct sv value, bool has_value, struct smtp_value *out)
 {
     (void)value;
@@ -23,9 +15,9 @@ static bool parse(struct arena *a, struct sv value, bool has_value, struct smtp_
 /* Every recipient of the transaction counts: the parameter belongs to it as a whole. */
 static bool is_needed(const struct smtp_hop *h)
 {
-    bool needed = h->utf8_header || has_utf8(&h->envelope->reverse);
+    bool needed = h->utf8_header || h->envelope->reverse.utf8;
     for (uint32_t i = 0; i < h->envelope->count && !needed; i++)
-        needed = has_utf8(&h->envelope->recipients[i].path);
+        needed = h->envelope->recipients[i].path.utf8;
     return needed;
 }
 
@@ -38,7 +30,7 @@ static int hop(const struct smtp_hop *h, const struct smtp_value *v, struct buf 
 
 static struct smtp_reply refuse_mail(const struct smtp_hop *h)
 {
-    if (smtp_hop_has(h, SMTP_EXT_SMTPUTF8) || (!h->utf8_header && !has_utf8(&h->envelope->reverse)))
+    if (smtp_hop_has(h, SMTP_EXT_SMTPUTF8) || (!h->utf8_header && !h->envelope->reverse.utf8))
         return SMTP_REPLY_NONE;
     if (h->utf8_header)
         return SMTP_REPLY(550, 5, 6, 7,
@@ -49,7 +41,7 @@ static struct smtp_reply refuse_mail(const struct smtp_hop *h)
 
 static struct smtp_reply refuse_rcpt(const struct smtp_hop *h, const struct smtp_recipient *r)
 {
-    if (smtp_hop_has(h, SMTP_EXT_SMTPUTF8) || !has_utf8(&r->path))
+    if (smtp_hop_has(h, SMTP_EXT_SMTPUTF8) || !r->path.utf8)
         return SMTP_REPLY_NONE;
     return SMTP_REPLY(553, 5, 6, 7,
                       "the address holds UTF-8, and the next hop does not offer SMTPUTF8");

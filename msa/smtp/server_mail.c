@@ -17,7 +17,21 @@ static struct smtp_reply read_path(struct smtp_server *s, struct sv args, struct
                                         : SMTP_REPLY(501, 5, 5, 4, "Syntax: RCPT TO:<address>");
     enum smtp_path_verdict v =
         smtp_path_parse(&s->arena, sv_skip(args, word.len), use, path, params);
+    if (v == SMTP_PATH_OK && path->had_utf8 &&
+        (s->setup->ext.off & SMTP_EXT_BIT(SMTP_EXT_SMTPUTF8)))
+        v = SMTP_PATH_BAD_SYNTAX;
     return smtp_path_refusal(v, use);
+}
+
+/* RFC 6531 3.5: an address with UTF-8 in a transaction that did not ask for it. */
+static struct smtp_reply judge_utf8(const struct smtp_server *s, const struct smtp_path *path,
+                                    enum smtp_path_use use)
+{
+    if (!path->had_utf8 || smtp_envelope_has(&s->envelope, SMTP_MAIL_SMTPUTF8))
+        return SMTP_REPLY_NONE;
+    return use == SMTP_PATH_REVERSE
+               ? SMTP_REPLY(550, 5, 6, 7, "Address is not ASCII, and MAIL has no SMTPUTF8")
+               : SMTP_REPLY(553, 5, 6, 7, "Address is not ASCII, and MAIL had no SMTPUTF8");
 }
 
 static struct smtp_reply begin_mail(struct smtp_server *s, struct sv args)
@@ -28,6 +42,8 @@ static struct smtp_reply begin_mail(struct smtp_server *s, struct sv args)
         read_path(s, args, SV("FROM:"), SMTP_PATH_REVERSE, &s->envelope.reverse, &params);
     if (r.code == 0)
         r = smtp_ext_parse_mail(&s->arena, params, s->setup->ext.off, s->envelope.values);
+    if (r.code == 0)
+        r = judge_utf8(s, &s->envelope.reverse, SMTP_PATH_REVERSE);
     if (r.code == 0)
         r = smtp_ext_check_mail(&offer, &s->envelope, &s->mail_ok);
     return r;
@@ -59,6 +75,8 @@ static struct smtp_reply add_rcpt(struct smtp_server *s, struct sv args)
     if (s->envelope.count >= s->setup->limits->recipients || too_many_tries(s))
         return SMTP_REPLY_SETTING(452, 4, 5, 3, "Too many recipients", "limits.recipients");
     struct smtp_reply r = read_path(s, args, SV("TO:"), SMTP_PATH_FORWARD, &path, &params);
+    if (r.code == 0)
+        r = judge_utf8(s, &path, SMTP_PATH_FORWARD);
     if (r.code)
         return r;
     if (path.kind == SMTP_PATH_POSTMASTER &&

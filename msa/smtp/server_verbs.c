@@ -4,6 +4,7 @@
  * command that may be run.
  */
 #include "msa/base/mem.h"
+#include "msa/base/utf8.h"
 #include "msa/smtp/session.h"
 
 #include <stdlib.h>
@@ -134,10 +135,15 @@ static void run_help(struct smtp_server *s, struct sv args)
                               "QUIT\nMail submission, RFC 6409"));
 }
 
+/* UTF-8 may be asked for: SMTPUTF8 behind it (RFC 6531 3.7.4.2) only permits UTF-8 in a reply,
+ * which this one never has. */
 static void run_vrfy(struct smtp_server *s, struct sv args)
 {
-    (void)args;
-    session_say(s, SMTP_REPLY(252, 2, 0, 0, "Cannot verify; send the message and see"));
+    bool off = (s->setup->ext.off & SMTP_EXT_BIT(SMTP_EXT_SMTPUTF8)) != 0;
+    if (!utf8_is_ascii(args) && (off || !utf8_is_printable(args)))
+        session_refuse(s, smtp_path_refusal(SMTP_PATH_BAD_SYNTAX, SMTP_PATH_FORWARD));
+    else
+        session_say(s, SMTP_REPLY(252, 2, 0, 0, "Cannot verify; send the message and see"));
 }
 
 static void run_quit(struct smtp_server *s, struct sv args)

@@ -56,8 +56,8 @@ static void numbers(void **state)
     assert_null(v[SMTP_MAIL_ENVID].text.ptr);
     assert_int_equal(smtp_ext_parse_rcpt(&a, SV(" NOTIFY=success,Delay"), 0, r).code, 0);
     assert_int_equal(r[SMTP_RCPT_NOTIFY].number, SMTP_NOTIFY_SUCCESS | SMTP_NOTIFY_DELAY);
-    assert_int_equal(smtp_ext_parse_rcpt(&a, SV(" ORCPT=UTF-8;\xc3\xa9\\x{20}\\x{E9}@b"), r).code,
-                     0);
+    assert_int_equal(
+        smtp_ext_parse_rcpt(&a, SV(" ORCPT=UTF-8;\xc3\xa9\\x{20}\\x{E9}@b"), 0, r).code, 0);
     assert_true(sv_eq(r[SMTP_RCPT_ORCPT].text, SV("UTF-8;\xc3\xa9\\x{20}\\x{E9}@b")));
     arena_deinit(&a);
 }
@@ -113,6 +113,18 @@ static void refusals(void **state)
     }
 }
 
+static void values_with_utf8_where_it_is_off(void **state)
+{
+    struct smtp_value r[SMTP_RCPT_SLOTS] = {0};
+    uint32_t off = SMTP_EXT_BIT(SMTP_EXT_SMTPUTF8);
+    struct arena a;
+    (void)state;
+    arena_init(&a);
+    assert_int_equal(smtp_ext_parse_rcpt(&a, SV(" ORCPT=utf-8;é@b"), off, r).code, 501);
+    assert_int_equal(smtp_ext_parse_rcpt(&a, SV(" ORCPT=utf-8;\\x{E9}@b"), off, r).code, 0);
+    arena_deinit(&a);
+}
+
 static void client_side(void **state)
 {
     struct smtp_peer p = {0};
@@ -129,6 +141,11 @@ static void client_side(void **state)
     assert_false(smtp_mechanism_listed(sv_of(p.auth), SV("LOG")));
     assert_false(smtp_mechanism_listed(sv_of(p.auth), SV("")));
 }
+
+#define E10 "éééééééééé"
+#define E40 E10 E10 E10 E10
+#define X5  "\\x{E9}\\x{E9}\\x{E9}\\x{E9}\\x{E9}"
+#define X40 X5 X5 X5 X5 X5 X5 X5 X5
 
 /* What the next hop hears of a message: sent 100 s ago, to a hop with these extensions. */
 static const struct hop_case {
@@ -167,6 +184,28 @@ static const struct hop_case {
      " SMTPUTF8|"},
     {"<a@a.example> SMTPUTF8", "<b@b.example>", "8BITMIME", {.utf8_header = true}, "mail 5.6.7"},
     {"<a@a.example> SMTPUTF8", "<b@b.example>", "8BITMIME", {0}, "|"},
+    {"<é@a.example> SMTPUTF8", "<b@b.example>", "8BITMIME", {0}, "mail 5.6.7"},
+    {"<é@a.example> SMTPUTF8", "<b@b.example>", "SMTPUTF8|8BITMIME", {0}, " SMTPUTF8|"},
+    {"<> SMTPUTF8", "<é@b.example>", "8BITMIME", {0}, "rcpt 5.6.7"},
+    {"<>", "<é@b.example>", "SMTPUTF8|8BITMIME", {0}, " SMTPUTF8|"},
+    {"<a@a.example>", "<b@b.example> ORCPT=utf-8;é@b", "DSN", {0}, "| ORCPT=utf-8;\\x{E9}@b"},
+    {"<a@a.example>",
+     "<b@b.example> ORCPT=utf-8;é\\x{20}\\x{E9}@b",
+     "DSN",
+     {0},
+     "| ORCPT=utf-8;\\x{E9}\\x{20}\\x{E9}@b"},
+    {"<a@a.example>",
+     "<b@b.example> ORCPT=utf-8;é\\x{20}@b",
+     "DSN|SMTPUTF8|8BITMIME",
+     {0},
+     "| ORCPT=utf-8;é\\x{20}@b"},
+    {"<a@a.example>", "<b@b.example> ORCPT=utf-8;\\x{E9}@b", "DSN", {0}, "| ORCPT=utf-8;\\x{E9}@b"},
+    {"<a@a.example>",
+     "<b@b.example> ORCPT=utf-8;" E40 E40 "ééa",
+     "DSN",
+     {0},
+     "| ORCPT=utf-8;" X40 X40 "\\x{E9}\\x{E9}a"},
+    {"<a@a.example>", "<b@b.example> ORCPT=utf-8;" E40 E40 "éééa", "DSN", {0}, "|"}, /* too long */
     {"<a@a.example> AUTH=<>", "<b@b.example>", "AUTH PLAIN", {0}, "|"},
     {"<a@a.example> AUTH=<>", "<b@b.example>", "AUTH PLAIN", {.logged_in = true}, " AUTH=<>|"},
     {"<a@a.example> TRANSID=<1@x>", "<b@b.example>", "CHECKPOINT", {0}, "|"},
@@ -348,6 +387,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(offers),
                                        cmocka_unit_test(numbers),
                                        cmocka_unit_test(refusals),
+                                       cmocka_unit_test(values_with_utf8_where_it_is_off),
                                        cmocka_unit_test(client_side),
                                        cmocka_unit_test(next_hops),
                                        cmocka_unit_test(limits_of_a_hop),
