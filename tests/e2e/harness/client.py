@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 import smtplib
 import socket
 import ssl
@@ -20,6 +21,11 @@ def tls_context(minimum=None):
     if minimum:
         context.minimum_version = minimum
     return context
+
+
+def without_id(reply):
+    """A refusal, (code, text), without the session's id at its end."""
+    return reply[0], re.sub(r" \[[0-9a-z]{10}\]$", "", reply[1])
 
 
 class Wire:
