@@ -11,12 +11,15 @@
 #include "msa/base/require.h"
 #include "msa/loop/clock.h"
 #include "msa/server/reject.h"
+#include "msa/smtp/solicit.h"
 #include "rewrite/stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
+
+#define PRIORITY_TEXT_MAX 20
 
 struct submission {
     struct task told; /* posts on_done */
@@ -30,6 +33,8 @@ struct submission {
     void (*on_done)(void *arg, bool accepted, const struct smtp_reply *reply);
     void *arg;
     bool committed, forgotten, accepted;
+    bool header_judged, requires_tls;
+    struct sv solicit; /* of MAIL; empty: none */
     size_t nrows;
     struct smtp_reply reply;
     char reply_text[sizeof(((struct rewrite_refusal *)0)->text)];
@@ -105,6 +110,33 @@ static struct smtp_reply refusal_reply(struct submission *s, const struct rewrit
     return reply;
 }
 
+static struct smtp_ext_config extensions(const struct submission *s)
+{
+    return s->service->setups[0].ext; /* the same for all listeners */
+}
+
+/* RFC 3865 2.3, 2.5: the parameter says what the field says; classes that are refused are so in
+ * either. */
+static bool judge_solicitation(struct submission *s, struct smtp_reply *reply_out)
+{
+    struct smtp_ext_config x = extensions(s);
+    struct sv field = sv_of(s->rewrite.facts.solicitation);
+    s->header_judged = true;
+    if (field.len && s->solicit.len && !sv_ieq(field, s->solicit)) {
+        *reply_out = SMTP_REPLY(554, 5, 6, 0,
+                                "SOLICIT at MAIL and the Solicitation field differ (RFC 3865 2.3)");
+        return false;
+    }
+    if ((x.off & SMTP_EXT_BIT(SMTP_EXT_NO_SOLICITING)) ||
+        smtp_solicit_common(field, x.no_soliciting).len == 0)
+        return true;
+    snprintf(s->reply_text, sizeof s->reply_text, "Mail of this class is not taken: SOLICIT=%.*s",
+             SV_ARG(sv_first(x.no_soliciting, 100)));
+    *reply_out = SMTP_REPLY_SETTING(550, 5, 7, 1, "", "extensions.no_soliciting");
+    reply_out->text = sv_of(s->reply_text);
+    return false;
+}
+
 /* Moves what the completer has to the store. */
 static bool drain(struct submission *s, struct smtp_reply *reply_out)
 {
@@ -114,6 +146,8 @@ static bool drain(struct submission *s, struct smtp_reply *reply_out)
             *reply_out = refusal_reply(s, a.refusal);
             return false;
         }
+        if (!s->header_judged && !judge_solicitation(s, reply_out))
+            return false;
         if (a.kind == REWRITE_EMIT) {
             int err = content_append(s->writer, a.bytes);
             if (err < 0) {
@@ -132,17 +166,26 @@ static void on_writer_room(void *arg)
         s->on_room(s->arg);
 }
 
+static const char *priority_text(const struct queue_message *m, char out[PRIORITY_TEXT_MAX])
+{
+    out[0] = '\0';
+    if (m->priority)
+        snprintf(out, PRIORITY_TEXT_MAX, " priority=%d", m->priority);
+    return out;
+}
+
 static void log_accepted(const struct submission *s)
 {
     const struct queue_message *m = s->message;
+    char text[PRIORITY_TEXT_MAX];
     log_event(LOG_INFO, "accepted",
               &(struct log_ctx){.session = s->session,
                                 .queue = sv_of(m->id),
                                 .login = sv_of(m->login),
                                 .client = sv_of(m->client)},
-              "from=<%s> recipients=%zu size=%llu message-id=%s ms=%llu", m->reverse_path, s->nrows,
-              (unsigned long long)m->size, m->message_id,
-              (unsigned long long)(clock_mono_ms() - s->opened_ms));
+              "from=<%s> recipients=%zu size=%llu message-id=%s ms=%llu%s", m->reverse_path,
+              s->nrows, (unsigned long long)m->size, m->message_id,
+              (unsigned long long)(clock_mono_ms() - s->opened_ms), priority_text(m, text));
 }
 
 static void on_put(struct store_put *p, int err)
@@ -163,6 +206,19 @@ static void on_put(struct store_put *p, int err)
     finish(s, true, reply);
 }
 
+/* What the header says and the queue has to know. An MSA that finds the field sets the parameter
+ * for those behind it (RFC 3865 2.7). */
+static void keep_header_facts(struct submission *s)
+{
+    struct queue_message *m = s->message;
+    const struct rewrite_facts *facts = &s->rewrite.facts;
+    m->tls_optional = facts->tls_required_no && !s->requires_tls;
+    if (facts->solicitation[0] && !s->solicit.len &&
+        !(extensions(s).off & SMTP_EXT_BIT(SMTP_EXT_NO_SOLICITING)))
+        m->mail_params =
+            arena_printf(&m->arena, "%s SOLICIT=%s", m->mail_params, facts->solicitation);
+}
+
 static void on_writer_finished(void *arg, int err)
 {
     struct submission *s = arg;
@@ -175,6 +231,7 @@ static void on_writer_finished(void *arg, int err)
     content_free(s->writer);
     s->writer = NULL;
     m->message_id = arena_str(&m->arena, sv_of(s->rewrite.facts.message_id));
+    keep_header_facts(s);
     m->eight_bit |= s->rewrite.facts.eight_bit_header || s->rewrite.facts.eight_bit_body;
     struct store_put *p = NEW(struct store_put);
     p->reply = s->worker->mailbox;
@@ -248,6 +305,8 @@ static void fill_envelope(struct submission *s, const struct submission_from *f)
     if (smtp_envelope_write_mail(e, &b) == 0)
         m->mail_params = text_form(&m->arena, &b);
     m->priority = (int8_t)smtp_envelope_priority(e);
+    s->solicit = arena_sv(&m->arena, e->values[SMTP_MAIL_SOLICIT].text);
+    s->requires_tls = smtp_envelope_has(e, SMTP_MAIL_REQUIRETLS);
     m->login = arena_str(&m->arena, f->login);
     m->client = arena_str(&m->arena, f->client);
     s->session = arena_sv(&m->arena, f->session);
@@ -286,6 +345,9 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
                      .id = sv_of(s->message->id),
                      .tls = arena_sv(a, f->tls_cipher),
                      .for_path = s->rows->nrows == 1 ? sv_of(s->rows->rows[0].address) : SV(""),
+                     .solicit = s->solicit,
+                     .has_priority = smtp_envelope_has(f->envelope, SMTP_MAIL_MT_PRIORITY),
+                     .priority = s->message->priority,
                      .wall_s = s->message->received_ms / 1000},
         .header_size = (size_t)o->limits.header_size_bytes,
         .received_hops = (size_t)o->limits.received_hops,

@@ -4,7 +4,7 @@ import time
 
 from harness.case import check, equal, eventually, test
 from harness.receiver import EXTENSIONS, Receiver
-from harness.world import NETWORK
+from harness.world import NETWORK, USER, message
 from test_delivery import fields, report, start
 
 QUICK = {"queue": {"retry": ["1s"], "lifetime": "1h", "delay_warning": "1h"}}
@@ -129,3 +129,26 @@ def priority_ranks_and_is_inherited(w):
     w.submit("bob@else.test", mail=" MT-PRIORITY=9")
     got, _ = report(author)
     check("MT-PRIORITY=5" in got.mail, "the report is of the lowered priority: ", got.mail)
+    check("PRIORITY 4" in receiver.messages[0].header("Received")[0], "the trace field tells it")
+
+
+@test()
+def solicitation_classes(w):
+    """The field becomes the parameter; what is refused is refused in either; both must agree."""
+    start(w, {"extensions": {"no_soliciting": ["net.example:ADV"]}})
+    receiver = Receiver(NETWORK + "10", extensions=EXTENSIONS + ["NO-SOLICITING"])
+    s = w.session()
+    check("NO-SOLICITING net.example:ADV" in s.ehlo(), "the classes are told")
+    text = s.want(550, f"MAIL FROM:<{USER}> SOLICIT=net.example:ADV")
+    check(text.startswith("5.7.1") and "SOLICIT=net.example:ADV" in text, text)
+    for field, mail, code in ((b"Solicitation: net.example:adv\r\n", "", 550),
+                              (b"Solicitation: org.example:X\r\n", " SOLICIT=org.example:Y", 554),
+                              (b"Solicitation: org.example:X\r\n", " SOLICIT=org.example:X", 250),
+                              (b"Solicitation: org.example:Z\r\n", "", 250)):
+        s.want(250, f"MAIL FROM:<{USER}>{mail}")
+        s.want(250, "RCPT TO:<bob@else.test>")
+        equal(s.data(message(extra=field))[0], code, field + mail.encode())
+    eventually(lambda: len(receiver.messages) == 2, "what is taken arrives")
+    equal(sorted(m.mail.split("SOLICIT=")[1] for m in receiver.messages),
+          ["org.example:X", "org.example:Z"])
+    check("(SOLICIT=org.example:" in receiver.messages[0].header("Received")[0], "in the trace field")
