@@ -2,37 +2,39 @@
  * refusal.h - why a message's content is not accepted, as a reply that a person can act on.
  *
  * Draft 4.2, 5.1, 6.3 and RFC 6409 the same: 554 for faults of syntax and unqualified domains in
- * the header. The table is the only place of codes; words name the field or line, and the setting
- * that decides, where one does. Text is printable ASCII whatever the message held. Any thread.
+ * the header. The table is the only place of codes; words name the field or line, and where an
+ * option decides its name goes along. Text is printable ASCII whatever the message held. Any
+ * thread.
  */
 #ifndef REWRITE_REFUSAL_H
 #define REWRITE_REFUSAL_H
 
 #include "msa/base/sv.h"
 
-/* name, reply code, enhanced status, words, words behind the subject (NULL: it has no subject) */
-#define REWRITE_REFUSALS(XX)                                                                   \
-    XX(HEADER_SIZE, 552, "5.3.4",                                                              \
-       "The header section is larger than this server accepts (limits.header_size)", NULL)     \
-    XX(HOPS, 554, "5.4.6",                                                                     \
-       "Too many Received fields: this message is in a loop (limits.received_hops)", NULL)     \
-    XX(HEADER_LINE, 554, "5.6.0", "Header line ", " is longer than 998 octets")                \
-    XX(BODY_LINE, 554, "5.6.0", "Body line ", " is longer than 998 octets")                    \
-    XX(FIRST_LINE, 554, "5.6.0", "The first header line begins with white space", NULL)        \
-    XX(NO_COLON, 554, "5.6.0", "Header line ",                                                 \
-       " has no colon; an empty line must end the header section")                             \
-    XX(FIELD_NAME, 554, "5.6.0", "Header line ",                                               \
-       " has a bad field name: only octets 33 to 126 may stand before the colon")              \
-    XX(REPEATED, 554, "5.6.0", "Header field ", " stands there twice (rewrite.header_errors)") \
-    XX(NO_AUTHOR, 554, "5.6.0", "Header field ", " holds no address (rewrite.header_errors)")  \
-    XX(TWO_SENDERS, 554, "5.6.0", "Header field ",                                             \
-       " holds more than one address (rewrite.header_errors)")                                 \
-    XX(ADDRESS, 554, "5.6.0", "Header field ", " (rewrite.header_errors)")                     \
-    XX(UNQUALIFIED, 554, "5.6.0", "Header field ",                                             \
-       " is not fully qualified (rewrite.header_errors)")
+/* name, reply code, enhanced status, words, words behind the subject (NULL: it has no subject), the
+ * option that decides ("": none) */
+#define REWRITE_REFUSALS(XX)                                                                     \
+    XX(HEADER_SIZE, 552, "5.3.4", "The header section is larger than this server accepts", NULL, \
+       "limits.header_size")                                                                     \
+    XX(HOPS, 554, "5.4.6", "Too many Received fields: this message is in a loop", NULL,          \
+       "limits.received_hops")                                                                   \
+    XX(HEADER_LINE, 554, "5.6.0", "Header line ", " is longer than 998 octets", "")              \
+    XX(BODY_LINE, 554, "5.6.0", "Body line ", " is longer than 998 octets", "")                  \
+    XX(FIRST_LINE, 554, "5.6.0", "The first header line begins with white space", NULL, "")      \
+    XX(NO_COLON, 554, "5.6.0", "Header line ",                                                   \
+       " has no colon; an empty line must end the header section", "")                           \
+    XX(FIELD_NAME, 554, "5.6.0", "Header line ",                                                 \
+       " has a bad field name: only octets 33 to 126 may stand before the colon", "")            \
+    XX(REPEATED, 554, "5.6.0", "Header field ", " stands there twice", "rewrite.header_errors")  \
+    XX(NO_AUTHOR, 554, "5.6.0", "Header field ", " holds no address", "rewrite.header_errors")   \
+    XX(TWO_SENDERS, 554, "5.6.0", "Header field ", " holds more than one address",               \
+       "rewrite.header_errors")                                                                  \
+    XX(ADDRESS, 554, "5.6.0", "Header field ", "", "rewrite.header_errors")                      \
+    XX(UNQUALIFIED, 554, "5.6.0", "Header field ", " is not fully qualified",                    \
+       "rewrite.header_errors")
 
 enum rewrite_refusal_kind {
-#define REWRITE_REFUSAL_ENUM(name, code, status, words, behind) REWRITE_REFUSAL_##name,
+#define REWRITE_REFUSAL_ENUM(name, code, status, words, behind, setting) REWRITE_REFUSAL_##name,
     REWRITE_REFUSALS(REWRITE_REFUSAL_ENUM)
 #undef REWRITE_REFUSAL_ENUM
 };
@@ -40,8 +42,9 @@ enum rewrite_refusal_kind {
 struct rewrite_refusal {
     enum rewrite_refusal_kind kind;
     uint16_t code;
-    const char *status; /* enhanced status */
-    char text[192];     /* for the reply */
+    const char *status;  /* enhanced status */
+    const char *setting; /* "limits.header_size"; "" where no option decides */
+    char text[192];      /* for the reply */
 };
 
 /* subject: the number of a line, or a field and what is wrong in it; bytes that are no printable

@@ -10,10 +10,9 @@ bool policy_reverse_path(const struct smtp_path *path, struct sv login, struct a
         smtp_path_same(path, &own))
         return true;
     *reply_out = SMTP_REPLY(550, 5, 7, 1, "");
-    reply_out->text = sv_of(arena_printf(
-        a,
-        "<%.*s> is not an address that %.*s may send as; allowed: %.*s (permissions, may_send_as)",
-        SV_ARG(path->text), SV_ARG(login), SV_ARG(login)));
+    reply_out->text =
+        sv_of(arena_printf(a, "<%.*s> is not an address that %.*s may send as; allowed: %.*s",
+                           SV_ARG(path->text), SV_ARG(login), SV_ARG(login)));
     return false;
 }
 
@@ -41,8 +40,8 @@ bool policy_forward_path(const struct smtp_path *path, const struct msa_options 
     }
     if (o->relay.allow_loopback || !ip_is_forbidden_target(&ip))
         return true;
-    *reply_out = SMTP_REPLY(550, 5, 1, 2, "");
-    reply_out->text = sv_of(arena_printf(
-        a, "<%.*s>: mail to this address is not sent (relay.allow_loopback)", SV_ARG(path->text)));
+    *reply_out = SMTP_REPLY_SETTING(550, 5, 1, 2, "", "relay.allow_loopback");
+    reply_out->text =
+        sv_of(arena_printf(a, "<%.*s>: mail to this address is not sent", SV_ARG(path->text)));
     return false;
 }

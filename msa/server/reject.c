@@ -26,23 +26,27 @@ struct smtp_reply reject_shutdown(void)
 
 struct smtp_reply reject_memory(void)
 {
-    return SMTP_REPLY(452, 4, 3, 1, "No memory for another message now (limits.memory), try again");
+    return SMTP_REPLY_SETTING(452, 4, 3, 1, "No memory for another message now, try again later",
+                              "limits.memory");
 }
 
 struct smtp_reply reject_session_memory(void)
 {
-    return SMTP_REPLY(421, 4, 3, 1, "No memory for another session now (limits.memory), try again");
+    return SMTP_REPLY_SETTING(421, 4, 3, 1, "No memory for another session now, try again later",
+                              "limits.memory");
 }
 
 struct smtp_reply reject_connections(void)
 {
-    return SMTP_REPLY(421, 4, 3, 2, "Too many connections (limits.connections), try again later");
+    return SMTP_REPLY_SETTING(421, 4, 3, 2, "Too many connections, try again later",
+                              "limits.connections");
 }
 
 struct smtp_reply reject_client(void)
 {
-    return SMTP_REPLY(421, 4, 7, 0,
-                      "Too many connections from your address (limits.connections_per_client)");
+    return SMTP_REPLY_SETTING(421, 4, 7, 0,
+                              "Too many connections from your address, close one first",
+                              "limits.connections_per_client");
 }
 
 struct smtp_reply reject_auth_temporary(void)
@@ -52,17 +56,19 @@ struct smtp_reply reject_auth_temporary(void)
 
 struct smtp_reply reject_auth_failed(void)
 {
-    return SMTP_REPLY(535, 5, 7, 8, "Authentication credentials invalid");
+    return SMTP_REPLY(535, 5, 7, 8, "Authentication credentials invalid: check name and password");
 }
 
 struct smtp_reply reject_auth_mechanism(void)
 {
-    return SMTP_REPLY(504, 5, 5, 4, "This mechanism is not offered here");
+    return SMTP_REPLY_SETTING(504, 5, 5, 4, "Mechanism not supported; EHLO lists those that are",
+                              "auth.mechanisms");
 }
 
 struct smtp_reply reject_auth_needs_tls(void)
 {
-    return SMTP_REPLY(538, 5, 7, 11, "Encryption is needed for authentication");
+    return SMTP_REPLY_SETTING(538, 5, 7, 11, "Encryption is needed: use STARTTLS",
+                              "auth.require_tls");
 }
 
 struct smtp_reply reject_account_changed(void)

@@ -101,7 +101,7 @@ static void finish(struct submission *s, bool accepted, struct smtp_reply reply)
 /* The refusal's words, kept where the session can still read them. */
 static struct smtp_reply refusal_reply(struct submission *s, const struct rewrite_refusal *r)
 {
-    struct smtp_reply reply = {.code = r->code};
+    struct smtp_reply reply = {.code = r->code, .setting = sv_of(r->setting)};
     struct sv rest;
     bool good = smtp_status_parse(sv_of(r->status), &reply.enhanced, &rest);
     (void)good; /* from the completer's own table */

@@ -114,8 +114,12 @@ static struct smtp_reply parse_params(struct arena *a, struct sv params, uint32_
     int n;
     while ((n = smtp_param_next(&params, &p)) == 1) {
         const struct smtp_param_rule *rule = find_rule(p.keyword, mail, off);
-        if (!rule)
-            return refuse_param(a, 555, "Unknown parameter", &p);
+        if (!rule) {
+            struct smtp_reply r = refuse_param(a, 555, "Unknown parameter", &p);
+            if (find_rule(p.keyword, mail, 0))
+                r.setting = SV("extensions.off");
+            return r;
+        }
         struct smtp_value *v = &values[rule->slot];
         if (v->text.ptr)
             return refuse_param(a, 501, "Repeated parameter", &p);

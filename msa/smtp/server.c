@@ -405,11 +405,17 @@ void smtp_server_timeout(struct smtp_server *s)
         return;
     bool fake = s->state == SESSION_DATA && s->dot.fake_end;
     if (fake)
-        session_say(s, SMTP_REPLY(421, 4, 4, 2,
+        session_say(
+            s, SMTP_REPLY_SETTING(421, 4, 4, 2,
                                   "Timeout; only CR LF . CR LF ends data, a dot between bare line "
-                                  "ends does not"));
+                                  "ends does not",
+                                  "limits.data_timeout"));
+    else if (states[s->state].timer == TIMER_DATA)
+        session_say(s, SMTP_REPLY_SETTING(421, 4, 4, 2, "Timeout: the message did not come on",
+                                          "limits.data_timeout"));
     else
-        session_say(s, SMTP_REPLY(421, 4, 4, 2, "Timeout"));
+        session_say(s, SMTP_REPLY_SETTING(421, 4, 4, 2, "Timeout: no command came",
+                                          "limits.command_timeout"));
     s->close_why = fake ? "timeout after a dot between bare line ends" : "timeout";
 }
 

@@ -20,13 +20,20 @@ static bool decode(struct smtp_server *s, struct sv text, bool initial)
     return b64_decode(&s->secret, text) == 0;
 }
 
+static struct smtp_reply mechanism_unknown(void)
+{
+    return SMTP_REPLY_SETTING(504, 5, 5, 4, "Mechanism not supported; EHLO lists those that are",
+                              "auth.mechanisms");
+}
+
 static struct smtp_reply refuse_mechanism(const struct smtp_server *s, struct sv name)
 {
     if (smtp_mechanism_listed(session_mechanisms(s), name))
         return SMTP_REPLY_NONE;
     if (!s->tls && s->setup->starttls && smtp_mechanism_listed(s->setup->mechanisms_tls, name))
-        return SMTP_REPLY(538, 5, 7, 11, "Encryption is needed: use STARTTLS");
-    return SMTP_REPLY(504, 5, 5, 4, "Mechanism not supported");
+        return SMTP_REPLY_SETTING(538, 5, 7, 11, "Encryption is needed: use STARTTLS",
+                                  "auth.require_tls");
+    return mechanism_unknown();
 }
 
 void session_auth(struct smtp_server *s, struct sv args)
@@ -39,12 +46,13 @@ void session_auth(struct smtp_server *s, struct sv args)
         return;
     }
     if (s->setup->mechanisms_tls.len == 0 && session_mechanisms(s).len == 0) {
-        session_refuse(s, SMTP_REPLY(502, 5, 5, 1, "Authentication is not available"));
+        session_refuse(s, SMTP_REPLY_SETTING(502, 5, 5, 1, "Authentication is not available",
+                                             "auth.mechanisms"));
         return;
     }
     struct smtp_reply refusal = refuse_mechanism(s, name);
     if (refusal.code == 0 && name.len > SESSION_MECHANISM_MAX)
-        refusal = SMTP_REPLY(504, 5, 5, 4, "Mechanism not supported");
+        refusal = mechanism_unknown();
     if (refusal.code) {
         session_refuse(s, refusal);
         return;
@@ -97,14 +105,15 @@ static void send_challenge(struct smtp_server *s, struct sv challenge)
     if (err == 0)
         return;
     buf_truncate(&s->out, before);
-    break_off(s, SMTP_REPLY(454, 4, 7, 0, "Challenge too long"));
+    break_off(s, SMTP_REPLY(454, 4, 7, 0, "The challenge is too long, try another mechanism"));
 }
 
 static void count_failure(struct smtp_server *s, const struct smtp_reply *r)
 {
     uint32_t limit = s->setup->limits->auth_failures;
     if (r->code == 535 && ++s->auth_failures >= limit && limit) {
-        session_say(s, SMTP_REPLY(421, 4, 7, 0, "Too many failed logins"));
+        session_say(
+            s, SMTP_REPLY_SETTING(421, 4, 7, 0, "Too many failed logins", "auth.max_failures"));
         s->close_why = "too many failed logins";
         return;
     }

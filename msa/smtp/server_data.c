@@ -57,7 +57,11 @@ static struct smtp_reply fault_reply(struct smtp_server *s)
                        : s->dot.refused == SMTP_FAULT_BARE_LF ? "holds a LF without CR"
                                                               : "is longer than 998 octets";
     char *text = arena_printf(&s->arena, "Line %" PRIu64 " %s", s->dot.fault_line, what);
-    return (struct smtp_reply){.code = 554, .enhanced = {5, 6, 0}, .text = sv_of(text)};
+    bool newline = s->dot.refused == SMTP_FAULT_BARE_CR || s->dot.refused == SMTP_FAULT_BARE_LF;
+    return (struct smtp_reply){.code = 554,
+                               .enhanced = {5, 6, 0},
+                               .text = sv_of(text),
+                               .setting = newline ? SV("listen[].bare_newlines") : SV_NONE};
 }
 
 /* Looks at what the machine has found since; the content may have become unacceptable. Which of its

@@ -44,7 +44,7 @@ void session_refuse(struct smtp_server *s, struct smtp_reply r)
         session_reply(s, &r);
         return;
     }
-    session_say(s, SMTP_REPLY(421, 4, 7, 0, "Too many errors"));
+    session_say(s, SMTP_REPLY(421, 4, 7, 0, "Too many errors in this session"));
     s->close_why = "too many errors";
 }
 
@@ -96,7 +96,8 @@ static void run_ehlo(struct smtp_server *s, struct sv args)
     if (err == 0)
         session_say(s, SMTP_REPLY_PLAIN(250, buf_view(&text)));
     else
-        session_say(s, SMTP_REPLY(421, 4, 3, 5, "Server is not configured correctly"));
+        session_say(s, SMTP_REPLY_SETTING(421, 4, 3, 5, "Server is not configured correctly",
+                                          "extensions.no_soliciting"));
     buf_deinit(&text);
 }
 
@@ -106,7 +107,7 @@ static void run_starttls(struct smtp_server *s, struct sv args)
     if (s->tls) {
         session_refuse(s, SMTP_REPLY(503, 5, 5, 1, "TLS is active already"));
     } else if (!s->setup->starttls) {
-        session_refuse(s, SMTP_REPLY(502, 5, 5, 1, "TLS is not available"));
+        session_refuse(s, SMTP_REPLY_SETTING(502, 5, 5, 1, "TLS is not available", "listen[].tls"));
     } else {
         session_say(s, SMTP_REPLY(220, 2, 0, 0, "Ready to start TLS"));
         session_operate(s, SMTP_ACTION_START_TLS);
@@ -230,8 +231,9 @@ static struct smtp_reply judge(const struct smtp_server *s, const struct command
     if ((c->flags & NEEDS_LOGIN) && login.code)
         return login;
     if (!(c->legal & (1u << s->state)))
-        return s->state == SESSION_READY ? SMTP_REPLY(503, 5, 5, 1, "Send MAIL first")
-                                         : SMTP_REPLY(503, 5, 5, 1, "Not in this transaction");
+        return s->state == SESSION_READY
+                   ? SMTP_REPLY(503, 5, 5, 1, "Send MAIL first")
+                   : SMTP_REPLY(503, 5, 5, 1, "Not within a transaction; RSET ends it");
     if (args.len && !(c->flags & TAKES_ARGS))
         return SMTP_REPLY(501, 5, 5, 4, "This command takes no arguments");
     if (args.len == 0 && (c->flags & NEEDS_ARGS))

@@ -158,6 +158,49 @@ static void refused_at_the_door_and_ended_from_outside(void **state)
     smtp_server_free(s);
 }
 
+/* What the session says to feed, all in one. */
+static struct sv heard(struct smtp_server *s, const char *bytes, struct buf *out)
+{
+    struct sv rest = sv_of(bytes);
+    struct smtp_action a;
+    size_t n;
+    buf_reset(out);
+    do {
+        n = smtp_server_feed(s, rest);
+        rest = sv_skip(rest, n);
+        while (smtp_server_next(s, &a)) {
+            if (a.type == SMTP_ACTION_SEND)
+                assert_int_equal(buf_put(out, a.bytes), 0);
+            if (a.op)
+                smtp_server_done(s, a.op, &(struct smtp_result){.outcome = SMTP_OK});
+        }
+    } while (n);
+    return buf_view(out);
+}
+
+/* Strangers learn what is wrong; who is logged in learns which option says so, too. */
+static void settings_are_for_those_who_are_logged_in(void **state)
+{
+    struct smtp_server_setup strict = setup;
+    struct buf out;
+    (void)state;
+    buf_init(&out, 4096, 0);
+    strict.auth_required = true;
+    strict.mechanisms_tls = SV("PLAIN");
+    struct smtp_server *s = smtp_server_new(&strict, SV("k3f9a2"));
+    smtp_server_start(s, NULL);
+    heard(s, "EHLO a\r\n", &out);
+    assert_true(sv_eq(heard(s, "AUTH X\r\n", &out),
+                      SV("504 5.5.4 Mechanism not supported; EHLO lists those that are "
+                         "[k3f9a2]\r\n")));
+    heard(s, "AUTH PLAIN AGEAYg==\r\n", &out);
+    assert_true(sv_eq(heard(s, "MAIL FROM:<a@b.example> SIZE=1073741825\r\n", &out),
+                      SV("552 5.3.4 Message is larger than this server takes "
+                         "(limits.message_size) [k3f9a2]\r\n")));
+    smtp_server_free(s);
+    buf_deinit(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +209,7 @@ int main(void)
         cmocka_unit_test(content_is_passed_in_the_bytes_given),
         cmocka_unit_test(an_idle_session_is_small),
         cmocka_unit_test(refused_at_the_door_and_ended_from_outside),
+        cmocka_unit_test(settings_are_for_those_who_are_logged_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
