@@ -140,6 +140,7 @@ static void model_commit(struct sv text, bool dots, bool reject, struct buf *rep
 struct peer {
     struct smtp_server *s;
     struct buf replies, bodies, body;
+    bool binary; /* of the last COMMIT */
 };
 
 static const struct smtp_server_limits limits = {
@@ -174,6 +175,7 @@ static void act(struct peer *p, const struct smtp_action *a)
         put(&p->bodies, SV("["));
         put(&p->bodies, buf_view(&p->body));
         put(&p->bodies, SV("]"));
+        p->binary = a->binary;
         ok.reply = SMTP_REPLY(250, 2, 6, 0, "Taken");
     }
     assert_int_not_equal(a->type, SMTP_ACTION_CLOSE);
@@ -397,6 +399,48 @@ static void at_the_edges_of_chunks(void **state)
     buf_deinit(&bodies);
 }
 
+/* BODY=BINARYMIME: every octet is kept, and the next hop needs the same where they are not lines.
+ */
+static void binary_chunks_are_untouched(void **state)
+{
+    char text[5], in[128];
+    struct buf replies, bodies;
+    struct peer p;
+    (void)state;
+    buf_init(&replies, ROOM, 0);
+    buf_init(&bodies, ROOM, 0);
+    peer_init(&p, true);
+    put(&replies, SV("250 2.0.0\n250 2.6.0\n250 2.0.0\n"));
+    for (unsigned len = 0; len <= 4; len++)
+        for (unsigned n = 0; spell(n, len, text); n++)
+            for (size_t first = 0; first <= len; first++) {
+                struct sv content = {text, len};
+                struct sv whole = {in, compose_chunks(in, sizeof in, content, first)};
+                struct buf none;
+                buf_init(&none, ROOM, 0);
+                bool lines = !model_fault(content, true, true, &none) &&
+                             (len == 0 || (len > 1 && is_crlf(content, len - 2)));
+                buf_deinit(&none);
+                buf_reset(&bodies);
+                put(&bodies, SV("["));
+                put(&bodies, content);
+                put(&bodies, SV("]"));
+                for (size_t cut = 0; cut <= whole.len; cut += whole.len) {
+                    give(&p, SV("RSET\r\nMAIL FROM:<> BODY=BINARYMIME\r\n"
+                                "RCPT TO:<a@b.example>\r\n"));
+                    buf_reset(&p.replies);
+                    buf_reset(&p.bodies);
+                    give_cut(&p, whole, cut);
+                    same(&replies, &p.replies, "replies", whole);
+                    same(&bodies, &p.bodies, "content", whole);
+                    assert_int_equal(p.binary, !lines);
+                }
+            }
+    peer_deinit(&p);
+    buf_deinit(&replies);
+    buf_deinit(&bodies);
+}
+
 /* --- what is sent --- */
 
 static void send_cut(struct sv text, size_t cut, bool dots, struct buf *wire)
@@ -504,6 +548,7 @@ int main(void)
         cmocka_unit_test(around_the_end_of_data),
         cmocka_unit_test(at_every_cut),
         cmocka_unit_test(at_the_edges_of_chunks),
+        cmocka_unit_test(binary_chunks_are_untouched),
         cmocka_unit_test(nothing_sent_is_two_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
