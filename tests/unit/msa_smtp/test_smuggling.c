@@ -150,14 +150,21 @@ static struct smtp_server_setup setup = {.hostname = {"h.example", 9},
                                          .tls_from_start = true,
                                          .limits = &limits};
 
-/* Code and enhanced code of each line; refusals of content whole. */
+static size_t setting_at(struct sv line)
+{
+    size_t at = sv_find(line, '(');
+    return at < line.len ? at - 1 : at;
+}
+
+/* Code and enhanced code of each line; refusals of content without the setting they name. */
 static void note_replies(struct buf *out, struct sv text)
 {
     while (text.len) {
         struct sv line = sv_split(&text, '\n');
         assert_true(line.len > 9 && line.ptr[line.len - 1] == '\r');
         line.len--;
-        put(out, sv_starts(line, SV("554 ")) ? line : sv_first(line, 9));
+        put(out,
+            sv_starts(line, SV("554 ")) ? sv_first(line, setting_at(line)) : sv_first(line, 9));
         put(out, SV("\n"));
     }
 }
