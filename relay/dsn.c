@@ -1,12 +1,14 @@
 /*
  * Design: the report is written front to back into one buffer. Whatever a peer or an author said
- * goes through put_clean() or put_wrapped(), which let printable ASCII through and nothing else,
- * so that no text can end a line, a field or a part. The boundary holds the queue id, which nobody
- * outside knew when the content was written.
+ * goes through put_clean() or put_wrapped(), which let printable ASCII through, or put_utf8(),
+ * which lets printable UTF-8 through, and nothing else, so that no text can end a line, a field or
+ * a part. The boundary holds the queue id, which nobody outside knew when the content was written.
+ * Parts that may hold UTF-8 are made apart, to see whether they do, and how they must go.
  */
 #include "relay/dsn.h"
 
 #include "msa/base/require.h"
+#include "msa/base/utf8.h"
 #include "msa/smtp/dot.h"
 #include "msa/smtp/envelope.h"
 #include "msa/smtp/xtext.h"
@@ -17,6 +19,7 @@
 #define WRAP_AT     72          /* column behind which text is broken at a space */
 #define BREAK_AT    900         /* column where it is broken anywhere */
 #define HEADERS_MAX (64u << 10) /* of returned headers, bytes */
+#define QP_LINE_MAX 76          /* characters of a quoted-printable line, RFC 2045 6.7 */
 
 static const struct {
     const char *value, *subject, *sentence;
@@ -31,6 +34,7 @@ static const struct {
 struct writer {
     struct buf *out;
     const struct relay_dsn *d;
+    bool utf8; /* the report is an SMTPUTF8 message, and may hold bytes above 127 anywhere */
     int err;
 };
 
@@ -90,6 +94,15 @@ static void put_clean(struct writer *w, struct sv text)
     buf_added(w->out, text.len);
 }
 
+/* An address; it is good UTF-8 already, or is made good. */
+static void put_utf8(struct writer *w, struct sv text)
+{
+    if (utf8_is_printable(text))
+        put(w, text);
+    else
+        put_clean(w, text);
+}
+
 /* Bytes of the front of line that fit one line of output. */
 static size_t wrap(struct sv line)
 {
@@ -135,22 +148,105 @@ static void put_date(struct writer *w, const char *name, int64_t wall_s)
     put_field(w, name, sv_of(rewrite_date_write(date, wall_s)));
 }
 
-/* An xtext value, decoded (RFC 3464 2.2.1, 2.3.1), behind "type;" where there is one. A value that
- * is no xtext gives no field. */
-static void put_xtext(struct writer *w, const char *name, struct sv type, struct sv xtext)
+/* A field with an address behind its type; one that does not fit a line is left out. */
+static void put_typed(struct writer *w, const char *name, struct sv type, struct sv address)
+{
+    if (address.len == 0 || address.len > BREAK_AT)
+        return;
+    put_str(w, name);
+    put(w, SV(": "));
+    put_clean(w, type);
+    put(w, SV(";"));
+    (w->utf8 ? put_utf8 : put_clean)(w, address);
+    put(w, SV("\r\n"));
+}
+
+/* An address with UTF-8 has a type of its own, and a 7-bit form for reports without (RFC 6533 3).
+ */
+static void put_address(struct writer *w, const char *name, struct sv address)
+{
+    struct buf text;
+    if (utf8_is_ascii(address) || w->utf8) {
+        put_typed(w, name, utf8_is_ascii(address) ? SV("rfc822") : SV("utf-8"), address);
+        return;
+    }
+    buf_init(&text, 4096, 0);
+    if (smtp_unitext_write(&text, address) == 0)
+        put_typed(w, name, SV("utf-8"), buf_view(&text));
+    buf_deinit(&text);
+}
+
+/* Original-Recipient from ORCPT: of type utf-8 in the form that the report permits, of the others
+ * the xtext decoded (RFC 3464 2.3.1). What cannot be decoded gives no field. */
+static void put_orcpt(struct writer *w, struct sv orcpt)
+{
+    struct sv type = sv_split(&orcpt, ';');
+    bool utf8 = sv_ieq(type, SV("utf-8"));
+    struct buf text, ascii;
+    buf_init(&text, 2048, 0);
+    buf_init(&ascii, 8192, 0);
+    int err = utf8 ? smtp_unitext_decode(&text, orcpt) : smtp_xtext_decode(&text, orcpt);
+    if (utf8 && !w->utf8 && err == 0)
+        err = smtp_unitext_write(&ascii, buf_view(&text));
+    if (err == 0)
+        put_typed(w, "Original-Recipient", type,
+                  utf8 && !w->utf8 ? buf_view(&ascii) : buf_view(&text));
+    buf_deinit(&text);
+    buf_deinit(&ascii);
+}
+
+/* ENVID, decoded (RFC 3464 2.2.1). */
+static void put_envid(struct writer *w, struct sv envid)
 {
     struct buf text;
     buf_init(&text, 2048, 0);
-    if (smtp_xtext_decode(&text, xtext) == 0 && buf_len(&text)) {
-        put_str(w, name);
-        put(w, SV(": "));
-        put_clean(w, type);
-        if (type.len)
-            put(w, SV(";"));
-        put_clean(w, sv_first(buf_view(&text), BREAK_AT));
+    if (smtp_xtext_decode(&text, envid) == 0 && buf_len(&text)) {
+        put(w, SV("Original-Envelope-Id: "));
+        put_clean(w, buf_view(&text));
         put(w, SV("\r\n"));
     }
     buf_deinit(&text);
+}
+
+/* Text in lines with CRLF, no byte of which then is above 126. */
+static void put_quoted_printable(struct writer *w, struct sv text)
+{
+    size_t column = 0;
+    for (size_t i = 0; i < text.len && !w->err; i++) {
+        char c = text.ptr[i];
+        bool ends = i + 1 == text.len || text.ptr[i + 1] == '\r';
+        if (c == '\r' || c == '\n') {
+            put(w, (struct sv){&c, 1});
+            column = 0;
+            continue;
+        }
+        bool plain = (c > 32 && c < 127 && c != '=') || ((c == ' ' || c == '\t') && !ends);
+        size_t width = plain ? 1 : 3;
+        if (column + width > QP_LINE_MAX - 1) {
+            put(w, SV("=\r\n"));
+            column = 0;
+        }
+        if (plain)
+            put(w, (struct sv){&c, 1});
+        else if (!w->err)
+            w->err = buf_printf(w->out, "=%02X", (unsigned char)c);
+        column += width;
+    }
+}
+
+/* Text that is UTF-8, behind the line Content-Type, in the encoding that it needs. */
+static void put_encoded(struct writer *w, struct sv text)
+{
+    if (utf8_is_ascii(text)) {
+        put(w, SV("\r\n"));
+        put(w, text);
+    } else if (w->utf8) {
+        put(w, SV("Content-Transfer-Encoding: 8bit\r\n\r\n"));
+        put(w, text);
+    } else {
+        put(w, SV("Content-Transfer-Encoding: quoted-printable\r\n\r\n"));
+        put_quoted_printable(w, text);
+    }
 }
 
 static void put_boundary(struct writer *w, const char *end)
@@ -162,6 +258,12 @@ static void put_boundary(struct writer *w, const char *end)
 }
 
 /* ---- header ---- */
+
+/* RFC 6522 3: the report's type is the subtype of its second part. */
+static struct sv status_type(const struct writer *w)
+{
+    return w->utf8 ? SV("global-delivery-status") : SV("delivery-status");
+}
 
 /* The action that the subject names: the first in the table that occurs. */
 static enum relay_dsn_action main_action(const struct relay_dsn *d)
@@ -179,7 +281,7 @@ static void put_header(struct writer *w)
     put(w, SV("From: Mail server <"));
     put_clean(w, d->postmaster);
     put(w, SV(">\r\nTo: <"));
-    put_clean(w, d->to);
+    put_utf8(w, d->to);
     put(w, SV(">\r\n"));
     put_field(w, "Subject", sv_of(actions[main_action(d)].subject));
     put_date(w, "Date", d->now_s);
@@ -187,8 +289,12 @@ static void put_header(struct writer *w)
     put_clean(w, d->id);
     put(w, SV("@"));
     put_clean(w, d->reporting_mta);
-    put(w, SV(">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
-              "Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"=_"));
+    put(w, SV(">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"));
+    if (w->utf8)
+        put(w, SV("Content-Transfer-Encoding: 8bit\r\n"));
+    put(w, SV("Content-Type: multipart/report; report-type="));
+    put(w, status_type(w));
+    put(w, SV(";\r\n\tboundary=\"=_"));
     put_clean(w, d->id);
     put(w, SV("\"\r\n\r\nThis is a delivery report in MIME format.\r\n"));
 }
@@ -198,7 +304,7 @@ static void put_header(struct writer *w)
 static void put_told(struct writer *w, const struct relay_dsn_recipient *r)
 {
     put(w, SV("\r\n    <"));
-    put_clean(w, r->address);
+    put_utf8(w, r->address);
     put(w, SV(">\r\n"));
     if (!r->text.len)
         return;
@@ -226,10 +332,9 @@ static void put_sentence(struct writer *w, const char *sentence)
     }
 }
 
-static void put_text_part(struct writer *w)
+static void put_words(struct writer *w)
 {
-    put_boundary(w, "");
-    put(w, SV("Content-Type: text/plain; charset=us-ascii\r\n\r\nThis is the mail server at "));
+    put(w, SV("This is the mail server at "));
     put_clean(w, w->d->reporting_mta);
     put(w, SV(".\r\n"));
     for (size_t k = 0; k < ACTIONS; k++) {
@@ -250,6 +355,27 @@ static void put_text_part(struct writer *w)
     put(w, SV(">.\r\n"));
 }
 
+/* What write makes of the report, apart from it. */
+static void make_apart(struct writer *w, struct buf *text, void (*write)(struct writer *w))
+{
+    struct buf *out = w->out;
+    buf_init(text, out->max, 0);
+    w->out = text;
+    write(w);
+    w->out = out;
+}
+
+static void put_text_part(struct writer *w)
+{
+    struct buf text;
+    make_apart(w, &text, put_words);
+    put_boundary(w, "");
+    put(w, utf8_is_ascii(buf_view(&text)) ? SV("Content-Type: text/plain; charset=us-ascii\r\n")
+                                          : SV("Content-Type: text/plain; charset=utf-8\r\n"));
+    put_encoded(w, buf_view(&text));
+    buf_deinit(&text);
+}
+
 /* ---- for programs: RFC 3464 ---- */
 
 /* Three digits of a reply code: what was said came from a server. */
@@ -262,13 +388,9 @@ static bool is_reply(struct sv text)
 static void put_recipient(struct writer *w, const struct relay_dsn_recipient *r)
 {
     put(w, SV("\r\n"));
-    if (r->orcpt.len) {
-        struct sv rest = r->orcpt, type = sv_split(&rest, ';');
-        put_xtext(w, "Original-Recipient", type, rest);
-    }
-    put(w, SV("Final-Recipient: rfc822;"));
-    put_clean(w, r->address);
-    put(w, SV("\r\n"));
+    if (r->orcpt.len)
+        put_orcpt(w, r->orcpt);
+    put_address(w, "Final-Recipient", r->address);
     put_field(w, "Action", sv_of(actions[r->action].value));
     put_field(w, "Status", r->status);
     if (r->remote.len) {
@@ -287,13 +409,11 @@ static void put_recipient(struct writer *w, const struct relay_dsn_recipient *r)
         put_date(w, "Will-Retry-Until", r->retry_until_s);
 }
 
-static void put_status_part(struct writer *w)
+static void put_fields(struct writer *w)
 {
     const struct relay_dsn *d = w->d;
-    put_boundary(w, "");
-    put(w, SV("Content-Type: message/delivery-status\r\n\r\n"));
     if (d->envid.len)
-        put_xtext(w, "Original-Envelope-Id", SV_NONE, d->envid);
+        put_envid(w, d->envid);
     put(w, SV("Reporting-MTA: dns;"));
     put_clean(w, d->reporting_mta);
     put(w, SV("\r\n"));
@@ -305,14 +425,45 @@ static void put_status_part(struct writer *w)
         put_recipient(w, &d->recipients[i]);
 }
 
+static void put_status_part(struct writer *w)
+{
+    struct buf text;
+    make_apart(w, &text, put_fields);
+    put_boundary(w, "");
+    put(w, SV("Content-Type: message/"));
+    put(w, status_type(w));
+    put(w, SV("\r\n"));
+    put_encoded(w, buf_view(&text));
+    buf_deinit(&text);
+}
+
 /* ---- the message itself ---- */
 
-static bool has_eight_bit(struct sv bytes)
+/* The next line of the header section; false: there is none, or it was cut off. */
+static bool next_header_line(struct sv *rest, struct sv *line_out)
 {
-    for (size_t i = 0; i < bytes.len; i++)
-        if (bytes.ptr[i] & 0x80)
-            return true;
-    return false;
+    if (sv_find(*rest, '\n') == rest->len)
+        return false;
+    *line_out = sv_split(rest, '\n');
+    if (line_out->len && line_out->ptr[line_out->len - 1] == '\r')
+        line_out->len--;
+    return line_out->len > 0;
+}
+
+enum header_kind { HEADER_ASCII, HEADER_UTF8, HEADER_OTHER };
+
+/* UTF8: beyond ASCII, and of lines that can be returned as they are. */
+static enum header_kind kind_of_header(struct sv content)
+{
+    struct sv rest = sv_first(content, HEADERS_MAX), line;
+    bool is_ascii = true, is_utf8 = true;
+    while (next_header_line(&rest, &line)) {
+        is_ascii = is_ascii && utf8_is_ascii(line);
+        is_utf8 = is_utf8 && line.len <= SMTP_TEXT_LINE_MAX;
+        while (line.len)
+            is_utf8 = utf8_is_printable(sv_split(&line, '\t')) && is_utf8;
+    }
+    return is_ascii ? HEADER_ASCII : is_utf8 ? HEADER_UTF8 : HEADER_OTHER;
 }
 
 static bool has_long_line(struct sv content)
@@ -323,49 +474,58 @@ static bool has_long_line(struct sv content)
     return false;
 }
 
-static bool returns_whole(const struct relay_dsn *d)
+static bool returns_whole(const struct writer *w)
 {
+    const struct relay_dsn *d = w->d;
+    if (!utf8_is_ascii(d->content) && (!w->utf8 || kind_of_header(d->content) == HEADER_OTHER))
+        return false;
     return d->ret_full && d->content_complete && d->content.len <= d->bounce_body &&
-           main_action(d) == RELAY_DSN_FAILED && !has_long_line(d->content) &&
-           !has_eight_bit(d->content);
+           main_action(d) == RELAY_DSN_FAILED && !has_long_line(d->content);
 }
 
 static void put_headers(struct writer *w)
 {
-    struct sv rest = sv_first(w->d->content, HEADERS_MAX);
-    while (rest.len && sv_find(rest, '\n') < rest.len) { /* a line that was cut off is left out */
-        struct sv line = sv_split(&rest, '\n');
-        if (line.len && line.ptr[line.len - 1] == '\r')
-            line.len--;
-        if (!line.len)
-            return;
+    struct sv rest = sv_first(w->d->content, HEADERS_MAX), line;
+    bool is_utf8 = kind_of_header(w->d->content) == HEADER_UTF8;
+    while (next_header_line(&rest, &line)) {
         for (size_t i = 0; i < line.len && i < SMTP_TEXT_LINE_MAX && !w->err; i++) {
-            char c = line.ptr[i] == '\t' ? '\t' : clean(line.ptr[i]);
+            char c = line.ptr[i];
+            if (c != '\t' && !is_utf8)
+                c = clean(c);
             put(w, (struct sv){&c, 1});
         }
         put(w, SV("\r\n"));
     }
 }
 
-static void put_content_part(struct writer *w)
+static void put_whole(struct writer *w)
 {
     struct sv content = w->d->content;
-    put_boundary(w, "");
-    if (!returns_whole(w->d)) {
-        put(w, SV("Content-Type: text/rfc822-headers\r\n\r\n"));
-        put_headers(w);
-        return;
-    }
-    put(w, SV("Content-Type: message/rfc822\r\n\r\n"));
     put(w, content);
     if (content.len && content.ptr[content.len - 1] != '\n')
         put(w, SV("\r\n"));
 }
 
+/* RFC 6533 4.2, 4.3: a header section with UTF-8 has types of its own. */
+static void put_content_part(struct writer *w)
+{
+    bool is_whole = returns_whole(w), is_utf8 = kind_of_header(w->d->content) == HEADER_UTF8;
+    struct buf text;
+    make_apart(w, &text, is_whole ? put_whole : put_headers);
+    put_boundary(w, "");
+    put(w, SV("Content-Type: "));
+    put(w, is_whole  ? is_utf8 ? SV("message/global") : SV("message/rfc822")
+            : is_utf8 ? SV("message/global-headers")
+                     : SV("text/rfc822-headers"));
+    put(w, SV("\r\n"));
+    put_encoded(w, buf_view(&text));
+    buf_deinit(&text);
+}
+
 int relay_dsn_write(struct buf *out, const struct relay_dsn *d)
 {
     REQUIRE(d->count && d->to.len);
-    struct writer w = {.out = out, .d = d};
+    struct writer w = {.out = out, .d = d, .utf8 = !utf8_is_ascii(d->to)};
     size_t before = buf_len(out);
     put_header(&w);
     put_text_part(&w);

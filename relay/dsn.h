@@ -2,13 +2,17 @@
  * dsn.h - delivery status notifications: when one is due, and its text.
  *
  * RFC 3464 (multipart/report; delivery-status), RFC 6522, RFC 3461 4.1, 4.3, 5.2, 6.3 (NOTIFY,
- * RET, which actions), RFC 3834 (Auto-Submitted), RFC 5321 4.5.5, 6.1 (null reverse-path).
+ * RET, which actions), RFC 3834 (Auto-Submitted), RFC 5321 4.5.5, 6.1 (null reverse-path), RFC 6533
+ * (addresses and headers with UTF-8).
  * Output: a whole message with CRLF line ends, no line over 998 octets and no bytes above 127, so
- * that every next hop takes it; 8-bit bytes of returned headers become "?". It goes out with the
- * null reverse-path.
+ * that every next hop takes it: addresses with UTF-8 stand in their 7-bit form, text and returned
+ * headers with UTF-8 as quoted-printable; other 8-bit bytes of returned headers become "?". Only
+ * where the author's own address holds UTF-8 is the report an SMTPUTF8 message, because then its
+ * way needs that extension anyway. It goes out with the null reverse-path.
  *
  * Whole content is returned only for a failed recipient, RET=FULL, and content that is complete,
- * of 7 bits and within bounce_body; the header section otherwise.
+ * within bounce_body, and of 7 bits unless the report is an SMTPUTF8 message; the header section
+ * otherwise.
  * Ownership: all views are the caller's and only read. Any thread. Pure: time is an argument.
  */
 #ifndef RELAY_DSN_H

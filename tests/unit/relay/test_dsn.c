@@ -3,9 +3,11 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "msa/base/utf8.h"
 #include "msa/smtp/envelope.h"
 #include "relay/dsn.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,16 +69,17 @@ static struct relay_dsn report(const struct relay_dsn_recipient *recipients, siz
                               .bounce_body = 1000};
 }
 
-/* The form that every report has: CRLF only, no controls, lines of at most 998, 7 bits. */
-static void check_form(struct sv text)
+/* The form that every report has: CRLF only, no controls, lines of at most 998; 7 bits, or where
+ * the author's address is not, UTF-8. */
+static void check_form(struct sv text, bool utf8)
 {
+    assert_true(utf8 || utf8_is_ascii(text));
     while (text.len) {
         struct sv line = sv_split(&text, '\n');
         assert_true(line.len >= 1 && line.len <= 999 && line.ptr[line.len - 1] == '\r');
-        for (size_t i = 0; i + 1 < line.len; i++) {
-            unsigned char c = (unsigned char)line.ptr[i];
-            assert_true(c == '\t' || (c >= 32 && c < 127));
-        }
+        line.len--;
+        while (line.len)
+            assert_true(utf8_is_printable(sv_split(&line, '\t')));
     }
 }
 
@@ -85,7 +88,7 @@ static char *written(const struct relay_dsn *d)
     struct buf out;
     buf_init(&out, 1u << 20, 0);
     assert_int_equal(relay_dsn_write(&out, d), 0);
-    check_form(buf_view(&out));
+    check_form(buf_view(&out), !utf8_is_ascii(d->to));
     char *text = buf_take(&out, NULL);
     buf_deinit(&out);
     return text;
@@ -118,8 +121,9 @@ static void test_whole_text(void **state)
         "Action: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns;mx.example.org\r\n"
         "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n really not\r\n"
         "Last-Attempt-Date: Tue, 28 Jul 2026 10:11:12 +0000\r\n"
-        "\r\n--=_reportid\r\nContent-Type: text/rfc822-headers\r\n\r\n"
-        "Subject: t??\r\n\tfolded\r\n\r\n--=_reportid--\r\n");
+        "\r\n--=_reportid\r\nContent-Type: message/global-headers\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+        "Subject: t=C3=BC\r\n\tfolded\r\n\r\n--=_reportid--\r\n");
     free(text);
 }
 
@@ -156,6 +160,149 @@ static void test_content(void **state)
         if (is_whole != rows[i].whole || (strstr(text, "body\r\n") != NULL) != rows[i].whole ||
             (strstr(text, "MIME-Version: 1.0") && !strstr(text, "Subject: t")))
             fail_msg("%s:\n%s", rows[i].label, text);
+        free(text);
+    }
+}
+
+/* RFC 6533: an author with an ASCII address gets a report that every hop takes. */
+static void test_utf8_for_ascii_author(void **state)
+{
+    (void)state;
+    struct relay_dsn_recipient r[3] = {failed_b(), failed_b(), failed_b()};
+    r[0].address = SV("jörg@xn--bcher-kva.example");
+    r[0].orcpt = SV("utf-8;jörg\\x{2B}x@bücher.example");
+    r[1].orcpt = SV("UTF-8;\\x{4E2D}@example.org");
+    r[2].address = SV("\"é \\\\\"@example.org");
+    r[2].orcpt = SV_NONE;
+    struct relay_dsn d = report(r, 3);
+    d.content = SV("Subject: 中=\r\n\r\nbody\r\n");
+    char *text = written(&d);
+    assert_non_null(
+        strstr(text, "\r\nContent-Type: multipart/report; report-type=delivery-status;"));
+    assert_non_null(strstr(text, "\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                                 "Content-Transfer-Encoding: quoted-printable\r\n\r\n"));
+    assert_non_null(strstr(text, "\r\n    <j=C3=B6rg@xn--bcher-kva.example>\r\n"));
+    assert_non_null(strstr(text, "\r\nContent-Type: message/delivery-status\r\n\r\n"));
+    assert_non_null(
+        strstr(text, "\r\nOriginal-Recipient: utf-8;j\\x{F6}rg\\x{2B}x@b\\x{FC}cher.example\r\n"
+                     "Final-Recipient: utf-8;j\\x{F6}rg@xn--bcher-kva.example\r\n"));
+    assert_non_null(strstr(text, "\r\nOriginal-Recipient: UTF-8;\\x{4E2D}@example.org\r\n"
+                                 "Final-Recipient: rfc822;b@example.org\r\n"));
+    assert_non_null(strstr(text, "\r\nFinal-Recipient: utf-8;\"\\x{E9}\\x{20}\\x{5C}\\x{5C}\"@"));
+    assert_non_null(strstr(text, "\r\nContent-Type: message/global-headers\r\n"
+                                 "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+                                 "Subject: =E4=B8=AD=3D\r\n\r\n--"));
+    free(text);
+}
+
+/* Only an author whose own address needs SMTPUTF8 gets a report that does. */
+static void test_utf8_for_utf8_author(void **state)
+{
+    (void)state;
+    struct relay_dsn_recipient r[2] = {failed_b(), failed_b()};
+    r[0].address = SV("jörg@xn--bcher-kva.example");
+    r[0].orcpt = SV("utf-8;j\\x{F6}rg\\x{2B}x@bücher.example");
+    struct relay_dsn d = report(r, 2);
+    d.to = SV("é@example.net");
+    char *text = written(&d);
+    assert_non_null(strstr(text, "\r\nTo: <é@example.net>\r\n"));
+    assert_non_null(strstr(text, "\r\nContent-Transfer-Encoding: 8bit\r\nContent-Type: "
+                                 "multipart/report; report-type=global-delivery-status;\r\n"));
+    assert_non_null(strstr(text, "\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                                 "Content-Transfer-Encoding: 8bit\r\n\r\n"));
+    assert_non_null(strstr(text, "\r\n    <jörg@xn--bcher-kva.example>\r\n"));
+    assert_non_null(strstr(text, "\r\nContent-Type: message/global-delivery-status\r\n"
+                                 "Content-Transfer-Encoding: 8bit\r\n\r\n"));
+    assert_non_null(strstr(text, "\r\nOriginal-Recipient: utf-8;jörg+x@bücher.example\r\n"
+                                 "Final-Recipient: utf-8;jörg@xn--bcher-kva.example\r\n"));
+    assert_non_null(strstr(text, "\r\nOriginal-Recipient: rfc822;B+x@example.org\r\n"
+                                 "Final-Recipient: rfc822;b@example.org\r\n"));
+    assert_non_null(strstr(text, "\r\nContent-Type: message/global-headers\r\n"
+                                 "Content-Transfer-Encoding: 8bit\r\n\r\n"
+                                 "Subject: t\303\274\r\n\tfolded\r\n\r\n--"));
+    free(text);
+
+    d.count = 1; /* a report on ASCII addresses has ASCII parts */
+    d.recipients = &r[1];
+    d.content = SV("Subject: t\r\n\r\n");
+    text = written(&d);
+    assert_non_null(strstr(text, "\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n"));
+    assert_non_null(strstr(text, "\r\nContent-Type: message/global-delivery-status\r\n\r\n"));
+    assert_non_null(strstr(text, "\r\nContent-Type: text/rfc822-headers\r\n\r\n"));
+    free(text);
+}
+
+/* What of content with bytes above 127 comes back, and as what. */
+static void test_utf8_content(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *to, *content, *type, *returned;
+    } rows[] = {
+        {"a@a.example", "A: é\r\n\r\né\r\n",
+         "message/global-headers\r\nContent-Transfer-Encoding: quoted-printable", "A: =C3=A9\r\n"},
+        {"a@a.example", "A: e\r\n\r\né\r\n", "text/rfc822-headers", "A: e\r\n"},
+        {"a@a.example", "A: \xe9\tb\r\n\r\ne\r\n", "text/rfc822-headers", "A: ?\tb\r\n"},
+        {"a@a.example", "A: é\x01\r\n\r\ne\r\n", "text/rfc822-headers", "A: ???\r\n"},
+        {"a@a.example", "A: é\r\nB: \xc0\xaf\r\n\r\n", "text/rfc822-headers", "A: ??\r\nB: ??\r\n"},
+        {"é@a.example", "A: é\r\n\r\né\r\n", "message/global\r\nContent-Transfer-Encoding: 8bit",
+         "A: é\r\n\r\né\r\n"},
+        {"é@a.example", "A: e\r\n\r\n\xe9\r\n", "message/rfc822\r\nContent-Transfer-Encoding: 8bit",
+         "A: e\r\n\r\n\xe9\r\n"},
+        {"é@a.example", "A: \xe9\r\n\r\né\r\n", "text/rfc822-headers", "A: ?\r\n"},
+        {"é@a.example", "A: e\r\n\r\ne\r\n", "message/rfc822", "A: e\r\n\r\ne\r\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct relay_dsn_recipient r = failed_b();
+        struct relay_dsn d = report(&r, 1);
+        struct buf out;
+        char want[300];
+        d.to = sv_of(rows[i].to);
+        d.content = sv_of(rows[i].content);
+        d.ret_full = true;
+        buf_init(&out, 1u << 20, 0);
+        assert_int_equal(relay_dsn_write(&out, &d), 0);
+        snprintf(want, sizeof want, "\r\nContent-Type: %s\r\n\r\n%s\r\n--=_reportid--\r\n",
+                 rows[i].type, rows[i].returned);
+        if (!sv_iends(buf_view(&out), sv_of(want)))
+            fail_msg("row %zu: %.*s", i, SV_ARG(buf_view(&out)));
+        buf_deinit(&out);
+    }
+}
+
+/* RFC 2045 6.7: no line over 76 characters, no white space at its end, nothing lost. */
+static void test_quoted_printable(void **state)
+{
+    (void)state;
+    static const char e30[] = "éééééééééééééééééééééééééééééé";
+    struct relay_dsn_recipient r = failed_b();
+    struct relay_dsn d = report(&r, 1);
+    char content[600];
+    for (size_t pad = 0; pad < 80; pad++) {
+        snprintf(content, sizeof content, "A: %.*s%s =\t \r\n\r\n", (int)pad,
+                 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+                 e30);
+        d.content = sv_of(content);
+        char *text = written(&d);
+        struct sv rest = sv_of(strstr(text, "quoted-printable\r\n\r\n") + 20);
+        struct buf back;
+        buf_init(&back, 1000, 0);
+        for (struct sv line; (line = sv_split(&rest, '\n')).len > 1;) {
+            line.len--;
+            assert_true(line.len <= 76 && line.ptr[line.len - 1] != ' ' &&
+                        line.ptr[line.len - 1] != '\t');
+            bool soft = line.ptr[line.len - 1] == '=';
+            for (size_t i = 0; i < line.len - soft; i++) {
+                char hex[3] = {line.ptr[i + 1], line.ptr[i + 2], 0};
+                char c = line.ptr[i] == '=' ? (char)strtoul(hex, NULL, 16) : line.ptr[i];
+                i += line.ptr[i] == '=' ? 2 : 0;
+                assert_int_equal(buf_append(&back, &c, 1), 0);
+            }
+            if (!soft)
+                assert_int_equal(buf_put(&back, SV("\r\n")), 0);
+        }
+        assert_true(sv_eq(buf_view(&back), sv_first(d.content, d.content.len - 2)));
+        buf_deinit(&back);
         free(text);
     }
 }
@@ -225,9 +372,16 @@ static void test_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wanted),  cmocka_unit_test(test_whole_text),
-        cmocka_unit_test(test_content), cmocka_unit_test(test_delayed),
-        cmocka_unit_test(test_hostile), cmocka_unit_test(test_full),
+        cmocka_unit_test(test_wanted),
+        cmocka_unit_test(test_whole_text),
+        cmocka_unit_test(test_content),
+        cmocka_unit_test(test_delayed),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_utf8_for_ascii_author),
+        cmocka_unit_test(test_utf8_for_utf8_author),
+        cmocka_unit_test(test_utf8_content),
+        cmocka_unit_test(test_quoted_printable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
