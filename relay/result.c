@@ -7,6 +7,7 @@
 #include "msa/base/crashring.h"
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
+#include "msa/base/utf8.h"
 #include "msa/loop/clock.h"
 #include "relay/dsn.h"
 #include "relay/queue/retry.h"
@@ -203,9 +204,10 @@ static bool requires_tls(const struct result *t)
 static const char *report_params(struct result *t, struct queue_message *report)
 {
     const char *tls = requires_tls(t) ? " REQUIRETLS" : "";
+    const char *utf8 = report->smtputf8 ? " SMTPUTF8" : "";
     if (!report->priority)
-        return arena_printf(&report->arena, "<>%s", tls);
-    return arena_printf(&report->arena, "<> MT-PRIORITY=%d%s", report->priority, tls);
+        return arena_printf(&report->arena, "<>%s%s", utf8, tls);
+    return arena_printf(&report->arena, "<>%s MT-PRIORITY=%d%s", utf8, report->priority, tls);
 }
 
 static void queue_report(struct result *t, struct buf *text, const char *id)
@@ -214,7 +216,8 @@ static void queue_report(struct result *t, struct buf *text, const char *id)
     struct queue_message *m = queue_message_new();
     memcpy(m->id, id, sizeof m->id);
     m->received_ms = clock_wall_ms();
-    m->priority = t->message->priority; /* RFC 6710 4.6 */
+    m->priority = t->message->priority;                          /* RFC 6710 4.6 */
+    m->smtputf8 = m->eight_bit = !utf8_is_ascii(buf_view(text)); /* dsn.h says when */
     m->mail_params = report_params(t, m);
     m->message_id = "";
     m->size = buf_len(text);

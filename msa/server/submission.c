@@ -9,6 +9,7 @@
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
+#include "msa/base/utf8.h"
 #include "msa/loop/clock.h"
 #include "msa/server/reject.h"
 #include "msa/smtp/solicit.h"
@@ -213,6 +214,7 @@ static void keep_header_facts(struct submission *s)
     struct queue_message *m = s->message;
     const struct rewrite_facts *facts = &s->rewrite.facts;
     m->tls_optional = facts->tls_required_no && !s->requires_tls;
+    m->smtputf8 = m->smtputf8 && facts->eight_bit_header;
     if (facts->solicitation[0] && !s->solicit.len &&
         !(extensions(s).off & SMTP_EXT_BIT(SMTP_EXT_NO_SOLICITING)))
         m->mail_params =
@@ -244,8 +246,14 @@ static void on_writer_finished(void *arg, int err)
     store_put(s->worker->shared->store, p);
 }
 
+/* RFC 3848; RFC 6531 4.3. */
 static struct sv protocol_of(const struct submission_from *f)
 {
+    if (smtp_envelope_has(f->envelope, SMTP_MAIL_SMTPUTF8)) {
+        if (f->tls_cipher.len)
+            return f->login.len ? SV("UTF8SMTPSA") : SV("UTF8SMTPS");
+        return f->login.len ? SV("UTF8SMTPA") : SV("UTF8SMTP");
+    }
     if (!f->esmtp)
         return SV("SMTP");
     if (f->tls_cipher.len)
@@ -305,6 +313,7 @@ static void fill_envelope(struct submission *s, const struct submission_from *f)
     if (smtp_envelope_write_mail(e, &b) == 0)
         m->mail_params = text_form(&m->arena, &b);
     m->priority = (int8_t)smtp_envelope_priority(e);
+    m->smtputf8 = smtp_envelope_has(e, SMTP_MAIL_SMTPUTF8); /* until the header is known */
     s->solicit = arena_sv(&m->arena, e->values[SMTP_MAIL_SOLICIT].text);
     s->requires_tls = smtp_envelope_has(e, SMTP_MAIL_REQUIRETLS);
     m->login = arena_str(&m->arena, f->login);
@@ -353,6 +362,7 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
         .received_hops = (size_t)o->limits.received_hops,
     };
     rewrite_stream_init(&s->rewrite, &config);
+    s->message->eight_bit = !utf8_is_ascii(config.received.for_path);
     s->writer =
         content_begin(s->worker->shared->store, s->message->id, s->worker->mailbox, &ops, s);
     return s;

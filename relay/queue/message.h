@@ -36,7 +36,7 @@ struct queue_message {
     const char *message_id;   /* value of the Message-ID field, for trace */
     uint64_t size;            /* bytes of content, CRLF lines, as stored */
     bool eight_bit;           /* content holds bytes above 127 */
-    bool smtputf8;            /* envelope or header needs it */
+    bool smtputf8;            /* the header needs SMTPUTF8; addresses speak for themselves */
     bool binary;              /* content cannot be sent as lines of text (RFC 3030) */
     bool tls_optional;        /* the field "TLS-Required: No" (RFC 8689 5) */
     int8_t priority;          /* MT-PRIORITY, -9 to 9 (RFC 6710) */

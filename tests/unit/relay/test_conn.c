@@ -22,11 +22,14 @@ struct receiver {
     bool refuse_starttls_handshake; /* offers STARTTLS and closes in the handshake */
     bool silent;                    /* accepts and never says a word */
     bool drop_after_each;           /* closes instead of staying for the next message */
+    bool utf8;                      /* offers SMTPUTF8 and 8BITMIME */
     const char *refuse;             /* recipient that gets 550 */
     const char *defer;              /* recipient that gets 450 */
     /* what it saw */
     atomic_uint connections, messages, handshakes;
     atomic_size_t bytes;
+    char mail[300]; /* the last MAIL and RCPT */
+    char rcpt[300];
     char data[4][65536];
 };
 
@@ -71,10 +74,14 @@ static void converse(struct receiver *r, FILE *f)
     }
     put(f, "220 test");
     while (fflush(f) == 0 && get_line(f, line, sizeof line)) {
+        if (line[0] == 'M' || (line[0] == 'R' && line[1] == 'C'))
+            snprintf(line[0] == 'M' ? r->mail : r->rcpt, sizeof r->mail, "%.299s", line);
         if (strncmp(line, "EHLO", 4) == 0) {
             put(f, "250-test");
             if (r->refuse_starttls_handshake)
                 put(f, "250-STARTTLS");
+            if (r->utf8)
+                put(f, "250-8BITMIME\r\n250-SMTPUTF8");
             put(f, "250 PIPELINING");
         } else if (strncmp(line, "STARTTLS", 8) == 0) {
             atomic_fetch_add(&r->handshakes, 1);
@@ -229,6 +236,22 @@ static void a_refused_recipient_is_reported(void **state)
     close_all();
 }
 
+/* RFC 6533: the report to an author whose address holds UTF-8 is an SMTPUTF8 message. */
+static void an_author_with_utf8_gets_a_report_with_utf8(void **state)
+{
+    static struct receiver r = {.refuse = "bad@", .utf8 = true};
+    static const char *const to[] = {"bad@x.test"};
+    (void)state;
+    open_all(&r);
+    submit("jörg@our.test", to, 1, CONTENT);
+    run_until(0, 1);
+    assert_string_equal(r.mail, "MAIL FROM:<> BODY=8BITMIME SMTPUTF8");
+    assert_string_equal(r.rcpt, "RCPT TO:<jörg@our.test>");
+    assert_non_null(strstr(r.data[0], "To: <jörg@our.test>\r\n"));
+    assert_non_null(strstr(r.data[0], "report-type=global-delivery-status;"));
+    close_all();
+}
+
 /* ---- the crash ring ---- */
 
 static struct crashring *ring;
@@ -378,6 +401,7 @@ int main(void)
         cmocka_unit_test(a_dead_kept_connection_is_no_attempt),
         cmocka_unit_test(a_failed_handshake_is_followed_by_clear_text),
         cmocka_unit_test(a_refused_recipient_is_reported),
+        cmocka_unit_test(an_author_with_utf8_gets_a_report_with_utf8),
         cmocka_unit_test(what_is_in_hand_stands_in_the_crash_ring),
         cmocka_unit_test(large_content_is_fed_from_the_spool),
         cmocka_unit_test(a_stop_ends_what_has_not_begun),
