@@ -38,10 +38,37 @@ void conn_set_reading(struct conn *c, bool on)
     if (on == c->reading)
         return;
     c->reading = on;
+    conn_begin_window(c);
     if (on)
         stream_read_start(c->stream);
     else
         stream_read_stop(c->stream);
+}
+
+void conn_begin_window(struct conn *c)
+{
+    c->window_ms = loop_now_ms(c->worker->loop);
+    c->window_bytes = 0;
+}
+
+/* Whether content comes at less than limits.data_rate over a whole window of limits.data_timeout. A
+ * pause that we made ourselves begins a new one. */
+static bool trickles(struct conn *c, size_t bytes)
+{
+    const struct msa_limits_options *l = &c->service->generation->options.limits;
+    uint64_t now = loop_now_ms(c->worker->loop), past = now - c->window_ms;
+    c->window_bytes += bytes;
+    if (past < (uint64_t)l->data_timeout_s * 1000)
+        return false;
+    bool slow = c->window_bytes < (uint64_t)l->data_rate * (past / 1000);
+    conn_begin_window(c);
+    return slow;
+}
+
+void conn_watch(struct conn *c, uint32_t op)
+{
+    c->op_watched = op;
+    conn_arm(c, CONN_OPERATION_MS);
 }
 
 void conn_arm(struct conn *c, uint64_t ms)
@@ -118,6 +145,12 @@ static void on_read(void *arg, struct sv bytes)
         c->deadline_ms = loop_now_ms(c->worker->loop) + c->timer_ms;
     if (c->phase >= CONN_LINGER)
         return;
+    if (c->phase == CONN_SESSION && smtp_server_is_receiving(c->smtp) && trickles(c, bytes.len)) {
+        struct smtp_reply bye = reject_trickle();
+        smtp_server_end(c->smtp, &bye, "content comes too slowly");
+        conn_pump(c, SV_NONE);
+        return;
+    }
     if (c->tls)
         conn_tls_input(c, bytes);
     else
@@ -160,7 +193,10 @@ static void on_timer(void *arg)
                                     : "the handshake took too long");
         break;
     case CONN_SESSION:
-        smtp_server_timeout(c->smtp);
+        if (c->op_watched)
+            conn_give_up_operation(c);
+        else
+            smtp_server_timeout(c->smtp);
         conn_pump(c, SV_NONE);
         break;
     default:

@@ -24,6 +24,7 @@
  * reading, so this is never reached. */
 #define CONN_WAIT_MAX        (128u << 10)
 #define CONN_HANDSHAKE_MS    60000u
+#define CONN_OPERATION_MS    100000u /* RFC 6409 5.3: everything is answered in under 2 minutes */
 #define CONN_SESSION_CHARS   10
 #define CONN_MECHANISM_CHARS 20 /* RFC 4422 3.1 */
 
@@ -46,10 +47,13 @@ struct conn {
     struct submission *submission;
     struct timer timer;
     uint64_t deadline_ms; /* the timer may fire before it: then it is armed again */
-    uint32_t timer_ms;    /* of SET_TIMER */
-    uint64_t auth_id;     /* of the exchange; 0: none */
+    uint64_t window_ms;   /* since then window_bytes have come while content is received */
+    uint64_t window_bytes;
+    uint32_t timer_ms; /* of SET_TIMER */
+    uint64_t auth_id;  /* of the exchange; 0: none */
     uint64_t sign_id;
     uint32_t op_tls, op_auth, op_commit; /* operations that are answered later; 0: none */
+    uint32_t op_watched;                 /* one that must be answered within OPERATION_MS */
     uint32_t listen;
     uint8_t phase;
     bool renew; /* each read moves the deadline */
@@ -73,6 +77,10 @@ struct log_ctx conn_ctx(const struct conn *c);
 bool conn_may_log(struct conn *c); /* within log.per_client_per_minute */
 void conn_set_reading(struct conn *c, bool on);
 void conn_arm(struct conn *c, uint64_t ms); /* the timer, from now */
+void conn_begin_window(struct conn *c);     /* in which content must come at limits.data_rate */
+/* The operation is pending: in CONN_OPERATION_MS conn_give_up_operation() is called, unless it has
+ * been answered by conn_answer(). */
+void conn_watch(struct conn *c, uint32_t op);
 /* Everything is said: sends what is pending, gives the peer a moment to read it, then closes. */
 void conn_linger(struct conn *c);
 void conn_close(struct conn *c); /* now; on_closed follows */
@@ -85,6 +93,7 @@ void conn_pump(struct conn *c, struct sv in);
 void conn_answer(struct conn *c, uint32_t op, enum smtp_outcome outcome,
                  const struct smtp_reply *reply);
 void conn_give_up_submission(struct conn *c);
+void conn_give_up_operation(struct conn *c);
 
 /* conn_auth.c */
 void conn_auth_step(struct conn *c, const struct smtp_action *a);

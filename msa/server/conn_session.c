@@ -17,6 +17,7 @@ void conn_answer(struct conn *c, uint32_t op, enum smtp_outcome outcome,
                  const struct smtp_reply *reply)
 {
     struct smtp_result r = {.outcome = outcome};
+    c->op_watched = 0;
     if (reply)
         r.reply = *reply;
     smtp_server_done(c->smtp, op, &r);
@@ -76,6 +77,22 @@ static void act_check_path(struct conn *c, const struct smtp_action *a)
 }
 
 /* ---- the message ---- */
+
+void conn_give_up_operation(struct conn *c)
+{
+    struct log_ctx ctx = conn_ctx(c);
+    struct smtp_reply slow = reject_slow();
+    uint32_t op = c->op_watched;
+    log_event(LOG_ERROR, "operation-late", &ctx, "no result within %u s, the client was told 451",
+              CONN_OPERATION_MS / 1000);
+    if (c->op_commit == op) {
+        submission_abandon(c->submission);
+        c->submission = NULL;
+        c->committing = false;
+        c->op_commit = 0;
+    }
+    conn_answer(c, op, SMTP_FAILED, &slow);
+}
 
 void conn_give_up_submission(struct conn *c)
 {
@@ -145,6 +162,7 @@ static void act_commit(struct conn *c, const struct smtp_action *a)
 {
     c->op_commit = a->op;
     c->committing = true;
+    conn_watch(c, a->op);
     submission_commit(c->submission);
 }
 
@@ -153,6 +171,8 @@ static void act_commit(struct conn *c, const struct smtp_action *a)
 static void act_timer(struct conn *c, const struct smtp_action *a)
 {
     c->timer_ms = a->ms;
+    if (a->renew && !c->renew)
+        conn_begin_window(c);
     c->renew = a->renew;
     if (!a->ms) {
         timer_stop(&c->timer);

@@ -152,6 +152,12 @@ static const struct conf_option limits_rows[] = {
              "Counts from the last bytes that came after DATA or BDAT. RFC 5321 4.5.3.2.5 wants "
              "3 minutes.",
              .min = 1, .max = 3600, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_SIZE, struct msa_limits_options, data_rate, "data_rate", "64",
+             "slowest rate at which content is taken",
+             "Octets per second, over each stretch of data_timeout. A client that sends less, "
+             "though something now and then, is answered 421 4.4.2, so that it cannot hold a "
+             "session for hours. 0: any rate.",
+             .min = 0, .max = MIB, .flags = CONF_RELOAD),
     CONF_ROW(CONF_SIZE, struct msa_limits_options, header_size_bytes, "header_size", "256K",
              "largest header section",
              "All fields of a message together; a larger one is answered 552 5.3.4. The header is "

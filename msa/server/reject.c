@@ -19,6 +19,16 @@ struct smtp_reply reject_storage(int err)
     }
 }
 
+struct smtp_reply reject_slow(void)
+{
+    return SMTP_REPLY(451, 4, 3, 0, "This takes too long now, try again later");
+}
+
+struct smtp_reply reject_trickle(void)
+{
+    return SMTP_REPLY_SETTING(421, 4, 4, 2, "The content comes too slowly", "limits.data_rate");
+}
+
 struct smtp_reply reject_shutdown(void)
 {
     return SMTP_REPLY(421, 4, 3, 2, "The server is going down, try again in a moment");

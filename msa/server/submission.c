@@ -33,7 +33,8 @@ struct submission {
     void (*on_room)(void *arg);
     void (*on_done)(void *arg, bool accepted, const struct smtp_reply *reply);
     void *arg;
-    bool committed, forgotten, accepted;
+    bool committed, forgotten, abandoned, accepted;
+    struct store_put *put; /* under way */
     bool header_judged, requires_tls;
     struct sv solicit; /* of MAIL; empty: none */
     size_t nrows;
@@ -193,6 +194,11 @@ static void on_put(struct store_put *p, int err)
 {
     struct submission *s = p->arg;
     free(p);
+    s->put = NULL;
+    if (err < 0 && s->abandoned) {
+        finish(s, false, reject_slow());
+        return;
+    }
     if (err < 0) {
         log_event(LOG_ERROR, "queue-failed", &(struct log_ctx){.queue = sv_of(s->message->id)},
                   "%s", err_text(err));
@@ -224,8 +230,8 @@ static void keep_header_facts(struct submission *s)
 static void on_writer_finished(void *arg, int err)
 {
     struct submission *s = arg;
-    if (err < 0) {
-        finish(s, false, reject_storage(err));
+    if (err < 0 || s->abandoned) {
+        finish(s, false, s->abandoned ? reject_slow() : reject_storage(err));
         return;
     }
     struct queue_message *m = s->message;
@@ -243,6 +249,7 @@ static void on_writer_finished(void *arg, int err)
     p->arg = s;
     s->nrows = s->rows->nrows;
     s->rows = NULL;
+    s->put = p;
     store_put(s->worker->shared->store, p);
 }
 
@@ -398,6 +405,13 @@ void submission_commit(struct submission *s)
 void submission_forget(struct submission *s)
 {
     s->forgotten = true;
+}
+
+void submission_abandon(struct submission *s)
+{
+    s->forgotten = s->abandoned = true;
+    if (s->put)
+        atomic_store(&s->put->canceled, true);
 }
 
 void submission_drop(struct submission *s)

@@ -41,6 +41,10 @@ bool submission_full(const struct submission *s); /* feed no more until on_room 
 void submission_commit(struct submission *s);
 /* After commit: the session is gone, nobody is told. */
 void submission_forget(struct submission *s);
+/* After commit: it has taken too long, and the client was answered 451. Nobody is told, and nothing
+ * stays of a message that the store has not begun to write; one that it has may still be accepted.
+ */
+void submission_abandon(struct submission *s);
 /* Before commit: nothing stays. */
 void submission_drop(struct submission *s);
 

@@ -436,6 +436,11 @@ void smtp_server_end(struct smtp_server *s, const struct smtp_reply *reply, cons
     s->close_why = why;
 }
 
+bool smtp_server_is_receiving(const struct smtp_server *s)
+{
+    return s->state == SESSION_DATA || s->state == SESSION_CHUNK;
+}
+
 bool smtp_server_is_busy(const struct smtp_server *s)
 {
     return s->message_open || (s->op && s->op_type == SMTP_ACTION_COMMIT);

@@ -130,6 +130,8 @@ void smtp_server_timeout(struct smtp_server *s);
 void smtp_server_peer_closed(struct smtp_server *s);
 /* Ends the session at once with a reply (421): shutdown, a disabled user. */
 void smtp_server_end(struct smtp_server *s, const struct smtp_reply *reply, const char *why);
+/* The next bytes are content. */
+bool smtp_server_is_receiving(const struct smtp_server *s);
 /* Content is being received or committed: what a shutdown waits for. */
 bool smtp_server_is_busy(const struct smtp_server *s);
 

@@ -68,12 +68,17 @@ void session_mail(struct smtp_server *s, struct sv args)
     session_operate(s, SMTP_ACTION_CHECK_PATH);
 }
 
+static struct smtp_reply too_many(void)
+{
+    return SMTP_REPLY_SETTING(452, 4, 5, 3, "Too many recipients", "limits.recipients");
+}
+
 static struct smtp_reply add_rcpt(struct smtp_server *s, struct sv args)
 {
     struct smtp_path path;
     struct sv params;
-    if (s->envelope.count >= s->setup->limits->recipients || too_many_tries(s))
-        return SMTP_REPLY_SETTING(452, 4, 5, 3, "Too many recipients", "limits.recipients");
+    if (s->envelope.count >= s->setup->limits->recipients)
+        return too_many();
     struct smtp_reply r = read_path(s, args, SV("TO:"), SMTP_PATH_FORWARD, &path, &params);
     if (r.code == 0)
         r = judge_utf8(s, &path, SMTP_PATH_FORWARD);
@@ -92,9 +97,12 @@ static struct smtp_reply add_rcpt(struct smtp_server *s, struct sv args)
 
 void session_rcpt(struct smtp_server *s, struct sv args)
 {
-    struct smtp_reply r = add_rcpt(s, args);
+    bool flood = too_many_tries(s);
+    struct smtp_reply r = flood ? too_many() : add_rcpt(s, args);
     /* a list with bad addresses is not an attack: these are not counted as bad commands */
-    if (r.code)
+    if (flood)
+        session_refuse(s, r);
+    else if (r.code)
         session_reply(s, &r);
     else
         session_operate(s, SMTP_ACTION_CHECK_PATH);

@@ -73,6 +73,12 @@ int store_end_transaction(struct store *s, int err)
     return err;
 }
 
+/* A used id (whose statement has undone itself) and a put given up concern one request alone. */
+static bool is_own_fault(int err)
+{
+    return err == ERR_EXISTS || err == ERR_CANCELED;
+}
+
 static int transaction(struct store *s)
 {
     s->put_messages = s->put_rows = 0;
@@ -82,8 +88,7 @@ static int transaction(struct store *s)
         struct store_write *w = &s->writes.list[i];
         w->applied = true;
         w->err = w->ops->apply(s, w->task);
-        /* Only a used id is one request's own fault, and its statement has undone itself. */
-        if (w->err != ERR_EXISTS)
+        if (!is_own_fault(w->err))
             err = w->err;
     }
     if (err == 0)
@@ -99,13 +104,13 @@ static void refuse_writes(struct store *s, int err)
     size_t kept = 0;
     for (size_t i = 0; i < s->writes.count; i++) {
         struct store_write w = s->writes.list[i];
-        if (w.applied && w.ops->refuse && w.err != ERR_EXISTS)
+        if (w.applied && w.ops->refuse && !is_own_fault(w.err))
             w.ops->refuse(s, w.task);
         w.applied = false;
         if (w.ops->waits)
             s->writes.list[kept++] = w;
         else
-            w.ops->settle(s, w.task, w.err == ERR_EXISTS ? w.err : err);
+            w.ops->settle(s, w.task, is_own_fault(w.err) ? w.err : err);
     }
     s->writes.count = kept;
 }

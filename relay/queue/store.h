@@ -110,6 +110,9 @@ struct store_put {
     struct queue_batch *rows;      /* all recipients; owned by the store from here on */
     void (*done)(struct store_put *p, int err); /* frees p */
     void *arg;
+    /* Set by the asker before done(): a put that has not been begun is answered ERR_CANCELED and
+     * leaves nothing; one that has been goes on. */
+    atomic_bool canceled;
     struct store *store; /* private, as what follows */
     int64_t seq;
     int err;

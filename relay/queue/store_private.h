@@ -89,7 +89,7 @@ enum { STATE_ACTIVE, STATE_HELD, STATE_DELETED };
 
 /* A request that writes. apply() runs inside the transaction and touches nothing but the database
  * and private fields of the request; settle() runs after the commit (err 0, or apply's own
- * ERR_EXISTS) or after its failure. */
+ * ERR_EXISTS or ERR_CANCELED) or after its failure. */
 struct store_write_ops {
     int (*apply)(struct store *s, struct task *task);
     void (*settle)(struct store *s, struct task *task, int err);

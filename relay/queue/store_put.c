@@ -212,6 +212,8 @@ void store_announce(struct store *s, struct queue_message *m, struct queue_batch
 static int put_apply(struct store *s, struct task *task)
 {
     struct store_put *p = (struct store_put *)task;
+    if (atomic_load(&p->canceled))
+        return ERR_CANCELED;
     return store_apply_put(s, p->message, p->rows, &p->seq);
 }
 

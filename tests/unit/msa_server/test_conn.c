@@ -425,6 +425,61 @@ static void blocked_disk_stops_reading(void **state)
     world_stop(1000);
 }
 
+/* The store does not answer: the client hears 451 in under 2 minutes (RFC 6409 5.3), and what was
+ * not begun leaves nothing when the store is back. */
+static void a_late_store_is_answered_for(void **state)
+{
+    (void)state;
+    world_start("");
+    struct sim_client *c = client_ready();
+    client_say(c, ENVELOPE "DATA\r\n");
+    client_expect(c, "354 ");
+    sim_thread_delay(300000);
+    client_say(c, "Subject: x\r\n\r\nx\r\n.\r\n");
+    sim_run_for(90000);
+    assert_false(client_heard(c, "451 4.3.0 "));
+    sim_run_for(20000);
+    assert_true(client_heard(c, "451 4.3.0 This takes too long"));
+    assert_true(world_logged("operation-late"));
+    client_say(c, "NOOP\r\n");
+    client_expect(c, "250 2.0.0 Ok");
+    sim_thread_delay(0);
+    sim_run_for(400000);
+    assert_int_equal(world_stats().store.messages, 0);
+    assert_int_equal(world_stats().store.puts, 0);
+    client_free(c);
+    sim_run_for(2000);
+    world_assert_idle();
+    world_stop(1000);
+}
+
+/* One octet a second would hold a session for ever. */
+static void content_that_trickles_is_cut_off(void **state)
+{
+    (void)state;
+    world_start("limits = { data_timeout = \"1m\"; data_rate = 64; };");
+    struct sim_client *slow = client_ready(), *fair = client_ready();
+    client_say(slow, ENVELOPE "DATA\r\n");
+    client_say(fair, ENVELOPE "DATA\r\n");
+    client_expect(slow, "354 ");
+    client_expect(fair, "354 ");
+    client_say(slow, "Subject: x\r\n\r\n");
+    client_say(fair, "Subject: x\r\n\r\n");
+    for (int i = 0; i < 130; i++) {
+        client_put(slow, SV("x"));
+        client_put(fair, SV("0123456789012345678901234567890123456789012345678901234567890"
+                            "0123456789012345678901234567890123456789\r\n"));
+        sim_run_for(1000);
+    }
+    assert_true(client_heard(slow, "421 4.4.2 The content comes too slowly (limits.data_rate)"));
+    client_say(fair, ".\r\n");
+    client_expect(fair, "250 2.0.0 Queued");
+    client_free(slow);
+    client_free(fair);
+    sim_run_for(2000);
+    world_stop(1000);
+}
+
 /* A client that reads no replies is not read from either, and ends by its timeout. */
 static void unread_replies_stop_reading(void **state)
 {
@@ -610,6 +665,8 @@ int main(void)
         cmocka_unit_test(limits_of_connections),
         cmocka_unit_test(limit_of_memory),
         cmocka_unit_test(blocked_disk_stops_reading),
+        cmocka_unit_test(a_late_store_is_answered_for),
+        cmocka_unit_test(content_that_trickles_is_cut_off),
         cmocka_unit_test(unread_replies_stop_reading),
         cmocka_unit_test(log_lines_are_limited_and_escaped),
         cmocka_unit_test(passwords_are_not_logged),
