@@ -4,6 +4,8 @@
  */
 #include "msa/base/log.h"
 
+#include "msa/base/utf8.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -11,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#define ESCAPE_ROOM 20 /* bytes kept for the longest escape and what closes the line */
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
@@ -68,28 +72,42 @@ static void put_str(struct line *l, const char *text)
     put(l, text, strlen(text));
 }
 
+/* A character as JSON writes it beyond ASCII; what is no UTF-8 as the number of its byte. */
+static size_t put_point(struct line *l, struct sv text)
+{
+    size_t len = utf8_length(text);
+    uint32_t point = len ? utf8_point(text) : (unsigned char)text.ptr[0];
+    char esc[16];
+    if (point > 0xffff)
+        snprintf(esc, sizeof esc, "\\u%04x\\u%04x", 0xd7c0u + (point >> 10),
+                 0xdc00u | (point & 0x3ff));
+    else
+        snprintf(esc, sizeof esc, "\\u%04x", point);
+    put_str(l, esc);
+    return len ? len : 1;
+}
+
 /* quoted: inside double quotes, as JSON and text fields with spaces need it */
 static void put_escaped(struct line *l, struct sv text, bool quoted)
 {
-    for (size_t i = 0; i < text.len && l->len < sizeof l->text - 12; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        char esc[8];
-        if (quoted && (c == '"' || c == '\\')) {
-            snprintf(esc, sizeof esc, "\\%c", c);
-            put_str(l, esc);
-        } else if (c < 32 || c > 126) {
-            snprintf(esc, sizeof esc, "\\u%04x", c);
-            put_str(l, esc);
+    while (text.len && l->len < sizeof l->text - ESCAPE_ROOM) {
+        char c = text.ptr[0];
+        size_t len = 1;
+        if (c < 32 || c > 126) {
+            len = put_point(l, text);
         } else {
-            put(l, text.ptr + i, 1);
+            if (quoted && (c == '"' || c == '\\'))
+                put_str(l, "\\");
+            put(l, &c, 1);
         }
+        text = sv_skip(text, len);
     }
 }
 
 static void put_field(struct line *l, bool json, const char *name, struct sv value)
 {
     /* whole or not at all, so that a cut line is still one of its format */
-    if (!value.len || l->len + strlen(name) + 8 > sizeof l->text - 12)
+    if (!value.len || l->len + strlen(name) + 8 > sizeof l->text - ESCAPE_ROOM)
         return;
     put_str(l, json ? ",\"" : " ");
     put_str(l, name);

@@ -8,6 +8,7 @@
 
 #include "msa/base/utf8.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct cursor {
@@ -136,15 +137,51 @@ static enum smtp_path_verdict read_domain(struct cursor *c, struct domain *d)
     return SMTP_PATH_OK;
 }
 
-/* RFC 5321 4.1.3, what stands between the brackets */
-static bool literal_valid(struct sv text)
+/* IPv4-address-literal: four decimal numbers, which may have zeros in front; written without. */
+static bool put_ipv4(struct domain *d, struct sv text)
+{
+    for (int i = 0; i < 4; i++) {
+        char number[8];
+        uint64_t n;
+        struct sv part = i < 3 ? sv_split(&text, '.') : text;
+        if (part.len > 3 || !sv_u64(part, 255, &n))
+            return false;
+        snprintf(number, sizeof number, i < 3 ? "%u." : "%u", (unsigned)n);
+        if (add_lower(d, sv_of(number)) != SMTP_PATH_OK)
+            return false;
+    }
+    return true;
+}
+
+/* Groups of an IPv6 address that are written; those of an IPv4 address at its end are two. */
+static size_t count_groups(struct sv text)
+{
+    size_t groups = 0;
+    while (text.len) {
+        struct sv part = sv_split(&text, ':');
+        groups += part.len == 0 ? 0 : sv_find(part, '.') < part.len ? 2 : 1;
+    }
+    return groups;
+}
+
+/* IPv6-addr; as in RFC 5952 4.2.2 "::" stands for two groups at least. */
+static bool put_ipv6(struct domain *d, struct sv text)
 {
     struct ip ip;
-    if (text.len && ascii_digit(text.ptr[0]) && sv_find(text, ':') == text.len)
-        return ip_parse(text, &ip) && ip.family == IP_V4;
-    if (sv_istarts(text, SV("IPv6:")))
-        return ip_parse(sv_skip(text, 5), &ip) && ip.family == IP_V6;
+    size_t start = d->len;
+    bool has_ipv4 = sv_find(text, '.') < text.len;
+    size_t tail = has_ipv4 ? sv_rfind(text, ':') + 1 : text.len;
+    if (add_lower(d, sv_first(text, tail)) != SMTP_PATH_OK ||
+        (has_ipv4 && !put_ipv4(d, sv_skip(text, tail))))
+        return false;
+    struct sv made = {d->text + start, d->len - start};
+    return ip_parse(made, &ip) && ip.family == IP_V6 &&
+           (count_groups(made) <= 6 || count_groups(made) == 8);
+}
 
+/* General-address-literal: a tag and what it says. */
+static bool put_general(struct domain *d, struct sv text)
+{
     struct sv content = text;
     struct sv tag = sv_split(&content, ':');
     if (tag.len == text.len || tag.len == 0 || content.len == 0)
@@ -155,19 +192,26 @@ static bool literal_valid(struct sv text)
     for (size_t i = 0; i < content.len; i++)
         if (content.ptr[i] < 33 || content.ptr[i] > 126 || strchr("[]\\", content.ptr[i]))
             return false;
-    return tag.ptr[tag.len - 1] != '-';
+    return tag.ptr[tag.len - 1] != '-' && add_lower(d, text) == SMTP_PATH_OK;
 }
 
+/* address-literal, RFC 5321 4.1.3 */
 static enum smtp_path_verdict read_literal(struct cursor *c, struct domain *d)
 {
     const char *start = c->at++;
     const char *close = memchr(start, ']', (size_t)(c->end - start));
-    if (!close || !literal_valid(sv_range(start + 1, close)))
+    if (!close)
         return SMTP_PATH_BAD_SYNTAX;
+    struct sv text = sv_range(start + 1, close);
+    if (text.len > sizeof d->text - 2)
+        return SMTP_PATH_TOO_LONG;
+    *d = (struct domain){.text = "[", .len = 1, .qualified = true};
+    bool good = sv_istarts(text, SV("IPv6:"))
+                    ? add_lower(d, SV("ipv6:")) == SMTP_PATH_OK && put_ipv6(d, sv_skip(text, 5))
+                : sv_find(text, ':') == text.len ? put_ipv4(d, text)
+                                                 : put_general(d, text);
     c->at = close + 1;
-    d->len = 0;
-    d->qualified = true;
-    return add_lower(d, sv_range(start, c->at));
+    return good ? add_lower(d, SV("]")) : SMTP_PATH_BAD_SYNTAX;
 }
 
 /* Writes local as a dot-string if it is one, else quoted; raw has no more than SMTP_LOCAL_MAX. */
@@ -284,14 +328,15 @@ static enum smtp_path_verdict read_inside(struct cursor *c, enum smtp_path_use u
         d->kind = SMTP_PATH_NULL;
         return use == SMTP_PATH_REVERSE ? SMTP_PATH_OK : SMTP_PATH_BAD_SYNTAX;
     }
-    enum smtp_path_verdict v = peek(c) == '@' ? skip_route(c) : SMTP_PATH_OK;
+    bool routed = peek(c) == '@';
+    enum smtp_path_verdict v = routed ? skip_route(c) : SMTP_PATH_OK;
     if (v == SMTP_PATH_OK)
         v = read_mailbox(c, d);
     if (v != SMTP_PATH_OK && v != SMTP_PATH_NO_DOMAIN)
         return v;
     if (peek(c) != close)
         return SMTP_PATH_BAD_SYNTAX;
-    if (v == SMTP_PATH_NO_DOMAIN && close == '>' && use == SMTP_PATH_FORWARD &&
+    if (v == SMTP_PATH_NO_DOMAIN && close == '>' && use == SMTP_PATH_FORWARD && !routed &&
         sv_ieq((struct sv){d->text, d->len}, SV("postmaster"))) {
         d->kind = SMTP_PATH_POSTMASTER;
         return SMTP_PATH_OK;

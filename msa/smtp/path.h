@@ -6,10 +6,10 @@
  * The whole grammar is read: quoted local parts, IPv4, IPv6 and general address literals, source
  * routes (read and dropped, RFC 5321 C). Nothing is repaired. UTF-8 is always read: whether the
  * session permits it (had_utf8) is the caller's business.
- * Canonical form: domain in lower case and A-labels (idn.h), local part unquoted where that is
- * possible, else quoted with the fewest escapes. The domain is always ASCII; the local part holds
- * printable ASCII, and UTF-8 as it was given (no normalisation) without control characters.
- * Ownership: text lies in the arena. Any thread.
+ * Canonical form: domain in lower case and A-labels (idn.h), numbers of literals decimal, local
+ * part unquoted where that is possible, else quoted with the fewest escapes. The domain is always
+ * ASCII; the local part holds printable ASCII, and UTF-8 as it was given (no normalisation) without
+ * control characters. Ownership: text lies in the arena. Any thread.
  *
  *     struct sv rest;
  *     enum smtp_path_verdict v = smtp_path_parse(arena, SV("<a@b.example> SIZE=1"),

@@ -1,4 +1,5 @@
 /* MAIL and RCPT: from text to the envelope, then the question whether the path may be used. */
+#include "msa/base/utf8.h"
 #include "msa/smtp/session.h"
 
 /* How many RCPT commands, refused ones too, are looked at in one transaction: they take memory. */
@@ -15,10 +16,10 @@ static struct smtp_reply read_path(struct smtp_server *s, struct sv args, struct
     if (!sv_istarts(args, word))
         return use == SMTP_PATH_REVERSE ? SMTP_REPLY(501, 5, 5, 4, "Syntax: MAIL FROM:<address>")
                                         : SMTP_REPLY(501, 5, 5, 4, "Syntax: RCPT TO:<address>");
-    enum smtp_path_verdict v =
-        smtp_path_parse(&s->arena, sv_skip(args, word.len), use, path, params);
-    if (v == SMTP_PATH_OK && path->had_utf8 &&
-        (s->setup->ext.off & SMTP_EXT_BIT(SMTP_EXT_SMTPUTF8)))
+    args = sv_skip(args, word.len);
+    enum smtp_path_verdict v = smtp_path_parse(&s->arena, args, use, path, params);
+    bool utf8 = v == SMTP_PATH_OK ? path->had_utf8 : !utf8_is_ascii(args);
+    if (utf8 && (s->setup->ext.off & SMTP_EXT_BIT(SMTP_EXT_SMTPUTF8)))
         v = SMTP_PATH_BAD_SYNTAX;
     return smtp_path_refusal(v, use);
 }

@@ -70,6 +70,11 @@ static void fields_keep_to_themselves(void **state)
          "warning server login-failed client=::1 login=\"a\\\" client=192.0.2.1\"\n"},
         {"\"a", "warning server login-failed client=::1 login=\"\\\"a\"\n"},
         {"a\nwarning", "warning server login-failed client=::1 login=a\\u000awarning\n"},
+        /* UTF-8 is shown by its code points, what is none by its bytes */
+        {"j\xc3\xb6rg", "warning server login-failed client=::1 login=j\\u00f6rg\n"},
+        {"\xe4\xb8\xad", "warning server login-failed client=::1 login=\\u4e2d\n"},
+        {"\xf0\x9f\x98\x80", "warning server login-failed client=::1 login=\\ud83d\\ude00\n"},
+        {"\xf6\xc2\x85", "warning server login-failed client=::1 login=\\u00f6\\u0085\n"},
     };
     log_setup("server", LOG_TEXT, LOG_INFO);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
