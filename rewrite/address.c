@@ -8,6 +8,7 @@
 #include "rewrite/address.h"
 
 #include "msa/base/require.h"
+#include "msa/base/utf8.h"
 
 /* RFC 5322 3.2.3: letters, digits and !#$%&'*+-/=?^_`{|}~, a bit each */
 static const uint64_t atext[2] = {0xA3FFACFA00000000, 0x7FFFFFFFC7FFFFFE};
@@ -93,29 +94,14 @@ static bool skip_text(struct rewrite_addresses *w)
     return true;
 }
 
-/* RFC 3629 4 */
 static bool is_utf8(struct rewrite_addresses *w, size_t from, size_t to)
 {
-    const unsigned char *p = (const unsigned char *)w->section.ptr;
-    w->walked += to - from;
-    for (size_t i = from; i < to;) {
-        unsigned char lead = p[i++], low = 0x80, high = 0xBF;
-        size_t more = lead < 0x80 ? 0 : lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
-        if ((lead >= 0x80 && lead < 0xC2) || lead > 0xF4 || to - i < more)
-            return false;
-        if (lead == 0xE0)
-            low = 0xA0; /* shorter forms exist */
-        else if (lead == 0xED)
-            high = 0x9F; /* surrogates */
-        else if (lead == 0xF0)
-            low = 0x90;
-        else if (lead == 0xF4)
-            high = 0x8F; /* beyond U+10FFFF */
-        for (; more; more--, low = 0x80, high = 0xBF)
-            if (p[i] < low || p[i++] > high)
-                return false;
-    }
-    return true;
+    struct sv text = sv_first(sv_skip(w->section, from), to - from);
+    size_t n = 1;
+    w->walked += text.len;
+    while (text.len && (n = utf8_length(text)) > 0)
+        text = sv_skip(text, n);
+    return n > 0;
 }
 
 /* ---- tokens ---- */

@@ -27,7 +27,7 @@ struct rewrite_facts {
      * them; empty if there is none, or if they are malformed or over the length of RFC 3865 2.2 */
     char solicitation[SMTP_SOLICIT_MAX + 1];
     bool has_solicitation; /* the field is there, good or not */
-    uint64_t lines;        /* as submitted */
+    uint64_t lines;        /* as submitted; of a binary message: of its header */
     uint64_t bytes_out;
 };
 

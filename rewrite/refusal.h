@@ -25,6 +25,7 @@
        " has no colon; an empty line must end the header section", "")                           \
     XX(FIELD_NAME, 554, "5.6.0", "Header line ",                                                 \
        " has a bad field name: only octets 33 to 126 may stand before the colon", "")            \
+    XX(BARE_BYTE, 554, "5.6.0", "Header line ", " holds a bare CR, a bare LF or a NUL", "")      \
     XX(REPEATED, 554, "5.6.0", "Header field ", " stands there twice", "rewrite.header_errors")  \
     XX(NO_AUTHOR, 554, "5.6.0", "Header field ", " holds no address", "rewrite.header_errors")   \
     XX(TWO_SENDERS, 554, "5.6.0", "Header field ", " holds more than one address",               \

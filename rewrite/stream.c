@@ -98,6 +98,13 @@ static bool judge_line(struct rewrite_stream *s, struct sv line)
     return false;
 }
 
+/* Binary content: a line of the header, given without its LF, ends with the only CR and has no NUL.
+ */
+static bool is_line(struct sv raw)
+{
+    return raw.len && sv_find(raw, '\r') == raw.len - 1 && sv_find(raw, '\0') == raw.len;
+}
+
 /* Reads lines of all, whose first known bytes hold no line end behind line_start. True: the empty
  * line was found and line_start is behind it. */
 static bool scan_header(struct rewrite_stream *s, struct sv all, size_t known)
@@ -110,6 +117,10 @@ static bool scan_header(struct rewrite_stream *s, struct sv all, size_t known)
             break;
         struct sv line = sv_range(all.ptr + s->line_start, lf);
         s->walked += line.len;
+        if (s->config.binary && !is_line(line)) {
+            refuse(s, REWRITE_REFUSAL_BARE_BYTE);
+            break;
+        }
         if (line.len && line.ptr[line.len - 1] == '\r')
             line.len--;
         bool is_end = judge_line(s, line);
@@ -203,8 +214,13 @@ static void end_header(struct rewrite_stream *s)
 {
     struct sv all = buf_view(&s->header);
     bool is_cut = s->line_start < all.len; /* BDAT: the last line has no CRLF */
-    if (is_cut)
-        judge_line(s, sv_skip(all, s->line_start));
+    if (is_cut) {
+        struct sv line = sv_skip(all, s->line_start);
+        if (s->config.binary && (sv_find(line, '\r') < line.len || sv_find(line, '\0') < line.len))
+            refuse(s, REWRITE_REFUSAL_BARE_BYTE);
+        else
+            judge_line(s, line);
+    }
     if (s->state == REWRITE_STREAM_HEADER && read_fields(s, all))
         make_edits(s, all, is_cut ? SV("\r\n\r\n") : SV("\r\n"));
 }
@@ -236,7 +252,8 @@ static void scan_body(struct rewrite_stream *s, struct sv bytes)
 
 static void take_body(struct rewrite_stream *s, struct sv bytes)
 {
-    scan_body(s, bytes);
+    if (!s->config.binary)
+        scan_body(s, bytes);
     if (s->state == REWRITE_STREAM_REFUSED)
         return;
     if (!s->facts.eight_bit_body)

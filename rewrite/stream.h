@@ -18,7 +18,9 @@
  * Calls: init, { feed, next... }, end, next..., deinit. feed takes bytes only when next() has
  * returned false, and then all of them. After REFUSE it takes and forgets what is left of the
  * content, and end() gives DONE no more.
- * Content: lines end with CRLF and hold no other CR or LF (msa/smtp/dot.h saw to that).
+ * Content: lines end with CRLF and hold no other CR or LF (msa/smtp/dot.h saw to that). Binary
+ * content (RFC 3030, BODY=BINARYMIME) is whatever came: its header section must be lines all the
+ * same and is refused otherwise, its body is passed on unseen.
  */
 #ifndef REWRITE_STREAM_H
 #define REWRITE_STREAM_H
@@ -48,6 +50,7 @@ struct rewrite_stream_config {
     struct rewrite_received received;
     size_t header_size;   /* limits.header_size, bytes */
     size_t received_hops; /* limits.received_hops */
+    bool binary;          /* BODY=BINARYMIME */
 };
 
 enum rewrite_stream_state {

@@ -367,6 +367,7 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
                      .wall_s = s->message->received_ms / 1000},
         .header_size = (size_t)o->limits.header_size_bytes,
         .received_hops = (size_t)o->limits.received_hops,
+        .binary = f->envelope->values[SMTP_MAIL_BODY].number == SMTP_BODY_BINARYMIME,
     };
     rewrite_stream_init(&s->rewrite, &config);
     s->message->eight_bit = !utf8_is_ascii(config.received.for_path);

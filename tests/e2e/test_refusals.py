@@ -280,6 +280,24 @@ def headers_are_judged(w):
 
 
 @test()
+def binary_content_has_a_header_of_lines(w):
+    w.start()
+    s = w.session()
+    for header, words in ((b"From: <alice@our.test>\r\n\r\n", None),
+                          (b"From: <alice@our.test>\nX: y\r\n\r\n", "Header line 1 holds a bare"),
+                          (b"From: <alice@our.test>\r\nX: \0\r\n\r\n", "Header line 2 holds a bare")):
+        content = header + b"\0\n\r" + b"x" * 3000
+        s.want(250, f"MAIL FROM:<{USER}> BODY=BINARYMIME")
+        s.want(250, "RCPT TO:<bob@else.test>")
+        s.send(b"BDAT %d LAST\r\n" % len(content) + content)
+        code, text = s.reply()
+        equal(code, 554 if words else 250, text)
+        if words:
+            has_code(text, "5.6.0")
+            check(words in text, text)
+
+
+@test()
 def header_errors_accept_leaves_addresses_alone(w):
     w.start({"rewrite": {"header_errors": "accept"}, "limits": {"messages_per_session": 100}})
     s = w.session()

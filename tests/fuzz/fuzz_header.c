@@ -79,7 +79,7 @@ static void complete(const struct rewrite_stream_config *c, struct sv text, size
     rewrite_stream_deinit(&s);
 }
 
-static void check_message(struct sv text)
+static void check_message(struct sv text, bool binary)
 {
     static const struct rewrite_options options = {.add_date = true, .add_message_id = true};
     struct rewrite_stream_config c = {.options = &options,
@@ -88,7 +88,8 @@ static void check_message(struct sv text)
                                                    .id = SV("qid"),
                                                    .wall_s = 1785233472},
                                       .header_size = 1000,
-                                      .received_hops = 3};
+                                      .received_hops = 3,
+                                      .binary = binary};
     struct outcome whole, parts;
     complete(&c, text, text.len, &whole);
     for (size_t piece = 1; piece < 40; piece += 6) {
@@ -111,6 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct sv text = {(const char *)data, size};
     check_addresses(text);
-    check_message(text);
+    check_message(text, false);
+    check_message(text, true);
     return 0;
 }

@@ -20,7 +20,8 @@
 #define BAD_NAME(line)                                                                         \
     "5.6.0 Header line " line " has a bad field name: only octets 33 to 126 may stand before " \
     "the colon"
-#define DATE "Date: Tue, 28 Jul 2026 10:11:12 +0000\r\n"
+#define BARE(line) "5.6.0 Header line " line " holds a bare CR, a bare LF or a NUL"
+#define DATE       "Date: Tue, 28 Jul 2026 10:11:12 +0000\r\n"
 
 static const struct rewrite_options all = {
     .add_date = true, .add_message_id = true, .hide_client = true};
@@ -310,6 +311,67 @@ static void test_solicitation(void **state)
     }
 }
 
+/* BODY=BINARYMIME: the header section must be lines, the body is nobody's business. */
+static void test_binary(void **state)
+{
+    (void)state;
+    static char body[5000];
+    static const struct {
+        struct sv header;
+        const char *text; /* NULL: accepted */
+    } cases[] = {
+        {SV("A: b\r\n c\r\n\r\n"), NULL},
+        {SV("\r\n"), NULL},
+        {SV("A: b\n\r\n"), BARE("1")},
+        {SV("A: b\r\nC: d\n\r\n"), BARE("2")},
+        {SV("A: b\rC: d\r\n\r\n"), BARE("1")},
+        {SV("A: b\r\r\n\r\n"), BARE("1")},
+        {SV("A: b\r\n\n"), BARE("2")},
+        {SV("\nA: b\r\n\r\n"), BARE("1")},
+        {SV("A: b\0\r\n\r\n"), BARE("1")},
+        {SV("A: b\r\nTo: a@@b\r\n\r\n"),
+         "5.6.0 Header field To: a second @ in one address at a@@b"},
+    };
+    memset(body, 'x', sizeof(body));
+    memcpy(body, "\n\0\r\r\n", 5);
+    body[4000] = '\200';
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (unsigned piece = 0; piece < 5; piece++) {
+            struct rewrite_stream_config c = config_of(&none);
+            struct outcome o;
+            struct buf in;
+            c.binary = true;
+            buf_init(&in, 10000, 0);
+            assert_int_equal(buf_put(&in, cases[i].header), 0);
+            assert_int_equal(buf_append(&in, body, sizeof(body)), 0);
+            run(&c, buf_view(&in), piece, &o);
+            assert_int_equal(o.refused, cases[i].text ? 554 : 0);
+            if (cases[i].text) {
+                assert_string_equal(o.text, cases[i].text);
+            } else {
+                struct sv out = sv_skip(buf_view(&o.out), strlen(TRACE));
+                assert_true(sv_eq(out, buf_view(&in)));
+                assert_true(o.facts.eight_bit_body);
+            }
+            buf_deinit(&o.out);
+            buf_deinit(&in);
+        }
+    /* no body, the last line cut */
+    static const struct {
+        struct sv in;
+        int code;
+    } cut[] = {{SV("A: b"), 0}, {SV("A: b\r"), 554}, {SV("A: b\0"), 554}, {SV("A: b\r\n\r"), 554}};
+    for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++)
+        for (unsigned piece = 0; piece < 2; piece++) {
+            struct rewrite_stream_config c = config_of(&none);
+            struct outcome o;
+            c.binary = true;
+            run(&c, cut[i].in, piece, &o);
+            assert_int_equal(o.refused, cut[i].code);
+            buf_deinit(&o.out);
+        }
+}
+
 /* The client stays hidden unless the option says otherwise. */
 static void test_hide_client(void **state)
 {
@@ -376,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_header_size), cmocka_unit_test(test_facts),
         cmocka_unit_test(test_hide_client), cmocka_unit_test(test_linear),
         cmocka_unit_test(test_message_id),  cmocka_unit_test(test_solicitation),
+        cmocka_unit_test(test_binary),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
