@@ -64,16 +64,16 @@ static void put(FILE *f, const char *text)
     fputs("\r\n", f);
 }
 
-static void converse(struct receiver *r, FILE *f)
+static void converse(struct receiver *r, FILE *in, FILE *f)
 {
     char line[2048];
     unsigned recipients = 0;
     if (r->silent) {
-        get_line(f, line, sizeof line);
+        get_line(in, line, sizeof line);
         return;
     }
     put(f, "220 test");
-    while (fflush(f) == 0 && get_line(f, line, sizeof line)) {
+    while (fflush(f) == 0 && get_line(in, line, sizeof line)) {
         if (line[0] == 'M' || (line[0] == 'R' && line[1] == 'C'))
             snprintf(line[0] == 'M' ? r->mail : r->rcpt, sizeof r->mail, "%.299s", line);
         if (strncmp(line, "EHLO", 4) == 0) {
@@ -97,7 +97,7 @@ static void converse(struct receiver *r, FILE *f)
             recipients = 0;
             put(f, "354 go");
             fflush(f);
-            if (!get_data(r, f))
+            if (!get_data(r, in))
                 return;
             put(f, "250 2.0.0 taken");
             fflush(f);
@@ -119,12 +119,11 @@ static void *receive(void *arg)
     struct receiver *r = arg;
     int fd;
     while ((fd = accept(r->fd, NULL, NULL)) >= 0) {
-        FILE *f = fdopen(fd, "r+");
-        setvbuf(f, NULL, _IONBF, 0);
+        FILE *in = fdopen(fd, "r"), *out = fdopen(dup(fd), "w");
         atomic_fetch_add(&r->connections, 1);
-        converse(r, f);
-        fflush(f);
-        fclose(f);
+        converse(r, in, out);
+        fclose(out);
+        fclose(in);
     }
     return NULL;
 }
