@@ -3,6 +3,13 @@
 static const char *const header_errors_names[] = {"refuse", "accept", NULL};
 
 const struct conf_option rewrite_options_rows[] = {
+    CONF_ROW(CONF_BOOL, struct rewrite_options, complete_domains, "complete_domains", "false",
+             "complete single-label domains to one of ours",
+             "\"bob@sales\" becomes \"bob@sales.example.net\" for the first of domains where that "
+             "name exists in the DNS or in this configuration (RFC 6409 4.2). Incomplete names of "
+             "several labels are never completed. While false, or where no such name exists, the "
+             "address is refused, 554.",
+             .flags = CONF_RELOAD),
     CONF_ROW(CONF_BOOL, struct rewrite_options, add_date, "add_date", "true",
              "add a missing Date field",
              "RFC 5322 demands a Date, and receivers take its absence for a sign of spam. The time "

@@ -12,6 +12,7 @@
 enum rewrite_header_errors { REWRITE_ERRORS_REFUSE, REWRITE_ERRORS_ACCEPT };
 
 struct rewrite_options {
+    bool complete_domains; /* single labels, in the envelope too */
     bool add_date;       /* when missing */
     bool add_message_id; /* when missing */
     bool hide_client;    /* Received tells nothing about the client's address or name */

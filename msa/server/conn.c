@@ -102,6 +102,7 @@ static void leave(struct conn *c, void (*close_stream)(struct stream *s))
     c->phase = CONN_CLOSED;
     /* an answer that came before on_closed would start the timer again */
     conn_auth_cancel(c);
+    conn_path_cancel(c);
     conn_tls_finish(c);
     timer_stop(&c->timer);
     close_stream(c->stream);

@@ -1,6 +1,7 @@
 /*
  * conn_internal.h - a connection's insides, shared by conn.c (life), conn_session.c (the SMTP
- * session's actions), conn_auth.c (AUTH) and conn_tls.c. Nobody else includes it.
+ * session's actions), conn_path.c (CHECK_PATH), conn_auth.c (AUTH) and conn_tls.c. Nobody else
+ * includes it.
  *
  *   stream --on_read--> [conn_tls_input] --plain--> conn_pump(): smtp_server_feed / next
  *      ^                                                |
@@ -52,8 +53,8 @@ struct conn {
     uint32_t timer_ms; /* of SET_TIMER */
     uint64_t auth_id;  /* of the exchange; 0: none */
     uint64_t sign_id;
-    uint32_t op_tls, op_auth, op_commit; /* operations that are answered later; 0: none */
-    uint32_t op_watched;                 /* one that must be answered within OPERATION_MS */
+    uint32_t op_tls, op_auth, op_path, op_commit; /* operations that are answered later; 0: none */
+    uint32_t op_watched; /* one that must be answered within OPERATION_MS */
     uint32_t listen;
     uint8_t phase;
     bool renew; /* each read moves the deadline */
@@ -63,6 +64,7 @@ struct conn {
     bool committing;              /* the submission goes on without us */
     bool eof;                     /* the peer sends nothing more, but may still read */
     bool lost;                    /* nothing can be written any more */
+    struct path_check *path;      /* of op_path */
     struct ip client;
     char session[CONN_SESSION_CHARS + 1];
     char client_text[IP_TEXT_MAX];
@@ -94,6 +96,10 @@ void conn_answer(struct conn *c, uint32_t op, enum smtp_outcome outcome,
                  const struct smtp_reply *reply);
 void conn_give_up_submission(struct conn *c);
 void conn_give_up_operation(struct conn *c);
+
+/* conn_path.c */
+void conn_check_path(struct conn *c, const struct smtp_action *a);
+void conn_path_cancel(struct conn *c); /* no answer comes any more */
 
 /* conn_auth.c */
 void conn_auth_step(struct conn *c, const struct smtp_action *a);

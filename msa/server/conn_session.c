@@ -6,7 +6,6 @@
 #include "msa/base/crashring.h"
 #include "msa/loop/clock.h"
 #include "msa/server/conn_internal.h"
-#include "msa/server/policy.h"
 #include "msa/server/reject.h"
 
 #include <stdlib.h>
@@ -63,19 +62,6 @@ static void act_start_tls(struct conn *c, const struct smtp_action *a)
     conn_tls_start(c, a->op);
 }
 
-static void act_check_path(struct conn *c, const struct smtp_action *a)
-{
-    struct smtp_reply refusal = SMTP_REPLY_NONE;
-    struct arena scratch;
-    arena_init(&scratch);
-    const struct msa_options *o = &c->service->generation->options;
-    bool good = a->use == SMTP_PATH_REVERSE
-                    ? policy_reverse_path(a->path, sv_of(c->login), &scratch, &refusal)
-                    : policy_forward_path(a->path, o, &scratch, &refusal);
-    conn_answer(c, a->op, good ? SMTP_OK : SMTP_FAILED, &refusal);
-    arena_deinit(&scratch);
-}
-
 /* ---- the message ---- */
 
 void conn_give_up_operation(struct conn *c)
@@ -85,6 +71,10 @@ void conn_give_up_operation(struct conn *c)
     uint32_t op = c->op_watched;
     log_event(LOG_ERROR, "operation-late", &ctx, "no result within %u s, the client was told 451",
               CONN_OPERATION_MS / 1000);
+    if (c->op_path == op) {
+        slow = reject_names();
+        conn_path_cancel(c);
+    }
     if (c->op_commit == op) {
         submission_abandon(c->submission);
         c->submission = NULL;
@@ -204,7 +194,7 @@ static void act(struct conn *c, const struct smtp_action *a)
         conn_auth_step(c, a);
         break;
     case SMTP_ACTION_CHECK_PATH:
-        act_check_path(c, a);
+        conn_check_path(c, a);
         break;
     case SMTP_ACTION_OPEN_MESSAGE:
         act_open(c, a);
@@ -284,7 +274,7 @@ static void end_if_due(struct conn *c)
         struct smtp_reply bye = reject_shutdown();
         smtp_server_end(c->smtp, &bye, "shutdown");
         act_all(c);
-    } else if (c->eof && buf_len(&c->in) == 0 && !c->op_auth && !c->op_commit) {
+    } else if (c->eof && buf_len(&c->in) == 0 && !c->op_auth && !c->op_path && !c->op_commit) {
         smtp_server_peer_closed(c->smtp);
         act_all(c);
     }

@@ -4,7 +4,7 @@ bool policy_reverse_path(const struct smtp_path *path, struct sv login, struct a
                          struct smtp_reply *reply_out)
 {
     struct smtp_path own;
-    if (path->kind == SMTP_PATH_NULL)
+    if (path->kind == SMTP_PATH_NULL || !login.len)
         return true; /* RFC 6409 3.2: <> must not be refused for itself */
     if (smtp_path_parse_address(a, login, SMTP_PATH_REVERSE, &own) == SMTP_PATH_OK &&
         smtp_path_same(path, &own))
@@ -24,6 +24,36 @@ static bool has_route(const struct msa_options *o, struct sv domain)
         if (relay_options_match(sv_of(r[i].domain), domain))
             return true;
     return *o->relay.capture != '\0';
+}
+
+/* One of domains, or below it. */
+static bool is_ours(const struct msa_options *o, struct sv domain)
+{
+    for (size_t i = 0; i < o->domains.count; i++) {
+        struct sv ours = sv_of(o->domains.items[i]);
+        if (sv_ieq(domain, ours) ||
+            (sv_iends(domain, ours) && domain.ptr[domain.len - ours.len - 1] == '.'))
+            return true;
+    }
+    return false;
+}
+
+bool policy_return_is_known(const struct smtp_path *path, const struct msa_options *o)
+{
+    struct sv domain = smtp_path_domain(path);
+    return path->kind != SMTP_PATH_MAILBOX || is_ours(o, domain) || has_route(o, domain);
+}
+
+bool policy_name_is_known(struct sv domain, const struct msa_options *o)
+{
+    const struct relay_route_options *r = o->relay.routes.items;
+    for (size_t i = 0; i < o->domains.count; i++)
+        if (sv_ieq(domain, sv_of(o->domains.items[i])))
+            return true;
+    for (size_t i = 0; i < o->relay.routes.count; i++)
+        if (sv_ieq(domain, sv_of(r[i].domain)))
+            return true;
+    return false;
 }
 
 bool policy_forward_path(const struct smtp_path *path, const struct msa_options *o, struct arena *a,

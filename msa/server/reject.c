@@ -24,6 +24,11 @@ struct smtp_reply reject_slow(void)
     return SMTP_REPLY(451, 4, 3, 0, "This takes too long now, try again later");
 }
 
+struct smtp_reply reject_names(void)
+{
+    return SMTP_REPLY(451, 4, 4, 3, "A name could not be looked up, try again later");
+}
+
 struct smtp_reply reject_trickle(void)
 {
     return SMTP_REPLY_SETTING(421, 4, 4, 2, "The content comes too slowly", "limits.data_rate");

@@ -13,6 +13,7 @@
 struct smtp_reply reject_storage(int err);
 /* Refusals that need no error number. */
 struct smtp_reply reject_slow(void);            /* 451 4.3.0 an operation took too long */
+struct smtp_reply reject_names(void);           /* 451 4.4.3 the DNS does not answer */
 struct smtp_reply reject_trickle(void);         /* 421 4.4.2 limits.data_rate */
 struct smtp_reply reject_shutdown(void);        /* 421 4.3.2 */
 struct smtp_reply reject_memory(void);          /* 452 4.3.1 */

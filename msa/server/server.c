@@ -36,6 +36,7 @@ struct server {
     struct dns *dns, *next_dns;
     struct relay *relay;
     struct quota *quota;
+    struct names *names;
     struct worker_shared shared;
     struct worker **workers;
     unsigned nworkers, started, stopped;
@@ -95,6 +96,7 @@ static void on_disconnect(void *arg, const struct ip *client)
 
 static void finish_stop(struct server *s)
 {
+    names_stop(s->names);
     /* answers of the store still find their mailboxes: workers run until it is closed */
     if (s->store)
         store_close(s->store);
@@ -279,6 +281,7 @@ static void apply(struct server *s)
     quota_set(s->quota, possible_connections((size_t)o->limits.connections),
               (size_t)o->limits.connections_per_client);
     atomic_store(&s->shared.memory.max_bytes, s->service->memory_bytes / 2);
+    names_set_dns(s->names, s->dns, (uint64_t)o->dns.timeout_s * 1000);
     store_set_history(s->store, (unsigned)(o->queue.history_s / 86400),
                       (uint64_t)o->queue.history_size_bytes);
 }
@@ -345,6 +348,7 @@ static void start_threads(struct server *s)
     s->shared.main = s->mailbox;
     s->shared.store = s->store;
     s->shared.disk = pool_start("capture", CAPTURE_THREADS);
+    s->shared.names = s->names;
     s->shared.on_quota = on_quota;
     s->shared.on_disconnect = on_disconnect;
     s->shared.on_stopped = on_worker_stopped;
@@ -413,6 +417,7 @@ struct server *server_new(struct loop *l, unsigned workers, const struct server_
     s->ops = ops;
     s->arg = arg;
     s->quota = quota_new();
+    s->names = names_new(s->mailbox);
     s->keeper_fds = mem_new(workers + 1, sizeof *s->keeper_fds);
     for (unsigned i = 0; i <= workers; i++)
         s->keeper_fds[i] = -1;
@@ -497,6 +502,7 @@ void server_free(struct server *s)
         dns_free(s->dns);
     server_abort(s, s->next ? s->next->generation->number : 0);
     service_drop(s->service);
+    names_free(s->names);
     quota_free(s->quota);
     free(s);
 }

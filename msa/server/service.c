@@ -122,6 +122,7 @@ static void make_setups(struct service *s)
                         !(ext.off & SMTP_EXT_BIT(SMTP_EXT_STARTTLS)),
             .auth_required = true,
             .reject_bare_newlines = l[i].bare_newlines == MSA_BARE_NEWLINES_REJECT,
+            .complete_domains = o->rewrite.complete_domains,
             .ext = ext,
             .limits = &s->limits,
         };

@@ -15,6 +15,7 @@
 #include "msa/loop/thread.h"
 #include "msa/server/clientlog.h"
 #include "msa/server/memory.h"
+#include "msa/server/names.h"
 #include "msa/server/quota.h"
 #include "msa/server/service.h"
 #include "relay/queue/store.h"
@@ -29,6 +30,7 @@ struct worker_shared {
     struct mailbox *main;
     struct store *store;
     struct pool *disk;
+    struct names *names;
     struct memory memory;
     _Atomic uint64_t sessions, accepted_messages, refused_messages, logins, failed_logins;
     /* Main thread. A connection asks before its greeting; worker_post_quota() is the answer. */

@@ -346,6 +346,17 @@ static enum smtp_path_verdict read_inside(struct cursor *c, enum smtp_path_use u
     return v;
 }
 
+static bool is_one_label(struct sv domain)
+{
+    bool digits = true;
+    for (size_t i = 0; i < domain.len; i++) {
+        if (domain.ptr[i] == '.')
+            return false;
+        digits = digits && ascii_digit(domain.ptr[i]);
+    }
+    return !digits;
+}
+
 enum smtp_path_verdict smtp_path_parse(struct arena *a, struct sv text, enum smtp_path_use use,
                                        struct smtp_path *out, struct sv *rest_out)
 {
@@ -356,14 +367,15 @@ enum smtp_path_verdict smtp_path_parse(struct arena *a, struct sv text, enum smt
     if (!take(&c, '<'))
         return SMTP_PATH_BAD_SYNTAX;
     enum smtp_path_verdict v = read_inside(&c, use, '>', &d);
-    if (v != SMTP_PATH_OK)
+    if (v != SMTP_PATH_OK && v != SMTP_PATH_UNQUALIFIED)
         return v;
     c.at++;
     if (peek(&c) >= 0 && peek(&c) != ' ')
         return SMTP_PATH_BAD_SYNTAX;
     keep(a, &d, sv_range(text.ptr, c.at), out);
+    out->unqualified = v == SMTP_PATH_UNQUALIFIED && is_one_label(smtp_path_domain(out));
     *rest_out = sv_range(c.at, c.end);
-    return SMTP_PATH_OK;
+    return v;
 }
 
 enum smtp_path_verdict smtp_path_parse_address(struct arena *a, struct sv text,

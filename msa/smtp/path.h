@@ -51,10 +51,12 @@ struct smtp_path {
     uint8_t kind;       /* enum smtp_path_kind */
     bool utf8;          /* the local part holds UTF-8: every hop needs SMTPUTF8 */
     bool had_utf8;      /* what was read held UTF-8, in the local part or in a domain */
+    bool unqualified;   /* the domain is one label, that of no address */
 };
 
 /* Reads a path with its brackets at the start of text, leading spaces tolerated. rest_out: what
- * follows it, which must be nothing or begin with a space. */
+ * follows it, which must be nothing or begin with a space. With SMTP_PATH_UNQUALIFIED both are set
+ * as well; out->unqualified says that the domain is a single label, which could be completed. */
 enum smtp_path_verdict smtp_path_parse(struct arena *a, struct sv text, enum smtp_path_use use,
                                        struct smtp_path *out, struct sv *rest_out);
 /* The same for an address without brackets, as it stands in options and in the queue: the whole

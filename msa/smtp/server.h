@@ -29,8 +29,8 @@
  *                   FAILED: the session ends.
  *     AUTH_STEP op  mechanism, response. MORE: challenge; OK: logged in; FAILED: reply (535 counts
  *                   as a failure, 454 not). With cancel (and without op): the exchange is over
- *     CHECK_PATH op use, path, values: may this path be used? OK (reply may replace the 250) or
- *                   FAILED with reply
+ *     CHECK_PATH op use, path, values: may this path be used? OK (reply may replace the 250, and
+ *                   address the path; it must where the path is unqualified) or FAILED with reply
  *     OPEN_MESSAGE op  envelope is complete, content will come. OK or FAILED with reply
  *     BODY          bytes of content: CRLF line ends, dots taken away
  *     COMMIT op     content is complete. OK with reply ("250 2.0.0 queued as ..."): it is on stable
@@ -68,6 +68,7 @@ struct smtp_server_setup {
     bool starttls;              /* a certificate is there */
     bool auth_required;
     bool reject_bare_newlines;
+    bool complete_domains; /* paths of one label (unqualified) are checked, and completed there */
     struct smtp_ext_config ext;
     const struct smtp_server_limits *limits;
 };
@@ -107,6 +108,7 @@ struct smtp_result {
     enum smtp_outcome outcome;
     struct smtp_reply reply; /* code 0 with SMTP_OK: the usual one; needed with SMTP_FAILED */
     struct sv challenge;     /* SMTP_MORE: before base64 */
+    struct sv address;       /* CHECK_PATH, OK: stands in the path's place, a qualified address */
 };
 
 /* id stands in each refusal, for whoever looks for it in the log; empty: none. Kept by view. */

@@ -1,4 +1,5 @@
 /* MAIL and RCPT: from text to the envelope, then the question whether the path may be used. */
+#include "msa/base/require.h"
 #include "msa/base/utf8.h"
 #include "msa/smtp/session.h"
 
@@ -18,6 +19,8 @@ static struct smtp_reply read_path(struct smtp_server *s, struct sv args, struct
                                         : SMTP_REPLY(501, 5, 5, 4, "Syntax: RCPT TO:<address>");
     args = sv_skip(args, word.len);
     enum smtp_path_verdict v = smtp_path_parse(&s->arena, args, use, path, params);
+    if (v == SMTP_PATH_UNQUALIFIED && path->unqualified && s->setup->complete_domains)
+        v = SMTP_PATH_OK;
     bool utf8 = v == SMTP_PATH_OK ? path->had_utf8 : !utf8_is_ascii(args);
     if (utf8 && (s->setup->ext.off & SMTP_EXT_BIT(SMTP_EXT_SMTPUTF8)))
         v = SMTP_PATH_BAD_SYNTAX;
@@ -109,10 +112,25 @@ void session_rcpt(struct smtp_server *s, struct sv args)
         session_operate(s, SMTP_ACTION_CHECK_PATH);
 }
 
+/* The address that was found for an incomplete one. */
+static void replace_path(struct smtp_server *s, bool reverse, struct sv address)
+{
+    struct smtp_path *path =
+        reverse ? &s->envelope.reverse : &s->envelope.recipients[s->envelope.count - 1].path;
+    if (address.len) {
+        enum smtp_path_verdict v = smtp_path_parse_address(
+            &s->arena, address, reverse ? SMTP_PATH_REVERSE : SMTP_PATH_FORWARD, path);
+        REQUIRE(v == SMTP_PATH_OK);
+    }
+    REQUIRE(!path->unqualified);
+}
+
 void session_path_done(struct smtp_server *s, const struct smtp_result *r)
 {
     bool reverse = s->state == SESSION_READY;
     struct smtp_reply reply = r->reply;
+    if (r->outcome == SMTP_OK)
+        replace_path(s, reverse, r->address);
     if (r->outcome != SMTP_OK) {
         if (reverse)
             session_reset(s);

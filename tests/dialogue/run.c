@@ -2,7 +2,8 @@
  * Runs dialogue scripts through the server core. A file holds several scripts, each begun by
  * "== title". Lines of a script:
  *
- *     O: option [value]   tls, starttls, clear (AUTH without TLS), noauth, reject, size N, rcpts N,
+ *     O: option [value]   tls, starttls, clear (AUTH without TLS), noauth, complete (single labels,
+ *                         to "sales" alone), reject, size N, rcpts N,
  *                         messages N, failures N, bad N, idle N, priority N, solicit KEYWORDS,
  *                         with EXTENSION..., off EXTENSION... ("all": every one); what is younger
  *                         than CHUNKING is off unless it is named. It is 2026-11-28T05:00:00Z.
@@ -57,7 +58,7 @@ struct run {
     bool later; /* answer operations when nothing else is to be done */
     bool drop_input;
     unsigned login_step;
-    char path[300];
+    char path[300], completed[300];
 };
 
 static void must(int err)
@@ -109,6 +110,11 @@ static void unescape(struct buf *out, struct sv text)
 
 /* --- what the glue would decide --- */
 
+static struct smtp_result failed(struct smtp_reply reply)
+{
+    return (struct smtp_result){.outcome = SMTP_FAILED, .reply = reply};
+}
+
 static struct smtp_result judge_path(struct run *r, const struct smtp_action *a)
 {
     struct smtp_result ok = {.outcome = SMTP_OK};
@@ -117,9 +123,15 @@ static struct smtp_result judge_path(struct run *r, const struct smtp_action *a)
     if (a->use == SMTP_PATH_REVERSE)
         snprintf(r->path, sizeof r->path, "%.*s", SV_ARG(a->path->text));
     if (sv_starts(a->path->text, SV("deny")))
-        return (struct smtp_result){SMTP_FAILED, SMTP_REPLY(550, 5, 7, 1, "Not permitted"), {0}};
+        return failed(SMTP_REPLY(550, 5, 7, 1, "Not permitted"));
     if (sv_starts(a->path->text, SV("later")))
-        return (struct smtp_result){SMTP_FAILED, SMTP_REPLY(451, 4, 3, 0, "Try later"), {0}};
+        return failed(SMTP_REPLY(451, 4, 3, 0, "Try later"));
+    if (!a->path->unqualified)
+        return ok;
+    if (!sv_eq(smtp_path_domain(a->path), SV("sales")))
+        return failed(SMTP_REPLY(554, 5, 1, 2, "No such name"));
+    snprintf(r->completed, sizeof r->completed, "%.*s.example.net", SV_ARG(a->path->text));
+    ok.address = sv_of(r->completed);
     return ok;
 }
 
@@ -144,10 +156,10 @@ static struct smtp_result judge_auth(struct run *r, const struct smtp_action *a)
     if (!a->has_response)
         return more;
     if (sv_eq(a->bytes, SV("\0temp\0pass")))
-        return (struct smtp_result){SMTP_FAILED, SMTP_REPLY(454, 4, 7, 0, "Later"), {0}};
+        return failed(SMTP_REPLY(454, 4, 7, 0, "Later"));
     if (sv_iends(a->bytes, SV("pass")))
         return ok;
-    return (struct smtp_result){SMTP_FAILED, SMTP_REPLY(535, 5, 7, 8, "Wrong"), {0}};
+    return failed(SMTP_REPLY(535, 5, 7, 8, "Wrong"));
 }
 
 static struct smtp_result judge(struct run *r, const struct smtp_action *a)
@@ -166,7 +178,7 @@ static struct smtp_result judge(struct run *r, const struct smtp_action *a)
         must(buf_put(&r->actions, SV("OPEN\n")));
         buf_reset(&r->body);
         if (strncmp(r->path, "full", 4) == 0)
-            return (struct smtp_result){SMTP_FAILED, SMTP_REPLY(452, 4, 3, 1, "No space"), {0}};
+            return failed(SMTP_REPLY(452, 4, 3, 1, "No space"));
         return ok;
     default:
         REQUIRE(a->type == SMTP_ACTION_COMMIT);
@@ -174,7 +186,7 @@ static struct smtp_result judge(struct run *r, const struct smtp_action *a)
         put_escaped(&r->actions, buf_view(&r->body));
         must(buf_put(&r->actions, SV("\n")));
         if (strncmp(r->path, "nocommit", 8) == 0)
-            return (struct smtp_result){SMTP_FAILED, SMTP_REPLY(451, 4, 3, 0, "Disk"), {0}};
+            return failed(SMTP_REPLY(451, 4, 3, 0, "Disk"));
         ok.reply = SMTP_REPLY(250, 2, 0, 0, "Queued");
         return ok;
     }
@@ -366,6 +378,8 @@ static void set_option(struct script *x, struct sv text)
         x->setup.mechanisms_clear = x->setup.mechanisms_tls;
     else if (sv_eq(name, SV("noauth")))
         x->setup.auth_required = false;
+    else if (sv_eq(name, SV("complete")))
+        x->setup.complete_domains = true;
     else if (sv_eq(name, SV("reject")))
         x->setup.reject_bare_newlines = true;
     else if (sv_eq(name, SV("size")))

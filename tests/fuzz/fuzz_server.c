@@ -53,7 +53,7 @@ static struct smtp_result answer(struct trace *t, const struct smtp_action *a)
         t->tls = true;
     }
     if (no)
-        r = (struct smtp_result){SMTP_FAILED, SMTP_REPLY(550, 5, 7, 1, "no"), {NULL, 0}};
+        r = (struct smtp_result){.outcome = SMTP_FAILED, .reply = SMTP_REPLY(550, 5, 7, 1, "no")};
     return r;
 }
 

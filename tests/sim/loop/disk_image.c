@@ -133,7 +133,7 @@ void names_set(struct names *t, const char *path, struct node *n)
     }
 }
 
-void names_free(struct names *t)
+void disk_names_free(struct names *t)
 {
     while (t->count)
         names_set(t, t->items[t->count - 1].path, NULL);

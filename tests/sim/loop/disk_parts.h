@@ -79,7 +79,7 @@ void node_forget_changes(struct node *n);
 struct name *names_find(const struct names *t, const char *path);
 void names_set(struct names *t, const char *path, struct node *n); /* n NULL: removes */
 size_t names_first_at(const struct names *t, const char *path);    /* first not before path */
-void names_free(struct names *t);
+void disk_names_free(struct names *t);
 
 /* disk.c */
 struct name_change **name_change_apply(struct name_change **at); /* to safe; unlinks and frees */

@@ -168,7 +168,7 @@ void disk_power_on(enum disk_loss loss)
     the_disk.now = (struct names){0};
     for (size_t i = 0; i < the_disk.safe.count; i++)
         names_set(&the_disk.now, the_disk.safe.items[i].path, the_disk.safe.items[i].node);
-    names_free(&before);
+    disk_names_free(&before);
     the_disk.used = 0;
     for (struct node *n = the_disk.nodes.next; n != &the_disk.nodes; n = n->next) {
         void *shared = n->shared;
@@ -189,8 +189,8 @@ void disk_power_on(enum disk_loss loss)
 void disk_stop(void)
 {
     drop_name_changes();
-    names_free(&the_disk.now);
-    names_free(&the_disk.safe);
+    disk_names_free(&the_disk.now);
+    disk_names_free(&the_disk.safe);
     the_disk.epoch++;
     /* what is left is held by handles that nobody closed; each stands alone from now on */
     for (struct node *n = the_disk.nodes.next, *next; n != &the_disk.nodes; n = next) {

@@ -453,6 +453,38 @@ static void a_late_store_is_answered_for(void **state)
     world_stop(1000);
 }
 
+/* A single label is completed to the first of our domains where the name exists; the DNS is waited
+ * for, and its silence is no refusal for good. */
+static void single_labels_are_looked_up(void **state)
+{
+    (void)state;
+    world_start("rewrite = { complete_domains = true; };");
+    sim_dns_add("sales.example.net", DNS_A, "192.0.2.9");
+    sim_dns_fail("broken.example.net", DNS_MX, DNS_TEMPFAIL);
+    struct sim_client *c = client_ready();
+    client_say(c, "MAIL FROM:<u@example.net>\r\nRCPT TO:<bob@Sales>\r\n");
+    client_expect(c, "250 2.1.5 Recipient ok");
+    client_say(c, "RCPT TO:<bob@nosuch>\r\n");
+    client_expect(c, "554 5.1.2 Domain is not fully qualified, and no domain of ours completes it "
+                     "(rewrite.complete_domains)");
+    client_say(c, "RCPT TO:<bob@broken>\r\n");
+    client_expect(c, "451 4.4.3 ");
+    client_say(c, "RCPT TO:<bob@a.broken>\r\n"); /* several labels: as they are */
+    client_expect(c, "250 2.1.5 Recipient ok");
+    client_say(c, "DATA\r\n");
+    client_expect(c, "354 ");
+    client_say(c, "Subject: x\r\n\r\nx\r\n.\r\n");
+    client_expect(c, "250 2.0.0 Queued");
+    assert_true(world_logged("sales.example.net"));
+    /* gone while its name is looked up */
+    sim_dns_delay(3000);
+    client_say(c, "MAIL FROM:<u@example.net>\r\nRCPT TO:<bob@slow>\r\n");
+    client_free(c);
+    sim_run_for(10000);
+    world_assert_idle();
+    world_stop(1000);
+}
+
 /* One octet a second would hold a session for ever. */
 static void content_that_trickles_is_cut_off(void **state)
 {
@@ -666,6 +698,7 @@ int main(void)
         cmocka_unit_test(limit_of_memory),
         cmocka_unit_test(blocked_disk_stops_reading),
         cmocka_unit_test(a_late_store_is_answered_for),
+        cmocka_unit_test(single_labels_are_looked_up),
         cmocka_unit_test(content_that_trickles_is_cut_off),
         cmocka_unit_test(unread_replies_stop_reading),
         cmocka_unit_test(log_lines_are_limited_and_escaped),

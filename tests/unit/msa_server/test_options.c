@@ -105,7 +105,6 @@ static void keys_without_effect_are_unknown(void **state)
         "auth = { block = { failures = 10; }; }",
         "limits = { strict_syntax = false; }",
         "permissions = ( )",
-        "rewrite = { complete_domains = false; }",
         "rewrite = { dkim = ( ); }",
         "policy = { milters = ( ); }",
         "relay = { mx6 = true; }",

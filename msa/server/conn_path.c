@@ -1,0 +1,190 @@
+/*
+ * CHECK_PATH: may this path be used? Mostly answered at once; a single label that is to be
+ * completed (draft 4.2) and a return path that nobody answers for (draft 3.2) are looked up first.
+ *
+ *     one label -> for each of domains: known, or asked -> the first that exists -> rules
+ *     rules -> reverse-path without a login: known, or asked -> answer
+ */
+#include "msa/base/mem.h"
+#include "msa/server/conn_internal.h"
+#include "msa/server/policy.h"
+#include "msa/server/reject.h"
+
+#include <stdlib.h>
+
+struct path_check {
+    struct conn *conn;
+    struct arena arena;
+    enum smtp_path_use use;
+    struct smtp_path path;
+    struct sv completed; /* the address found; empty: the path was complete */
+    size_t domain;       /* the next of domains to complete with */
+    struct sv candidate;
+    struct names_query *query;
+};
+
+static const struct msa_options *options(const struct path_check *k)
+{
+    return &k->conn->service->generation->options;
+}
+
+static void finish(struct path_check *k, bool good, const struct smtp_reply *reply)
+{
+    struct conn *c = k->conn;
+    struct smtp_result r = {.outcome = good ? SMTP_OK : SMTP_FAILED, .address = k->completed};
+    uint32_t op = c->op_path;
+    if (reply)
+        r.reply = *reply;
+    c->op_path = c->op_watched = 0;
+    c->path = NULL;
+    smtp_server_done(c->smtp, op, &r);
+    arena_deinit(&k->arena);
+    free(k);
+}
+
+void conn_path_cancel(struct conn *c)
+{
+    struct path_check *k = c->path;
+    if (!k)
+        return;
+    if (k->query)
+        names_cancel(k->query);
+    c->path = NULL;
+    c->op_path = 0;
+    arena_deinit(&k->arena);
+    free(k);
+}
+
+/* The answer pumps the session, as nobody else does by then. */
+static void ask(struct path_check *k, struct sv domain,
+                void (*done)(void *arg, enum names_answer answer))
+{
+    struct worker *w = k->conn->worker;
+    conn_watch(k->conn, k->conn->op_path);
+    k->query = names_ask(w->shared->names, w->mailbox, domain, done, k);
+}
+
+/* ---- return path ---- */
+
+static void on_return_known(void *arg, enum names_answer answer)
+{
+    struct path_check *k = arg;
+    struct conn *c = k->conn;
+    struct smtp_reply r = SMTP_REPLY_NONE;
+    if (answer == NAMES_NO)
+        r = SMTP_REPLY(550, 5, 1, 8, "No mail can go back to this domain: it does not exist");
+    else if (answer == NAMES_NULL_MX)
+        r = SMTP_REPLY(550, 5, 7, 27, "No mail can go back to this domain: it takes none");
+    finish(k, r.code == 0, r.code ? &r : NULL);
+    conn_pump(c, SV_NONE);
+}
+
+static bool by_rules(struct conn *c, enum smtp_path_use use, const struct smtp_path *path,
+                     struct arena *a, struct smtp_reply *refusal)
+{
+    return use == SMTP_PATH_REVERSE
+               ? policy_reverse_path(path, sv_of(c->login), a, refusal)
+               : policy_forward_path(path, &c->service->generation->options, a, refusal);
+}
+
+/* Whether only the DNS can tell if mail goes back to this path: with a login it is the login's. */
+static bool must_ask(const struct conn *c, enum smtp_path_use use, const struct smtp_path *path)
+{
+    return use == SMTP_PATH_REVERSE && !c->login &&
+           !policy_return_is_known(path, &c->service->generation->options);
+}
+
+static void judge(struct path_check *k)
+{
+    struct smtp_reply refusal = SMTP_REPLY_NONE;
+    bool good = by_rules(k->conn, k->use, &k->path, &k->arena, &refusal);
+    if (good && must_ask(k->conn, k->use, &k->path))
+        ask(k, smtp_path_domain(&k->path), on_return_known);
+    else
+        finish(k, good, good ? NULL : &refusal);
+}
+
+/* ---- completion ---- */
+
+static void complete(struct path_check *k)
+{
+    k->completed = sv_of(arena_printf(&k->arena, "%.*s%.*s",
+                                      SV_ARG(sv_first(k->path.text, (size_t)k->path.local_len + 1)),
+                                      SV_ARG(k->candidate)));
+    enum smtp_path_verdict v = smtp_path_parse_address(&k->arena, k->completed, k->use, &k->path);
+    if (v == SMTP_PATH_OK) {
+        judge(k);
+        return;
+    }
+    struct smtp_reply r = smtp_path_refusal(v, k->use); /* too long by now */
+    finish(k, false, &r);
+}
+
+static void try_domains(struct path_check *k);
+
+static void on_name_known(void *arg, enum names_answer answer)
+{
+    struct path_check *k = arg;
+    struct conn *c = k->conn;
+    k->query = NULL;
+    if (answer == NAMES_UNKNOWN) {
+        struct smtp_reply r = reject_names();
+        finish(k, false, &r);
+    } else if (answer == NAMES_NO) {
+        try_domains(k);
+    } else {
+        complete(k);
+    }
+    conn_pump(c, SV_NONE);
+}
+
+/* A name that takes no mail exists all the same: it is what was meant. */
+static void try_domains(struct path_check *k)
+{
+    const struct conf_strings *domains = &options(k)->domains;
+    if (k->domain == domains->count) {
+        struct smtp_reply r = smtp_path_refusal(SMTP_PATH_UNQUALIFIED, k->use);
+        r.text = SV("Domain is not fully qualified, and no domain of ours completes it");
+        r.setting = SV("rewrite.complete_domains");
+        finish(k, false, &r);
+        return;
+    }
+    k->candidate = sv_of(arena_printf(&k->arena, "%.*s.%s", SV_ARG(smtp_path_domain(&k->path)),
+                                      domains->items[k->domain++]));
+    if (policy_name_is_known(k->candidate, options(k)))
+        complete(k);
+    else
+        ask(k, k->candidate, on_name_known);
+}
+
+/* ---- */
+
+static void look_up(struct conn *c, const struct smtp_action *a)
+{
+    struct path_check *k = NEW(struct path_check);
+    k->conn = c;
+    arena_init(&k->arena);
+    k->use = a->use;
+    k->path = *a->path;
+    k->path.text = arena_sv(&k->arena, a->path->text);
+    c->path = k;
+    c->op_path = a->op;
+    if (k->path.unqualified)
+        try_domains(k);
+    else
+        judge(k);
+}
+
+void conn_check_path(struct conn *c, const struct smtp_action *a)
+{
+    struct smtp_reply refusal = SMTP_REPLY_NONE;
+    struct arena scratch;
+    if (a->path->unqualified || must_ask(c, a->use, a->path)) {
+        look_up(c, a);
+        return;
+    }
+    arena_init(&scratch);
+    bool good = by_rules(c, a->use, a->path, &scratch, &refusal);
+    conn_answer(c, a->op, good ? SMTP_OK : SMTP_FAILED, &refusal);
+    arena_deinit(&scratch);
+}
