@@ -121,6 +121,8 @@ struct conf_faults {
 void conf_faults_init(struct conf_faults *f, struct arena *a);
 /* At the place being checked. */
 void conf_fault(struct conf_faults *f, const char *right, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* A check for rows: an address, or a network as ip_net_parse() reads it. */
+void conf_check_network(const char *value, struct conf_faults *faults);
 /* At a named key: the line where it was written, else of the nearest group around it, else 0.
  * Says nothing where the key has an error already: one key, one complaint. */
 struct conf_source;

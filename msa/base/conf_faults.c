@@ -2,6 +2,7 @@
  * The list of faults, and where each key was written.
  */
 #include "msa/base/conf.h"
+#include "msa/base/ip.h"
 #include "msa/base/require.h"
 
 #include <stdio.h>
@@ -51,6 +52,14 @@ void conf_fault(struct conf_faults *f, const char *right, const char *fmt, ...)
     va_start(args, fmt);
     add(f, false, right, fmt, args);
     va_end(args);
+}
+
+void conf_check_network(const char *value, struct conf_faults *faults)
+{
+    struct ip_net unused;
+    if (!ip_net_parse(sv_of(value), &unused))
+        conf_fault(faults, "for example \"192.0.2.0/24\" or \"2001:db8::1\"",
+                   "\"%s\" is no network, nor an address", value);
 }
 
 /* Of the key itself, or of something inside it. */

@@ -84,3 +84,49 @@ struct ip ip_client(const struct ip *ip)
         memset(out.bytes + 8, 0, 8);
     return out;
 }
+
+struct ip ip_unmapped(const struct ip *ip)
+{
+    const uint8_t *b = ip->bytes;
+    if (ip->family != IP_V6 || !all_zero(b, 10) || b[10] != 0xff || b[11] != 0xff)
+        return *ip;
+    struct ip out = {.family = IP_V4};
+    memcpy(out.bytes, b + 12, 4);
+    return out;
+}
+
+/* The first bits of the address, the others 0. */
+static struct ip masked(const struct ip *ip, unsigned bits)
+{
+    struct ip out = {.family = ip->family};
+    memcpy(out.bytes, ip->bytes, bits / 8);
+    if (bits % 8)
+        out.bytes[bits / 8] = ip->bytes[bits / 8] & (uint8_t)(0xff00u >> bits % 8);
+    return out;
+}
+
+bool ip_net_parse(struct sv text, struct ip_net *out)
+{
+    struct sv prefix = text, address = sv_split(&prefix, '/');
+    struct ip_net net;
+    if (!ip_parse(address, &net.ip))
+        return false;
+    uint64_t bits = size_of(&net.ip) * 8;
+    if (address.len < text.len &&
+        (!sv_u64(prefix, bits, &bits) || (prefix.len > 1 && prefix.ptr[0] == '0')))
+        return false;
+    net.bits = (uint8_t)bits;
+    struct ip first = masked(&net.ip, net.bits);
+    if (!ip_eq(&first, &net.ip))
+        return false;
+    *out = net;
+    return true;
+}
+
+bool ip_net_has(const struct ip_net *net, const struct ip *ip)
+{
+    if (net->ip.family != ip->family)
+        return false;
+    struct ip first = masked(ip, net->bits);
+    return ip_eq(&first, &net->ip);
+}

@@ -20,6 +20,11 @@ struct ip_port {
     uint16_t port; /* host order */
 };
 
+struct ip_net {
+    struct ip ip; /* no bit set behind the first bits */
+    uint8_t bits;
+};
+
 #define IP_TEXT_MAX 48 /* bytes with NUL; also holds [address]:port */
 
 bool ip_parse(struct sv text, struct ip *out); /* without brackets, zone or port */
@@ -31,7 +36,13 @@ bool ip_is_loopback(const struct ip *ip);
 /* Loopback, unspecified, multicast, link-local, broadcast, IPv4-mapped and -compatible: never a
  * relay target unless relay.allow_loopback. */
 bool ip_is_forbidden_target(const struct ip *ip);
+/* ::ffff:a.b.c.d becomes a.b.c.d, what a socket for both families would tell. */
+struct ip ip_unmapped(const struct ip *ip);
 /* One client for limits: an IPv4 address or an IPv6 /64. */
 struct ip ip_client(const struct ip *ip);
+/* "192.0.2.0/24", "2001:db8::/32", or an address alone, which is a network of one. False also where
+ * a bit is set behind the prefix: such a line rarely means what it says. */
+bool ip_net_parse(struct sv text, struct ip_net *out);
+bool ip_net_has(const struct ip_net *net, const struct ip *ip);
 
 #endif

@@ -2,9 +2,11 @@
  * The life of a connection: accepted, asked for, greeted, ended. What is said in it is in
  * conn_session.c.
  *
- *     conn_start -> CONN_QUOTA -> conn_quota -> [CONN_HANDSHAKE] -> CONN_SESSION -> CONN_LINGER
- *                                     \                                               |
- *                                      +-- refused --> CONN_SESSION or CONN_CLOSED <--+
+ *     conn_start -> [CONN_PROXY] -> CONN_QUOTA -> conn_quota -> [CONN_HANDSHAKE] -> CONN_SESSION
+ *                                                     \                                  |
+ *                                     CONN_CLOSED <----+-- refused --> CONN_SESSION      |
+ *                                          ^                                             v
+ *                                          +---------------------------------------- CONN_LINGER
  *
  * Memory of an idle connection is its struct, the session and the TLS object; buffers are given
  * back when they run empty.
@@ -12,6 +14,7 @@
 #include "msa/base/mem.h"
 #include "msa/loop/clock.h"
 #include "msa/server/conn_internal.h"
+#include "msa/server/proxy.h"
 #include "msa/server/reject.h"
 
 #include <stdlib.h>
@@ -137,6 +140,58 @@ static void on_closed(void *arg)
     worker_on_ended(w);
 }
 
+/* ---- PROXY header ---- */
+
+static void ask_quota(struct conn *c);
+
+/* No words to a peer that is no proxy, nor to a proxy that speaks otherwise than agreed. */
+static void refuse_proxy(struct conn *c, const char *why)
+{
+    struct log_ctx ctx = conn_ctx(c);
+    if (conn_may_log(c))
+        log_event(LOG_WARNING, "proxy-failed", &ctx, "%s", why);
+    conn_close(c);
+}
+
+static void take_client(struct conn *c, const struct ip_port *client)
+{
+    char proxy[IP_TEXT_MAX];
+    struct log_ctx ctx;
+    ip_text(&c->client, proxy);
+    c->client = client->ip;
+    ip_text(&c->client, c->client_text);
+    ctx = conn_ctx(c);
+    log_event(LOG_DEBUG, "proxied", &ctx, "by %s", proxy);
+}
+
+/* What follows the header stays in c->in, cipher or plain, until the client is let in. */
+static void proxy_input(struct conn *c, struct sv bytes)
+{
+    struct proxy_header h;
+    if (buf_put(&c->in, bytes) < 0) {
+        conn_close(c);
+        return;
+    }
+    switch (proxy_parse(buf_view(&c->in), &h)) {
+    case PROXY_MORE:
+        return;
+    case PROXY_BAD:
+        refuse_proxy(c, h.why);
+        return;
+    case PROXY_TOLD:
+        take_client(c, &h.client);
+        break;
+    case PROXY_LOCAL:
+    case PROXY_UNKNOWN:
+        break;
+    }
+    buf_consume(&c->in, h.bytes);
+    if (buf_len(&c->in) == 0)
+        buf_release(&c->in);
+    conn_set_reading(c, false);
+    ask_quota(c);
+}
+
 /* ---- callbacks, in the order they happen ---- */
 
 static void on_read(void *arg, struct sv bytes)
@@ -146,6 +201,10 @@ static void on_read(void *arg, struct sv bytes)
         c->deadline_ms = loop_now_ms(c->worker->loop) + c->timer_ms;
     if (c->phase >= CONN_LINGER)
         return;
+    if (c->phase == CONN_PROXY) {
+        proxy_input(c, bytes);
+        return;
+    }
     if (c->phase == CONN_SESSION && smtp_server_is_receiving(c->smtp) && trickles(c, bytes.len)) {
         struct smtp_reply bye = reject_trickle();
         smtp_server_end(c->smtp, &bye, "content comes too slowly");
@@ -165,6 +224,10 @@ static void on_end(void *arg, int err)
     bool reads = err == ERR_EOF;
     c->reading = false;
     c->eof = true;
+    if (c->phase == CONN_PROXY && buf_len(&c->in)) { /* without a byte it was a mere probe */
+        refuse_proxy(c, "the connection ended within its PROXY header");
+        return;
+    }
     if (reads && c->phase == CONN_SESSION)
         conn_pump(c, SV_NONE);
     else if (!reads || c->phase != CONN_LINGER || stream_pending(c->stream) == 0)
@@ -189,6 +252,9 @@ static void on_timer(void *arg)
         return;
     }
     switch ((enum conn_phase)c->phase) {
+    case CONN_PROXY:
+        refuse_proxy(c, "no PROXY header came in time");
+        break;
     case CONN_HANDSHAKE:
         conn_tls_fail(c, c->sign_id ? "the keeper did not sign in time"
                                     : "the handshake took too long");
@@ -208,6 +274,16 @@ static void on_timer(void *arg)
 
 /* ---- start ---- */
 
+/* Cipher that came right behind a PROXY header. */
+static void feed_waiting_cipher(struct conn *c)
+{
+    struct buf waiting = c->in;
+    buf_init(&c->in, CONN_WAIT_MAX, BUF_SECRET);
+    if (buf_len(&waiting))
+        conn_tls_input(c, buf_view(&waiting));
+    buf_deinit(&waiting);
+}
+
 /* The main thread has answered, or need not be asked: refusal NULL lets the client in. */
 static void admit(struct conn *c, const struct smtp_reply *refusal)
 {
@@ -221,10 +297,20 @@ static void admit(struct conn *c, const struct smtp_reply *refusal)
         return;
     }
     conn_set_reading(c, true);
-    if (tls_first)
+    if (tls_first) {
         conn_tls_start(c, 0);
-    else
+        feed_waiting_cipher(c);
+    } else {
         conn_start_session(c, refusal);
+    }
+}
+
+static void ask_quota(struct conn *c)
+{
+    struct worker_shared *shared = c->worker->shared;
+    c->phase = CONN_QUOTA;
+    conn_arm(c, CONN_HANDSHAKE_MS);
+    shared->on_quota(shared->arg, c->worker, c->number, &c->client);
 }
 
 static void make_session_id(char out[CONN_SESSION_CHARS + 1])
@@ -258,13 +344,18 @@ void conn_start(struct worker *w, struct stream *s, uint32_t listen)
     stream_set_ops(s, &ops, c);
     struct log_ctx ctx = conn_ctx(c);
     log_event(LOG_DEBUG, "connected", &ctx, "%s", "");
-    conn_arm(c, CONN_HANDSHAKE_MS);
     c->memory_held = memory_take(&w->shared->memory, MEMORY_SESSION_BYTES);
-    if (c->memory_held) {
-        w->shared->on_quota(w->shared->arg, w, c->number, &c->client);
-    } else {
+    if (!c->memory_held) {
         struct smtp_reply refusal = reject_session_memory();
+        c->phase = CONN_QUOTA;
+        conn_arm(c, CONN_HANDSHAKE_MS);
         admit(c, &refusal);
+    } else if (service_is_proxy(c->service, listen, &c->client)) {
+        c->phase = CONN_PROXY;
+        conn_arm(c, CONN_PROXY_MS);
+        conn_set_reading(c, true);
+    } else {
+        ask_quota(c);
     }
 }
 

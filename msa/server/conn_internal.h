@@ -24,12 +24,14 @@
 /* One read of the loop (64 KiB) and what TLS held back of the one before. Whatever waits stops the
  * reading, so this is never reached. */
 #define CONN_WAIT_MAX        (128u << 10)
+#define CONN_PROXY_MS        10000u
 #define CONN_HANDSHAKE_MS    60000u
 #define CONN_OPERATION_MS    100000u /* RFC 6409 5.3: everything is answered in under 2 minutes */
 #define CONN_SESSION_CHARS   10
 #define CONN_MECHANISM_CHARS 20 /* RFC 4422 3.1 */
 
 enum conn_phase {
+    CONN_PROXY,     /* waits for the PROXY header */
     CONN_QUOTA,     /* waits for the main thread's answer */
     CONN_HANDSHAKE, /* TLS */
     CONN_SESSION,
@@ -65,12 +67,12 @@ struct conn {
     bool eof;                     /* the peer sends nothing more, but may still read */
     bool lost;                    /* nothing can be written any more */
     struct path_check *path;      /* of op_path */
-    struct ip client;
+    struct ip client;             /* as told by a proxy, where one is used */
     char session[CONN_SESSION_CHARS + 1];
     char client_text[IP_TEXT_MAX];
     char mechanism[CONN_MECHANISM_CHARS + 1]; /* of the last AUTH, for the log */
     char *login;
-    struct buf in;     /* plain bytes that the session could not take yet */
+    struct buf in;     /* plain bytes that the session could not take yet; in CONN_PROXY all */
     struct buf cipher; /* bytes that TLS cannot take before its signature */
 };
 

@@ -95,6 +95,13 @@ static const struct conf_option listen_rows[] = {
              "is answered 554 5.6.0. Only CRLF.CRLF ends a message under both, so that no second "
              "message can be smuggled in.",
              .names = bare_newlines_names),
+    CONF_ROW(CONF_STRINGS, struct msa_listen_options, proxy_from, "proxy_from", NULL,
+             "proxies that tell the client's address",
+             "Addresses and networks of load balancers in front of this listener. Each of their "
+             "connections has to begin with a header of the PROXY protocol, version 1 or 2, within "
+             "10 seconds and before TLS; else it is closed. The address in it counts as the "
+             "client's in every respect. From any other address such a header is no command.",
+             .check = conf_check_network, .example = "[ \"192.0.2.10\", \"2001:db8:1::/64\" ]"),
     CONF_END,
 };
 

@@ -34,9 +34,10 @@ enum msa_log_to { MSA_LOG_TO_STDERR };
 struct msa_listen_options {
     const char *address; /* "*" or one address */
     int64_t port;
-    int tls;           /* enum msa_listen_tls */
-    int auth;          /* enum msa_listen_auth */
-    int bare_newlines; /* enum msa_bare_newlines */
+    int tls;                        /* enum msa_listen_tls */
+    int auth;                       /* enum msa_listen_auth */
+    int bare_newlines;              /* enum msa_bare_newlines */
+    struct conf_strings proxy_from; /* networks */
 };
 
 struct msa_tls_options {

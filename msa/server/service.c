@@ -93,6 +93,36 @@ static struct smtp_ext_config make_extensions(struct service *s)
     };
 }
 
+static struct service_nets make_nets(struct service *s, const struct conf_strings *texts)
+{
+    struct service_nets nets = {arena_alloc(&s->arena, texts->count * sizeof *nets.items), 0};
+    for (size_t i = 0; i < texts->count; i++)
+        nets.count += ip_net_parse(sv_of(texts->items[i]), &nets.items[nets.count]);
+    return nets;
+}
+
+static bool has(const struct service_nets *nets, const struct ip *ip)
+{
+    for (size_t i = 0; i < nets->count; i++)
+        if (ip_net_has(&nets->items[i], ip))
+            return true;
+    return false;
+}
+
+bool service_is_proxy(const struct service *s, uint32_t listen, const struct ip *peer)
+{
+    return has(&s->listeners[listen].proxy_from, peer);
+}
+
+static void make_listeners(struct service *s)
+{
+    const struct conf_list *l = &s->generation->options.listen;
+    s->listeners = arena_alloc(&s->arena, l->count * sizeof *s->listeners);
+    for (size_t i = 0; i < l->count; i++)
+        s->listeners[i].proxy_from =
+            make_nets(s, &CONF_ITEM(*l, i, struct msa_listen_options)->proxy_from);
+}
+
 static void make_setups(struct service *s)
 {
     const struct msa_options *o = &s->generation->options;
@@ -210,6 +240,7 @@ struct service *service_new(struct generation *g, struct buf *why)
         service_drop(s);
         return NULL;
     }
+    make_listeners(s);
     make_setups(s);
     s->memory_bytes = options_memory_bytes(&g->options.limits, total_memory(g));
     return s;

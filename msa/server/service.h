@@ -14,13 +14,24 @@
 
 #include <stdatomic.h>
 
+struct service_nets {
+    struct ip_net *items;
+    size_t count;
+};
+
+/* What of a listener no session's setup has. */
+struct service_listener {
+    struct service_nets proxy_from;
+};
+
 struct service {
     atomic_uint refs;
     struct generation *generation;
     struct tls_ctx *tls; /* NULL if no listener speaks TLS */
     struct smtp_server_limits limits;
-    struct smtp_server_setup *setups; /* one for each options.listen entry */
-    int64_t memory_bytes;             /* limits.memory */
+    struct smtp_server_setup *setups;   /* one for each options.listen entry */
+    struct service_listener *listeners; /* likewise */
+    int64_t memory_bytes;               /* limits.memory */
     struct relay_settings *relay;
     struct arena arena;
 };
@@ -29,5 +40,7 @@ struct service {
 struct service *service_new(struct generation *g, struct buf *why);
 struct service *service_keep(struct service *s);
 void service_drop(struct service *s); /* NULL is allowed */
+/* Whether what connects from there to the listener has to tell its client's address. */
+bool service_is_proxy(const struct service *s, uint32_t listen, const struct ip *peer);
 
 #endif

@@ -104,12 +104,74 @@ static void equality_and_client(void **state)
     assert_false(ip_eq(&a, &v4));
 }
 
+static void networks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *net, *in, *out; /* in and out NULL: refused; else an address inside, outside */
+    } rows[] = {
+        {"192.0.2.0/24", "192.0.2.255", "192.0.3.0"},
+        {"192.0.2.4/30", "192.0.2.7", "192.0.2.8"},
+        {"192.0.2.128/25", "192.0.2.128", "192.0.2.127"},
+        {"192.0.2.1", "192.0.2.1", "192.0.2.0"},
+        {"192.0.2.1/32", "192.0.2.1", "192.0.2.2"},
+        {"0.0.0.0/0", "203.0.113.9", "::1"},
+        {"128.0.0.0/1", "255.0.0.1", "127.255.255.255"},
+        {"2001:db8::/33", "2001:db8:7fff::1", "2001:db8:8000::"},
+        {"2001:db8::1", "2001:db8::1", "2001:db8::2"},
+        {"::/0", "2001:db8::1", "192.0.2.1"},
+        {"::ffff:192.0.2.0/120", "::ffff:192.0.2.9", "192.0.2.9"},
+        {"192.0.2.1/24", NULL, NULL}, /* bits behind the prefix */
+        {"2001:db8::1/64", NULL, NULL},
+        {"128.0.0.0/0", NULL, NULL},
+        {"192.0.2.0/33", NULL, NULL},
+        {"::/129", NULL, NULL},
+        {"192.0.2.0/", NULL, NULL},
+        {"192.0.2.0/024", NULL, NULL},
+        {"192.0.2.0/24/24", NULL, NULL},
+        {"192.0.2.0/-1", NULL, NULL},
+        {"192.0.2.0 /24", NULL, NULL},
+        {"192.0.2/24", NULL, NULL},
+        {"/24", NULL, NULL},
+        {"", NULL, NULL},
+        {"example.net", NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct ip_net net;
+        bool good = ip_net_parse(sv_of(rows[i].net), &net);
+        if (good != (rows[i].in != NULL))
+            fail_msg("%s is %s", rows[i].net, good ? "taken" : "refused");
+        if (!good)
+            continue;
+        struct ip in = ip_of(rows[i].in), out = ip_of(rows[i].out), none = {0};
+        if (!ip_net_has(&net, &in) || ip_net_has(&net, &out) || ip_net_has(&net, &none))
+            fail_msg("%s: %s, %s", rows[i].net, rows[i].in, rows[i].out);
+    }
+}
+
+static void unmapped(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"::ffff:192.0.2.1", "192.0.2.1"},
+        {"::192.0.2.1", "::192.0.2.1"},
+        {"2001:db8::ffff:c000:201", "2001:db8::ffff:c000:201"},
+        {"192.0.2.1", "192.0.2.1"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct ip in = ip_of(rows[i][0]), out = ip_unmapped(&in), expected = ip_of(rows[i][1]);
+        assert_true(ip_eq(&out, &expected));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_forms),
         cmocka_unit_test(classes),
         cmocka_unit_test(equality_and_client),
+        cmocka_unit_test(networks),
+        cmocka_unit_test(unmapped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

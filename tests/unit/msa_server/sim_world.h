@@ -39,6 +39,7 @@ struct sim_client {
 };
 
 static struct sim_world world;
+static const char *world_listen = ""; /* more keys of each listener */
 static struct cert world_cert;
 
 UNUSED static void on_log(void *arg, const char *line, size_t len)
@@ -80,15 +81,15 @@ UNUSED static struct generation *world_generation(uint32_t number, const char *l
     struct generation *g = generation_new(number);
     struct conf_faults faults;
     char text[4096];
-    snprintf(
-        text, sizeof text,
-        "hostname = \"mail.example.net\"; domains = [ \"example.net\" ]; state = \"/s\";\n"
-        "auth = { mechanisms = [ \"PLAIN\", \"LOGIN\" ]; require_tls = false; };\n"
-        "dns = { dnssec = \"off\"; };\n"
-        "tls = ( { certificate = \"/c\"; key = \"/k\"; } );\n"
-        "listen = ( { port = 587; tls = \"starttls\"; }, { port = 465; tls = \"implicit\"; },\n"
-        "           { port = 25; tls = \"none\"; } );\n%s",
-        lines);
+    snprintf(text, sizeof text,
+             "hostname = \"mail.example.net\"; domains = [ \"example.net\" ]; state = \"/s\";\n"
+             "auth = { mechanisms = [ \"PLAIN\", \"LOGIN\" ]; require_tls = false; };\n"
+             "dns = { dnssec = \"off\"; };\n"
+             "tls = ( { certificate = \"/c\"; key = \"/k\"; } );\n"
+             "listen = ( { port = 587; tls = \"starttls\"; %s }, { port = 465; tls = \"implicit\"; "
+             "%s },\n"
+             "           { port = 25; tls = \"none\"; %s } );\n%s",
+             world_listen, world_listen, world_listen, lines);
     conf_faults_init(&faults, &g->arena);
     if (!options_read("c", sv_of(text), "", &g->arena, &g->options, &faults, NULL)) {
         struct buf out;

@@ -100,6 +100,14 @@ static const struct bad bad[] = {
      "\"implicit\";\n"},
     {DOMAINS "listen = { tls = \"implicit\" };",
      "m:2: listen[0].tls: warning: clients expect STARTTLS on port 587; tls = \"starttls\";\n"},
+    {DOMAINS "listen = { proxy_from = [ \"192.0.2.0/24\", \"2001:db8::/32\", \"192.0.2.7\" ] };",
+     ""},
+    {DOMAINS "listen = { proxy_from = \"192.0.2.1/24\" };",
+     "m:2: listen[0].proxy_from: \"192.0.2.1/24\" is no network, nor an address; for example "
+     "\"192.0.2.0/24\" or \"2001:db8::1\"\n"},
+    {DOMAINS "listen = { proxy_from = [ \"::1\", \"lb.example.net\" ] };",
+     "m:2: listen[0].proxy_from[1]: \"lb.example.net\" is no network, nor an address; for example "
+     "\"192.0.2.0/24\" or \"2001:db8::1\"\n"},
     {DOMAINS "tls_minimum = 1.2;",
      "m:2: tls_minimum: a fraction cannot stand here; \"1.2\" or \"1.3\"\n"},
     /* logins */

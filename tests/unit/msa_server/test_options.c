@@ -98,7 +98,6 @@ static void defaults_are_as_designed(void **state)
 static void keys_without_effect_are_unknown(void **state)
 {
     static const char *const keys[] = {
-        "listen = { proxy_from = [ ]; }",
         "auth = { store_cleartext = false; }",
         "auth = { client_ca = \"\"; }",
         "auth = { trusted_networks = [ ]; }",
