@@ -50,6 +50,7 @@ struct smtp_client *smtp_client_new(const struct smtp_client_config *config, uin
     buf_init(&c->out, CLIENT_OUT_MAX, 0);
     buf_init(&c->secret, CLIENT_SECRET_MAX, BUF_SECRET);
     buf_init(&c->challenge, CLIENT_SECRET_MAX, BUF_SECRET);
+    buf_init(&c->domains, CLIENT_DOMAINS_MAX, 0);
     smtp_reply_parse_init(&c->parser);
     smtp_client_enter(c, SMTP_PHASE_GREETING);
     return c;
@@ -62,6 +63,7 @@ void smtp_client_free(struct smtp_client *c)
     buf_deinit(&c->out);
     buf_deinit(&c->secret);
     buf_deinit(&c->challenge);
+    buf_deinit(&c->domains);
     free(c);
 }
 
@@ -99,6 +101,11 @@ void smtp_client_enter(struct smtp_client *c, enum smtp_phase phase)
     }
 }
 
+bool smtp_client_offers(const struct smtp_client *c, enum smtp_ext_id id)
+{
+    return (c->peer.exts & SMTP_EXT_BIT(id)) != 0;
+}
+
 void smtp_client_put(struct smtp_client *c, struct sv text)
 {
     int err = buf_put(&c->out, text);
@@ -121,7 +128,7 @@ void smtp_client_finish(struct smtp_client *c, const struct smtp_client_result *
         c->message = *r;
         c->has_message = true;
     }
-    c->in_mail = false;
+    c->in_mail = c->in_piece = false;
     c->body = SV_NONE;
     buf_reset(&c->out);
     buf_reset(&c->secret);
@@ -254,7 +261,7 @@ void smtp_client_auth_fail(struct smtp_client *c, int err, uint64_t now_ms)
 void smtp_client_body_fail(struct smtp_client *c, int err, uint64_t now_ms)
 {
     smtp_client_event(c, now_ms);
-    if (c->phase == SMTP_PHASE_BODY)
+    if (c->phase == SMTP_PHASE_BODY && !c->decided)
         finish_err(c, SMTP_END_CONTENT, err, false);
 }
 
@@ -285,6 +292,8 @@ static bool give_result(struct smtp_client *c, struct smtp_client_action *out)
     if (give(out, SMTP_CLIENT_RECIPIENT, &c->has_recipient)) {
         out->index = c->recipient_index;
         out->result = c->recipient;
+        if (c->recipient.end == SMTP_END_UNSUPPORTED)
+            smtp_client_next_kept_back(c, out->index + 1);
         return true;
     }
     if (give(out, SMTP_CLIENT_MESSAGE, &c->has_message)) {

@@ -1,11 +1,12 @@
 /*
  * client.h - the client session core: speaks SMTP to a next hop, without a socket or a clock.
  *
- * RFC 5321 (3.1, 4.5.3.2 timeouts), 2920 (pipelining), 3207 (STARTTLS), 4954 (AUTH), 1870 (SIZE);
- * what else a server is told, or must have, comes from the extension table (ext.h). Bytes and
- * events go in, actions come out; one transaction at a time, any number one after the other. MAIL,
- * RCPT and DATA go out in one piece where PIPELINING is offered, one by one elsewhere; a small body
- * and its end go out in one piece.
+ * RFC 5321 (3.1, 4.5.3.2 timeouts), 2920 (pipelining), 3030 (BDAT), 3207 (STARTTLS), 4954 (AUTH),
+ * 1870 (SIZE), 9422 (LIMITS); what else a server is told, or must have, comes from the extension
+ * table (ext.h). Bytes and events go in, actions come out; one transaction at a time, any number
+ * one after the other. MAIL, RCPT and DATA go out in one piece where PIPELINING is offered, one by
+ * one elsewhere; a small body and its end go out in one piece. Where CHUNKING is offered content
+ * goes by BDAT, a chunk for each piece that the owner hands in, and by DATA elsewhere.
  *
  * Order: new; then, in any order, events and smtp_client_next() until it returns false, after
  * every event. smtp_client_feed() takes at most one reply and nothing while START_TLS or AUTH
@@ -15,8 +16,9 @@
  *     START_TLS -> smtp_client_tls_done()     AUTH      -> smtp_client_auth() or _auth_fail()
  *     NEED_BODY -> smtp_client_body()/_body_fail()     SET_TIMER -> smtp_client_timeout() when due
  *
- * Results: RECIPIENT, at once, for each recipient that the server refuses; MESSAGE, at most once,
- * for all that have no result by then. When READY or CLOSED comes, each recipient has a result.
+ * Results: RECIPIENT, at once, for each recipient that the server refuses, and before a word is
+ * said for each that must not go to this server (UNSUPPORTED); MESSAGE, at most once, for all that
+ * have no result by then. When READY or CLOSED comes, each recipient has a result.
  * A MESSAGE whose phase is SMTP_PHASE_END_OF_DATA and whose end is TIMEOUT, LOST or PROTOCOL may
  * have been delivered all the same.
  *
@@ -153,8 +155,11 @@ void smtp_client_quit(struct smtp_client *c, uint64_t now_ms);
 
 /* ---- facts ---- */
 const struct smtp_peer *smtp_client_peer(const struct smtp_client *c); /* of the last EHLO */
-const char *smtp_phase_text(enum smtp_phase phase);                    /* words: "in AUTH" */
-const char *smtp_phase_name(enum smtp_phase phase);                    /* one word: "AUTH" */
+/* By the server's LIMITS: how many recipients of this domain the next transaction may have.
+ * UINT32_MAX: nothing was said; 0: none, this session has had all that it may have. */
+uint32_t smtp_client_takes(const struct smtp_client *c, struct sv domain);
+const char *smtp_phase_text(enum smtp_phase phase); /* words: "in AUTH" */
+const char *smtp_phase_name(enum smtp_phase phase); /* one word: "AUTH" */
 const char *smtp_end_text(enum smtp_end end);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * One transaction: the commands of its envelope, their replies by count, and the content.
+ * One transaction: the commands of its envelope, and their replies by count (client_body.c has the
+ * content).
  *
- *     IDLE -> [RSET] -> MAIL -> RCPT... -> DATA -> BODY -> END_OF_DATA -> IDLE
+ *     IDLE -> [RSET] -> MAIL -> RCPT... -> [DATA] -> BODY -> END_OF_DATA -> IDLE
  *
  * With PIPELINING all commands go out at once and the phase follows the replies. When MAIL or all
  * RCPT are refused and DATA, already sent, is granted with 354, a lone dot ends an empty message
@@ -11,30 +12,61 @@
 
 #include "msa/base/require.h"
 
-static bool offers(const struct smtp_client *c, enum smtp_ext_id id)
-{
-    return (c->peer.exts & SMTP_EXT_BIT(id)) != 0;
-}
-
-static void decide(struct smtp_client *c, const struct smtp_client_result *r)
+void smtp_client_decide(struct smtp_client *c, const struct smtp_client_result *r)
 {
     c->message = *r;
     c->has_message = true;
     c->decided = true;
 }
 
-static void decide_reply(struct smtp_client *c)
+void smtp_client_decide_reply(struct smtp_client *c)
 {
     struct smtp_client_result r = smtp_client_result_of(c, SMTP_END_REPLY);
-    decide(c, &r);
+    smtp_client_decide(c, &r);
 }
 
 static enum smtp_phase phase_of(const struct smtp_client *c, uint32_t step)
 {
-    return step == STEP_RSET      ? SMTP_PHASE_RSET
-           : step == STEP_MAIL    ? SMTP_PHASE_MAIL
-           : step == c->step_data ? SMTP_PHASE_DATA
-                                  : SMTP_PHASE_RCPT;
+    return step == STEP_RSET     ? SMTP_PHASE_RSET
+           : step == STEP_MAIL   ? SMTP_PHASE_MAIL
+           : step == c->step_end ? SMTP_PHASE_DATA
+                                 : SMTP_PHASE_RCPT;
+}
+
+/* ---- LIMITS, RFC 9422: commands count, whatever the answer ---- */
+
+/* Whether the domain is listed; *count_out: how many are. */
+static bool is_listed(const struct smtp_client *c, struct sv domain, uint32_t *count_out)
+{
+    struct sv rest = buf_view(&c->domains);
+    for (*count_out = 0; rest.len; ++*count_out)
+        if (sv_ieq(sv_split(&rest, '\n'), domain))
+            return true;
+    return false;
+}
+
+static void list_domain(struct smtp_client *c, struct sv domain)
+{
+    uint32_t count;
+    if (!smtp_client_offers(c, SMTP_EXT_LIMITS) || !c->peer.rcpt_domain_max ||
+        is_listed(c, domain, &count))
+        return;
+    /* one that does not fit is not asked for again: takes() has said 0 */
+    (void)!buf_printf(&c->domains, "%.*s\n", SV_ARG(domain));
+}
+
+uint32_t smtp_client_takes(const struct smtp_client *c, struct sv domain)
+{
+    const struct smtp_peer *p = &c->peer;
+    uint32_t count;
+    if (!smtp_client_offers(c, SMTP_EXT_LIMITS))
+        return UINT32_MAX;
+    if (p->mail_max && c->mails >= p->mail_max)
+        return 0;
+    if (p->rcpt_domain_max && !is_listed(c, domain, &count) &&
+        (count >= p->rcpt_domain_max || buf_room(&c->domains) <= domain.len))
+        return 0;
+    return p->rcpt_max ? p->rcpt_max : UINT32_MAX;
 }
 
 /* ---- beginning ---- */
@@ -54,32 +86,77 @@ static struct smtp_hop hop_of(const struct smtp_client *c)
     };
 }
 
+/* What keeps this recipient from this server; code 0: nothing. */
+static struct smtp_reply refusal_of(const struct smtp_client *c, uint32_t index)
+{
+    struct smtp_hop hop = hop_of(c);
+    return smtp_ext_refuse_rcpt(&hop, &c->mail.envelope->recipients[index]);
+}
+
+void smtp_client_next_kept_back(struct smtp_client *c, uint32_t from)
+{
+    for (uint32_t i = from; i < c->mail.envelope->count && !c->has_recipient; i++) {
+        struct smtp_reply refusal = refusal_of(c, i);
+        if (!refusal.code)
+            continue;
+        c->recipient = smtp_client_result_of(c, SMTP_END_UNSUPPORTED);
+        c->recipient.phase = SMTP_PHASE_RCPT;
+        c->recipient.reply = refusal;
+        c->recipient_index = i;
+        c->has_recipient = true;
+    }
+}
+
+/* The step behind this one, past who must not go to this server. */
+static uint32_t next_step(const struct smtp_client *c, uint32_t step)
+{
+    do
+        step++;
+    while (c->kept_back && step < c->step_end && step >= STEP_RCPT &&
+           refusal_of(c, step - STEP_RCPT).code);
+    return step;
+}
+
 void smtp_client_send(struct smtp_client *c, const struct smtp_client_mail *mail, uint64_t now_ms)
 {
     REQUIRE(c->phase == SMTP_PHASE_IDLE && !c->in_mail && mail->envelope->count);
     smtp_client_event(c, now_ms);
     c->mail = *mail;
-    c->has_ready = c->decided = c->discards = c->body_last = c->body_asked = false;
+    c->has_ready = c->decided = c->discards = c->body_last = c->body_asked = c->in_piece = false;
     c->in_mail = true;
+    c->bdat = smtp_client_offers(c, SMTP_EXT_CHUNKING);
     c->body = SV_NONE;
     c->accepted = c->refused = 0;
-    c->step_data = STEP_RCPT + mail->envelope->count;
+    c->step_end = STEP_RCPT + mail->envelope->count;
     c->step_sent = c->step_replied = c->need_rset ? STEP_RSET : STEP_MAIL;
     smtp_client_enter(c, phase_of(c, c->step_sent));
 
     /* what keeps this mail from this server is found before a word is said */
     struct smtp_hop hop = hop_of(c);
     struct smtp_reply refusal = smtp_ext_refuse_mail(&hop);
-    bool too_big = c->peer.size && mail->size > c->peer.size;
-    if (!refusal.code && !too_big)
+    bool too_big =
+        smtp_client_offers(c, SMTP_EXT_SIZE) && c->peer.size && mail->size > c->peer.size;
+    if (refusal.code || too_big) {
+        smtp_client_enter(c, SMTP_PHASE_MAIL);
+        struct smtp_client_result r =
+            smtp_client_result_of(c, too_big ? SMTP_END_TOO_BIG : SMTP_END_UNSUPPORTED);
+        if (!too_big)
+            r.reply = refusal;
+        smtp_client_decide(c, &r);
+        smtp_client_enter(c, SMTP_PHASE_IDLE);
         return;
-    smtp_client_enter(c, SMTP_PHASE_MAIL);
-    struct smtp_client_result r =
-        smtp_client_result_of(c, too_big ? SMTP_END_TOO_BIG : SMTP_END_UNSUPPORTED);
-    if (!too_big)
-        r.reply = refusal;
-    decide(c, &r);
-    smtp_client_enter(c, SMTP_PHASE_IDLE);
+    }
+    for (uint32_t i = 0; i < mail->envelope->count; i++) {
+        if (refusal_of(c, i).code)
+            c->refused++;
+        else
+            list_domain(c, smtp_path_domain(&mail->envelope->recipients[i].path));
+    }
+    c->kept_back = c->refused > 0;
+    if (c->kept_back)
+        smtp_client_next_kept_back(c, 0);
+    if (c->refused == mail->envelope->count)
+        smtp_client_enter(c, SMTP_PHASE_IDLE);
 }
 
 /* ---- commands ---- */
@@ -92,12 +169,13 @@ static void put_mail(struct smtp_client *c)
     smtp_client_put(c, SV(">"));
     int err = 0;
     /* The real size counts here, not what the submitting client announced. */
-    if (offers(c, SMTP_EXT_SIZE))
+    if (smtp_client_offers(c, SMTP_EXT_SIZE))
         err = buf_printf(&c->out, " SIZE=%llu", (unsigned long long)c->mail.size);
     if (!err)
         err = smtp_ext_hop_mail(&hop, &c->out);
     REQUIRE(!err); /* CLIENT_OUT_MAX leaves room for the longest command */
     smtp_client_put(c, SV("\r\n"));
+    c->mails++;
 }
 
 static void put_rcpt(struct smtp_client *c, const struct smtp_recipient *r)
@@ -117,7 +195,7 @@ static void put_step(struct smtp_client *c, uint32_t step)
         smtp_client_put(c, SV("RSET\r\n"));
     else if (step == STEP_MAIL)
         put_mail(c);
-    else if (step == c->step_data)
+    else if (step == c->step_end)
         smtp_client_put(c, SV("DATA\r\n"));
     else
         put_rcpt(c, &c->mail.envelope->recipients[step - STEP_RCPT]);
@@ -126,15 +204,18 @@ static void put_step(struct smtp_client *c, uint32_t step)
 /* Whether the next command is of use and may go out before the replies that are missing. */
 static bool may_send(const struct smtp_client *c)
 {
-    if (!c->in_mail || c->decided || c->step_sent > c->step_data)
+    uint32_t last = c->bdat ? c->step_end - 1 : c->step_end;
+    if (!c->in_mail || c->decided || c->step_sent > last)
         return false;
-    return c->step_sent == c->step_replied || offers(c, SMTP_EXT_PIPELINING);
+    return c->step_sent == c->step_replied || smtp_client_offers(c, SMTP_EXT_PIPELINING);
 }
 
 void smtp_client_fill(struct smtp_client *c)
 {
-    while (may_send(c) && buf_len(&c->out) < CLIENT_OUT_FULL)
-        put_step(c, c->step_sent++);
+    while (may_send(c) && buf_len(&c->out) < CLIENT_OUT_FULL) {
+        put_step(c, c->step_sent);
+        c->step_sent = next_step(c, c->step_sent);
+    }
 }
 
 /* ---- replies ---- */
@@ -156,27 +237,28 @@ static void take_rcpt(struct smtp_client *c, const struct smtp_reply *r, uint32_
 static void take_data(struct smtp_client *c, const struct smtp_reply *r)
 {
     if (r->code == 354 && c->accepted && !c->decided) {
-        smtp_stuff_init(&c->stuff, true);
-        c->has_body = true;
-        smtp_client_enter(c, SMTP_PHASE_BODY);
+        smtp_client_begin_body(c);
     } else if (r->code == 354) {
         c->discards = true;
         smtp_client_put(c, SV(".\r\n"));
         smtp_client_enter(c, SMTP_PHASE_END_OF_DATA);
     } else {
         if (c->accepted && !c->decided)
-            decide_reply(c);
+            smtp_client_decide_reply(c);
         smtp_client_enter(c, SMTP_PHASE_IDLE);
     }
 }
 
-/* The phase of the next reply, or idle when none is awaited and nothing is left to say. */
+/* The phase of the next reply, or idle when none is awaited and nothing is left to say. Chunks
+ * follow when all of the envelope is answered (RFC 3030 2). */
 static void advance(struct smtp_client *c)
 {
     bool all_answered = c->step_replied == c->step_sent;
-    bool nobody = c->step_replied == c->step_data && !c->accepted;
-    if (all_answered && (c->decided || nobody))
+    bool at_end = c->step_replied == c->step_end;
+    if (all_answered && (c->decided || (at_end && !c->accepted)))
         smtp_client_enter(c, SMTP_PHASE_IDLE);
+    else if (at_end && c->bdat)
+        smtp_client_begin_body(c);
     else
         smtp_client_enter(c, phase_of(c, c->step_replied));
 }
@@ -192,7 +274,8 @@ void smtp_client_on_step(struct smtp_client *c, const struct smtp_reply *r)
         smtp_client_protocol(c, "a reply that does not fit the command");
         return;
     }
-    uint32_t step = c->step_replied++;
+    uint32_t step = c->step_replied;
+    c->step_replied = next_step(c, step);
     if (is_data) {
         take_data(c, r);
         return;
@@ -207,74 +290,9 @@ void smtp_client_on_step(struct smtp_client *c, const struct smtp_reply *r)
     } else if (step == STEP_MAIL) {
         c->need_rset = is_ok;
         if (!is_ok)
-            decide_reply(c);
+            smtp_client_decide_reply(c);
     } else {
         take_rcpt(c, r, step - STEP_RCPT);
     }
     advance(c);
-}
-
-/* A reply while content is on its way: it cannot be good, and the rest cannot be taken back. */
-void smtp_client_on_early(struct smtp_client *c, const struct smtp_reply *r)
-{
-    if (r->code < 400) {
-        smtp_client_protocol(c, "a reply before the end of data");
-        return;
-    }
-    struct smtp_client_result end = smtp_client_result_of(c, SMTP_END_REPLY);
-    smtp_client_finish(c, &end, false);
-}
-
-void smtp_client_on_end_of_data(struct smtp_client *c, const struct smtp_reply *r)
-{
-    if (r->code / 100 == 3) {
-        smtp_client_protocol(c, "a reply that does not fit the end of data");
-        return;
-    }
-    c->need_rset = false; /* RFC 5321 4.1.1.4: the end of data clears the buffers */
-    if (!c->discards)
-        decide_reply(c);
-    smtp_client_enter(c, SMTP_PHASE_IDLE);
-}
-
-/* ---- content ---- */
-
-void smtp_client_body(struct smtp_client *c, struct sv bytes, bool is_last, uint64_t now_ms)
-{
-    smtp_client_event(c, now_ms);
-    if (c->phase != SMTP_PHASE_BODY)
-        return; /* the session ended while the content was fetched */
-    REQUIRE(c->body_asked);
-    c->body_asked = false;
-    c->body = bytes;
-    c->body_last = is_last;
-    smtp_client_enter(c, SMTP_PHASE_BODY); /* RFC 5321 4.5.3.2.5: the timer is one a piece */
-}
-
-struct sv smtp_client_fill_body(struct smtp_client *c)
-{
-    struct sv run;
-    if (c->phase != SMTP_PHASE_BODY || c->has_body || c->body_asked)
-        return SV_NONE;
-    while (c->body.len) {
-        struct smtp_stuff before = c->stuff;
-        size_t used = smtp_stuff_next(&c->stuff, c->body, &run);
-        if (run.len > CLIENT_OUT_FULL && !buf_len(&c->out)) {
-            c->body = sv_skip(c->body, used);
-            return run;
-        }
-        if (buf_len(&c->out) + run.len > CLIENT_OUT_FULL) {
-            c->stuff = before; /* once more, when out has been sent */
-            return SV_NONE;
-        }
-        smtp_client_put(c, run);
-        c->body = sv_skip(c->body, used);
-    }
-    if (c->body_last) {
-        smtp_client_put(c, smtp_stuff_end(&c->stuff));
-        smtp_client_enter(c, SMTP_PHASE_END_OF_DATA);
-    } else {
-        c->has_body = true;
-    }
-    return SV_NONE;
 }

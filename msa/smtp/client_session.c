@@ -63,15 +63,10 @@ static void on_helo(struct smtp_client *c, const struct smtp_reply *r)
         finish_reply(c, true);
 }
 
-static bool offers(const struct smtp_client *c, enum smtp_ext_id id)
-{
-    return (c->peer.exts & SMTP_EXT_BIT(id)) != 0;
-}
-
 void smtp_client_after_ehlo(struct smtp_client *c)
 {
     if (!c->tls_active && c->config.tls != SMTP_CLIENT_TLS_NONE && !c->starttls_refused) {
-        if (offers(c, SMTP_EXT_STARTTLS)) {
+        if (smtp_client_offers(c, SMTP_EXT_STARTTLS)) {
             smtp_client_put(c, SV("STARTTLS\r\n"));
             smtp_client_enter(c, SMTP_PHASE_STARTTLS);
             return;
@@ -86,7 +81,7 @@ void smtp_client_after_ehlo(struct smtp_client *c)
     } else if (!c->tls_active && c->config.tls != SMTP_CLIENT_TLS_NONE) {
         /* Somebody on the way can hide STARTTLS: that must not be worth a password. */
         finish_end(c, SMTP_END_NO_TLS);
-    } else if (!offers(c, SMTP_EXT_AUTH) || !c->peer.auth[0]) {
+    } else if (!smtp_client_offers(c, SMTP_EXT_AUTH) || !c->peer.auth[0]) {
         finish_end(c, SMTP_END_NO_AUTH);
     } else {
         c->auth_first = c->has_auth = true;
@@ -152,7 +147,7 @@ static reply_handler *const handlers[] = {
     [SMTP_PHASE_MAIL] = smtp_client_on_step,
     [SMTP_PHASE_RCPT] = smtp_client_on_step,
     [SMTP_PHASE_DATA] = smtp_client_on_step,
-    [SMTP_PHASE_BODY] = smtp_client_on_early,
+    [SMTP_PHASE_BODY] = smtp_client_on_body,
     [SMTP_PHASE_END_OF_DATA] = smtp_client_on_end_of_data,
     [SMTP_PHASE_QUIT] = on_quit,
 };

@@ -36,7 +36,53 @@ struct world {
     struct smtp_envelope envelope;
     unsigned mails;
     bool in_mail, decided, refused[2], closed;
+    size_t piece; /* next */
+    /* sent */
+    bool binary, after_chunk;
+    char line[4096];
+    size_t line_len, chunks;
+    uint64_t chunk_left, octets;
 };
+
+/* Pieces of the content: what a line or a command begins with, wherever it is cut. */
+static const struct sv pieces[] = {{".x\r\n.\r", 6}, {"\nHELO x\r\n", 9}, {"\0\n.", 3}};
+#define PIECES       (sizeof pieces / sizeof pieces[0])
+#define RAW_OCTETS   18u
+#define LINES_OCTETS 21u /* without NUL, bare LF and an unfinished last line */
+
+/* A server reads it: chunks have the sizes told, and nothing but a command follows one. */
+static void read_octet(struct world *w, char c)
+{
+    static const char *const verbs[] = {"BDAT ", "RSET\r", "QUIT\r", "MAIL "};
+    if (w->chunk_left) {
+        w->chunk_left--;
+        return;
+    }
+    if (w->line_len < sizeof w->line)
+        w->line[w->line_len++] = c;
+    if (c != '\n')
+        return;
+    struct sv line = {w->line, w->line_len};
+    bool known = !w->after_chunk;
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        known = known || sv_starts(line, sv_of(verbs[i]));
+    REQUIRE(known);
+    w->line_len = 0;
+    w->after_chunk = false;
+    if (!sv_starts(line, SV("BDAT ")))
+        return;
+    struct sv digits = sv_skip(line, 5);
+    uint64_t size;
+    bool last = sv_find(digits, 'L') < digits.len;
+    REQUIRE(sv_u64(sv_split(&digits, last ? ' ' : '\r'), 100, &size));
+    w->after_chunk = true;
+    w->chunk_left = size;
+    w->octets += size;
+    w->chunks++;
+    REQUIRE(w->chunks <= PIECES);
+    if (last)
+        REQUIRE(w->octets == (w->binary ? RAW_OCTETS : LINES_OCTETS));
+}
 
 /* Every recipient has one result when a transaction is over. */
 static void check_results(struct world *w)
@@ -48,7 +94,9 @@ static void check_results(struct world *w)
 static void next_mail(struct world *w)
 {
     struct smtp_client_mail mail = {
-        .envelope = &w->envelope, .size = 10, .eight_bit = w->mails % 2 == 1};
+        .envelope = &w->envelope, .size = 10, .eight_bit = w->mails % 2 == 1, .binary = w->binary};
+    w->piece = w->chunks = 0;
+    w->octets = 0;
     if (++w->mails > 3) {
         smtp_client_quit(w->client, 0);
         return;
@@ -63,6 +111,8 @@ static void act(struct world *w, const struct smtp_client_action *a)
     switch (a->kind) {
     case SMTP_CLIENT_SEND:
         REQUIRE(a->bytes.len);
+        for (size_t i = 0; i < a->bytes.len; i++)
+            read_octet(w, a->bytes.ptr[i]);
         break;
     case SMTP_CLIENT_START_TLS:
         smtp_client_tls_done(w->client, 0, 0);
@@ -71,7 +121,9 @@ static void act(struct world *w, const struct smtp_client_action *a)
         smtp_client_auth(w->client, SV("PLAIN"), SV("secret"), 0);
         break;
     case SMTP_CLIENT_NEED_BODY:
-        smtp_client_body(w->client, SV(".x\r\n.\r\n"), true, 0);
+        REQUIRE(w->piece < PIECES && !w->decided && w->chunk_left == 0);
+        w->piece++;
+        smtp_client_body(w->client, pieces[w->piece - 1], w->piece == PIECES, 0);
         break;
     case SMTP_CLIENT_RECIPIENT:
         REQUIRE(w->in_mail && !w->decided && a->index < 2 && !w->refused[a->index]);
@@ -101,21 +153,26 @@ static void drain(struct world *w)
         act(w, &a);
 }
 
+enum { BIT_TLS_ACTIVE = 4, BIT_LOGIN = 8, BIT_NO_CHUNKING = 16, BIT_BINARY = 32, BIT_RRVS = 64 };
+
 static void run_session(uint8_t bits, size_t piece, struct sv bytes)
 {
     struct smtp_client_config config = {
         .name = SV("me.example"),
         .tls = (enum smtp_client_tls)((bits & 3) % 3),
-        .tls_active = bits & 4,
-        .login = bits & 8,
+        .tls_active = bits & BIT_TLS_ACTIVE,
+        .login = bits & BIT_LOGIN,
+        .exts_off = bits & BIT_NO_CHUNKING ? SMTP_EXT_BIT(SMTP_EXT_CHUNKING) : 0,
     };
-    struct world w = {.client = smtp_client_new(&config, 0)};
+    struct world w = {.client = smtp_client_new(&config, 0), .binary = bits & BIT_BINARY};
     struct arena arena;
     arena_init(&arena);
     smtp_envelope_init(&w.envelope, &arena);
     REQUIRE(smtp_envelope_parse_mail(&w.envelope, SV("<a@a.example> RET=FULL ENVID=x")) == 0);
     REQUIRE(smtp_envelope_parse_rcpt(&w.envelope, SV("<b@b.example> NOTIFY=NEVER")) == 0);
-    REQUIRE(smtp_envelope_parse_rcpt(&w.envelope, SV("<c@b.example>")) == 0);
+    REQUIRE(smtp_envelope_parse_rcpt(&w.envelope,
+                                     bits & BIT_RRVS ? SV("<c@b.example> RRVS=2026-01-01T00:00:00Z")
+                                                     : SV("<c@b.example>")) == 0);
     drain(&w);
     while (bytes.len && !w.closed) {
         size_t used = smtp_client_feed(w.client, sv_first(bytes, piece), 0);

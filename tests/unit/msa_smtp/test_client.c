@@ -1,14 +1,15 @@
 /* Scripts: each step is a letter and its text; every action becomes a line of the trace.
  * Steps:  S bytes of the server   M next mail   B more content   Z last content   K/k TLS up/failed
  *         A response of PLAIN   P the same with NULs   a no credentials   T timeout   L lost   z
- * content lost   Q quit Trace:  "> " bytes sent ("|" is CRLF), R a refused recipient, = the
- * message's result, and words. */
+ * content lost   Q quit   - a line in the trace Trace:  "> " bytes sent ("|" is CRLF), R a refused
+ * recipient, = the message's result, and words. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
 
 #include "msa/smtp/client.h"
+#include "msa/smtp/dot.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,12 +25,21 @@
     "MAIL FROM:<a@a.example> SIZE=99|RCPT TO:<b@b.example>|RCPT TO:<c@b.example>|DATA|\n"
 #define OK2 "S250 2.1.0 ok\r\n250 2.1.5 ok\r\n250 2.1.5 ok\r\n354 go\r\n"
 
-enum { OFFERED, REQUIRED, LOGIN, LOGIN_TLS, EIGHT, IMPLICIT, NONE };
+#define EHLO_CHUNKS "S250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
+#define EHLO_SINGLE "S250-mx\r\n250 CHUNKING\r\n"
+#define OK1         "S250 2.1.0 ok\r\n250 2.1.5 ok\r\n"
+#define MAIL1       "MAIL FROM:<a@a.example>|RCPT TO:<b@b.example>|"
+#define NO_RRVS                                                                        \
+    "the next hop does not offer RRVS, so that nobody can tell whether the recipient " \
+    "is the person meant"
+#define TO_CHUNKS TO_READY "> " MAIL1 "\nbody?\n"
+
+enum { OFFERED, REQUIRED, LOGIN, LOGIN_TLS, EIGHT, IMPLICIT, NONE, BINARY, CHUNKS_OFF };
 
 struct script {
     const char *label;
     int flavour;
-    const char *steps[12];
+    const char *steps[14];
     const char *trace;
 };
 
@@ -238,6 +248,155 @@ static const struct script scripts[] = {
      OFFERED,
      {HI, EHLO_BARE, "Md"},
      TO_READY "> MAIL FROM:<a@a.example>|\n"},
+    {"BDAT, one chunk",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Zhi\r\n.dot", "S250 2.0.0 taken\r\n", "M1"},
+     TO_CHUNKS "> BDAT 10 LAST|hi|.dot|\n= reply END 250 2.0.0 taken\nready\n> " MAIL1 "\n"},
+    {"BDAT one by one: a reply before the next chunk",
+     OFFERED,
+     {HI, EHLO_SINGLE, "M1", "S250 a\r\n", "S250 b\r\n", "Bh", "-", "S250 1\r\n", "Zi",
+      "S250 taken\r\n"},
+     TO_READY "> MAIL FROM:<a@a.example>|\n> RCPT TO:<b@b.example>|\nbody?\n> BDAT 1|h\n-\nbody?\n"
+              "> BDAT 3 LAST|i|\n= reply END 250 taken\nready\n"},
+    {"BDAT, chunks ahead of their replies, as many as are allowed",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Ba", "Bb", "Bc", "Bd", "-", "S250 1\r\n250 2\r\n", "Ze", "-",
+      "S250 3\r\n250 4\r\n250 5 taken\r\n"},
+     TO_CHUNKS "> BDAT 1|a\nbody?\n> BDAT 1|b\nbody?\n> BDAT 1|c\nbody?\n> BDAT 1|d\n-\nbody?\n"
+               "> BDAT 3 LAST|e|\n-\n= reply END 250 5 taken\nready\n"},
+    {"BDAT 0 LAST where the end comes afterwards",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Bx\r\n", "Z", "S250 1\r\n250 taken\r\n"},
+     TO_CHUNKS "> BDAT 3|x|\nbody?\n> BDAT 0 LAST|\n= reply END 250 taken\nready\n"},
+    {"BDAT, a CR at the end of a piece goes with the next one",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Bx\r", "B\ny\r", "B\r", "Z\n.\r\n",
+      "S250 1\r\n250 2\r\n250 3\r\n250 taken\r\n"},
+     TO_CHUNKS "> BDAT 1|x\nbody?\n> BDAT 3||y\nbody?\n> BDAT 1| \nbody?\n> BDAT 5 LAST||.|\n"
+               "= reply END 250 taken\nready\n"},
+    {"BDAT, nothing but a CR is no chunk",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "B\r", "Z", "S250 taken\r\n"},
+     TO_CHUNKS "body?\n> BDAT 2 LAST||\n= reply END 250 taken\nready\n"},
+    {"BDAT, empty content",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Z", "S250 taken\r\n"},
+     TO_CHUNKS "> BDAT 0 LAST|\n= reply END 250 taken\nready\n"},
+    {"BDAT, a recipient refused, the rest gets it",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M2", "S250 a\r\n550 5.1.1 no b\r\n250 c\r\n", "Zx\r\n", "S250 taken\r\n"},
+     TO_READY "> " MAIL1 "RCPT TO:<c@b.example>|\nR0 reply RCPT 550 5.1.1 no b\nbody?\n"
+              "> BDAT 3 LAST|x|\n= reply END 250 taken\nready\n"},
+    {"BDAT, all recipients refused: not a chunk, RSET before the next",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", "S250 a\r\n550 no b\r\n", "M1"},
+     TO_READY "> " MAIL1 "\nR0 reply RCPT 550 no b\nready\n> RSET|" MAIL1 "\n"},
+    {"BDAT, MAIL refused",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", "S451 4.3.0 later\r\n503 x\r\n", "M1"},
+     TO_READY "> " MAIL1 "\n= reply MAIL 451 4.3.0 later\nready\n> " MAIL1 "\n"},
+    {"BDAT, a chunk refused: no more of it, the reply to the next is only counted, then RSET",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Bx", "By", "S552 5.3.4 full\r\n", "-", "S250 what\r\n", "M1"},
+     TO_CHUNKS "> BDAT 1|x\nbody?\n> BDAT 1|y\nbody?\n= reply BODY 552 5.3.4 full\n-\nready\n"
+               "> RSET|" MAIL1 "\n"},
+    {"BDAT, refused while the next piece is fetched: that one comes too late",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Bx", "By", "S552 5.3.4 full\r\n", "Bz", "z", "S503 no\r\n"},
+     TO_CHUNKS "> BDAT 1|x\nbody?\n> BDAT 1|y\nbody?\n= reply BODY 552 5.3.4 full\nready\n"},
+    {"BDAT, an earlier chunk refused after LAST: that decides",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Bx", "Zy", "S452 4.3.1 full\r\n250 taken\r\n", "M1"},
+     TO_CHUNKS "> BDAT 1|x\nbody?\n> BDAT 3 LAST|y|\n= reply END 452 4.3.1 full\nready\n"
+               "> RSET|" MAIL1 "\n"},
+    {"BDAT, LAST refused: RSET as well",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Zy", "S554 5.7.1 spam\r\n", "M1", "S250 reset\r\n"},
+     TO_CHUNKS "> BDAT 3 LAST|y|\n= reply END 554 5.7.1 spam\nready\n> RSET|" MAIL1 "\n"},
+    {"BDAT, a reply before there was a chunk",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "S250 go on\r\n"},
+     TO_CHUNKS "= protocol BODY\nclosed protocol BODY\n"},
+    {"BDAT, a refusal before there was a chunk",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "S451 4.3.0 no\r\n"},
+     TO_CHUNKS "= reply BODY 451 4.3.0 no\nclosed reply BODY 451 4.3.0 no\n"},
+    {"BDAT, a reply too many before LAST",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Bx", "S250 1\r\n250 2\r\n"},
+     TO_CHUNKS "> BDAT 1|x\nbody?\n= protocol BODY\nclosed protocol BODY\n"},
+    {"354 to a chunk",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Bx", "S354 go\r\n"},
+     TO_CHUNKS "> BDAT 1|x\nbody?\n= protocol BODY\nclosed protocol BODY\n"},
+    {"354 to the last chunk",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Zx", "S354 go\r\n"},
+     TO_CHUNKS "> BDAT 3 LAST|x|\n= protocol END\nclosed protocol END\n"},
+    {"mixed codes to a chunk",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Bx", "S250-ok\r\n550 no\r\n"},
+     TO_CHUNKS "> BDAT 1|x\nbody?\n= protocol BODY\nclosed protocol BODY\n"},
+    {"421 to a chunk",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Bx", "S421 4.3.2 bye\r\n"},
+     TO_CHUNKS "> BDAT 1|x\nbody?\n= reply BODY 421 4.3.2 bye\nclosed reply BODY 421 4.3.2 bye\n"},
+    {"lost before LAST",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Bx", "S250 1\r\n", "L"},
+     TO_CHUNKS "> BDAT 1|x\nbody?\n= lost BODY -104\nclosed lost BODY -104\n"},
+    {"lost after LAST, an earlier chunk not answered either: it may have been taken",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Bx", "Zy", "L"},
+     TO_CHUNKS "> BDAT 1|x\nbody?\n> BDAT 3 LAST|y|\n= lost END -104\nclosed lost END -104\n"},
+    {"timeout after LAST",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Bx", "Zy", "S250 1\r\n", "T"},
+     TO_CHUNKS "> BDAT 1|x\nbody?\n> BDAT 3 LAST|y|\n= timeout END\nclosed timeout END\n"},
+    {"lost after a refused chunk: there is a result already",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Bx", "By", "S550 no\r\n", "L"},
+     TO_CHUNKS
+     "> BDAT 1|x\nbody?\n> BDAT 1|y\nbody?\n= reply BODY 550 no\nclosed lost BODY -104\n"},
+    {"BDAT, content lost: no LAST is sent",
+     OFFERED,
+     {HI, EHLO_CHUNKS, "M1", OK1, "Bx", "z"},
+     TO_CHUNKS "> BDAT 1|x\nbody?\n= content BODY -5\nclosed content BODY -5\n"},
+    {"CHUNKING switched off: DATA",
+     CHUNKS_OFF,
+     {HI, EHLO_CHUNKS, "M1", "S250 a\r\n250 b\r\n354 c\r\n", "Zx", "S250 taken\r\n"},
+     TO_READY "> " MAIL1 "DATA|\nbody?\n> x|.|\n= reply END 250 taken\nready\n"},
+    {"binary content: every octet",
+     BINARY,
+     {HI, "S250-mx\r\n250-8BITMIME\r\n250-BINARYMIME\r\n250 CHUNKING\r\n", "M1", "S250 a\r\n",
+      "S250 b\r\n", "Ba\r", "S250 1\r\n", "Z.\rb", "S250 taken\r\n"},
+     TO_READY "> MAIL FROM:<a@a.example> BODY=BINARYMIME|\n> RCPT TO:<b@b.example>|\nbody?\n"
+              "> BDAT 2|a|\nbody?\n> BDAT 3 LAST|.|b\n= reply END 250 taken\nready\n"},
+    {"binary content, no BINARYMIME",
+     BINARY,
+     {HI, EHLO_CHUNKS, "M1"},
+     TO_READY
+     "= unsupported MAIL 554 5.6.3 the content is binary, and the next hop takes only lines "
+     "of text\nready\n"},
+    {"who must not go to this server has a result first, the others go on",
+     OFFERED,
+     {HI, EHLO_FULL, "Mr", "S250 a\r\n250 c\r\n354 go\r\n", "Zx\r\n", "S250 taken\r\n"},
+     TO_READY "R0 unsupported RCPT 550 5.7.19 " NO_RRVS "\n"
+              "R2 unsupported RCPT 550 5.7.19 " NO_RRVS "\n"
+              "> MAIL FROM:<a@a.example> SIZE=99|RCPT TO:<c@b.example>|DATA|\nbody?\n> x|.|\n"
+              "= reply END 250 taken\nready\n"},
+    {"the same one by one, and the one that is left is refused",
+     OFFERED,
+     {HI, EHLO_BARE, "Mr", "S250 a\r\n", "S550 5.1.1 no c\r\n", "M1"},
+     TO_READY "R0 unsupported RCPT 550 5.7.19 " NO_RRVS "\n"
+              "R2 unsupported RCPT 550 5.7.19 " NO_RRVS "\n"
+              "> MAIL FROM:<a@a.example>|\n> RCPT TO:<c@b.example>|\nR1 reply RCPT 550 5.1.1 no c\n"
+              "ready\n> RSET|\n"},
+    {"nobody may go to this server: not a word",
+     OFFERED,
+     {HI, EHLO_FULL, "MR", "M1"},
+     TO_READY "R0 unsupported RCPT 550 5.7.19 " NO_RRVS "\nready\n> MAIL FROM:<a@a.example> "
+              "SIZE=99|RCPT TO:<b@b.example>|DATA|\n"},
     {"null reverse-path", OFFERED, {HI, EHLO_BARE, "Mn"}, TO_READY "> MAIL FROM:<>|\n"},
 };
 
@@ -357,10 +516,24 @@ static void send_mail(struct world *w, const char *how)
                               ? SV("<b@b.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b@b.example")
                               : SV("<b@b.example>")),
         0);
+    if (*how == 'r' || *how == 'R') {
+        static const char *const rrvs = "<d@b.example> RRVS=2026-01-01T00:00:00Z";
+        smtp_envelope_init(&w->envelope, &w->arena);
+        assert_int_equal(smtp_envelope_parse_mail(&w->envelope, from), 0);
+        assert_int_equal(smtp_envelope_parse_rcpt(&w->envelope, sv_of(rrvs)), 0);
+    }
+    if (*how == 'r') {
+        assert_int_equal(smtp_envelope_parse_rcpt(&w->envelope, SV("<c@b.example>")), 0);
+        assert_int_equal(
+            smtp_envelope_parse_rcpt(&w->envelope, SV("<e@b.example> RRVS=2026-01-01T00:00:00Z;R")),
+            0);
+    }
     if (*how == '2')
         assert_int_equal(smtp_envelope_parse_rcpt(&w->envelope, SV("<c@b.example>")), 0);
-    struct smtp_client_mail mail = {
-        .envelope = &w->envelope, .size = 99, .eight_bit = w->flavour == EIGHT};
+    struct smtp_client_mail mail = {.envelope = &w->envelope,
+                                    .size = 99,
+                                    .eight_bit = w->flavour == EIGHT,
+                                    .binary = w->flavour == BINARY};
     smtp_client_send(w->client, &mail, 1);
 }
 
@@ -402,6 +575,9 @@ static void step(struct world *w, const char *s, unsigned piece)
     case 'L':
         smtp_client_lost(w->client, -ECONNRESET, 1);
         break;
+    case '-':
+        note(w, "-\n");
+        break;
     case 'Q':
         smtp_client_quit(w->client, 1);
         break;
@@ -421,6 +597,7 @@ static void start(struct world *w, int flavour)
                                                      : SMTP_CLIENT_TLS_OFFERED,
         .tls_active = flavour == IMPLICIT,
         .login = flavour == LOGIN || flavour == LOGIN_TLS,
+        .exts_off = flavour == CHUNKS_OFF ? SMTP_EXT_BIT(SMTP_EXT_CHUNKING) : 0,
     };
     arena_init(&w->arena);
     buf_init(&w->trace, 1u << 24, 0);
@@ -444,7 +621,7 @@ static void test_scripts(void **state)
             struct world w;
             srand(piece);
             start(&w, scripts[i].flavour);
-            for (size_t k = 0; k < 12 && scripts[i].steps[k]; k++)
+            for (size_t k = 0; k < 14 && scripts[i].steps[k]; k++)
                 step(&w, scripts[i].steps[k], piece);
             if (!sv_eq(buf_view(&w.trace), sv_of(scripts[i].trace)))
                 fail_msg("%s (pieces %u):\n%.*s", scripts[i].label, piece,
@@ -500,6 +677,34 @@ static void test_timers(void **state)
         assert_true(smtp_client_next(w.client, &a));
     while (a.kind != SMTP_CLIENT_MESSAGE);
     assert_int_equal(a.result.elapsed_ms, 600000);
+    stop(&w);
+}
+
+/* Each chunk has the time of a piece, the last one that of the end of data. */
+static void test_timers_of_chunks(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w, OFFERED);
+    step(&w, HI, 0);
+    step(&w, EHLO_CHUNKS, 0);
+    step(&w, "M1", 0);
+    step(&w, OK1, 0);
+    assert_int_equal(w.timer, 180000);
+    w.timer = 0;
+    step(&w, "Bx", 0);
+    assert_int_equal(w.timer, 180000);
+    w.timer = 0;
+    step(&w, "S250 1\r\n", 0);
+    assert_int_equal(w.timer, 180000);
+    step(&w, "Bx", 0);
+    step(&w, "Zx", 0);
+    assert_int_equal(w.timer, 600000);
+    w.timer = 0;
+    step(&w, "S250 2\r\n", 0);
+    assert_int_equal(w.timer, 600000);
+    step(&w, "S250 3\r\n", 0);
+    assert_int_equal(w.timer, 0);
     stop(&w);
 }
 
@@ -584,6 +789,171 @@ static void test_dots(void **state)
     }
 }
 
+/* What a server reads of a session from the first chunk on. */
+struct chunks {
+    char command[64];
+    size_t command_len, left;
+    uint32_t count;
+    bool last;
+    struct buf content;
+};
+
+static void read_chunks(struct chunks *in, struct sv bytes)
+{
+    for (size_t i = 0; i < bytes.len;) {
+        if (in->left) {
+            struct sv part = sv_first(sv_skip(bytes, i), in->left);
+            assert_int_equal(buf_put(&in->content, part), 0);
+            in->left -= part.len;
+            i += part.len;
+            continue;
+        }
+        assert_false(in->last);
+        assert_true(in->command_len + 1 < sizeof(in->command));
+        in->command[in->command_len++] = bytes.ptr[i++];
+        if (in->command[in->command_len - 1] != '\n')
+            continue;
+        struct sv line = {in->command, in->command_len}, rest = sv_skip(line, 5);
+        uint64_t size;
+        assert_true(sv_starts(line, SV("BDAT ")));
+        in->last = sv_find(line, 'L') < line.len;
+        assert_true(sv_u64(sv_split(&rest, in->last ? ' ' : '\r'), 1u << 20, &size));
+        assert_true(sv_eq(rest, in->last ? SV("LAST\r\n") : SV("\n")));
+        assert_true(size > 0 || in->last);
+        in->left = (size_t)size;
+        in->command_len = 0;
+        in->count++;
+    }
+}
+
+/* Any octets in pieces of any size, replies at any time: the sizes are those of what follows, never
+ * are there more chunks without a reply than allowed, and the content is what the stuffing machine
+ * makes of it, or, for binary content, exactly what was given. */
+static void test_chunks(void **state)
+{
+    (void)state;
+    static char body[150000];
+    for (unsigned seed = 0; seed < 40; seed++) {
+        struct world w;
+        struct chunks in = {.left = 0};
+        struct smtp_client_action a = {.kind = SMTP_CLIENT_NEED_BODY};
+        bool binary = seed % 3 == 0, pipelined = seed % 2 == 0, dense = seed % 5 < 3, done = false;
+        uint32_t replied = 0;
+        srand(seed);
+        size_t size = (size_t)rand() % sizeof(body);
+        for (size_t i = 0; i < size; i++)
+            body[i] = rand() % (dense ? 3 : 3000) ? 'x' : "\r\n\0."[rand() % 4];
+        struct sv rest = {body, size};
+        buf_init(&in.content, 1u << 20, 0);
+        start(&w, binary ? BINARY : OFFERED);
+        step(&w, HI, 0);
+        feed(&w, SV("250-mx\r\n250-BINARYMIME\r\n250-8BITMIME\r\n"), 0);
+        feed(&w, pipelined ? SV("250-PIPELINING\r\n250 CHUNKING\r\n") : SV("250 CHUNKING\r\n"), 0);
+        step(&w, "M1", 0);
+        step(&w, "S250 a\r\n", 0);
+        assert_true(sv_find(buf_view(&w.trace), '?') == buf_len(&w.trace)); /* no "body?" yet */
+        assert_true(smtp_client_feed(w.client, SV("250 b\r\n"), 1));
+        bool wanted = false, ready = false;
+        while (!ready) {
+            while (smtp_client_next(w.client, &a)) {
+                wanted = wanted || a.kind == SMTP_CLIENT_NEED_BODY;
+                ready = ready || a.kind == SMTP_CLIENT_READY;
+                done = done || a.kind == SMTP_CLIENT_MESSAGE;
+                if (a.kind == SMTP_CLIENT_SEND)
+                    read_chunks(&in, a.bytes);
+            }
+            assert_int_equal(in.left, 0);
+            assert_true(in.count - replied <= (pipelined ? 4 : 1));
+            if (wanted && (rand() % 2 || in.count == replied)) {
+                struct sv part = sv_first(rest, (size_t)rand() % 60000);
+                rest = sv_skip(rest, part.len);
+                wanted = false;
+                smtp_client_body(w.client, part, rest.len == 0, 1);
+            } else if (!ready) {
+                assert_true(in.count > replied);
+                replied++;
+                assert_true(smtp_client_feed(w.client, SV("250 ok\r\n"), 1) == 8);
+            }
+        }
+        assert_true(done && in.last && in.count == replied);
+        struct sv got = buf_view(&in.content), run;
+        if (binary) {
+            assert_true(sv_eq(got, (struct sv){body, size}));
+        } else {
+            struct smtp_stuff stuff;
+            struct buf want;
+            buf_init(&want, 1u << 20, 0);
+            smtp_stuff_init(&stuff, false);
+            for (rest = (struct sv){body, size}; rest.len;) {
+                rest = sv_skip(rest, smtp_stuff_next(&stuff, rest, &run));
+                assert_int_equal(buf_put(&want, run), 0);
+            }
+            assert_int_equal(buf_put(&want, smtp_stuff_end(&stuff)), 0);
+            assert_true(sv_eq(got, buf_view(&want)));
+            for (size_t i = 0; i < got.len; i++) {
+                assert_true(got.ptr[i] != '\0');
+                assert_true(got.ptr[i] != '\n' || (i && got.ptr[i - 1] == '\r'));
+                assert_true(got.ptr[i] != '\r' || (i + 1 < got.len && got.ptr[i + 1] == '\n'));
+            }
+            buf_deinit(&want);
+        }
+        buf_deinit(&in.content);
+        stop(&w);
+    }
+}
+
+/* RFC 9422: what the last EHLO said bounds transactions, recipients and domains; commands count,
+ * not their success. */
+static void test_limits(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label, *ehlo;
+        uint32_t first, same_domain, other_domain; /* before a mail, after the first */
+        uint32_t third;                            /* the same domain again, after the second */
+    } rows[] = {
+        {"nothing said", EHLO_BARE, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX},
+        {"recipients", "S250-mx\r\n250 LIMITS RCPTMAX=7\r\n", 7, 7, 7, 7},
+        {"transactions", "S250-mx\r\n250 LIMITS MAILMAX=2\r\n", UINT32_MAX, UINT32_MAX, UINT32_MAX,
+         0},
+        {"domains", "S250-mx\r\n250 LIMITS RCPTDOMAINMAX=1 RCPTMAX=3\r\n", 3, 3, 0, 3},
+        {"two domains", "S250-mx\r\n250 LIMITS RCPTDOMAINMAX=2\r\n", UINT32_MAX, UINT32_MAX,
+         UINT32_MAX, UINT32_MAX},
+        {"unknown, and no numbers", "S250-mx\r\n250 LIMITS FOO=1 MAILMAX=0 RCPTMAX=x\r\n",
+         UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct world w;
+        start(&w, OFFERED);
+        step(&w, HI, 0);
+        step(&w, rows[i].ehlo, 0);
+        if (smtp_client_takes(w.client, SV("b.example")) != rows[i].first)
+            fail_msg("%s: first", rows[i].label);
+        step(&w, "M1", 0);
+        step(&w, "S250 a\r\n", 0);
+        step(&w, "S550 b\r\n", 0);
+        if (smtp_client_takes(w.client, SV("B.example")) != rows[i].same_domain ||
+            smtp_client_takes(w.client, SV("b.example.org")) != rows[i].other_domain)
+            fail_msg("%s: after the first", rows[i].label);
+        step(&w, "M1", 0);
+        step(&w, "S250 reset\r\n", 0);
+        step(&w, "S451 a\r\n", 0);
+        if (smtp_client_takes(w.client, SV("b.example")) != rows[i].third)
+            fail_msg("%s: after the second", rows[i].label);
+        stop(&w);
+    }
+    /* of the EHLO in clear nothing is left */
+    struct world w;
+    start(&w, OFFERED);
+    step(&w, HI, 0);
+    step(&w, "S250-mx\r\n250-STARTTLS\r\n250 LIMITS RCPTMAX=1\r\n", 0);
+    step(&w, "S220 go\r\n", 0);
+    step(&w, "K", 0);
+    step(&w, EHLO_BARE, 0);
+    assert_int_equal(smtp_client_takes(w.client, SV("b.example")), UINT32_MAX);
+    stop(&w);
+}
+
 /* More recipients than fit one SEND: all are said, in bounded pieces. */
 static void test_many_recipients(void **state)
 {
@@ -621,6 +991,8 @@ int main(void)
         cmocka_unit_test(test_scripts), cmocka_unit_test(test_injection_before_tls),
         cmocka_unit_test(test_timers),  cmocka_unit_test(test_body_runs),
         cmocka_unit_test(test_dots),    cmocka_unit_test(test_many_recipients),
+        cmocka_unit_test(test_chunks),  cmocka_unit_test(test_timers_of_chunks),
+        cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
