@@ -52,6 +52,7 @@ struct relay_conn {
     int write_err;
     const char *auth_fault; /* why there is no login, in words; static, or NULL */
     bool clear_text;
+    uint32_t exts_off;
     struct route_attempt attempt;
     struct arena arena; /* hostname, host, secret, remote */
     struct sv hostname, secret;
@@ -237,7 +238,8 @@ static void make_core(struct relay_conn *c)
     struct smtp_client_config config = {.name = c->hostname,
                                         .tls = tls,
                                         .tls_active = c->tls != NULL,
-                                        .login = c->attempt.credentials >= 0};
+                                        .login = c->attempt.credentials >= 0,
+                                        .exts_off = c->exts_off};
     c->state = SESSION;
     c->core = smtp_client_new(&config, now(c));
 }
@@ -292,6 +294,7 @@ static void act(struct relay_conn *c, const struct smtp_client_action *a)
             c->ops->on_recipient(c->arg, a->index, &a->result);
         break;
     case SMTP_CLIENT_MESSAGE:
+        c->body_wanted = false; /* refused early: the rest stays here */
         if (c->ops)
             c->ops->on_message(c->arg, &a->result);
         break;
@@ -474,6 +477,7 @@ struct relay_conn *relay_conn_open(const struct relay_conn_config *config,
     c->arg = arg;
     c->auth = config->auth;
     c->clear_text = config->clear_text;
+    c->exts_off = config->exts_off;
     set_queue_id(c, config->queue_id);
     c->tls_ctx = config->tls ? tls_ctx_keep(config->tls) : NULL;
     arena_init(&c->arena);
@@ -550,6 +554,11 @@ void relay_conn_drop_all(struct relay_conn **all)
 uint32_t relay_conn_exts(const struct relay_conn *c)
 {
     return c->core ? smtp_client_peer(c->core)->exts : 0;
+}
+
+uint32_t relay_conn_takes(const struct relay_conn *c, struct sv domain)
+{
+    return smtp_client_takes(c->core, domain);
 }
 
 const char *relay_conn_remote(const struct relay_conn *c)

@@ -39,6 +39,7 @@ struct relay_conn_config {
     struct sv hostname;                  /* for EHLO; copied */
     const struct route_attempt *attempt; /* copied */
     struct sv secret;                    /* of the keeper, for attempt->credentials; copied */
+    uint32_t exts_off;                   /* SMTP_EXT_BIT()s that are not used */
     bool clear_text;      /* no STARTTLS although the attempt allows it: it failed before */
     const char *queue_id; /* of the message that it is opened for; copied */
 };
@@ -59,6 +60,9 @@ void relay_conn_drop(struct relay_conn *c);
 void relay_conn_drop_all(struct relay_conn **all);
 /* What the next hop offers and may be used: SMTP_EXT_BIT()s. */
 uint32_t relay_conn_exts(const struct relay_conn *c);
+/* By what the next hop said of its limits: how many recipients of this domain the next transaction
+ * may have; 0: it needs another connection. */
+uint32_t relay_conn_takes(const struct relay_conn *c, struct sv domain);
 /* "host [address]:port" for logs and reports; lives as long as the connection. */
 const char *relay_conn_remote(const struct relay_conn *c);
 const struct route_attempt *relay_conn_attempt(const struct relay_conn *c);

@@ -3,12 +3,15 @@
  *
  *     the slot's idle connection, or the next attempt -> ready -> transactions of at most
  *     TRANSACTION_MAX recipients -> each recipient has an outcome
- *        | those that only this host deferred: next attempt
+ *        | those that only this host deferred: next attempt; those that each host lacks an
+ *        |   extension for: failed
  *        `-> results (result.c), connection back to the slot
  *
  * An idle connection that dies before it took anything is no attempt: the plan starts at its
  * beginning. A TLS handshake that fails where TLS is opportunistic is tried once more in clear.
- * No other host is tried for a message that may have been taken (RFC 5321 6.1).
+ * No other host is tried for a message that may have been taken (RFC 5321 6.1). A host that lacks
+ * what a recipient needs is not asked for it again at its other addresses. Where a server's LIMITS
+ * are reached the rest goes over a new connection.
  */
 #include "relay/capture.h"
 #include "relay/internal.h"
@@ -29,6 +32,7 @@ struct relay_job {
     struct queue_batch *batch;
     struct arena arena;
     struct relay_fate *fates;
+    uint64_t *lacks; /* of each row: bits of the attempts whose host lacked what it needs */
     struct smtp_envelope all, part; /* of the job; of the transaction under way */
     size_t rows[TRANSACTION_MAX];   /* rows of part's recipients */
     struct relay_conn *conn;
@@ -55,6 +59,8 @@ static void set_fate(struct relay_job *j, size_t row, const struct relay_outcome
     f->known = true;
     f->attempted = true;
     f->outcome = *outcome;
+    if (outcome->fails_at_last)
+        j->lacks[row] |= (uint64_t)1 << j->attempt;
     f->hop_exts = outcome->verdict == RELAY_DELIVERED && j->conn ? relay_conn_exts(j->conn) : 0;
 }
 
@@ -68,6 +74,43 @@ static bool is_retryable(const struct relay_fate *f)
 {
     return f->known && f->outcome.verdict == RELAY_DEFERRED &&
            f->outcome.scope == RELAY_SCOPE_HOST && !f->outcome.maybe_taken;
+}
+
+/* Whether the host of this attempt lacks what the row needs, as it said there or elsewhere. */
+static bool host_lacks(const struct relay_job *j, size_t row, size_t attempt)
+{
+    const struct route_attempt *a = &j->plan->attempts[attempt], *b = j->plan->attempts;
+    for (size_t i = 0; j->lacks[row] >> i; i++)
+        if ((j->lacks[row] >> i & 1) && b[i].to.port == a->to.port &&
+            strcmp(b[i].host, a->host) == 0)
+            return true;
+    return false;
+}
+
+static bool every_host_lacks(const struct relay_job *j, size_t row)
+{
+    size_t i = 0;
+    while (i < j->plan->nattempts && host_lacks(j, row, i))
+        i++;
+    return i == j->plan->nattempts;
+}
+
+/* Whether the attempt could be of use for the row. */
+static bool may_take(const struct relay_job *j, size_t row, size_t attempt)
+{
+    const struct relay_fate *f = &j->fates[row];
+    return (is_open(f) || is_retryable(f)) && !host_lacks(j, row, attempt);
+}
+
+/* The first attempt from here on that could be of use for anybody. */
+static size_t find_attempt(const struct relay_job *j, size_t from)
+{
+    size_t n = j->plan ? j->plan->nattempts : 0;
+    for (; from < n; from++)
+        for (size_t i = 0; i < j->batch->nrows; i++)
+            if (may_take(j, i, from))
+                return from;
+    return n;
 }
 
 static size_t count_open(const struct relay_job *j, size_t *last_out)
@@ -121,6 +164,21 @@ static const char *recipients_text(struct relay_job *j, size_t count, size_t row
 
 /* ---- end ---- */
 
+static void fail_at_last(struct relay_job *j)
+{
+    char status[SMTP_STATUS_TEXT_MAX];
+    for (size_t i = 0; i < j->batch->nrows; i++) {
+        struct relay_outcome *o = &j->fates[i].outcome;
+        if (!j->fates[i].known || !o->fails_at_last || !every_host_lacks(j, i))
+            continue;
+        relay_outcome_fail(o);
+        log_event(LOG_INFO, relay_verdict_text(o->verdict),
+                  &(struct log_ctx){.queue = sv_of(j->batch->message->id)},
+                  "domain=%s %s no other host, status=%s: %s", j->run->job->destination,
+                  recipients_text(j, 1, i), smtp_status_text(o->status, status), o->text);
+    }
+}
+
 static void fill_end(struct relay_job *j)
 {
     struct sched_job_end *end = &j->run->job->end;
@@ -153,13 +211,19 @@ static void finish(struct relay_job *j)
 {
     struct relay_run *run = j->run;
     struct relay_worker *worker = run->worker;
-    struct relay_conn *conn = j->conn;
     uint32_t slot = run->job->slot;
     relay_body_stop(&j->body);
+    if (j->conn && relay_conn_takes(j->conn, sv_of(run->job->destination)) == 0) {
+        relay_conn_quit(j->conn);
+        j->conn = NULL;
+    }
+    struct relay_conn *conn = j->conn;
+    fail_at_last(j);
     fill_end(j);
     relay_result_record(run, j->fates);
     arena_deinit(&j->arena);
     free(j->fates);
+    free(j->lacks);
     free(j);
     if (slot)
         relay_worker_job_over(worker, slot, conn);
@@ -170,10 +234,13 @@ static void finish(struct relay_job *j)
 static void send_part(struct relay_job *j)
 {
     const struct queue_message *m = j->batch->message;
+    uint32_t most = relay_conn_takes(j->conn, sv_of(j->run->job->destination));
+    if (most > TRANSACTION_MAX)
+        most = TRANSACTION_MAX;
     smtp_envelope_init(&j->part, &j->arena);
     j->part.reverse = j->all.reverse;
     memcpy(j->part.values, j->all.values, sizeof j->part.values);
-    for (size_t i = 0; i < j->batch->nrows && j->part.count < TRANSACTION_MAX; i++) {
+    for (size_t i = 0; i < j->batch->nrows && j->part.count < most; i++) {
         if (!is_open(&j->fates[i]))
             continue;
         j->rows[j->part.count] = i;
@@ -191,35 +258,47 @@ static void send_part(struct relay_job *j)
                                  .size = m->size,
                                  .eight_bit = m->eight_bit,
                                  .binary = m->binary,
+                                 .utf8_header = m->smtputf8,
                                  .received_s = m->received_ms / 1000,
                                  .now_s = (m->received_ms + elapsed_ms) / 1000,
                              });
 }
 
 static void next_attempt(struct relay_job *j);
+static void open_attempt(struct relay_job *j);
+
+static void drop_conn(struct relay_job *j)
+{
+    relay_conn_quit(j->conn);
+    j->conn = NULL;
+}
 
 static void on_ready(void *arg)
 {
     struct relay_job *j = arg;
+    size_t from = j->reused ? 0 : j->attempt + 1;
     if (j->sent) {
         j->sent = false;
         j->reused = false;
         relay_body_stop(&j->body);
     }
     if (has_open(j) && !j->given_up) {
-        send_part(j);
+        if (relay_conn_takes(j->conn, sv_of(j->run->job->destination)) > 0) {
+            send_part(j);
+        } else {
+            drop_conn(j);
+            open_attempt(j);
+        }
         return;
     }
-    for (size_t i = 0; i < j->batch->nrows; i++) {
-        if (is_retryable(&j->fates[i])) {
-            relay_conn_quit(j->conn);
-            j->conn = NULL;
-            j->attempt++;
-            next_attempt(j);
-            return;
-        }
+    size_t next = find_attempt(j, from);
+    if (j->given_up || next == j->plan->nattempts) {
+        finish(j);
+        return;
     }
-    finish(j);
+    drop_conn(j);
+    j->attempt = next;
+    next_attempt(j);
 }
 
 static void on_need_body(void *arg)
@@ -233,7 +312,7 @@ static void on_recipient(void *arg, uint32_t index, const struct smtp_client_res
     struct relay_job *j = arg;
     const char *remote = relay_conn_remote(j->conn);
     struct relay_outcome o = relay_outcome_of_result(&j->arena, r, sv_of(remote));
-    j->answered = j->answered || r->end == SMTP_END_REPLY;
+    j->answered = j->answered || r->end == SMTP_END_REPLY || o.fails_at_last;
     set_fate(j, j->rows[index], &o);
     log_result(j, recipients_text(j, 1, j->rows[index]), remote, r, &o);
 }
@@ -244,9 +323,10 @@ static void on_message(void *arg, const struct smtp_client_result *r)
     const char *remote = relay_conn_remote(j->conn);
     struct relay_outcome o = relay_outcome_of_result(&j->arena, r, sv_of(remote));
     /* A kept connection may have died while nobody looked: that says nothing about the host. */
-    if (j->reused && r->end != SMTP_END_REPLY && o.scope == RELAY_SCOPE_HOST && !o.maybe_taken)
+    if (j->reused && r->end != SMTP_END_REPLY && o.scope == RELAY_SCOPE_HOST && !o.maybe_taken &&
+        !o.fails_at_last)
         return;
-    j->answered = j->answered || r->end == SMTP_END_REPLY;
+    j->answered = j->answered || r->end == SMTP_END_REPLY || o.fails_at_last;
     size_t count = 0, row = 0;
     for (uint32_t i = 0; i < j->part.count; i++) {
         if (!is_open(&j->fates[j->rows[i]]))
@@ -316,6 +396,7 @@ static void open_attempt(struct relay_job *j)
         .secret = a->credentials < 0
                       ? SV_NONE
                       : sv_of(arena_printf(&j->arena, RELAY_SECRET_NAME, a->credentials)),
+        .exts_off = j->run->settings->exts_off,
         .clear_text = j->clear_text,
         .queue_id = j->batch->message->id};
     j->began_ms = now(j);
@@ -326,10 +407,11 @@ static void open_attempt(struct relay_job *j)
 static void next_attempt(struct relay_job *j)
 {
     bool left = has_open(j);
+    j->attempt = find_attempt(j, j->attempt);
     bool more = j->plan && j->attempt < j->plan->nattempts && !j->given_up &&
                 now(j) < j->run->job->deadline_ms;
     for (size_t i = 0; more && i < j->batch->nrows; i++) {
-        if (is_retryable(&j->fates[i])) {
+        if (may_take(j, i, j->attempt)) {
             j->fates[i].known = false;
             left = true;
         }
@@ -436,9 +518,11 @@ static void start_delivery(struct relay_job *j, struct relay_conn *conn)
         finish(j);
         return;
     }
-    if (conn && !fits(j->plan, conn, &j->attempt)) {
+    if (conn && (!fits(j->plan, conn, &j->attempt) ||
+                 relay_conn_takes(conn, sv_of(j->run->job->destination)) == 0)) {
         relay_conn_quit(conn);
         conn = NULL;
+        j->attempt = 0;
     }
     if (!conn) {
         open_attempt(j);
@@ -460,6 +544,8 @@ void relay_job_start(struct relay_run *run, struct relay_conn *conn, struct rela
     j->batch = run->job->batch;
     j->began_ms = now(j);
     j->fates = mem_new(j->batch->nrows, sizeof *j->fates);
+    j->lacks = mem_new(j->batch->nrows, sizeof *j->lacks);
+    _Static_assert(ROUTE_ATTEMPTS_MAX <= 64, "a bit for each attempt");
     arena_init(&j->arena);
     j->body = (struct relay_body){
         .store = j->config->store, .reply = j->config->mailbox, .message = j->batch->message};

@@ -111,10 +111,17 @@ static void judge_reply(const struct smtp_client_result *r, struct relay_outcome
     }
 }
 
+/* A time that has passed is past at each host. */
+static bool is_expired(struct smtp_status s)
+{
+    return s.class == 5 && s.subject == 4 && s.detail == 7;
+}
+
 /* Everything that is not a reply: verdict, status and reach of each end. */
 static void judge_end(const struct smtp_client_result *r, struct relay_outcome *o)
 {
-    *o = (struct relay_outcome){RELAY_DEFERRED, RELAY_SCOPE_HOST, {4, 4, 2}, NULL, NULL, false};
+    *o = (struct relay_outcome){RELAY_DEFERRED, RELAY_SCOPE_HOST, {4, 4, 2}, NULL, NULL, false,
+                                false};
     switch (r->end) {
     case SMTP_END_REPLY:
     case SMTP_END_TIMEOUT:
@@ -141,9 +148,14 @@ static void judge_end(const struct smtp_client_result *r, struct relay_outcome *
         o->scope = RELAY_SCOPE_LOCAL;
         break;
     case SMTP_END_UNSUPPORTED:
-        o->verdict = RELAY_FAILED;
         o->status = r->reply.enhanced;
-        o->scope = RELAY_SCOPE_MESSAGE;
+        if (is_expired(o->status)) {
+            o->verdict = RELAY_FAILED;
+            o->scope = RELAY_SCOPE_MESSAGE;
+        } else {
+            o->fails_at_last = true;
+            o->status.class = 4;
+        }
         break;
     case SMTP_END_TOO_BIG:
         o->verdict = RELAY_FAILED;
@@ -199,6 +211,14 @@ struct relay_outcome relay_outcome_of_failure(struct arena *a, enum relay_failur
                              err < 0 ? err_text(err) : ""),
         .remote = arena_str(a, remote),
     };
+}
+
+void relay_outcome_fail(struct relay_outcome *o)
+{
+    o->verdict = RELAY_FAILED;
+    o->scope = RELAY_SCOPE_MESSAGE;
+    o->status.class = 5;
+    o->fails_at_last = false;
 }
 
 const char *relay_verdict_text(enum relay_verdict v)

@@ -9,6 +9,8 @@
  *   local: our own trouble
  * A permanent reply to greeting, EHLO, HELO, STARTTLS, AUTH or RSET says nothing about the
  * message: it is deferred and another host is tried. So is 421 in any phase.
+ * An extension that only this host lacks (RFC 8689 4.2.1, 2852, 7293 5, 6531 3.4) puts a message
+ * off to the next host and fails_at_last: when no host has it, relay_outcome_fail() says so.
  *
  * Ownership: text and remote lie in the arena given. Any thread.
  */
@@ -34,6 +36,7 @@ struct relay_outcome {
     const char *text;   /* the reply as "550 5.1.1 words", "\n" between lines; or our own words */
     const char *remote; /* who said it: "mx.example [192.0.2.1]:25"; "" where nobody did */
     bool maybe_taken;   /* lost after the end of data: try no other host in this attempt */
+    bool fails_at_last; /* deferred to the next host, failed if there is none */
 };
 
 /* Failures without an SMTP session: name, verdict, status, scope, words. What the route says
@@ -56,6 +59,8 @@ struct relay_outcome relay_outcome_of_result(struct arena *a, const struct smtp_
 /* err: 0 or the environment error behind it. */
 struct relay_outcome relay_outcome_of_failure(struct arena *a, enum relay_failure what, int err,
                                               struct sv remote);
+/* Every host has been asked: what failed at last is final. */
+void relay_outcome_fail(struct relay_outcome *o);
 const char *relay_verdict_text(enum relay_verdict v); /* "delivered", "deferred", "failed" */
 
 #endif

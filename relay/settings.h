@@ -29,6 +29,7 @@ struct relay_settings {
     const struct ip *own_ips; /* addresses of this machine, for listeners on all addresses */
     size_t nown_ips;
     struct tls_ctx *tls; /* client side; NULL: STARTTLS is never used */
+    uint32_t exts_off;   /* SMTP_EXT_BIT()s that are not used with next hops */
 
     void (*release)(void *owner); /* any thread; may be NULL */
     void *owner;

@@ -153,7 +153,7 @@ static void act_commit(struct conn *c, const struct smtp_action *a)
     c->op_commit = a->op;
     c->committing = true;
     conn_watch(c, a->op);
-    submission_commit(c->submission);
+    submission_commit(c->submission, a->binary);
 }
 
 /* ---- timer and end ---- */

@@ -210,6 +210,9 @@ static bool make_relay(struct service *s, struct buf *why)
         .relay = &o->relay,
         .queue = &o->queue,
         .dns_timeout_ms = (uint64_t)o->dns.timeout_s * 1000,
+        /* these two belong to the routes */
+        .exts_off = options_extensions_off(&o->extensions) &
+                    ~(SMTP_EXT_BIT(SMTP_EXT_STARTTLS) | SMTP_EXT_BIT(SMTP_EXT_AUTH)),
         .release = release_relay_owner,
     };
     struct sv ca;

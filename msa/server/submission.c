@@ -391,11 +391,12 @@ bool submission_full(const struct submission *s)
     return content_full(s->writer);
 }
 
-void submission_commit(struct submission *s)
+void submission_commit(struct submission *s, bool binary)
 {
     struct smtp_reply reply;
     REQUIRE(s->reply.code == 0); /* what was refused is dropped, never committed */
     s->committed = true;
+    s->message->binary = binary;
     rewrite_stream_end(&s->rewrite);
     if (drain(s, &reply))
         content_finish(s->writer);

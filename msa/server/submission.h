@@ -37,8 +37,9 @@ const char *submission_id(const struct submission *s); /* queue id */
 bool submission_body(struct submission *s, struct sv bytes,
                      struct smtp_reply *reply_out) MUST_CHECK;
 bool submission_full(const struct submission *s); /* feed no more until on_room */
-/* The content is complete. on_done follows, never from inside this call. */
-void submission_commit(struct submission *s);
+/* The content is complete; binary: it cannot be sent on as lines. on_done follows, never from inside
+ * this call. */
+void submission_commit(struct submission *s, bool binary);
 /* After commit: the session is gone, nobody is told. */
 void submission_forget(struct submission *s);
 /* After commit: it has taken too long, and the client was answered 451. Nobody is told, and nothing

@@ -65,7 +65,7 @@ static struct smtp_reply refuse_mail(const struct smtp_hop *h)
                           "the next hop does not offer DELIVERBY, so that the time set (BY) cannot "
                           "be kept");
     if (left_s(h, &by) < h->peer->by_min_s)
-        return SMTP_REPLY(550, 5, 4, 7,
+        return SMTP_REPLY(550, 5, 3, 3,
                           "the next hop needs more time than is left of the time set (BY)");
     return SMTP_REPLY_NONE;
 }

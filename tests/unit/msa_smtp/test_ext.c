@@ -234,7 +234,7 @@ static const struct hop_case {
      "|"},
     {"<a@a.example> BY=500;R", "<b@b.example>", "DELIVERBY", {0}, " BY=400;R|"},
     {"<a@a.example> BY=500;rt", "<b@b.example>", "DELIVERBY 400", {0}, " BY=400;RT|"},
-    {"<a@a.example> BY=500;R", "<b@b.example>", "DELIVERBY 401", {0}, "mail 5.4.7"},
+    {"<a@a.example> BY=500;R", "<b@b.example>", "DELIVERBY 401", {0}, "mail 5.3.3"},
     {"<a@a.example> BY=100;R", "<b@b.example>", "DELIVERBY", {0}, "mail 5.4.7"},
     {"<a@a.example> BY=500;R", "<b@b.example>", "", {0}, "mail 5.3.3"},
     {"<a@a.example> BY=50;NT", "<b@b.example>", "DELIVERBY", {0}, " BY=-50;NT|"},

@@ -41,6 +41,10 @@ static struct {
     char dir[64];
 } t;
 
+/* Behind the paths of what put_message() puts. */
+static const char *mail_params = "", *rcpt_params = "";
+static const char *second_rcpt_params; /* of the second and further recipients; NULL: the same */
+
 static int64_t retry_items[] = {3600};
 static struct queue_options queue = {
     .lifetime_s = 86400, .retry = {.items = retry_items, .count = 1}, .bounce_body_bytes = 10000};
@@ -98,12 +102,13 @@ static void put_message(struct queue_message *m, const char *from, const char *c
 {
     m->received_ms = clock_wall_ms();
     m->reverse_path = arena_str(&m->arena, sv_of(from));
-    m->mail_params = arena_printf(&m->arena, "<%s>", from);
+    m->mail_params = arena_printf(&m->arena, "<%s>%s", from, mail_params);
     struct queue_batch *b = queue_batch_new(m, n);
     for (size_t i = 0; i < n; i++) {
         b->rows[i].address = arena_str(&b->arena, sv_of(to[i]));
         b->rows[i].domain = arena_str(&b->arena, sv_of(strchr(to[i], '@') + 1));
-        b->rows[i].rcpt_params = arena_printf(&b->arena, "<%s>", to[i]);
+        b->rows[i].rcpt_params = arena_printf(
+            &b->arena, "<%s>%s", to[i], i && second_rcpt_params ? second_rcpt_params : rcpt_params);
         b->rows[i].due_ms = m->received_ms;
     }
     struct store_put *p = NEW(struct store_put);
@@ -125,8 +130,10 @@ static void submit(const char *from, const char *const *to, size_t n, const char
 }
 
 struct relay_setup {
-    const char *url; /* of the only route */
-    int tls;         /* enum relay_route_tls */
+    const char *url;       /* of the only route */
+    const char *other_url; /* its second target, or NULL */
+    uint32_t exts_off;
+    int tls; /* enum relay_route_tls */
     const char *user;
     struct sv ca_pem;
     atomic_uint *messages;
@@ -136,15 +143,16 @@ struct relay_setup {
 static void open_relay(const struct relay_setup *setup)
 {
     static struct relay_route_options route;
-    static const char *to[1];
+    static const char *to[2];
     struct buf why;
     strcpy(t.dir, "/tmp/test_relay.XXXXXX");
     assert_non_null(mkdtemp(t.dir));
     buf_init(&why, 4096, 0);
     t.messages = setup->messages;
     to[0] = setup->url;
+    to[1] = setup->other_url;
     route = (struct relay_route_options){.domain = "*",
-                                         .to = {.items = to, .count = 1},
+                                         .to = {.items = to, .count = to[1] ? 2 : 1},
                                          .tls = setup->tls,
                                          .user = setup->user ? setup->user : "",
                                          .password_file = ""};
@@ -169,6 +177,7 @@ static void open_relay(const struct relay_setup *setup)
                                                              .relay = &options,
                                                              .queue = &queue,
                                                              .dns_timeout_ms = 1000,
+                                                             .exts_off = setup->exts_off,
                                                              .tls = t.tls});
     t.relay = relay_new(&(struct relay_config){
         .loop = t.loop, .mailbox = t.mailbox, .store = t.store, .settings = t.settings});

@@ -8,10 +8,15 @@
 #include <errno.h>
 #include <string.h>
 
-#define REPLY(phase, code, class, subject, detail, words)                                         \
-    {                                                                                             \
-        SMTP_END_REPLY, SMTP_PHASE_##phase, {code, {class, subject, detail}, SV(words), SV("")}, 0, NULL, \
-            0                                                                                     \
+#define REPLY(phase, code, class, subject, detail, words)                                        \
+    {                                                                                            \
+        SMTP_END_REPLY, SMTP_PHASE_##phase, {code, {class, subject, detail}, SV(words), SV("")}, \
+            0, NULL, 0                                                                           \
+    }
+#define LACKS(phase, code, class, subject, detail, words)                   \
+    {                                                                       \
+        SMTP_END_UNSUPPORTED, SMTP_PHASE_##phase,                           \
+            {code, {class, subject, detail}, SV(words), SV("")}, 0, NULL, 0 \
     }
 #define END(end, phase, err, detail)                                \
     {                                                               \
@@ -84,10 +89,14 @@ static const struct {
      "the server broke the protocol after 61 s, waiting for the reply to the end of data: x", true},
     {"no TLS", END(NO_TLS, EHLO, 0, NULL), RELAY_DEFERRED, RELAY_SCOPE_HOST, "4.7.4",
      "TLS is required here, but the server does not offer it", false},
-    {"8-bit",
-     {SMTP_END_UNSUPPORTED, SMTP_PHASE_MAIL, {554, {5, 6, 3}, SV("no 8BITMIME"), SV("")}, 0, NULL, 0},
-     RELAY_FAILED, RELAY_SCOPE_MESSAGE, "5.6.3",
-     "the server lacks an extension that the message needs: no 8BITMIME", false},
+    {"8-bit: the next host may have it", LACKS(MAIL, 554, 5, 6, 3, "no 8BITMIME"), RELAY_DEFERRED,
+     RELAY_SCOPE_HOST, "4.6.3", "the server lacks an extension that the message needs: no 8BITMIME",
+     false},
+    {"the same of one recipient", LACKS(RCPT, 550, 5, 7, 19, "no RRVS"), RELAY_DEFERRED,
+     RELAY_SCOPE_HOST, "4.7.19", "the server lacks an extension that the message needs: no RRVS",
+     false},
+    {"a time that has passed", LACKS(MAIL, 550, 5, 4, 7, "late"), RELAY_FAILED, RELAY_SCOPE_MESSAGE,
+     "5.4.7", "the server lacks an extension that the message needs: late", false},
     {"too big", END(TOO_BIG, MAIL, 0, NULL), RELAY_FAILED, RELAY_SCOPE_MESSAGE, "5.3.4",
      "the message is larger than the server accepts", false},
     {"our own disk", END(CONTENT, BODY, ERR_CORRUPT, NULL), RELAY_DEFERRED, RELAY_SCOPE_LOCAL,
@@ -115,12 +124,29 @@ static void test_results(void **state)
             relay_outcome_of_result(&a, &rows[i].in, SV("mx.example [192.0.2.1]:25"));
         check(rows[i].label, &o, rows[i].verdict, rows[i].scope, rows[i].status, rows[i].text);
         assert_int_equal(o.maybe_taken, rows[i].maybe_taken);
+        assert_int_equal(o.fails_at_last,
+                         rows[i].in.end == SMTP_END_UNSUPPORTED && rows[i].verdict != RELAY_FAILED);
         assert_string_equal(o.remote, "mx.example [192.0.2.1]:25");
         /* the class says the same as the verdict (RFC 3464 2.3.4) */
         assert_int_equal(o.status.class, o.verdict == RELAY_DELIVERED  ? 2
                                          : o.verdict == RELAY_DEFERRED ? 4
                                                                        : 5);
     }
+    arena_deinit(&a);
+}
+
+static void test_fails_at_last(void **state)
+{
+    (void)state;
+    const struct smtp_client_result in = LACKS(MAIL, 550, 5, 7, 30, "no REQUIRETLS");
+    struct arena a;
+    arena_init(&a);
+    struct relay_outcome o = relay_outcome_of_result(&a, &in, SV("mx.example"));
+    relay_outcome_fail(&o);
+    check("at last", &o, RELAY_FAILED, RELAY_SCOPE_MESSAGE, "5.7.30",
+          "the server lacks an extension that the message needs: no REQUIRETLS");
+    assert_false(o.fails_at_last);
+    assert_string_equal(o.remote, "mx.example");
     arena_deinit(&a);
 }
 
@@ -143,6 +169,7 @@ static void test_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_results),
+                                       cmocka_unit_test(test_fails_at_last),
                                        cmocka_unit_test(test_failures)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
