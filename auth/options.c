@@ -73,5 +73,13 @@ const struct conf_option auth_options_rows[] = {
              "After so many failed AUTH commands in one session it is answered 421 4.7.0 and "
              "closed, so that guessing needs a new connection each time.",
              .min = 1, .max = 100, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_STRINGS, struct auth_options, trusted_networks, "trusted_networks", NULL,
+             "networks that may submit without AUTH",
+             "Addresses and networks. They count only on a listener with auth = \"trusted\". Such "
+             "a client may send from any address to which mail can go back; one that logs in all "
+             "the same comes under the rules of its login. Its messages stand under the login "
+             "\"@trusted\" in the queue. A client of which a proxy (listen[].proxy_from) does not "
+             "tell the address is not trusted.",
+             .flags = CONF_RELOAD, .check = conf_check_network, .example = "[ \"192.0.2.0/24\" ]"),
     CONF_END,
 };

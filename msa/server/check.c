@@ -88,9 +88,35 @@ static void check_listener(struct checking *c, size_t index)
                 "clients expect TLS from the first byte on port 465");
     if (l->port == 587 && l->tls == MSA_LISTEN_IMPLICIT)
         WARNING(c, key, "tls = \"starttls\";", "clients expect STARTTLS on port 587");
-    if (l->tls == MSA_LISTEN_NO_TLS && c->o->auth.require_tls)
+    if (l->tls == MSA_LISTEN_NO_TLS && c->o->auth.require_tls && l->auth != MSA_LISTEN_AUTH_TRUSTED)
         FAULT(c, key, "tls = \"starttls\"; or auth.require_tls = false",
               "nobody could log in here: auth.require_tls is true");
+}
+
+static void check_trust(struct checking *c)
+{
+    const struct conf_strings *nets = &c->o->auth.trusted_networks;
+    bool used = false;
+    char key[KEY_MAX];
+    for (size_t i = 0; i < c->o->listen.count; i++) {
+        if (CONF_ITEM(c->o->listen, i, struct msa_listen_options)->auth != MSA_LISTEN_AUTH_TRUSTED)
+            continue;
+        used = true;
+        snprintf(key, sizeof key, "listen[%zu].auth", i);
+        if (nets->count == 0)
+            WARNING(c, key, "auth.trusted_networks = [ \"192.0.2.0/24\" ]; or auth = \"required\"",
+                    "nobody is trusted: auth.trusted_networks is empty");
+    }
+    if (nets->count && !used)
+        WARNING(c, "auth.trusted_networks", "a listener with auth = \"trusted\"",
+                "they count nowhere: every listener has auth = \"required\"");
+    for (size_t i = 0; i < nets->count; i++) {
+        struct ip_net net;
+        snprintf(key, sizeof key, "auth.trusted_networks[%zu]", i);
+        if (ip_net_parse(sv_of(nets->items[i]), &net) && net.bits == 0)
+            WARNING(c, key, "the networks of your own machines",
+                    "anybody may send mail through this server");
+    }
 }
 
 static void check_auth(struct checking *c)
@@ -200,6 +226,7 @@ void check_options(const struct msa_options *o, const struct conf_source *src,
     check_state(&c);
     for (size_t i = 0; i < o->listen.count; i++)
         check_listener(&c, i);
+    check_trust(&c);
     check_auth(&c);
     check_limits(&c);
     check_queue(&c);

@@ -183,6 +183,7 @@ static void proxy_input(struct conn *c, struct sv bytes)
         break;
     case PROXY_LOCAL:
     case PROXY_UNKNOWN:
+        c->untold = true;
         break;
     }
     buf_consume(&c->in, h.bytes);
@@ -309,6 +310,7 @@ static void ask_quota(struct conn *c)
 {
     struct worker_shared *shared = c->worker->shared;
     c->phase = CONN_QUOTA;
+    c->trusted = !c->untold && service_trusts(c->service, c->listen, &c->client);
     conn_arm(c, CONN_HANDSHAKE_MS);
     shared->on_quota(shared->arg, c->worker, c->number, &c->client);
 }

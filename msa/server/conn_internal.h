@@ -66,6 +66,8 @@ struct conn {
     bool committing;              /* the submission goes on without us */
     bool eof;                     /* the peer sends nothing more, but may still read */
     bool lost;                    /* nothing can be written any more */
+    bool trusted;                 /* needs no login: auth.trusted_networks */
+    bool untold;                  /* by a proxy: client is the proxy itself */
     struct path_check *path;      /* of op_path */
     struct ip client;             /* as told by a proxy, where one is used */
     char session[CONN_SESSION_CHARS + 1];

@@ -125,6 +125,7 @@ static void act_open(struct conn *c, const struct smtp_action *a)
         .envelope = a->envelope,
         .session = sv_of(c->session),
         .login = sv_of(c->login),
+        .owner = c->login ? sv_of(c->login) : SV("@trusted"),
         .client = sv_of(c->client_text),
         .helo = info.helo,
         .tls_cipher = sv_of(tls.cipher),
@@ -301,7 +302,8 @@ void conn_pump(struct conn *c, struct sv in)
 void conn_start_session(struct conn *c, const struct smtp_reply *refusal)
 {
     c->phase = CONN_SESSION;
-    c->smtp = smtp_server_new(&c->service->setups[c->listen], sv_of(c->session));
+    const struct smtp_server_setup *setups = c->trusted ? c->service->trusting : c->service->setups;
+    c->smtp = smtp_server_new(&setups[c->listen], sv_of(c->session));
     smtp_server_start(c->smtp, refusal);
     conn_pump(c, SV_NONE);
 }

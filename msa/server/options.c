@@ -18,7 +18,7 @@
 #define GIB (KIB * MIB)
 
 static const char *const listen_tls_names[] = {"starttls", "implicit", "none", NULL};
-static const char *const listen_auth_names[] = {"required", NULL};
+static const char *const listen_auth_names[] = {"required", "trusted", NULL};
 static const char *const bare_newlines_names[] = {"normalize", "reject", NULL};
 static const char *const tls_minimum_names[] = {"1.2", "1.3", NULL};
 static const char *const log_to_names[] = {"stderr", NULL};
@@ -86,7 +86,8 @@ static const struct conf_option listen_rows[] = {
              "no TLS; logins are then possible only if auth.require_tls is false.",
              .names = listen_tls_names),
     CONF_ROW(CONF_ENUM, struct msa_listen_options, auth, "auth", "required", "who may submit",
-             "\"required\": nobody without AUTH; MAIL is answered 530 5.7.0 before it.",
+             "\"required\": nobody without AUTH; MAIL is answered 530 5.7.0 before it. "
+             "\"trusted\": clients within auth.trusted_networks also without, others as before.",
              .names = listen_auth_names),
     CONF_ROW(CONF_ENUM, struct msa_listen_options, bare_newlines, "bare_newlines", "normalize",
              "what to do with a bare LF or CR in content",

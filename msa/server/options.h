@@ -26,7 +26,7 @@
 #include "rewrite/options.h"
 
 enum msa_listen_tls { MSA_LISTEN_STARTTLS, MSA_LISTEN_IMPLICIT, MSA_LISTEN_NO_TLS };
-enum msa_listen_auth { MSA_LISTEN_AUTH_REQUIRED };
+enum msa_listen_auth { MSA_LISTEN_AUTH_REQUIRED, MSA_LISTEN_AUTH_TRUSTED };
 enum msa_bare_newlines { MSA_BARE_NEWLINES_NORMALIZE, MSA_BARE_NEWLINES_REJECT };
 enum msa_tls_minimum { MSA_TLS_MINIMUM_1_2, MSA_TLS_MINIMUM_1_3 };
 enum msa_log_to { MSA_LOG_TO_STDERR };

@@ -24,6 +24,7 @@ void service_drop(struct service *s)
     arena_deinit(&s->arena);
     generation_drop(s->generation);
     free(s->setups);
+    free(s->trusting);
     free(s);
 }
 
@@ -114,13 +115,22 @@ bool service_is_proxy(const struct service *s, uint32_t listen, const struct ip 
     return has(&s->listeners[listen].proxy_from, peer);
 }
 
+bool service_trusts(const struct service *s, uint32_t listen, const struct ip *client)
+{
+    return s->listeners[listen].trusts && has(&s->trusted, client);
+}
+
 static void make_listeners(struct service *s)
 {
-    const struct conf_list *l = &s->generation->options.listen;
-    s->listeners = arena_alloc(&s->arena, l->count * sizeof *s->listeners);
-    for (size_t i = 0; i < l->count; i++)
-        s->listeners[i].proxy_from =
-            make_nets(s, &CONF_ITEM(*l, i, struct msa_listen_options)->proxy_from);
+    const struct msa_options *o = &s->generation->options;
+    const struct msa_listen_options *l = o->listen.items;
+    s->trusted = make_nets(s, &o->auth.trusted_networks);
+    s->listeners = arena_alloc(&s->arena, o->listen.count * sizeof *s->listeners);
+    for (size_t i = 0; i < o->listen.count; i++)
+        s->listeners[i] = (struct service_listener){
+            .proxy_from = make_nets(s, &l[i].proxy_from),
+            .trusts = l[i].auth == MSA_LISTEN_AUTH_TRUSTED,
+        };
 }
 
 static void make_setups(struct service *s)
@@ -141,6 +151,7 @@ static void make_setups(struct service *s)
         .data_timeout_ms = ms_of(o->limits.data_timeout_s),
     };
     s->setups = mem_new(o->listen.count, sizeof *s->setups);
+    s->trusting = mem_new(o->listen.count, sizeof *s->trusting);
     for (size_t i = 0; i < o->listen.count; i++) {
         s->setups[i] = (struct smtp_server_setup){
             .hostname = sv_of(o->hostname),
@@ -156,6 +167,8 @@ static void make_setups(struct service *s)
             .ext = ext,
             .limits = &s->limits,
         };
+        s->trusting[i] = s->setups[i];
+        s->trusting[i].auth_required = false;
     }
 }
 

@@ -22,6 +22,7 @@ struct service_nets {
 /* What of a listener no session's setup has. */
 struct service_listener {
     struct service_nets proxy_from;
+    bool trusts; /* the clients within service.trusted */
 };
 
 struct service {
@@ -30,8 +31,10 @@ struct service {
     struct tls_ctx *tls; /* NULL if no listener speaks TLS */
     struct smtp_server_limits limits;
     struct smtp_server_setup *setups;   /* one for each options.listen entry */
+    struct smtp_server_setup *trusting; /* likewise, for clients that need no login */
     struct service_listener *listeners; /* likewise */
-    int64_t memory_bytes;               /* limits.memory */
+    struct service_nets trusted;
+    int64_t memory_bytes; /* limits.memory */
     struct relay_settings *relay;
     struct arena arena;
 };
@@ -42,5 +45,7 @@ struct service *service_keep(struct service *s);
 void service_drop(struct service *s); /* NULL is allowed */
 /* Whether what connects from there to the listener has to tell its client's address. */
 bool service_is_proxy(const struct service *s, uint32_t listen, const struct ip *peer);
+/* Whether this client of the listener needs no login. */
+bool service_trusts(const struct service *s, uint32_t listen, const struct ip *client);
 
 #endif

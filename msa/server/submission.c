@@ -323,7 +323,7 @@ static void fill_envelope(struct submission *s, const struct submission_from *f)
     m->smtputf8 = smtp_envelope_has(e, SMTP_MAIL_SMTPUTF8); /* until the header is known */
     s->solicit = arena_sv(&m->arena, e->values[SMTP_MAIL_SOLICIT].text);
     s->requires_tls = smtp_envelope_has(e, SMTP_MAIL_REQUIRETLS);
-    m->login = arena_str(&m->arena, f->login);
+    m->login = arena_str(&m->arena, f->owner);
     m->client = arena_str(&m->arena, f->client);
     s->session = arena_sv(&m->arena, f->session);
     fill_rows(s, e, &b);

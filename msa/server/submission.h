@@ -21,6 +21,7 @@ struct submission_from {
     struct service *service;
     const struct smtp_envelope *envelope;
     struct sv session, login, client, helo;
+    struct sv owner;      /* login, or what stands for it in the queue where there is none */
     struct sv tls_cipher; /* empty without TLS */
     bool esmtp;
     void (*on_room)(void *arg); /* submission_full() turned false */

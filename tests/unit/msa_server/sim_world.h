@@ -40,6 +40,7 @@ struct sim_client {
 
 static struct sim_world world;
 static const char *world_listen = ""; /* more keys of each listener */
+static const char *world_auth = "require_tls = false;";
 static struct cert world_cert;
 
 UNUSED static void on_log(void *arg, const char *line, size_t len)
@@ -83,13 +84,13 @@ UNUSED static struct generation *world_generation(uint32_t number, const char *l
     char text[4096];
     snprintf(text, sizeof text,
              "hostname = \"mail.example.net\"; domains = [ \"example.net\" ]; state = \"/s\";\n"
-             "auth = { mechanisms = [ \"PLAIN\", \"LOGIN\" ]; require_tls = false; };\n"
+             "auth = { mechanisms = [ \"PLAIN\", \"LOGIN\" ]; %s };\n"
              "dns = { dnssec = \"off\"; };\n"
              "tls = ( { certificate = \"/c\"; key = \"/k\"; } );\n"
              "listen = ( { port = 587; tls = \"starttls\"; %s }, { port = 465; tls = \"implicit\"; "
              "%s },\n"
              "           { port = 25; tls = \"none\"; %s } );\n%s",
-             world_listen, world_listen, world_listen, lines);
+             world_auth, world_listen, world_listen, world_listen, lines);
     conf_faults_init(&faults, &g->arena);
     if (!options_read("c", sv_of(text), "", &g->arena, &g->options, &faults, NULL)) {
         struct buf out;

@@ -88,8 +88,21 @@ static const struct bad bad[] = {
      "m:3: listen[0].address: \"mail.example.net\" is no address; \"*\" for all, or one address of "
      "this machine\n"},
     {DOMAINS "listen = { port = 70000 };", "m:2: listen[0].port: 70000 is too large; 1 to 65535\n"},
+    {DOMAINS "listen = { auth = \"trust\" };",
+     "m:2: listen[0].auth: \"trust\" is not known; \"required\" or \"trusted\"\n"},
     {DOMAINS "listen = { auth = \"trusted\" };",
-     "m:2: listen[0].auth: \"trusted\" is not known; \"required\"\n"},
+     "m:2: listen[0].auth: warning: nobody is trusted: auth.trusted_networks is empty; "
+     "auth.trusted_networks = [ \"192.0.2.0/24\" ]; or auth = \"required\"\n"},
+    {DOMAINS "auth = { trusted_networks = \"192.0.2.0/24\" };",
+     "m:2: auth.trusted_networks: warning: they count nowhere: every listener has auth = "
+     "\"required\"; a listener with auth = \"trusted\"\n"},
+    {DOMAINS "auth = { trusted_networks = [ \"127.0.0.0/8\", \"0.0.0.0/0\" ]; };\n"
+             "listen = { port = 2525; tls = \"none\"; auth = \"trusted\" };",
+     "m:2: auth.trusted_networks[1]: warning: anybody may send mail through this server; the "
+     "networks of your own machines\n"},
+    {DOMAINS "auth = { trusted_networks = \"192.0.2.1/8\" };",
+     "m:2: auth.trusted_networks: \"192.0.2.1/8\" is no network, nor an address; for example "
+     "\"192.0.2.0/24\" or \"2001:db8::1\"\n"},
     {DOMAINS "listen = { tls = \"startls\" };",
      "m:2: listen[0].tls: \"startls\" is not known; \"starttls\", \"implicit\" or \"none\"\n"},
     {DOMAINS "listen = { port = 2525;\n tls = \"none\" };",

@@ -100,7 +100,6 @@ static void keys_without_effect_are_unknown(void **state)
     static const char *const keys[] = {
         "auth = { store_cleartext = false; }",
         "auth = { client_ca = \"\"; }",
-        "auth = { trusted_networks = [ ]; }",
         "auth = { block = { failures = 10; }; }",
         "limits = { strict_syntax = false; }",
         "permissions = ( )",

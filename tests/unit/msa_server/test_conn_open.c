@@ -1,0 +1,123 @@
+/*
+ * Sessions without a login, in the simulated world: who may do what, and under which name it is
+ * kept.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "tests/unit/msa_server/sim_world.h"
+
+#define MESSAGE "From: u@example.net\r\nSubject: x\r\n\r\nhello\r\n"
+#define DATA    "RCPT TO:<a@example.org>\r\nBDAT 42 LAST\r\n" MESSAGE
+
+static void start(const char *auth, const char *listen, const char *lines)
+{
+    world_auth = auth;
+    world_listen = listen;
+    world_start(lines);
+}
+
+static void stop(void)
+{
+    sim_run_for(2000);
+    world_assert_idle();
+    world_stop(1000);
+    world_auth = "require_tls = false;";
+    world_listen = "";
+}
+
+/* ---- auth.trusted_networks ---- */
+
+#define TRUSTED "trusted_networks = [ \"10.0.0.0/28\", \"203.0.113.7\" ];"
+
+static void trusted_clients_need_no_login(void **state)
+{
+    (void)state;
+    start(TRUSTED, "auth = \"trusted\";", "");
+    struct sim_client *c = client_new(LISTEN_PLAIN);
+    client_say(c, "EHLO c.example\r\nMAIL FROM:<printer@example.net>\r\n" DATA);
+    assert_false(client_heard(c, "AUTH")); /* auth.require_tls */
+    client_expect(c, "250 2.0.0 Queued as ");
+    assert_true(world_logged("client=10.0.0.1 login=@trusted: from=<printer@example.net>"));
+    client_say(c, "MAIL FROM:<a@nowhere.example>\r\n");
+    client_expect(c, "550 5.1.8 ");
+    client_free(c);
+    stop();
+}
+
+static void others_need_one_as_ever(void **state)
+{
+    (void)state;
+    start("require_tls = false; " TRUSTED, "auth = \"trusted\";", "");
+    struct sim_client *c = client_from(16, LISTEN_PLAIN);
+    client_say(c, "EHLO c.example\r\nMAIL FROM:<u@example.net>\r\n");
+    client_expect(c, "530 5.7.0 Authentication required");
+    client_say(c, CLEAR_AUTH "MAIL FROM:<u@example.net>\r\n" DATA);
+    client_expect(c, "250 2.0.0 Queued as ");
+    assert_true(world_logged("client=10.0.0.16 login=u@example.net: from="));
+    client_free(c);
+    stop();
+}
+
+static void other_listeners_trust_nobody(void **state)
+{
+    (void)state;
+    start("require_tls = false; " TRUSTED, "", "");
+    struct sim_client *c = client_new(LISTEN_PLAIN);
+    client_say(c, "EHLO c.example\r\nMAIL FROM:<u@example.net>\r\n");
+    client_expect(c, "530 5.7.0 Authentication required");
+    client_free(c);
+    stop();
+}
+
+/* Who logs in although it is not needed comes under the login's rules. */
+static void a_login_counts_where_none_is_needed(void **state)
+{
+    (void)state;
+    start("require_tls = false; " TRUSTED, "auth = \"trusted\";", "");
+    struct sim_client *c = client_new(LISTEN_PLAIN);
+    client_say(c, "EHLO c.example\r\n" CLEAR_AUTH "MAIL FROM:<printer@example.net>\r\n");
+    client_expect(c, "550 5.7.1 ");
+    client_say(c, "MAIL FROM:<u@example.net>\r\n" DATA);
+    client_expect(c, "250 2.0.0 Queued as ");
+    assert_true(world_logged("login=u@example.net: from=<u@example.net>"));
+    assert_false(world_logged("@trusted"));
+    client_free(c);
+    stop();
+}
+
+/* Behind a proxy the address that it tells is trusted or not, never the proxy's own. */
+static void the_told_address_is_trusted(void **state)
+{
+    static const struct {
+        const char *header, *reply;
+    } rows[] = {
+        {"PROXY TCP4 203.0.113.7 192.0.2.1 50000 25\r\n", "250 2.1.0 "},
+        {"PROXY TCP4 203.0.113.8 192.0.2.1 50000 25\r\n", "530 5.7.0 "},
+        {"PROXY UNKNOWN\r\n", "530 5.7.0 "},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        start(TRUSTED, "auth = \"trusted\"; proxy_from = \"10.0.0.1\";", "");
+        struct sim_client *c = client_new(LISTEN_PLAIN);
+        client_say(c, rows[i].header);
+        client_say(c, "EHLO c.example\r\nMAIL FROM:<u@example.net>\r\n");
+        client_expect(c, rows[i].reply);
+        client_free(c);
+        stop();
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trusted_clients_need_no_login),
+        cmocka_unit_test(others_need_one_as_ever),
+        cmocka_unit_test(other_listeners_trust_nobody),
+        cmocka_unit_test(a_login_counts_where_none_is_needed),
+        cmocka_unit_test(the_told_address_is_trusted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
