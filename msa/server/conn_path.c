@@ -72,9 +72,9 @@ static void on_return_known(void *arg, enum names_answer answer)
     struct conn *c = k->conn;
     struct smtp_reply r = SMTP_REPLY_NONE;
     if (answer == NAMES_NO)
-        r = SMTP_REPLY(550, 5, 1, 8, "No mail can go back to this domain: it does not exist");
+        r = reject_no_return();
     else if (answer == NAMES_NULL_MX)
-        r = SMTP_REPLY(550, 5, 7, 27, "No mail can go back to this domain: it takes none");
+        r = reject_null_return();
     finish(k, r.code == 0, r.code ? &r : NULL);
     conn_pump(c, SV_NONE);
 }

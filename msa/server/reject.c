@@ -29,6 +29,16 @@ struct smtp_reply reject_names(void)
     return SMTP_REPLY(451, 4, 4, 3, "A name could not be looked up, try again later");
 }
 
+struct smtp_reply reject_no_return(void)
+{
+    return SMTP_REPLY(550, 5, 1, 8, "No mail can go back to this domain: it does not exist");
+}
+
+struct smtp_reply reject_null_return(void)
+{
+    return SMTP_REPLY(550, 5, 7, 27, "No mail can go back to this domain: it takes none");
+}
+
 struct smtp_reply reject_trickle(void)
 {
     return SMTP_REPLY_SETTING(421, 4, 4, 2, "The content comes too slowly", "limits.data_rate");
