@@ -81,5 +81,13 @@ const struct conf_option auth_options_rows[] = {
              "\"@trusted\" in the queue. A client of which a proxy (listen[].proxy_from) does not "
              "tell the address is not trusted.",
              .flags = CONF_RELOAD, .check = conf_check_network, .example = "[ \"192.0.2.0/24\" ]"),
+    CONF_ROW(CONF_BOOL, struct auth_options, open_postmaster, "open_postmaster", "false",
+             "mail to the postmaster without AUTH",
+             "For people who cannot log in. A session without a login may give one message of at "
+             "most 1M to <Postmaster>, to the address in postmaster or to postmaster at one of "
+             "domains, where auth.require_tls does not stand against it; all else is answered 530 "
+             "5.7.0. It stands under the login \"@postmaster\" in the queue. Counts on listeners "
+             "with auth = \"required\".",
+             .flags = CONF_RELOAD),
     CONF_END,
 };

@@ -20,6 +20,7 @@ struct auth_options {
     const char *path;               /* of the database */
     bool require_tls;               /* AUTH is neither offered nor taken without TLS */
     int64_t max_failures;           /* failed logins in one session, then 421 */
+    bool open_postmaster;           /* one message to the postmaster needs no login */
     struct conf_strings trusted_networks; /* need no AUTH on a listener with auth = "trusted" */
 };
 

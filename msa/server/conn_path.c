@@ -82,9 +82,14 @@ static void on_return_known(void *arg, enum names_answer answer)
 static bool by_rules(struct conn *c, enum smtp_path_use use, const struct smtp_path *path,
                      struct arena *a, struct smtp_reply *refusal)
 {
-    return use == SMTP_PATH_REVERSE
-               ? policy_reverse_path(path, sv_of(c->login), a, refusal)
-               : policy_forward_path(path, &c->service->generation->options, a, refusal);
+    const struct msa_options *o = &c->service->generation->options;
+    if (use == SMTP_PATH_REVERSE)
+        return policy_reverse_path(path, sv_of(c->login), a, refusal);
+    if (!c->login && !c->trusted && !policy_is_postmaster(path, o)) {
+        *refusal = reject_no_login(); /* auth.open_postmaster has let it come that far */
+        return false;
+    }
+    return policy_forward_path(path, o, a, refusal);
 }
 
 /* Whether only the DNS can tell if mail goes back to this path: with a login it is the login's. */

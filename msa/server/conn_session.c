@@ -125,7 +125,9 @@ static void act_open(struct conn *c, const struct smtp_action *a)
         .envelope = a->envelope,
         .session = sv_of(c->session),
         .login = sv_of(c->login),
-        .owner = c->login ? sv_of(c->login) : SV("@trusted"),
+        .owner = c->login     ? sv_of(c->login)
+                 : c->trusted ? SV("@trusted")
+                              : SV("@postmaster"),
         .client = sv_of(c->client_text),
         .helo = info.helo,
         .tls_cipher = sv_of(tls.cipher),

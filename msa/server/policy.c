@@ -56,6 +56,20 @@ bool policy_name_is_known(struct sv domain, const struct msa_options *o)
     return false;
 }
 
+bool policy_is_postmaster(const struct smtp_path *path, const struct msa_options *o)
+{
+    struct smtp_path own;
+    struct arena scratch;
+    arena_init(&scratch);
+    bool is = path->kind == SMTP_PATH_MAILBOX && is_ours(o, smtp_path_domain(path)) &&
+              sv_ieq(sv_first(path->text, path->local_len), SV("postmaster"));
+    is = is || (smtp_path_parse_address(&scratch, sv_of(o->postmaster), SMTP_PATH_FORWARD, &own) ==
+                    SMTP_PATH_OK &&
+                smtp_path_same(path, &own));
+    arena_deinit(&scratch);
+    return is;
+}
+
 bool policy_forward_path(const struct smtp_path *path, const struct msa_options *o, struct arena *a,
                          struct smtp_reply *reply_out)
 {

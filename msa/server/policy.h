@@ -19,6 +19,8 @@ bool policy_reverse_path(const struct smtp_path *path, struct sv login, struct a
 bool policy_return_is_known(const struct smtp_path *path, const struct msa_options *o);
 /* Whether a name that completes a single label is known to exist, without the DNS. */
 bool policy_name_is_known(struct sv domain, const struct msa_options *o);
+/* Whether this is the postmaster whom anybody may write to. */
+bool policy_is_postmaster(const struct smtp_path *path, const struct msa_options *o);
 bool policy_forward_path(const struct smtp_path *path, const struct msa_options *o, struct arena *a,
                          struct smtp_reply *reply_out);
 

@@ -29,6 +29,11 @@ struct smtp_reply reject_names(void)
     return SMTP_REPLY(451, 4, 4, 3, "A name could not be looked up, try again later");
 }
 
+struct smtp_reply reject_no_login(void)
+{
+    return SMTP_REPLY(530, 5, 7, 0, "Authentication required");
+}
+
 struct smtp_reply reject_no_return(void)
 {
     return SMTP_REPLY(550, 5, 1, 8, "No mail can go back to this domain: it does not exist");

@@ -14,6 +14,7 @@ struct smtp_reply reject_storage(int err);
 /* Refusals that need no error number. */
 struct smtp_reply reject_slow(void);            /* 451 4.3.0 an operation took too long */
 struct smtp_reply reject_names(void);           /* 451 4.4.3 the DNS does not answer */
+struct smtp_reply reject_no_login(void);        /* 530 5.7.0 */
 struct smtp_reply reject_no_return(void);       /* 550 5.1.8 the return path's domain is not */
 struct smtp_reply reject_null_return(void);     /* 550 5.7.27 it takes no mail */
 struct smtp_reply reject_trickle(void);         /* 421 4.4.2 limits.data_rate */

@@ -162,6 +162,7 @@ static void make_setups(struct service *s)
             .starttls = l[i].tls == MSA_LISTEN_STARTTLS && s->tls &&
                         !(ext.off & SMTP_EXT_BIT(SMTP_EXT_STARTTLS)),
             .auth_required = true,
+            .open_postmaster = o->auth.open_postmaster && l[i].auth == MSA_LISTEN_AUTH_REQUIRED,
             .reject_bare_newlines = l[i].bare_newlines == MSA_BARE_NEWLINES_REJECT,
             .complete_domains = o->rewrite.complete_domains,
             .ext = ext,

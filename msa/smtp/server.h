@@ -67,6 +67,9 @@ struct smtp_server_setup {
     bool tls_from_start;        /* implicit TLS */
     bool starttls;              /* a certificate is there */
     bool auth_required;
+    /* Without a login one message to the postmaster may be given, where AUTH is offered; whose the
+     * postmaster is, CHECK_PATH decides. */
+    bool open_postmaster;
     bool reject_bare_newlines;
     bool complete_domains; /* paths of one label (unqualified) are checked, and completed there */
     struct smtp_ext_config ext;

@@ -12,7 +12,7 @@
 /* More refused content than this is not waited for. */
 static uint64_t in_vain_max(const struct smtp_server *s)
 {
-    uint64_t size = s->setup->limits->message_size;
+    uint64_t size = session_message_size(s);
     if (size == 0 || size > UINT64_MAX / 4)
         return UINT64_MAX;
     return size * 2 + IN_VAIN_MIN;
@@ -25,7 +25,7 @@ static bool is_binary(const struct smtp_server *s)
 
 static bool is_too_large(const struct smtp_server *s, uint64_t more)
 {
-    uint64_t limit = s->setup->limits->message_size;
+    uint64_t limit = session_message_size(s);
     return limit && (s->dot.bytes > limit || more > limit - s->dot.bytes);
 }
 
@@ -173,7 +173,7 @@ static struct smtp_reply judge_chunk(const struct smtp_server *s)
         return SMTP_REPLY_SETTING(502, 5, 5, 1, "BDAT is not spoken here", "extensions.off");
     if (s->state == SESSION_START)
         return SMTP_REPLY(503, 5, 5, 1, "Send EHLO first");
-    struct smtp_reply login = session_need_login(s);
+    struct smtp_reply login = session_need_login(s, true);
     if (login.code)
         return login;
     if (s->state == SESSION_READY)
@@ -184,8 +184,8 @@ static struct smtp_reply judge_chunk(const struct smtp_server *s)
         return s->late; /* after a refused chunk only RSET helps: RFC 3030 2 */
     if (s->state == SESSION_CHUNKS && is_too_large(s, s->chunk_left))
         return too_large();
-    if (s->state == SESSION_RCPT && s->setup->limits->message_size &&
-        s->chunk_left > s->setup->limits->message_size)
+    if (s->state == SESSION_RCPT && session_message_size(s) &&
+        s->chunk_left > session_message_size(s))
         return too_large();
     return SMTP_REPLY_NONE;
 }

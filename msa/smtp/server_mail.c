@@ -38,9 +38,24 @@ static struct smtp_reply judge_utf8(const struct smtp_server *s, const struct sm
                : SMTP_REPLY(553, 5, 6, 7, "Address is not ASCII, and MAIL had no SMTPUTF8");
 }
 
+/* What a message without a login may ask for: nothing that keeps it here, nor reports, which would
+ * go to an address that nobody answers for. */
+#define OPEN_PARAMS                                                       \
+    (1u << SMTP_MAIL_SIZE | 1u << SMTP_MAIL_BODY | 1u << SMTP_MAIL_AUTH | \
+     1u << SMTP_MAIL_SMTPUTF8 | 1u << SMTP_MAIL_RET | 1u << SMTP_MAIL_ENVID)
+
+static bool asks_too_much(const struct smtp_envelope *e)
+{
+    for (unsigned slot = 0; slot < SMTP_MAIL_SLOTS; slot++)
+        if (!(OPEN_PARAMS & 1u << slot) && smtp_envelope_has(e, (enum smtp_mail_slot)slot))
+            return true;
+    return e->count && (smtp_envelope_notify(&e->recipients[e->count - 1]) & SMTP_NOTIFY_SUCCESS);
+}
+
 static struct smtp_reply begin_mail(struct smtp_server *s, struct sv args)
 {
     struct smtp_ext_offer offer = session_offer(s);
+    offer.message_size = session_message_size(s);
     struct sv params;
     struct smtp_reply r =
         read_path(s, args, SV("FROM:"), SMTP_PATH_REVERSE, &s->envelope.reverse, &params);
@@ -50,6 +65,8 @@ static struct smtp_reply begin_mail(struct smtp_server *s, struct sv args)
         r = judge_utf8(s, &s->envelope.reverse, SMTP_PATH_REVERSE);
     if (r.code == 0)
         r = smtp_ext_check_mail(&offer, &s->envelope, &s->mail_ok);
+    if (r.code == 0 && session_is_open(s) && asks_too_much(&s->envelope))
+        r = session_need_login(s, false);
     return r;
 }
 
@@ -81,6 +98,9 @@ static struct smtp_reply add_rcpt(struct smtp_server *s, struct sv args)
 {
     struct smtp_path path;
     struct sv params;
+    bool open = session_is_open(s);
+    if (open && s->envelope.count)
+        return session_need_login(s, false);
     if (s->envelope.count >= s->setup->limits->recipients)
         return too_many();
     struct smtp_reply r = read_path(s, args, SV("TO:"), SMTP_PATH_FORWARD, &path, &params);
@@ -94,6 +114,8 @@ static struct smtp_reply add_rcpt(struct smtp_server *s, struct sv args)
         return SMTP_REPLY_SETTING(550, 5, 1, 1, "No postmaster is configured", "postmaster");
     struct smtp_recipient *to = smtp_envelope_add(&s->envelope, &path);
     r = smtp_ext_parse_rcpt(&s->arena, params, s->setup->ext.off, to->values);
+    if (r.code == 0 && open && asks_too_much(&s->envelope))
+        r = session_need_login(s, false);
     if (r.code)
         smtp_envelope_drop_last(&s->envelope);
     return r;

@@ -9,16 +9,18 @@
 
 #include <stdlib.h>
 
-#define HELO_MAX 255 /* octets */
+#define HELO_MAX      255        /* octets */
+#define OPEN_SIZE_MAX (1u << 20) /* octets of a message without a login */
 
 /* command flags */
 #define NEEDS_LOGIN 1u
 #define TAKES_ARGS  2u /* else any argument is refused */
 #define NEEDS_ARGS  4u
-#define IDLE        8u  /* counts against idle_commands */
-#define LONG_LINE   16u /* SMTP_LINE_PARAMS octets, else SMTP_LINE_PLAIN */
-#define AUTH_LINE   32u /* SMTP_LINE_AUTH octets */
-#define JUDGES      64u /* its handler must see it in every state */
+#define IDLE        8u   /* counts against idle_commands */
+#define LONG_LINE   16u  /* SMTP_LINE_PARAMS octets, else SMTP_LINE_PLAIN */
+#define AUTH_LINE   32u  /* SMTP_LINE_AUTH octets */
+#define JUDGES      64u  /* its handler must see it in every state */
+#define MAIL        128u /* without a login too where the session is open to the postmaster */
 
 #define IN(name)       (1u << SESSION_##name)
 #define IN_TRANSACTION (IN(MAIL) | IN(RCPT) | IN(CHUNKS))
@@ -48,9 +50,21 @@ void session_refuse(struct smtp_server *s, struct smtp_reply r)
     s->close_why = "too many errors";
 }
 
-struct smtp_reply session_need_login(const struct smtp_server *s)
+bool session_is_open(const struct smtp_server *s)
 {
-    if (s->authenticated || !s->setup->auth_required)
+    return s->setup->open_postmaster && s->setup->auth_required && !s->authenticated &&
+           s->messages == 0 && session_mechanisms(s).len > 0;
+}
+
+uint64_t session_message_size(const struct smtp_server *s)
+{
+    uint64_t size = s->setup->limits->message_size;
+    return session_is_open(s) && (size == 0 || size > OPEN_SIZE_MAX) ? OPEN_SIZE_MAX : size;
+}
+
+struct smtp_reply session_need_login(const struct smtp_server *s, bool mail)
+{
+    if (s->authenticated || !s->setup->auth_required || (mail && session_is_open(s)))
         return SMTP_REPLY_NONE;
     if (session_offer(s).starttls && session_mechanisms(s).len == 0)
         return SMTP_REPLY(530, 5, 7, 0, "Must issue a STARTTLS command first");
@@ -176,9 +190,9 @@ static void run_http(struct smtp_server *s, struct sv args)
         text, sizeof(text) - 1 \
     }
 static const struct command commands[] = {
-    {VERB("MAIL"), session_mail, IN(READY), NEEDS_LOGIN | TAKES_ARGS | LONG_LINE},
-    {VERB("RCPT"), session_rcpt, IN(MAIL) | IN(RCPT), NEEDS_LOGIN | TAKES_ARGS | LONG_LINE},
-    {VERB("DATA"), session_data, IN(MAIL) | IN(RCPT), NEEDS_LOGIN},
+    {VERB("MAIL"), session_mail, IN(READY), NEEDS_LOGIN | MAIL | TAKES_ARGS | LONG_LINE},
+    {VERB("RCPT"), session_rcpt, IN(MAIL) | IN(RCPT), NEEDS_LOGIN | MAIL | TAKES_ARGS | LONG_LINE},
+    {VERB("DATA"), session_data, IN(MAIL) | IN(RCPT), NEEDS_LOGIN | MAIL},
     {VERB("BDAT"), session_bdat, ANYWHERE, TAKES_ARGS | JUDGES},
     {VERB("EHLO"), run_ehlo, ANYWHERE, TAKES_ARGS | IDLE},
     {VERB("HELO"), run_helo, ANYWHERE, TAKES_ARGS | IDLE},
@@ -227,7 +241,7 @@ static struct smtp_reply judge(const struct smtp_server *s, const struct command
         return SMTP_REPLY(500, 5, 5, 2, "Line too long");
     if (s->state == SESSION_START && !(c->legal & IN(START)))
         return SMTP_REPLY(503, 5, 5, 1, "Send EHLO first");
-    struct smtp_reply login = session_need_login(s);
+    struct smtp_reply login = session_need_login(s, (c->flags & MAIL) != 0);
     if ((c->flags & NEEDS_LOGIN) && login.code)
         return login;
     if (!(c->legal & (1u << s->state)))

@@ -87,8 +87,12 @@ struct smtp_ext_offer session_offer(const struct smtp_server *s);
 void session_command(struct smtp_server *s, struct sv line);
 /* A command that is refused for its form or its place: counted, 421 when there are too many. */
 void session_refuse(struct smtp_server *s, struct smtp_reply r);
-/* Code 0 if what needs a login may be done now. */
-struct smtp_reply session_need_login(const struct smtp_server *s);
+/* Code 0 if what needs a login may be done now; mail: MAIL and what follows it. */
+struct smtp_reply session_need_login(const struct smtp_server *s, bool mail);
+/* There is no login, but a message to the postmaster may be given (draft 6.4). */
+bool session_is_open(const struct smtp_server *s);
+/* Octets of the largest message that may be given now; 0: any. */
+uint64_t session_message_size(const struct smtp_server *s);
 
 /* server_auth.c, server_mail.c, server_data.c: commands, and what an operation's result means */
 void session_auth(struct smtp_server *s, struct sv args);
