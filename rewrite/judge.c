@@ -7,9 +7,16 @@
 
 #define EXCERPT_MAX 40 /* bytes of the message quoted in a reply */
 
-void rewrite_judge_init(struct rewrite_judge *j, const struct rewrite_options *options)
+void rewrite_judge_init(struct rewrite_judge *j, const struct rewrite_options *options,
+                        struct rewrite_complete *complete)
 {
-    *j = (struct rewrite_judge){.options = options, .mailboxes_left = REWRITE_ADDRESSES_MAX};
+    *j = (struct rewrite_judge){
+        .options = options, .complete = complete, .mailboxes_left = REWRITE_ADDRESSES_MAX};
+}
+
+static bool is_accepting(const struct rewrite_judge *j)
+{
+    return j->options->header_errors == REWRITE_ERRORS_ACCEPT;
 }
 
 /* Refuses with "<field><words>" as subject; the words may quote the section. */
@@ -72,34 +79,48 @@ static bool judge_count(const struct rewrite_field *f, size_t mailboxes,
     return true;
 }
 
+static bool judge_domain(struct rewrite_judge *j, const struct rewrite_addresses *w,
+                         const struct rewrite_address *a, const struct rewrite_field *f,
+                         struct rewrite_refusal *out)
+{
+    struct sv domain = sv_first(sv_skip(w->section, a->domain), a->domain_end - a->domain);
+    if (a->domain_kind != REWRITE_DOMAIN_LABEL && a->domain_kind != REWRITE_DOMAIN_DIGITS)
+        return true;
+    if (j->complete && a->domain_kind == REWRITE_DOMAIN_LABEL) {
+        j->walked += domain.len;
+        if (rewrite_complete_can(j->complete, domain))
+            return rewrite_complete_note(j->complete, f->kind, domain, out);
+    }
+    return is_accepting(j) || refuse_domain(w, a, f, out);
+}
+
 static bool judge_addresses(struct rewrite_judge *j, struct sv section,
                             const struct rewrite_field *f, struct rewrite_refusal *out)
 {
     struct rewrite_addresses w;
     struct rewrite_address a;
-    enum rewrite_address_step step;
     size_t mailboxes = 0;
     bool good = true;
     rewrite_addresses_init(&w, section, f->value, f->end, j->mailboxes_left);
-    while (good && (step = rewrite_addresses_next(&w, &a)) != REWRITE_ADDRESS_END) {
+    while (good && rewrite_addresses_next(&w, &a) == REWRITE_ADDRESS_MAILBOX) {
         mailboxes++;
-        if (step == REWRITE_ADDRESS_FAULT)
-            good = refuse_fault(&w, f, out);
-        else if (a.domain_kind == REWRITE_DOMAIN_LABEL || a.domain_kind == REWRITE_DOMAIN_DIGITS)
-            good = refuse_domain(&w, &a, f, out);
+        good = judge_domain(j, &w, &a, f, out);
     }
     j->mailboxes_left = w.left;
     j->walked += w.walked;
-    return good && judge_count(f, mailboxes, out);
+    if (!good || is_accepting(j))
+        return good;
+    return w.fault ? refuse_fault(&w, f, out) : judge_count(f, mailboxes, out);
 }
 
 bool rewrite_judge_field(struct rewrite_judge *j, struct sv section, const struct rewrite_field *f,
                          struct rewrite_refusal *refusal_out)
 {
-    if (!rewrite_fields_is_address(f->kind) || j->options->header_errors == REWRITE_ERRORS_ACCEPT)
+    if (!rewrite_fields_is_address(f->kind) || (is_accepting(j) && !j->complete))
         return true;
-    if ((f->kind == REWRITE_FIELD_FROM && j->from_fields++ > 0) ||
-        (f->kind == REWRITE_FIELD_SENDER && j->sender_fields++ > 0))
+    bool again = (f->kind == REWRITE_FIELD_FROM && j->from_fields++ > 0) ||
+                 (f->kind == REWRITE_FIELD_SENDER && j->sender_fields++ > 0);
+    if (again && !is_accepting(j))
         return refuse(f, REWRITE_REFUSAL_REPEATED, "", refusal_out);
     return judge_addresses(j, section, f, refusal_out);
 }

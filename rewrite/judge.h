@@ -7,6 +7,7 @@
  * without any mailbox, a second From or Sender, several mailboxes in Sender or Resent-Sender. Left
  * alone: obsolete forms, other repeated fields, empty groups and empty fields but in From, 8-bit
  * bytes in phrases and comments; with options->header_errors "accept" everything.
+ * Where single labels may be completed they are noted (complete.h) and not refused here.
  *
  * The state is that of one header section, whose fields are given in their order; nothing is
  * allocated. Time is linear. Limits: REWRITE_ADDRESSES_MAX mailboxes in one section. Any thread.
@@ -14,6 +15,7 @@
 #ifndef REWRITE_JUDGE_H
 #define REWRITE_JUDGE_H
 
+#include "rewrite/complete.h"
 #include "rewrite/fields.h"
 #include "rewrite/options.h"
 #include "rewrite/refusal.h"
@@ -22,12 +24,14 @@
 
 struct rewrite_judge {
     const struct rewrite_options *options;
+    struct rewrite_complete *complete; /* NULL: nothing is completed */
     size_t from_fields, sender_fields;
     size_t mailboxes_left;
     uint64_t walked; /* bytes looked at */
 };
 
-void rewrite_judge_init(struct rewrite_judge *j, const struct rewrite_options *options);
+void rewrite_judge_init(struct rewrite_judge *j, const struct rewrite_options *options,
+                        struct rewrite_complete *complete);
 /* False: the message is to be refused, for the reason written to refusal_out. */
 bool rewrite_judge_field(struct rewrite_judge *j, struct sv section, const struct rewrite_field *f,
                          struct rewrite_refusal *refusal_out);

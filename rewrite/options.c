@@ -8,7 +8,9 @@ const struct conf_option rewrite_options_rows[] = {
              "\"bob@sales\" becomes \"bob@sales.example.net\" for the first of domains where that "
              "name exists in the DNS or in this configuration (RFC 6409 4.2). Incomplete names of "
              "several labels are never completed. While false, or where no such name exists, the "
-             "address is refused, 554.",
+             "address is refused, 554; where the DNS does not answer, for the time being, 451. "
+             "That holds for the envelope and for the address fields of the header, where "
+             "header_errors = \"accept\" leaves a name that does not exist as it is.",
              .flags = CONF_RELOAD),
     CONF_ROW(CONF_BOOL, struct rewrite_options, add_date, "add_date", "true",
              "add a missing Date field",

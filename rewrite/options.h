@@ -13,10 +13,10 @@ enum rewrite_header_errors { REWRITE_ERRORS_REFUSE, REWRITE_ERRORS_ACCEPT };
 
 struct rewrite_options {
     bool complete_domains; /* single labels, in the envelope too */
-    bool add_date;       /* when missing */
-    bool add_message_id; /* when missing */
-    bool hide_client;    /* Received tells nothing about the client's address or name */
-    int header_errors;   /* enum rewrite_header_errors */
+    bool add_date;         /* when missing */
+    bool add_message_id;   /* when missing */
+    bool hide_client;      /* Received tells nothing about the client's address or name */
+    int header_errors;     /* enum rewrite_header_errors */
 };
 
 extern const struct conf_option rewrite_options_rows[];

@@ -32,7 +32,15 @@
        "rewrite.header_errors")                                                                  \
     XX(ADDRESS, 554, "5.6.0", "Header field ", "", "rewrite.header_errors")                      \
     XX(UNQUALIFIED, 554, "5.6.0", "Header field ", " is not fully qualified",                    \
-       "rewrite.header_errors")
+       "rewrite.header_errors")                                                                  \
+    XX(UNRESOLVED, 451, "4.4.3", "Header field ", " cannot be looked up now; try again later",   \
+       "rewrite.complete_domains")                                                               \
+    XX(LABELS, 554, "5.6.0", "Header field ",                                                    \
+       " is not fully qualified, and there are too many such to complete them",                  \
+       "rewrite.complete_domains")                                                               \
+    XX(COMPLETED_LINE, 554, "5.6.0", "Header field ",                                            \
+       " is not fully qualified, and completed its line is longer than 998 octets",              \
+       "rewrite.complete_domains")
 
 enum rewrite_refusal_kind {
 #define REWRITE_REFUSAL_ENUM(name, code, status, words, behind, setting) REWRITE_REFUSAL_##name,

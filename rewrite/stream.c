@@ -2,8 +2,8 @@
  * Design: the header section is scanned line by line as it arrives, each byte once. A section that
  * is whole in the first piece is used where it lies; otherwise pieces are gathered in a buffer that
  * holds at most header_size bytes. When the empty line is seen, the fields are judged one by one in
- * a second pass, the edits are made, and the state goes HEADER -> EMITTING -> BODY -> DONE; REFUSED
- * is reached from HEADER and BODY and is final.
+ * a second pass, the edits are made, and the state goes HEADER -> EMITTING -> BODY -> DONE, with
+ * ASKING behind HEADER where labels are to be completed; REFUSED is final.
  */
 #include "rewrite/stream.h"
 
@@ -22,13 +22,18 @@ void rewrite_stream_init(struct rewrite_stream *s, const struct rewrite_stream_c
     *s = (struct rewrite_stream){.config = *config};
     s->config.received.hide_client = config->options->hide_client;
     buf_init(&s->header, config->header_size, 0);
-    rewrite_edits_init(&s->edits, ADDED_MAX);
-    rewrite_judge_init(&s->judge, config->options);
+    buf_init(&s->held, SIZE_MAX, 0); /* one piece of the caller's at most */
+    bool completes = config->options->complete_domains;
+    rewrite_edits_init(&s->edits, ADDED_MAX + (completes ? REWRITE_COMPLETE_BYTES : 0));
+    rewrite_judge_init(&s->judge, config->options, completes ? &s->complete : NULL);
+    rewrite_complete_init(&s->complete, config->domains, config->domain_count,
+                          config->options->header_errors == REWRITE_ERRORS_ACCEPT);
 }
 
 void rewrite_stream_deinit(struct rewrite_stream *s)
 {
     buf_deinit(&s->header);
+    buf_deinit(&s->held);
     rewrite_edits_deinit(&s->edits);
 }
 
@@ -37,6 +42,7 @@ static void end_refused(struct rewrite_stream *s)
     s->state = REWRITE_STREAM_REFUSED;
     s->run = SV_NONE;
     buf_release(&s->header);
+    buf_release(&s->held);
 }
 
 /* For what is wrong with the line at hand. */
@@ -169,21 +175,63 @@ static bool read_fields(struct rewrite_stream *s, struct sv section)
     return good;
 }
 
-/* Decides what changes in the section. end_text is what its end lacks. */
-static void make_edits(struct rewrite_stream *s, struct sv section, struct sv end_text)
+/* Decides what changes in the section; false: refused. */
+static bool make_edits(struct rewrite_stream *s)
 {
     struct buf text;
-    s->section = section;
-    s->facts.eight_bit_header = has_eight_bit(section);
+    size_t end = s->section.len;
+    s->facts.eight_bit_header = has_eight_bit(s->section);
     buf_init(&text, ADDED_MAX - 8, 0);
     int err = put_top_fields(s, &text);
     if (!err)
         err = rewrite_edits_put(&s->edits, 0, 0, buf_view(&text));
-    if (!err && end_text.len)
-        err = rewrite_edits_put(&s->edits, section.len, section.len, end_text);
+    bool good = rewrite_complete_edit(&s->complete, s->section, REWRITE_LINE_MAX, &s->edits,
+                                      &s->walked, &s->refusal);
+    if (!err && s->end_text.len)
+        err = rewrite_edits_put(&s->edits, end, end, s->end_text);
     buf_deinit(&text);
     REQUIRE(!err); /* each field's length is bounded, ADDED_MAX holds them all */
+    if (!good)
+        end_refused(s);
+    return good;
+}
+
+static void take_body(struct rewrite_stream *s, struct sv bytes);
+
+/* The section and the body bytes behind it are ready to go out. */
+static void begin_output(struct rewrite_stream *s, struct sv body)
+{
+    if (!make_edits(s))
+        return;
     s->state = REWRITE_STREAM_EMITTING;
+    if (body.len)
+        take_body(s, body);
+}
+
+/* Keeps the section and the body bytes behind it until the names are resolved. in_header: it lies
+ * in s->header already. */
+static void hold(struct rewrite_stream *s, struct sv body, bool in_header)
+{
+    int err = in_header ? 0 : buf_put(&s->header, s->section);
+    if (!err && body.len)
+        err = buf_put(&s->held, body);
+    REQUIRE(!err); /* the section's size is within the limit */
+    s->section = sv_first(buf_view(&s->header), s->section.len);
+    s->state = REWRITE_STREAM_ASKING;
+}
+
+/* The section is whole; body: what came behind it; end_text: what its end lacks. */
+static void end_section(struct rewrite_stream *s, struct sv section, bool in_header, struct sv body,
+                        struct sv end_text)
+{
+    s->section = section;
+    s->end_text = end_text;
+    if (!read_fields(s, section))
+        return;
+    if (s->complete.count)
+        hold(s, body, in_header);
+    else
+        begin_output(s, body);
 }
 
 static void feed_header(struct rewrite_stream *s, struct sv bytes)
@@ -196,11 +244,8 @@ static void feed_header(struct rewrite_stream *s, struct sv bytes)
         all = buf_view(&s->header);
     }
     if (scan_header(s, all, known)) {
-        struct sv section = sv_first(all, s->line_start);
-        if (!read_fields(s, section))
-            return;
-        make_edits(s, section, SV_NONE);
-        s->run = sv_skip(bytes, s->line_start - known);
+        end_section(s, sv_first(all, s->line_start), known > 0,
+                    sv_skip(bytes, s->line_start - known), SV_NONE);
     } else if (s->state == REWRITE_STREAM_HEADER && bytes.len > limit - known) {
         refuse(s, REWRITE_REFUSAL_HEADER_SIZE);
     } else if (s->state == REWRITE_STREAM_HEADER && !known) {
@@ -221,8 +266,8 @@ static void end_header(struct rewrite_stream *s)
         else
             judge_line(s, line);
     }
-    if (s->state == REWRITE_STREAM_HEADER && read_fields(s, all))
-        make_edits(s, all, is_cut ? SV("\r\n\r\n") : SV("\r\n"));
+    if (s->state == REWRITE_STREAM_HEADER)
+        end_section(s, all, true, SV_NONE, is_cut ? SV("\r\n\r\n") : SV("\r\n"));
 }
 
 /* ---- body ---- */
@@ -265,18 +310,15 @@ static void take_body(struct rewrite_stream *s, struct sv bytes)
 
 void rewrite_stream_feed(struct rewrite_stream *s, struct sv bytes)
 {
-    REQUIRE(!s->ended && !s->run.len && s->state != REWRITE_STREAM_EMITTING);
+    REQUIRE(!s->ended && !s->run.len && s->state != REWRITE_STREAM_EMITTING &&
+            s->state != REWRITE_STREAM_ASKING);
     if (!bytes.len)
         return;
     if (s->state == REWRITE_STREAM_HEADER) {
         feed_header(s, bytes);
-        if (s->state == REWRITE_STREAM_EMITTING && s->run.len) {
-            struct sv body = s->run;
-            s->run = SV_NONE;
-            take_body(s, body);
-        }
     } else if (s->state == REWRITE_STREAM_BODY) {
         buf_release(&s->header);
+        buf_release(&s->held);
         take_body(s, bytes);
     }
 }
@@ -307,12 +349,43 @@ static bool tell_once(struct rewrite_stream *s, enum rewrite_action_kind kind,
     return true;
 }
 
+/* The next name to be resolved, if there is one. */
+static bool ask(struct rewrite_stream *s, struct rewrite_action *out)
+{
+    struct sv name;
+    if (s->is_pending)
+        return false;
+    switch (rewrite_complete_next(&s->complete, &name, &s->refusal)) {
+    case REWRITE_COMPLETE_ASK:
+        s->is_pending = true;
+        *out = (struct rewrite_action){.kind = REWRITE_RESOLVE, .name = name};
+        return true;
+    case REWRITE_COMPLETE_DONE:
+        begin_output(s, buf_view(&s->held));
+        break;
+    case REWRITE_COMPLETE_REFUSED:
+        end_refused(s);
+        break;
+    }
+    return rewrite_stream_next(s, out);
+}
+
+void rewrite_stream_resolved(struct rewrite_stream *s, enum rewrite_name_answer answer)
+{
+    REQUIRE(s->is_pending);
+    s->is_pending = false;
+    if (!rewrite_complete_answer(&s->complete, answer, &s->refusal))
+        end_refused(s);
+}
+
 bool rewrite_stream_next(struct rewrite_stream *s, struct rewrite_action *out)
 {
     struct sv run;
     switch (s->state) {
     case REWRITE_STREAM_HEADER:
         return false;
+    case REWRITE_STREAM_ASKING:
+        return ask(s, out);
     case REWRITE_STREAM_EMITTING:
         if (rewrite_edits_next(&s->edits, s->section, &s->cursor, &run))
             return emit(s, run, out);

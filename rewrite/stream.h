@@ -9,18 +9,22 @@
  * edits over exact byte ranges (edits.h): our Received field, then a missing Message-ID and Date,
  * then the submitted bytes untouched. The body passes through as views of what was fed, without a
  * copy; so does a header section that comes in one piece. Time is linear in the content.
- * Steps that must ask somebody else (names to resolve, signatures) become further actions between
- * the collected header and its output; while one is pending, feed takes nothing.
+ * What must be asked of somebody else is an action between the collected header and its output:
+ * REWRITE_RESOLVE (only with options->complete_domains) asks whether a name exists. It is answered
+ * by rewrite_stream_resolved(), at once or later; until then next() gives false and feed must not
+ * be called, while end may. Then next() goes on: further names, REFUSE, or the output. What was fed
+ * so far is kept, so that the caller's bytes need not wait.
  *
- * Ownership: the struct is the caller's; views in the configuration and options live until deinit.
+ * Ownership: the struct is the caller's and stays where it is after init; views in the
+ * configuration and options live until deinit.
  * Bytes given to feed stay valid until next() has returned false; bytes in an action are valid
  * until the next call of feed or end. One thread at a time.
- * Calls: init, { feed, next... }, end, next..., deinit. feed takes bytes only when next() has
- * returned false, and then all of them. After REFUSE it takes and forgets what is left of the
- * content, and end() gives DONE no more.
- * Content: lines end with CRLF and hold no other CR or LF (msa/smtp/dot.h saw to that). Binary
- * content (RFC 3030, BODY=BINARYMIME) is whatever came: its header section must be lines all the
- * same and is refused otherwise, its body is passed on unseen.
+ * Calls: init, { feed, next... }, end, next..., deinit; resolved, next... behind each RESOLVE. feed
+ * takes bytes only when next() has returned false, and then all of them. After REFUSE it takes and
+ * forgets what is left of the content, and end() gives DONE no more. Content: lines end with CRLF
+ * and hold no other CR or LF (msa/smtp/dot.h saw to that). Binary content (RFC 3030,
+ * BODY=BINARYMIME) is whatever came: its header section must be lines all the same and is refused
+ * otherwise, its body is passed on unseen.
  */
 #ifndef REWRITE_STREAM_H
 #define REWRITE_STREAM_H
@@ -33,14 +37,16 @@
 #define REWRITE_LINE_MAX 998 /* bytes without CRLF */
 
 enum rewrite_action_kind {
-    REWRITE_EMIT,   /* bytes: the next run of the completed content */
-    REWRITE_REFUSE, /* refusal: the message must not be accepted */
-    REWRITE_DONE,   /* all content is out; facts are final */
+    REWRITE_EMIT,    /* bytes: the next run of the completed content */
+    REWRITE_RESOLVE, /* name: is there such a domain name? */
+    REWRITE_REFUSE,  /* refusal: the message must not be accepted */
+    REWRITE_DONE,    /* all content is out; facts are final */
 };
 
 struct rewrite_action {
     enum rewrite_action_kind kind;
     struct sv bytes;
+    struct sv name; /* in lower case */
     const struct rewrite_refusal *refusal;
 };
 
@@ -51,10 +57,14 @@ struct rewrite_stream_config {
     size_t header_size;   /* limits.header_size, bytes */
     size_t received_hops; /* limits.received_hops */
     bool binary;          /* BODY=BINARYMIME */
+    /* the option domains: single labels are completed to the first where the name exists */
+    const struct sv *domains;
+    size_t domain_count;
 };
 
 enum rewrite_stream_state {
     REWRITE_STREAM_HEADER,   /* collecting the header section */
+    REWRITE_STREAM_ASKING,   /* names are to be resolved */
     REWRITE_STREAM_EMITTING, /* runs of the edited header, then of the body that came with it */
     REWRITE_STREAM_BODY,
     REWRITE_STREAM_DONE,
@@ -67,8 +77,11 @@ struct rewrite_stream {
     struct rewrite_facts facts; /* complete at DONE, the header's part once something is emitted */
     struct rewrite_refusal refusal;
     struct rewrite_judge judge;
-    struct buf header; /* of a section that comes in pieces */
-    struct sv section; /* the whole section, in header or in what was fed */
+    struct rewrite_complete complete;
+    struct buf header;  /* of a section that comes in pieces, or must wait for answers */
+    struct buf held;    /* body bytes that wait with it */
+    struct sv section;  /* the whole section, in header or in what was fed */
+    struct sv end_text; /* what the section's end lacks */
     struct rewrite_edits edits;
     struct rewrite_edits_cursor cursor;
     struct sv run;     /* body bytes to emit */
@@ -76,6 +89,7 @@ struct rewrite_stream {
     size_t line_len;   /* body: bytes of the unfinished line */
     uint64_t walked;   /* header: bytes looked at, each look counted */
     bool line_cr;      /* body: the unfinished line ends with CR so far */
+    bool is_pending;   /* a name that was given out waits for its answer */
     bool ended, told;
 };
 
@@ -83,6 +97,9 @@ void rewrite_stream_init(struct rewrite_stream *s, const struct rewrite_stream_c
 void rewrite_stream_deinit(struct rewrite_stream *s);
 void rewrite_stream_feed(struct rewrite_stream *s, struct sv bytes);
 void rewrite_stream_end(struct rewrite_stream *s); /* the content is complete */
-bool rewrite_stream_next(struct rewrite_stream *s, struct rewrite_action *out); /* false: feed */
+/* False: feed, or answer the name that is pending. */
+bool rewrite_stream_next(struct rewrite_stream *s, struct rewrite_action *out);
+/* The answer to the last RESOLVE. */
+void rewrite_stream_resolved(struct rewrite_stream *s, enum rewrite_name_answer answer);
 
 #endif

@@ -148,6 +148,10 @@ static bool drain(struct submission *s, struct smtp_reply *reply_out)
             *reply_out = refusal_reply(s, a.refusal);
             return false;
         }
+        if (a.kind == REWRITE_RESOLVE) { /* it is given no domains to complete with */
+            rewrite_stream_resolved(&s->rewrite, REWRITE_NAME_NO);
+            continue;
+        }
         if (!s->header_judged && !judge_solicitation(s, reply_out))
             return false;
         if (a.kind == REWRITE_EMIT) {

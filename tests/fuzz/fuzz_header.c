@@ -2,7 +2,7 @@
  * Header sections of submitted messages. The input as the value of an address field: ranges lie in
  * order inside of it, an address that was read is read again when it stands alone, and the bytes
  * looked at are few. The input as a message through the completer: pieces of any size have one
- * outcome, and what is accepted holds every submitted byte.
+ * outcome, and what is accepted holds every submitted byte, in one run unless labels are completed.
  */
 #include "msa/base/buf.h"
 #include "msa/base/require.h"
@@ -49,6 +49,7 @@ static void check_addresses(struct sv text)
 struct outcome {
     struct buf out;
     struct rewrite_refusal refusal; /* code 0: accepted */
+    size_t asked;
 };
 
 static void drain(struct rewrite_stream *s, struct outcome *o)
@@ -59,6 +60,13 @@ static void drain(struct rewrite_stream *s, struct outcome *o)
             REQUIRE(a.bytes.len && !o->refusal.code && buf_put(&o->out, a.bytes) == 0);
         if (a.kind == REWRITE_REFUSE)
             o->refusal = *a.refusal;
+        if (a.kind == REWRITE_RESOLVE) {
+            REQUIRE(smtp_domain_valid(a.name) && ++o->asked <= 2 * REWRITE_LABELS_MAX);
+            rewrite_stream_resolved(s, a.name.ptr[0] == 'u' ? REWRITE_NAME_UNKNOWN
+                                       : (a.name.len + (unsigned char)a.name.ptr[0]) % 2
+                                           ? REWRITE_NAME_YES
+                                           : REWRITE_NAME_NO);
+        }
     }
 }
 
@@ -67,6 +75,7 @@ static void complete(const struct rewrite_stream_config *c, struct sv text, size
 {
     struct rewrite_stream s;
     o->refusal = (struct rewrite_refusal){.code = 0};
+    o->asked = 0;
     buf_init(&o->out, 2u << 20, 0);
     rewrite_stream_init(&s, c);
     for (struct sv rest = text; rest.len; rest = sv_skip(rest, piece)) {
@@ -75,25 +84,37 @@ static void complete(const struct rewrite_stream_config *c, struct sv text, size
     }
     rewrite_stream_end(&s);
     drain(&s, o);
-    REQUIRE(s.walked <= 9 * text.len + 8);
+    REQUIRE(s.walked <= 12 * text.len + 1000 * o->asked + 8);
     rewrite_stream_deinit(&s);
 }
 
-static void check_message(struct sv text, bool binary)
+/* Whether out holds all bytes of text, in their order. */
+static bool holds(struct sv out, struct sv text)
 {
-    static const struct rewrite_options options = {.add_date = true, .add_message_id = true};
-    struct rewrite_stream_config c = {.options = &options,
+    for (; out.len && text.len; out = sv_skip(out, 1))
+        if (out.ptr[0] == text.ptr[0])
+            text = sv_skip(text, 1);
+    return !text.len;
+}
+
+static void check_message(struct sv text, bool binary, const struct rewrite_options *options)
+{
+    static const struct sv domains[] = {SV("a.example"), SV("b.example")};
+    struct rewrite_stream_config c = {.options = options,
                                       .received = {.by = SV("m.example"),
                                                    .protocol = SV("ESMTPSA"),
                                                    .id = SV("qid"),
                                                    .wall_s = 1785233472},
                                       .header_size = 1000,
                                       .received_hops = 3,
-                                      .binary = binary};
+                                      .binary = binary,
+                                      .domains = domains,
+                                      .domain_count = 2};
     struct outcome whole, parts;
     complete(&c, text, text.len, &whole);
     for (size_t piece = 1; piece < 40; piece += 6) {
         complete(&c, text, piece, &parts);
+        REQUIRE(parts.asked == whole.asked);
         REQUIRE(parts.refusal.code == whole.refusal.code);
         REQUIRE(strcmp(parts.refusal.text, whole.refusal.text) == 0);
         if (!parts.refusal.code)
@@ -104,7 +125,9 @@ static void check_message(struct sv text, bool binary)
         REQUIRE(*p >= 32 && *p < 127);
     struct sv out = buf_view(&whole.out);
     if (!whole.refusal.code && text.len)
-        REQUIRE(memmem(out.ptr, out.len, text.ptr, text.len));
+        REQUIRE(whole.asked ? holds(out, text)
+                            : memmem(out.ptr, out.len, text.ptr, text.len) != NULL);
+    REQUIRE(options->complete_domains || !whole.asked);
     buf_deinit(&whole.out);
 }
 
@@ -112,7 +135,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct sv text = {(const char *)data, size};
     check_addresses(text);
-    check_message(text, false);
-    check_message(text, true);
+    static const struct rewrite_options plain = {.add_date = true, .add_message_id = true};
+    static const struct rewrite_options complete = {.complete_domains = true};
+    static const struct rewrite_options keep = {.complete_domains = true,
+                                                .header_errors = REWRITE_ERRORS_ACCEPT};
+    check_message(text, false, &plain);
+    check_message(text, true, &plain);
+    check_message(text, false, &complete);
+    check_message(text, false, &keep);
     return 0;
 }

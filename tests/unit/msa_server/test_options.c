@@ -71,6 +71,7 @@ static void defaults_are_as_designed(void **state)
     assert_int_equal(o->limits.memory, -25);
     assert_true(o->rewrite.add_date && o->rewrite.add_message_id && o->rewrite.hide_client);
     assert_int_equal(o->rewrite.header_errors, REWRITE_ERRORS_REFUSE);
+    assert_false(o->rewrite.complete_domains);
     assert_int_equal(o->queue.lifetime_s, 5 * 86400);
     assert_int_equal(o->queue.delay_warning_s, 4 * 3600);
     assert_int_equal(o->queue.retry.count, 7);

@@ -104,7 +104,7 @@ static bool judge(struct sv section, const struct rewrite_options *options,
     struct rewrite_field f;
     size_t at = 0;
     bool good = true;
-    rewrite_judge_init(&j, options);
+    rewrite_judge_init(&j, options, NULL);
     while (good && rewrite_fields_next(section, &at, &f))
         good = rewrite_judge_field(&j, section, &f, r);
     assert_true(j.walked <= 3 * section.len + 3);

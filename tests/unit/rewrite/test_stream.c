@@ -50,14 +50,31 @@ struct outcome {
     char text[200];
     struct rewrite_facts facts;
     uint64_t walked;
+    struct buf asked; /* names */
+    bool pending;     /* a name waits for this answer */
+    enum rewrite_name_answer answer;
 };
+
+/* "yes", "no" and "unknown" names, by their first label; others do not exist */
+static enum rewrite_name_answer answer_of(struct sv name)
+{
+    return sv_istarts(name, SV("unknown."))                                  ? REWRITE_NAME_UNKNOWN
+           : sv_eq(name, SV("sales.b.example")) || sv_istarts(name, SV("x")) ? REWRITE_NAME_YES
+                                                                             : REWRITE_NAME_NO;
+}
 
 static void drain(struct rewrite_stream *s, struct outcome *o, bool *done)
 {
     struct rewrite_action a;
     while (rewrite_stream_next(s, &a)) {
         assert_false(*done);
-        if (a.kind == REWRITE_EMIT) {
+        if (a.kind == REWRITE_RESOLVE) {
+            assert_int_equal(buf_len(&o->out), 0);
+            assert_int_equal(buf_printf(&o->asked, "%.*s ", SV_ARG(a.name)), 0);
+            o->pending = true;
+            o->answer = answer_of(a.name);
+            assert_false(rewrite_stream_next(s, &a));
+        } else if (a.kind == REWRITE_EMIT) {
             assert_true(a.bytes.len > 0);
             assert_int_equal(o->refused, 0);
             assert_int_equal(buf_put(&o->out, a.bytes), 0);
@@ -71,6 +88,22 @@ static void drain(struct rewrite_stream *s, struct outcome *o, bool *done)
     }
 }
 
+/* Answers what is pending, and what is asked then. */
+static void answer(struct rewrite_stream *s, struct outcome *o, bool *done)
+{
+    while (o->pending) {
+        o->pending = false;
+        rewrite_stream_resolved(s, o->answer);
+        drain(s, o, done);
+    }
+}
+
+static void outcome_free(struct outcome *o)
+{
+    buf_deinit(&o->out);
+    buf_deinit(&o->asked);
+}
+
 /* piece 0: whole; 1: byte by byte; else random pieces from that seed. Each piece is given in
  * memory of its own, which is gone afterwards: a view kept too long is found by the sanitizers. */
 static void run(struct rewrite_stream_config *c, struct sv in, unsigned piece, struct outcome *o)
@@ -79,6 +112,7 @@ static void run(struct rewrite_stream_config *c, struct sv in, unsigned piece, s
     bool done = false;
     *o = (struct outcome){0};
     buf_init(&o->out, 1u << 26, 0);
+    buf_init(&o->asked, 1u << 20, 0);
     rewrite_stream_init(&s, c);
     srand(piece);
     while (in.len) {
@@ -89,9 +123,12 @@ static void run(struct rewrite_stream_config *c, struct sv in, unsigned piece, s
         drain(&s, o, &done);
         free(copy);
         in = sv_skip(in, n);
+        if (in.len) /* else the end comes before the answer */
+            answer(&s, o, &done);
     }
     rewrite_stream_end(&s);
     drain(&s, o, &done);
+    answer(&s, o, &done);
     assert_int_equal(done, o->refused == 0);
     if (done)
         assert_int_equal(s.facts.bytes_out, buf_len(&o->out));
@@ -166,7 +203,7 @@ static void test_rows(void **state)
                 (!o.refused && !sv_eq(buf_view(&o.out), sv_of(rows[i].out))))
                 fail_msg("%s (pieces %u): %d %s\n%.*s", rows[i].label, piece, o.refused, o.text,
                          SV_ARG(buf_view(&o.out)));
-            buf_deinit(&o.out);
+            outcome_free(&o);
         }
 }
 
@@ -209,7 +246,7 @@ static void test_long_lines(void **state)
             assert_int_equal(o.refused, cases[i].text ? 554 : 0);
             if (cases[i].text)
                 assert_string_equal(o.text, cases[i].text);
-            buf_deinit(&o.out);
+            outcome_free(&o);
             free((char *)in.ptr);
         }
 }
@@ -231,7 +268,7 @@ static void test_header_size(void **state)
             assert_int_equal(buf_put(&in, SV("body\r\n")), 0);
             run(&c, buf_view(&in), piece, &o);
             assert_int_equal(o.refused, extra ? 552 : 0);
-            buf_deinit(&o.out);
+            outcome_free(&o);
             buf_deinit(&in);
         }
 }
@@ -256,7 +293,7 @@ static void test_facts(void **state)
             assert_int_equal(o.facts.eight_bit_header, cases[i].header8);
             assert_int_equal(o.facts.eight_bit_body, cases[i].body8);
             assert_int_equal(o.facts.lines, cases[i].lines);
-            buf_deinit(&o.out);
+            outcome_free(&o);
         }
 }
 
@@ -281,7 +318,7 @@ static void test_message_id(void **state)
             struct outcome o;
             run(&c, cases[i].in, piece, &o);
             assert_string_equal(o.facts.message_id, cases[i].id);
-            buf_deinit(&o.out);
+            outcome_free(&o);
         }
 }
 
@@ -307,7 +344,7 @@ static void test_solicitation(void **state)
         assert_int_equal(o.refused, 0);
         struct sv out = buf_view(&o.out);
         assert_non_null(memmem(out.ptr, out.len, cases[i].want, strlen(cases[i].want)));
-        buf_deinit(&o.out);
+        outcome_free(&o);
     }
 }
 
@@ -353,7 +390,7 @@ static void test_binary(void **state)
                 assert_true(sv_eq(out, buf_view(&in)));
                 assert_true(o.facts.eight_bit_body);
             }
-            buf_deinit(&o.out);
+            outcome_free(&o);
             buf_deinit(&in);
         }
     /* no body, the last line cut */
@@ -368,7 +405,139 @@ static void test_binary(void **state)
             c.binary = true;
             run(&c, cut[i].in, piece, &o);
             assert_int_equal(o.refused, cut[i].code);
-            buf_deinit(&o.out);
+            outcome_free(&o);
+        }
+}
+
+/* Single labels: which names are asked, and what becomes of them. */
+static void test_complete(void **state)
+{
+    (void)state;
+    static const struct rewrite_options on = {.hide_client = true, .complete_domains = true};
+    static const struct rewrite_options keep = {
+        .hide_client = true, .complete_domains = true, .header_errors = REWRITE_ERRORS_ACCEPT};
+    static const struct sv domains[] = {SV("a.example"), SV("b.example")};
+    static const struct {
+        const struct rewrite_options *options;
+        struct sv in;
+        const char *asked, *out; /* NULL: refused */
+        int code;
+        const char *text;
+    } cases[] = {
+        {&on, SV("To: bob@x\r\n\r\nbody bob@x\r\n"), "x.a.example ",
+         "To: bob@x.a.example\r\n\r\nbody bob@x\r\n", 0, NULL},
+        {&on, SV("To: bob@Sales\r\n\r\n"), "sales.a.example sales.b.example ",
+         "To: bob@Sales.b.example\r\n\r\n", 0, NULL},
+        {&on,
+         SV("From: A <@route:a (c) . b @ (x) sales (y) >, c@x1\r\nX: bob@x\r\n"
+            "Cc: G: d@SALES,\r\n e@y.z;\r\n\r\n"),
+         "sales.a.example sales.b.example x1.a.example ",
+         "From: A <@route:a (c) . b @ (x) sales.b.example (y) >, c@x1.a.example\r\nX: bob@x\r\n"
+         "Cc: G: d@SALES.b.example,\r\n e@y.z;\r\n\r\n",
+         0, NULL},
+        {&on, SV("To: bob@x\r\n"), "x.a.example ", "To: bob@x.a.example\r\n\r\n", 0, NULL},
+        {&on, SV("To: bob@x"), "x.a.example ", "To: bob@x.a.example\r\n\r\n", 0, NULL},
+        {&on, SV("To: bob@b.c, d@[x]\r\n\r\n"), "", "To: bob@b.c, d@[x]\r\n\r\n", 0, NULL},
+        {&on, SV("To: a@x\r\nCc: bob@nosuch\r\n\r\nbody"),
+         "x.a.example nosuch.a.example nosuch.b.example ", NULL, 554,
+         "5.6.0 Header field Cc: the domain nosuch is not fully qualified"},
+        {&keep, SV("To: a@x, b@nosuch, c@sales\r\n\r\nbody"),
+         "x.a.example nosuch.a.example nosuch.b.example sales.a.example sales.b.example ",
+         "To: a@x.a.example, b@nosuch, c@sales.b.example\r\n\r\nbody", 0, NULL},
+        {&keep, SV("To: a@x, b@@c, d@x\r\nCc: f@x, g@2.1, h@-\r\n\r\n"), "x.a.example ",
+         "To: a@x.a.example, b@@c, d@x\r\nCc: f@x.a.example, g@2.1, h@-\r\n\r\n", 0, NULL},
+        {&on, SV("To: bob@unknown\r\n\r\n"), "unknown.a.example ", NULL, 451,
+         "4.4.3 Header field To: the domain unknown cannot be looked up now; try again later"},
+        {&keep, SV("To: bob@unknown\r\n\r\n"), "unknown.a.example ", NULL, 451,
+         "4.4.3 Header field To: the domain unknown cannot be looked up now; try again later"},
+        /* other faults come first, and nothing is asked */
+        {&on, SV("To: bob@x\r\nCc: a@@b\r\n\r\n"), "", NULL, 554,
+         "5.6.0 Header field Cc: a second @ in one address at a@@b"},
+        {&on, SV("To: bob@x.1\r\n\r\n"), "", NULL, 554,
+         "5.6.0 Header field To: the domain x.1 is not fully qualified"},
+        {&on, SV("To: bob@x_y\r\n\r\n"), "", NULL, 554,
+         "5.6.0 Header field To: the domain x_y is not fully qualified"},
+        {&on, SV("To: bob@x\303\274\r\n\r\n"), "", NULL, 554,
+         "5.6.0 Header field To: the domain x?? is not fully qualified"},
+        {&none, SV("To: bob@x\r\n\r\n"), "", NULL, 554,
+         "5.6.0 Header field To: the domain x is not fully qualified"},
+        {&on, SV("To: bob@x\r\n\r\n0123456789012345678901234567890123456789"), "x.a.example ",
+         "To: bob@x.a.example\r\n\r\n0123456789012345678901234567890123456789", 0, NULL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (unsigned piece = 0; piece < 20; piece++) {
+            struct rewrite_stream_config c = config_of(cases[i].options);
+            struct outcome o;
+            c.domains = domains;
+            c.domain_count = 2;
+            run(&c, cases[i].in, piece, &o);
+            if (!sv_eq(buf_view(&o.asked), sv_of(cases[i].asked)))
+                fail_msg("case %zu: asked %.*s", i, SV_ARG(buf_view(&o.asked)));
+            assert_int_equal(o.refused, cases[i].code);
+            if (o.refused)
+                assert_string_equal(o.text, cases[i].text);
+            else if (!sv_eq(sv_skip(buf_view(&o.out), strlen(TRACE)), sv_of(cases[i].out)))
+                fail_msg("case %zu: got %.*s", i, SV_ARG(buf_view(&o.out)));
+            outcome_free(&o);
+        }
+}
+
+/* What completion adds is bounded: lines, labels, places; and so is the body that waits with it. */
+static void test_complete_bounds(void **state)
+{
+    (void)state;
+    static const struct rewrite_options on = {.hide_client = true, .complete_domains = true};
+    static const struct sv domains[] = {SV("a.example")};
+    static const struct {
+        const char *unit; /* %d: its number */
+        int n, refused;
+        const char *words;
+    } cases[] = {
+        {"To: a@x%d\r\n", 20, 0, NULL},
+        {"To: a@x%d\r\n", 21, 554, "there are too many"},
+        {"To: a@x\r\n", 1000, 0, NULL},
+        {"To: a@x\r\n", 1001, 554, "there are too many"},
+        {"To:%0979d <a@x>\r\n", 1, 0, NULL}, /* 998 in the end */
+        {"To:%0980d <a@x>\r\n", 1, 554, "longer than 998"},
+        {"To:%0965d <a@x>, b@x\r\n", 1, 554, "longer than 998"},
+        {"To:%0965d <a@x>,\r\n b@x\r\n", 1, 0, NULL},
+        {"To: a@b.example,%0960d\r\n  <a@x>\r\n", 1, 0, NULL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (unsigned piece = 0; piece < 3; piece++) {
+            struct rewrite_stream_config c = config_of(&on);
+            struct outcome o;
+            struct buf in;
+            c.domains = domains;
+            c.domain_count = 1;
+            c.header_size = 1u << 20;
+            buf_init(&in, 2u << 20, 0);
+            char *one = mem_new(1, 2000);
+            for (int n = 0; n < cases[i].n; n++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+                snprintf(one, 2000, cases[i].unit, n);
+#pragma GCC diagnostic pop
+                assert_int_equal(buf_put(&in, sv_of(one)), 0);
+            }
+            free(one);
+            assert_int_equal(buf_put(&in, SV("\r\n")), 0);
+            for (int n = 0; n < 10000; n++)
+                assert_int_equal(buf_put(&in, SV("body line\r\n")), 0);
+            run(&c, buf_view(&in), piece, &o);
+            if (o.refused != cases[i].refused || (o.refused && !strstr(o.text, cases[i].words)))
+                fail_msg("case %zu: %d %s", i, o.refused, o.text);
+            if (!o.refused) {
+                struct sv rest = buf_view(&o.out);
+                while (rest.len)
+                    assert_true(sv_split(&rest, '\n').len <= 999);
+                size_t uses = (size_t)cases[i].n + (strstr(cases[i].unit, "b@x") != NULL);
+                assert_int_equal(buf_len(&o.out),
+                                 strlen(TRACE) + buf_len(&in) + uses * strlen(".a.example"));
+            }
+            assert_true(o.walked <= 12 * buf_len(&in));
+            outcome_free(&o);
+            buf_deinit(&in);
         }
 }
 
@@ -384,7 +553,7 @@ static void test_hide_client(void **state)
         struct sv out = buf_view(&o.out);
         assert_int_equal(!memmem(out.ptr, out.len, "192.0.2.7", 9), hide);
         assert_int_equal(!memmem(out.ptr, out.len, "secret", 6), hide);
-        buf_deinit(&o.out);
+        outcome_free(&o);
     }
 }
 
@@ -426,7 +595,7 @@ static void test_linear(void **state)
             assert_true(o.walked <= 8 * buf_len(&in));
             if (!o.refused)
                 assert_true(o.facts.lines > (uint64_t)cases[i].n);
-            buf_deinit(&o.out);
+            outcome_free(&o);
             buf_deinit(&in);
         }
 }
@@ -434,11 +603,17 @@ static void test_linear(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),        cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_header_size), cmocka_unit_test(test_facts),
-        cmocka_unit_test(test_hide_client), cmocka_unit_test(test_linear),
-        cmocka_unit_test(test_message_id),  cmocka_unit_test(test_solicitation),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_header_size),
+        cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_hide_client),
+        cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_message_id),
+        cmocka_unit_test(test_solicitation),
         cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_complete),
+        cmocka_unit_test(test_complete_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
