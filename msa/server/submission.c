@@ -11,6 +11,7 @@
 #include "msa/base/require.h"
 #include "msa/base/utf8.h"
 #include "msa/loop/clock.h"
+#include "msa/server/policy.h"
 #include "msa/server/reject.h"
 #include "msa/smtp/solicit.h"
 #include "rewrite/stream.h"
@@ -36,7 +37,9 @@ struct submission {
     bool committed, forgotten, abandoned, accepted;
     struct store_put *put; /* under way */
     bool header_judged, requires_tls;
-    struct sv solicit; /* of MAIL; empty: none */
+    struct names_query *query; /* of a name in the header */
+    bool refused;              /* with reply, which nobody has been told */
+    struct sv solicit;         /* of MAIL; empty: none */
     size_t nrows;
     struct smtp_reply reply;
     char reply_text[sizeof(((struct rewrite_refusal *)0)->text)];
@@ -51,6 +54,8 @@ const char *submission_id(const struct submission *s)
 
 static void release(struct submission *s)
 {
+    if (s->query)
+        names_cancel(s->query);
     if (s->writer)
         content_free(s->writer);
     rewrite_stream_deinit(&s->rewrite);
@@ -139,7 +144,40 @@ static bool judge_solicitation(struct submission *s, struct smtp_reply *reply_ou
     return false;
 }
 
-/* Moves what the completer has to the store. */
+static bool drain(struct submission *s, struct smtp_reply *reply_out);
+
+/* A name of the header is known, or not: the completer goes on. What is refused now is told with
+ * the next piece, or at the end. */
+static void on_resolved(void *arg, enum names_answer answer)
+{
+    static const enum rewrite_name_answer answers[] = {[NAMES_YES] = REWRITE_NAME_YES,
+                                                       [NAMES_NO] = REWRITE_NAME_NO,
+                                                       [NAMES_NULL_MX] = REWRITE_NAME_YES,
+                                                       [NAMES_UNKNOWN] = REWRITE_NAME_UNKNOWN};
+    struct submission *s = arg;
+    s->query = NULL;
+    rewrite_stream_resolved(&s->rewrite, answers[answer]);
+    s->refused = !drain(s, &s->reply);
+    if (s->query)
+        return; /* another name */
+    if (!s->committed)
+        s->on_room(s->arg);
+    else if (s->refused)
+        finish(s, false, s->reply);
+    else
+        content_finish(s->writer);
+}
+
+static void resolve(struct submission *s, struct sv name)
+{
+    struct worker *w = s->worker;
+    if (policy_name_is_known(name, &s->service->generation->options))
+        rewrite_stream_resolved(&s->rewrite, REWRITE_NAME_YES);
+    else
+        s->query = names_ask(w->shared->names, w->mailbox, name, on_resolved, s);
+}
+
+/* Moves what the completer has to the store, until it must wait for a name. */
 static bool drain(struct submission *s, struct smtp_reply *reply_out)
 {
     struct rewrite_action a;
@@ -148,8 +186,8 @@ static bool drain(struct submission *s, struct smtp_reply *reply_out)
             *reply_out = refusal_reply(s, a.refusal);
             return false;
         }
-        if (a.kind == REWRITE_RESOLVE) { /* it is given no domains to complete with */
-            rewrite_stream_resolved(&s->rewrite, REWRITE_NAME_NO);
+        if (a.kind == REWRITE_RESOLVE) {
+            resolve(s, a.name);
             continue;
         }
         if (!s->header_judged && !judge_solicitation(s, reply_out))
@@ -334,6 +372,14 @@ static void fill_envelope(struct submission *s, const struct submission_from *f)
     buf_deinit(&b);
 }
 
+static const struct sv *domains_of(const struct msa_options *o, struct arena *a)
+{
+    struct sv *list = arena_alloc(a, (o->domains.count + 1) * sizeof *list);
+    for (size_t i = 0; i < o->domains.count; i++)
+        list[i] = sv_of(o->domains.items[i]);
+    return list;
+}
+
 struct submission *submission_open(const struct submission_from *f, struct smtp_reply *reply_out)
 {
     static const struct content_writer_ops ops = {.on_room = on_writer_room,
@@ -369,6 +415,8 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
                      .has_priority = smtp_envelope_has(f->envelope, SMTP_MAIL_MT_PRIORITY),
                      .priority = s->message->priority,
                      .wall_s = s->message->received_ms / 1000},
+        .domains = domains_of(o, a),
+        .domain_count = o->domains.count,
         .header_size = (size_t)o->limits.header_size_bytes,
         .received_hops = (size_t)o->limits.received_hops,
         .binary = f->envelope->values[SMTP_MAIL_BODY].number == SMTP_BODY_BINARYMIME,
@@ -382,9 +430,13 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
 
 bool submission_body(struct submission *s, struct sv bytes, struct smtp_reply *reply_out)
 {
-    rewrite_stream_feed(&s->rewrite, bytes);
-    if (drain(s, reply_out))
-        return true;
+    if (!s->refused) {
+        rewrite_stream_feed(&s->rewrite, bytes);
+        if (drain(s, reply_out))
+            return true;
+    } else {
+        *reply_out = s->reply;
+    }
     s->reply = *reply_out;
     log_refused(s);
     return false;
@@ -392,20 +444,24 @@ bool submission_body(struct submission *s, struct sv bytes, struct smtp_reply *r
 
 bool submission_full(const struct submission *s)
 {
-    return content_full(s->writer);
+    return s->query || content_full(s->writer);
 }
 
 void submission_commit(struct submission *s, bool binary)
 {
     struct smtp_reply reply;
-    REQUIRE(s->reply.code == 0); /* what was refused is dropped, never committed */
     s->committed = true;
     s->message->binary = binary;
+    if (s->refused) {
+        finish(s, false, s->reply);
+        return;
+    }
+    REQUIRE(s->reply.code == 0); /* what was refused aloud is dropped, never committed */
     rewrite_stream_end(&s->rewrite);
-    if (drain(s, &reply))
-        content_finish(s->writer);
-    else
+    if (!drain(s, &reply))
         finish(s, false, reply);
+    else if (!s->query)
+        content_finish(s->writer);
 }
 
 void submission_forget(struct submission *s)
@@ -416,6 +472,11 @@ void submission_forget(struct submission *s)
 void submission_abandon(struct submission *s)
 {
     s->forgotten = s->abandoned = true;
+    if (s->query) {
+        names_cancel(s->query);
+        s->query = NULL;
+        finish(s, false, reject_slow());
+    }
     if (s->put)
         atomic_store(&s->put->canceled, true);
 }

@@ -473,12 +473,26 @@ static void single_labels_are_looked_up(void **state)
     client_expect(c, "250 2.1.5 Recipient ok");
     client_say(c, "DATA\r\n");
     client_expect(c, "354 ");
-    client_say(c, "Subject: x\r\n\r\nx\r\n.\r\n");
+    client_say(c, "To: <bob@sales>, <c@sales>\r\nSubject: x\r\n\r\nx\r\n.\r\n");
     client_expect(c, "250 2.0.0 Queued");
     assert_true(world_logged("sales.example.net"));
+    client_say(c, "MAIL FROM:<u@example.net>\r\nRCPT TO:<bob@sales>\r\nDATA\r\n");
+    client_expect(c, "354 ");
+    client_say(c, "To: <bob@nosuch>\r\n\r\nx\r\n.\r\n");
+    client_expect(c, "554 5.6.0 ");
+    client_say(c, "MAIL FROM:<u@example.net>\r\nRCPT TO:<bob@sales>\r\nDATA\r\n");
+    client_expect(c, "354 ");
+    client_say(c, "To: <bob@broken>\r\n\r\nx\r\n");
+    client_say(c, "more\r\n.\r\n");
+    client_expect(c, "451 4.4.3 ");
     /* gone while its name is looked up */
     sim_dns_delay(3000);
     client_say(c, "MAIL FROM:<u@example.net>\r\nRCPT TO:<bob@slow>\r\n");
+    client_free(c);
+    c = client_ready();
+    client_say(c, "MAIL FROM:<u@example.net>\r\nRCPT TO:<bob@a.example>\r\nDATA\r\n");
+    client_expect(c, "354 ");
+    client_say(c, "To: <bob@slow>\r\n\r\nx\r\n");
     client_free(c);
     sim_run_for(10000);
     world_assert_idle();

@@ -256,6 +256,10 @@ static void verdicts(void **state)
                 assert_int_equal(again.kind, p.kind);
                 assert_true(sv_eq(again.text, p.text));
             }
+        } else if (v == SMTP_PATH_UNQUALIFIED) {
+            struct sv domain = smtp_path_domain(&p);
+            bool label = sv_find(domain, '.') == domain.len && !sv_eq(domain, SV("1"));
+            assert_int_equal(p.unqualified, label); /* "host": could be completed */
         } else {
             assert_int_equal(p.kind, 99); /* nothing was touched */
         }
