@@ -6,6 +6,7 @@
 #include <uthash.h>
 
 #define MINUTE_MS   60000u
+#define DAY_MS      86400000u
 #define CLIENTS_MAX 65536
 
 struct entry {
@@ -14,9 +15,16 @@ struct entry {
     UT_hash_handle hh;
 };
 
+struct daily {
+    struct ip ip;
+    unsigned told; /* kinds */
+    UT_hash_handle hh;
+};
+
 struct clientlog {
     struct entry *entries;
-    uint64_t minute_began_ms;
+    struct daily *days;
+    uint64_t minute_began_ms, day_began_ms;
 };
 
 struct clientlog *clientlog_new(void)
@@ -41,9 +49,20 @@ static void empty(struct clientlog *c, uint64_t per_minute)
     }
 }
 
+static void empty_day(struct clientlog *c)
+{
+    struct daily *d, *next;
+    HASH_ITER(hh, c->days, d, next)
+    {
+        HASH_DEL(c->days, d);
+        free(d);
+    }
+}
+
 void clientlog_free(struct clientlog *c)
 {
     empty(c, 0);
+    empty_day(c);
     free(c);
 }
 
@@ -65,4 +84,24 @@ bool clientlog_allows(struct clientlog *c, const struct ip *client, uint64_t per
         HASH_ADD(hh, c->entries, ip, sizeof e->ip, e);
     }
     return ++e->lines <= per_minute;
+}
+
+unsigned clientlog_first_today(struct clientlog *c, const struct ip *client, unsigned kinds,
+                               uint64_t now_ms)
+{
+    struct daily *d;
+    struct ip key = ip_client(client);
+    if (now_ms - c->day_began_ms >= DAY_MS || HASH_COUNT(c->days) >= CLIENTS_MAX) {
+        empty_day(c);
+        c->day_began_ms = now_ms;
+    }
+    HASH_FIND(hh, c->days, &key, sizeof key, d);
+    if (!d) {
+        d = NEW(struct daily);
+        d->ip = key;
+        HASH_ADD(hh, c->days, ip, sizeof d->ip, d);
+    }
+    unsigned first = kinds & ~d->told;
+    d->told |= kinds;
+    return first;
 }

@@ -283,6 +283,22 @@ static void end_if_due(struct conn *c)
     }
 }
 
+/* Once a day for each client: its settings or its program want mending. */
+static void log_tolerated(struct conn *c)
+{
+    uint32_t seen = smtp_server_take_tolerated(c->smtp);
+    if (!seen)
+        return;
+    struct log_ctx ctx = conn_ctx(c);
+    unsigned first =
+        clientlog_first_today(c->worker->clientlog, &c->client, seen, loop_now_ms(c->worker->loop));
+    for (unsigned i = 0; i < SMTP_TOLERATED_COUNT; i++)
+        if (first & (1u << i))
+            log_event(LOG_INFO, "client-syntax", &ctx,
+                      "%s; it was tolerated (limits.strict_syntax), and is logged once a day",
+                      smtp_tolerated_text((enum smtp_tolerated)i));
+}
+
 void conn_pump(struct conn *c, struct sv in)
 {
     if (c->phase != CONN_SESSION || c->pumping)
@@ -292,6 +308,7 @@ void conn_pump(struct conn *c, struct sv in)
     if (c->submission)
         crashring_hold(submission_id(c->submission));
     feed(c, in);
+    log_tolerated(c);
     end_if_due(c);
     crashring_done();
     c->pumping = false;

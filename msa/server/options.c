@@ -176,6 +176,14 @@ static const struct conf_option limits_rows[] = {
              "A message with more has gone round in a loop and is answered 554 5.4.6 (RFC 5321 "
              "6.3).",
              .min = 1, .max = 1000, .flags = CONF_RELOAD),
+    CONF_ROW(
+        CONF_BOOL, struct msa_limits_options, strict_syntax, "strict_syntax", "false",
+        "refuse what is wrong by the letter alone",
+        "Printers and scripts send a space behind FROM: or TO:, two between parameters or one "
+        "at the end of a command, AUTH after HELO, or AUTH LOGIN with a name behind it. false: "
+        "that is understood, and logged once a day for each client as client-syntax. true: it "
+        "is answered 501 5.5.4 (AUTH after HELO 503 5.5.1).",
+        .flags = CONF_RELOAD),
     CONF_ROW(CONF_SIZE, struct msa_limits_options, memory, "memory", "25%",
              "memory for sessions and small messages",
              "A size, or a share of the memory limit of the service (its cgroup), else of the "

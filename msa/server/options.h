@@ -57,6 +57,7 @@ struct msa_limits_options {
     int64_t data_rate; /* octets per second; 0: any */
     int64_t header_size_bytes;
     int64_t received_hops;
+    bool strict_syntax;
     int64_t memory; /* bytes, or -n for n percent: options_memory_bytes() */
 };
 

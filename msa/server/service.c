@@ -164,6 +164,7 @@ static void make_setups(struct service *s)
             .auth_required = true,
             .open_postmaster = o->auth.open_postmaster && l[i].auth == MSA_LISTEN_AUTH_REQUIRED,
             .reject_bare_newlines = l[i].bare_newlines == MSA_BARE_NEWLINES_REJECT,
+            .strict_syntax = o->limits.strict_syntax,
             .complete_domains = o->rewrite.complete_domains,
             .ext = ext,
             .limits = &s->limits,

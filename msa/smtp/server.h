@@ -71,6 +71,7 @@ struct smtp_server_setup {
      * postmaster is, CHECK_PATH decides. */
     bool open_postmaster;
     bool reject_bare_newlines;
+    bool strict_syntax;    /* what SMTP_TOLERATED lists is refused */
     bool complete_domains; /* paths of one label (unqualified) are checked, and completed there */
     struct smtp_ext_config ext;
     const struct smtp_server_limits *limits;
@@ -103,6 +104,22 @@ struct smtp_action {
     uint32_t ms;                          /* SET_TIMER */
     bool renew;                           /* SET_TIMER */
     const char *why;                      /* CLOSE: static text */
+};
+
+/* What clients do against the letter and is taken all the same. Name, code and detail of the reply
+ * where it is not (strict_syntax), and the rule in words. */
+#define SMTP_TOLERATED(XX)                                              \
+    XX(COLON_SPACE, 501, 4, "No space may stand behind FROM: or TO:")   \
+    XX(END_SPACE, 501, 4, "No space may stand at the end of a command") \
+    XX(SPACES, 501, 4, "Only one space may stand between the parts")    \
+    XX(HELO_AUTH, 503, 1, "AUTH needs EHLO before it, not HELO")        \
+    XX(LOGIN_INITIAL, 501, 4, "The mechanism LOGIN takes no initial response")
+
+enum smtp_tolerated {
+#define SMTP_TOLERATED_ENUM(name, code, detail, text) SMTP_TOLERATED_##name,
+    SMTP_TOLERATED(SMTP_TOLERATED_ENUM)
+#undef SMTP_TOLERATED_ENUM
+        SMTP_TOLERATED_COUNT
 };
 
 enum smtp_outcome { SMTP_OK, SMTP_MORE, SMTP_FAILED };
@@ -139,6 +156,10 @@ void smtp_server_end(struct smtp_server *s, const struct smtp_reply *reply, cons
 bool smtp_server_is_receiving(const struct smtp_server *s);
 /* Content is being received or committed: what a shutdown waits for. */
 bool smtp_server_is_busy(const struct smtp_server *s);
+
+/* What was tolerated since the last call: bits (1 << enum smtp_tolerated). */
+uint32_t smtp_server_take_tolerated(struct smtp_server *s);
+const char *smtp_tolerated_text(enum smtp_tolerated what); /* the rule that was not kept */
 
 /* For the Received field and the log. */
 struct smtp_server_info {

@@ -36,6 +36,17 @@ static struct smtp_reply refuse_mechanism(const struct smtp_server *s, struct sv
     return mechanism_unknown();
 }
 
+/* RFC 4954 4: AUTH is an extension's verb, and the server speaks first in LOGIN. */
+static struct smtp_reply judge_form(struct smtp_server *s, struct sv name, bool has_initial)
+{
+    struct smtp_reply r = SMTP_REPLY_NONE;
+    if (!s->esmtp)
+        r = session_tolerate(s, SMTP_TOLERATED_HELO_AUTH);
+    if (r.code == 0 && has_initial && sv_ieq(name, SV("LOGIN")))
+        r = session_tolerate(s, SMTP_TOLERATED_LOGIN_INITIAL);
+    return r;
+}
+
 void session_auth(struct smtp_server *s, struct sv args)
 {
     struct sv initial = args;
@@ -53,6 +64,8 @@ void session_auth(struct smtp_server *s, struct sv args)
     struct smtp_reply refusal = refuse_mechanism(s, name);
     if (refusal.code == 0 && name.len > SESSION_MECHANISM_MAX)
         refusal = mechanism_unknown();
+    if (refusal.code == 0)
+        refusal = judge_form(s, name, has_initial);
     if (refusal.code) {
         session_refuse(s, refusal);
         return;

@@ -9,6 +9,14 @@ static bool too_many_tries(struct smtp_server *s)
     return ++s->rcpt_tried > (uint64_t)s->setup->limits->recipients * 2 + 100;
 }
 
+static bool has_two_spaces(struct sv text)
+{
+    for (size_t i = 1; i < text.len; i++)
+        if (text.ptr[i] == ' ' && text.ptr[i - 1] == ' ')
+            return true;
+    return false;
+}
+
 /* "FROM:" or "TO:", then the path and the parameters. */
 static struct smtp_reply read_path(struct smtp_server *s, struct sv args, struct sv word,
                                    enum smtp_path_use use, struct smtp_path *path,
@@ -24,7 +32,12 @@ static struct smtp_reply read_path(struct smtp_server *s, struct sv args, struct
     bool utf8 = v == SMTP_PATH_OK ? path->had_utf8 : !utf8_is_ascii(args);
     if (utf8 && (s->setup->ext.off & SMTP_EXT_BIT(SMTP_EXT_SMTPUTF8)))
         v = SMTP_PATH_BAD_SYNTAX;
-    return smtp_path_refusal(v, use);
+    struct smtp_reply r = smtp_path_refusal(v, use);
+    if (r.code == 0 && args.ptr[0] == ' ')
+        r = session_tolerate(s, SMTP_TOLERATED_COLON_SPACE);
+    if (r.code == 0 && has_two_spaces(*params))
+        r = session_tolerate(s, SMTP_TOLERATED_SPACES);
+    return r;
 }
 
 /* RFC 6531 3.5: an address with UTF-8 in a transaction that did not ask for it. */

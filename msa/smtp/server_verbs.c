@@ -255,13 +255,22 @@ static struct smtp_reply judge(const struct smtp_server *s, const struct command
     return SMTP_REPLY_NONE;
 }
 
+/* RFC 5321 4.1.1: one space between the parts; trailing ones should be tolerated. */
+static struct smtp_reply judge_spaces(struct smtp_server *s, bool at_end, bool between)
+{
+    struct smtp_reply r = at_end ? session_tolerate(s, SMTP_TOLERATED_END_SPACE) : SMTP_REPLY_NONE;
+    return r.code == 0 && between ? session_tolerate(s, SMTP_TOLERATED_SPACES) : r;
+}
+
 void session_command(struct smtp_server *s, struct sv line)
 {
     struct sv args = line;
     while (args.len && args.ptr[args.len - 1] == ' ')
         args.len--;
+    bool at_end = args.len < line.len;
     struct sv verb = sv_split(&args, ' ');
     const struct command *c = find(verb);
+    bool between = args.len && args.ptr[0] == ' ';
     while (args.len && args.ptr[0] == ' ')
         args = sv_skip(args, 1);
     if (!c) {
@@ -269,6 +278,8 @@ void session_command(struct smtp_server *s, struct sv line)
         return;
     }
     struct smtp_reply refusal = judge(s, c, line.len, args);
+    if (refusal.code == 0)
+        refusal = judge_spaces(s, at_end, between);
     if (refusal.code && !(c->flags & JUDGES)) {
         session_refuse(s, refusal);
         return;

@@ -6,6 +6,7 @@
  * server_mail.c   MAIL and RCPT
  * server_auth.c   AUTH
  * server_data.c   DATA and BDAT
+ * server_tolerated.c  what is wrong by the letter
  */
 #ifndef MSA_SMTP_SESSION_H
 #define MSA_SMTP_SESSION_H
@@ -55,8 +56,9 @@ struct smtp_server {
     char *helo;
     uint32_t op, last_op; /* the pending one, 0: none; the last number given */
     uint32_t messages, auth_failures, bad_commands, idle_commands, rcpt_tried;
-    uint8_t op_type; /* enum smtp_action_type of op */
-    uint8_t state;   /* enum session_state */
+    uint32_t tolerated; /* bits of enum smtp_tolerated, not yet taken out */
+    uint8_t op_type;    /* enum smtp_action_type of op */
+    uint8_t state;      /* enum session_state */
     char mechanism[SESSION_MECHANISM_MAX];
     uint8_t mechanism_len;
     uint8_t chunk_back; /* enum session_state behind the chunk */
@@ -93,6 +95,9 @@ struct smtp_reply session_need_login(const struct smtp_server *s, bool mail);
 bool session_is_open(const struct smtp_server *s);
 /* Octets of the largest message that may be given now; 0: any. */
 uint64_t session_message_size(const struct smtp_server *s);
+
+/* server_tolerated.c: code 0 and a note, or the refusal by strict_syntax */
+struct smtp_reply session_tolerate(struct smtp_server *s, enum smtp_tolerated what);
 
 /* server_auth.c, server_mail.c, server_data.c: commands, and what an operation's result means */
 void session_auth(struct smtp_server *s, struct sv args);

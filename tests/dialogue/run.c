@@ -2,12 +2,14 @@
  * Runs dialogue scripts through the server core. A file holds several scripts, each begun by
  * "== title". Lines of a script:
  *
- *     O: option [value]   tls, starttls, clear (AUTH without TLS), noauth, open, complete (single
- * labels, to "sales" alone), reject, size N, rcpts N, messages N, failures N, bad N, idle N,
- * priority N, solicit KEYWORDS, with EXTENSION..., off EXTENSION... ("all": every one); what is
- * younger than CHUNKING is off unless it is named. It is 2026-11-28T05:00:00Z. C: text bytes from
- * the client and CRLF;  C- text: without CRLF escapes: \r \n \0 \\ \xHH; \{N:c} is N times the
- * character c S: line             a line the server must send; "..." at its end: what precedes it
+ *     O: option [value]   tls, starttls, clear (AUTH without TLS), noauth, open, strict, complete
+ *                         (single labels, to "sales" alone), reject, size N, rcpts N,
+ *                         messages N, failures N, bad N, idle N, priority N, solicit KEYWORDS,
+ *                         with EXTENSION..., off EXTENSION... ("all": every one); what is younger
+ *                         than CHUNKING is off unless it is named. It is 2026-11-28T05:00:00Z.
+ *     C: text             bytes from the client and CRLF;  C- text: without CRLF
+ *                         escapes: \r \n \0 \\ \xHH; \{N:c} is N times the character c
+ *     S: line             a line the server must send; "..." at its end: what precedes it
  *     S* code             a whole reply of that code, of any number of lines
  *     M: reply | params   MAIL with these parameters, and how the reply begins; RSET when it is 250
  *     R: reply | params   RCPT with these parameters, in a transaction, likewise without RSET
@@ -378,6 +380,8 @@ static void set_option(struct script *x, struct sv text)
         x->setup.auth_required = false;
     else if (sv_eq(name, SV("open")))
         x->setup.open_postmaster = true;
+    else if (sv_eq(name, SV("strict")))
+        x->setup.strict_syntax = true;
     else if (sv_eq(name, SV("complete")))
         x->setup.complete_domains = true;
     else if (sv_eq(name, SV("reject")))

@@ -80,6 +80,22 @@ static void zero_is_no_limit(void **state)
     clientlog_free(c);
 }
 
+static void once_a_day(void **state)
+{
+    struct clientlog *c = clientlog_new();
+    struct ip a = address("192.0.2.1"), b = address("2001:db8::1"), twin = address("2001:db8::2");
+    uint64_t day = 86400000, now = 5 * day;
+    (void)state;
+    assert_int_equal(clientlog_first_today(c, &a, 5, now), 5);
+    assert_int_equal(clientlog_first_today(c, &a, 7, now + 1), 2);
+    assert_int_equal(clientlog_first_today(c, &a, 7, now + day - 1), 0);
+    assert_int_equal(clientlog_first_today(c, &b, 4, now + day - 1), 4);
+    assert_int_equal(clientlog_first_today(c, &twin, 4, now + day - 1), 0); /* one /64 */
+    assert_int_equal(clientlog_first_today(c, &a, 7, now + day), 7);
+    assert_int_equal(clientlog_first_today(c, &b, 4, now + day), 4);
+    clientlog_free(c);
+}
+
 /* Somebody with very many addresses: the table is emptied, not grown. */
 static void table_is_bounded(void **state)
 {
@@ -103,9 +119,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
     const struct CMUnitTest tests[] = {
-        T(each_client_has_its_own),
-        T(a_minute_later_it_is_told),
-        T(zero_is_no_limit),
+        T(each_client_has_its_own), T(a_minute_later_it_is_told),
+        T(zero_is_no_limit),        T(once_a_day),
         T(table_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

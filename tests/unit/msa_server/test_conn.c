@@ -581,6 +581,37 @@ static void log_lines_are_limited_and_escaped(void **state)
     world_stop(1000);
 }
 
+/* A client that writes MAIL FROM: <a> all day is one line a day for each fault. */
+static void tolerated_syntax_is_logged_once_a_day(void **state)
+{
+    (void)state;
+    world_start("");
+    for (int day = 0; day < 2; day++) {
+        for (int i = 0; i < 10; i++) {
+            struct sim_client *c = client_from(9 + i % 2, LISTEN_PLAIN);
+            client_say(c, "EHLO c\r\n" CLEAR_AUTH "MAIL FROM: <u@example.net>\r\nRSET \r\n");
+            client_expect(c, "250 2.1.0 ");
+            client_free(c);
+        }
+        sim_run_for(24 * 3600 * 1000);
+        assert_int_equal(world_log_count("client-syntax"), 4 * (day + 1));
+    }
+    assert_int_equal(world_log_count("No space may stand behind FROM: or TO:"), 4);
+    world_stop(1000);
+}
+
+static void strict_syntax_is_an_option(void **state)
+{
+    (void)state;
+    world_start("limits = { strict_syntax = true; };");
+    struct sim_client *c = client_ready();
+    client_say(c, "MAIL FROM: <u@example.net>\r\n");
+    client_expect(c, "501 5.5.4 No space may stand behind FROM: or TO: (limits.strict_syntax)");
+    assert_false(world_logged("client-syntax"));
+    client_free(c);
+    world_stop(1000);
+}
+
 static void passwords_are_not_logged(void **state)
 {
     (void)state;
@@ -716,6 +747,8 @@ int main(void)
         cmocka_unit_test(content_that_trickles_is_cut_off),
         cmocka_unit_test(unread_replies_stop_reading),
         cmocka_unit_test(log_lines_are_limited_and_escaped),
+        cmocka_unit_test(tolerated_syntax_is_logged_once_a_day),
+        cmocka_unit_test(strict_syntax_is_an_option),
         cmocka_unit_test(passwords_are_not_logged),
         cmocka_unit_test(stop_waits_for_content),
         cmocka_unit_test(stop_ends_after_grace),

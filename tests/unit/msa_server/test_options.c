@@ -102,7 +102,6 @@ static void keys_without_effect_are_unknown(void **state)
         "auth = { store_cleartext = false; }",
         "auth = { client_ca = \"\"; }",
         "auth = { block = { failures = 10; }; }",
-        "limits = { strict_syntax = false; }",
         "permissions = ( )",
         "rewrite = { dkim = ( ); }",
         "policy = { milters = ( ); }",

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <string.h>
 
 static const struct smtp_server_limits limits = {
     .message_size = 1u << 30, .recipients = 100, .command_timeout_ms = 300, .data_timeout_ms = 180};
@@ -201,6 +202,41 @@ static void settings_are_for_those_who_are_logged_in(void **state)
     buf_deinit(&out);
 }
 
+static uint32_t tolerated(struct smtp_server *s, const char *bytes, struct buf *out)
+{
+    heard(s, bytes, out);
+    return smtp_server_take_tolerated(s);
+}
+
+#define BIT(name) (1u << SMTP_TOLERATED_##name)
+
+/* What is understood although it is wrong is noted, once each until it is asked for. */
+static void what_is_tolerated_is_noted(void **state)
+{
+    struct smtp_server_setup own = setup;
+    struct buf out;
+    (void)state;
+    buf_init(&out, 4096, 0);
+    own.mechanisms_tls = SV("PLAIN LOGIN");
+    struct smtp_server *s = smtp_server_new(&own, SV(""));
+    smtp_server_start(s, NULL);
+    assert_int_equal(tolerated(s, "HELO a\r\n", &out), 0);
+    assert_int_equal(tolerated(s, "AUTH LOGIN dQ==\r\n", &out),
+                     BIT(HELO_AUTH) | BIT(LOGIN_INITIAL));
+    assert_int_equal(tolerated(s, "EHLO a\r\n", &out), 0);
+    assert_int_equal(tolerated(s, "EHLO  a \r\n", &out), BIT(END_SPACE) | BIT(SPACES));
+    assert_int_equal(tolerated(s, "NOOP\r\n", &out), 0);
+    assert_int_equal(tolerated(s, "MAIL FROM:<a@b.example> SIZE=1\r\n", &out), 0);
+    assert_int_equal(tolerated(s, "RSET\r\nMAIL FROM: <a@b.example>\r\n", &out), BIT(COLON_SPACE));
+    assert_int_equal(tolerated(s, "RCPT TO:<a@b.example>  NOTIFY=NEVER\r\n", &out), BIT(SPACES));
+    assert_int_equal(tolerated(s, "NONSENSE  x \r\n", &out), 0);            /* refused anyway */
+    assert_int_equal(tolerated(s, "RCPT TO: <a@b..example>\r\n", &out), 0); /* likewise */
+    for (int i = 0; i < SMTP_TOLERATED_COUNT; i++)
+        assert_true(strlen(smtp_tolerated_text((enum smtp_tolerated)i)) > 10);
+    smtp_server_free(s);
+    buf_deinit(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +246,7 @@ int main(void)
         cmocka_unit_test(an_idle_session_is_small),
         cmocka_unit_test(refused_at_the_door_and_ended_from_outside),
         cmocka_unit_test(settings_are_for_those_who_are_logged_in),
+        cmocka_unit_test(what_is_tolerated_is_noted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
