@@ -19,7 +19,8 @@
 
 #include <stdlib.h>
 
-#define LINGER_MS 1000u /* for the peer to read our last words before the end */
+#define LINGER_MS    1000u /* for the peer to read our last words before the end */
+#define REFUSING_MAX 32u   /* handshakes of one worker only to tell a refusal under implicit TLS */
 
 /* ---- helpers ---- */
 
@@ -131,6 +132,7 @@ static void on_closed(void *arg)
         w->shared->on_disconnect(w->shared->arg, &c->client);
     if (c->memory_held)
         memory_give(&w->shared->memory, MEMORY_SESSION_BYTES);
+    w->nrefusing -= c->refusal.code != 0;
     atomic_fetch_sub(&w->shared->sessions, 1);
     service_drop(c->service);
     HASH_DEL(w->conns, c);
@@ -289,8 +291,8 @@ static void feed_waiting_cipher(struct conn *c)
 static void admit(struct conn *c, const struct smtp_reply *refusal)
 {
     bool tls_first = c->service->setups[c->listen].tls_from_start;
-    if (tls_first && refusal) {
-        /* words would need a handshake, which is what a flood wants */
+    if (tls_first && refusal && c->worker->nrefusing >= REFUSING_MAX) {
+        /* words need a handshake each, which is what a flood wants */
         struct log_ctx ctx = conn_ctx(c);
         if (conn_may_log(c))
             log_event(LOG_INFO, "refused", &ctx, "%.*s", SV_ARG(refusal->text));
@@ -299,6 +301,8 @@ static void admit(struct conn *c, const struct smtp_reply *refusal)
     }
     conn_set_reading(c, true);
     if (tls_first) {
+        c->refusal = refusal ? *refusal : SMTP_REPLY_NONE;
+        c->worker->nrefusing += refusal != NULL;
         conn_tls_start(c, 0);
         feed_waiting_cipher(c);
     } else {

@@ -58,6 +58,7 @@ struct conn {
     uint32_t op_tls, op_auth, op_path, op_commit; /* operations that are answered later; 0: none */
     uint32_t op_watched; /* one that must be answered within OPERATION_MS */
     uint32_t listen;
+    struct smtp_reply refusal; /* under implicit TLS, told after the handshake; static text */
     uint8_t phase;
     bool renew; /* each read moves the deadline */
     bool reading, pumping;

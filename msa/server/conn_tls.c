@@ -72,7 +72,7 @@ static void handshake_done(struct conn *c)
               info.resumed ? " resumed" : "");
     c->op_tls = 0;
     if (!c->smtp) {
-        conn_start_session(c, NULL);
+        conn_start_session(c, c->refusal.code ? &c->refusal : NULL);
         return;
     }
     c->phase = CONN_SESSION;

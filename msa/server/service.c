@@ -7,6 +7,7 @@
 
 #define BAD_COMMANDS  25  /* before 421 */
 #define IDLE_COMMANDS 250 /* NOOP and its like between two messages */
+#define SMTP_PORT     25
 #define TLS_SESSIONS  1024
 
 struct service *service_keep(struct service *s)
@@ -169,6 +170,8 @@ static void make_setups(struct service *s)
             .ext = ext,
             .limits = &s->limits,
         };
+        if (l[i].port == SMTP_PORT) /* RFC 4865 3: for submission alone */
+            s->setups[i].ext.off |= SMTP_EXT_BIT(SMTP_EXT_FUTURERELEASE);
         s->trusting[i] = s->setups[i];
         s->trusting[i].auth_required = false;
     }

@@ -57,6 +57,7 @@ struct worker {
     size_t nlisteners;
     struct conn *conns;          /* hash of all sessions, by number */
     size_t nconns, nsubmissions; /* a commit goes on when its session is gone */
+    size_t nrefusing;            /* of the connections, those that only hear a refusal */
     uint64_t last_conn;
     struct buf plain, out; /* of the TLS stream that is being fed */
     struct clientlog *clientlog;

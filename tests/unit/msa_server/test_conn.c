@@ -348,8 +348,14 @@ static void limits_of_connections(void **state)
     for (unsigned i = 0; i < 4; i++)
         client_expect(c[i], "220 ");
     client_expect(c[4], "421 4.3.2 ");
-    assert_true(c[5]->ended); /* no words before TLS */
-    assert_int_equal(buf_len(&c[5]->said), 0);
+    assert_int_equal(buf_len(&c[5]->said), 0); /* no words before TLS */
+    struct tls_ctx *ctx = client_ctx(world_cert.pem, 4);
+    client_tls(c[5], ctx);
+    sim_run_for(500);
+    client_expect(c[5], "421 4.3.2 ");
+    sim_run_for(2000);
+    assert_true(c[5]->ended);
+    tls_ctx_drop(ctx);
     client_free(c[3]);
     client_free(c[4]);
     sim_run_for(2000);
