@@ -65,7 +65,7 @@ static uint32_t ms_of(int64_t seconds)
 }
 
 /* Not finished on the server's side: neither offered nor taken. */
-#define NOT_OFFERED (SMTP_EXT_BIT(SMTP_EXT_CHECKPOINT) | SMTP_EXT_BIT(SMTP_EXT_SMTPUTF8))
+#define NOT_OFFERED SMTP_EXT_BIT(SMTP_EXT_CHECKPOINT)
 
 static struct sv join(struct arena *a, const struct conf_strings *words, char separator)
 {

@@ -185,22 +185,24 @@ class Receiver:
 
 
 class _Keep:
-    def __init__(self, messages):
-        self.messages = messages
+    def __init__(self, messages, options):
+        self.messages, self.options = messages, options
 
     async def handle_DATA(self, server, session, envelope):
+        self.options.append(list(envelope.mail_options))
         self.messages.append((envelope.mail_from, list(envelope.rcpt_tos), envelope.original_content))
         return "250 2.0.0 taken"
 
 
 class Aiosmtpd:
-    """aiosmtpd as receiver; messages: (reverse-path, forward-paths, octets)."""
+    """aiosmtpd as receiver; messages: (reverse-path, forward-paths, octets), options: parameters of
+    their MAIL."""
 
-    def __init__(self, address, port=25):
-        self.messages = []
-        self.controller = Controller(_Keep(self.messages), hostname=address, port=port)
+    def __init__(self, address, port=25, smtputf8=False):
+        self.messages, self.options = [], []
+        self.controller = Controller(_Keep(self.messages, self.options), hostname=address, port=port)
         self.controller.factory = lambda: SMTP(self.controller.handler, hostname="aiosmtpd.test",
-                                               data_size_limit=0)
+                                               data_size_limit=0, enable_SMTPUTF8=smtputf8)
         self.controller.start()
 
     def close(self):
