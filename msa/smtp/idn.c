@@ -35,7 +35,7 @@ int smtp_idn_label(struct sv label, char out[SMTP_LABEL_MAX], size_t *len_out)
 {
     char text[U_LABEL_MAX + 1];
     uint8_t *made = NULL;
-    if (label.len > U_LABEL_MAX)
+    if (label.len > (utf8_is_ascii(label) ? (size_t)SMTP_LABEL_MAX : U_LABEL_MAX))
         return ERR_FULL;
     for (size_t i = 0; i < label.len; i++)
         text[i] = ascii_lower(label.ptr[i]);
