@@ -61,7 +61,8 @@ static const struct command commands[] = {
     {"queue", "delete", TAKES_FILTER, "queue-delete", show_changed, run_ask, 0,
      "F [--dry-run]  remove without a report"},
     {"trace", NULL, TAKES_FILTER, "trace", show_trace, run_ask, 0,
-     "[ID] [--user U] [--from A] [--to A] [--message-id M] [--since 2h]  what happened"},
+     "[ID] [--user U] [--from A] [--to A] [--message-id M] [--since 2h]  what happened; ID is a "
+     "queue id, or the id at the end of a refusal"},
     {"route", NULL, TAKES_ADDRESS, "route", show_route, run_ask, 0,
      "ADDRESS  the way mail for it would take, step by step"},
     {"status", NULL, TAKES_NOTHING, "status", show_status, run_ask, 0, "processes and figures"},

@@ -122,7 +122,7 @@ void show_trace(struct show *s, json_t *line)
 {
     char at[32];
     (void)s;
-    printf("%s %s %-9s ", time_of(line, "time_ms", at), text_of(line, "id"),
+    printf("%s %-16s %-9s ", time_of(line, "time_ms", at), text_of(line, "id"),
            text_of(line, "event"));
     if (strcmp(text_of(line, "event"), "accepted") == 0) {
         printf("from=<");
@@ -134,6 +134,15 @@ void show_trace(struct show *s, json_t *line)
         put(text_of(line, "message_id"));
         printf(" to=");
         put(text_of(line, "to"));
+    } else if (strcmp(text_of(line, "event"), "refused") == 0) {
+        printf("from=<");
+        put(text_of(line, "from"));
+        printf("> to=");
+        put(text_of(line, "to"));
+        printf(" login=");
+        put(text_of(line, "login"));
+        printf(" client=%s ", text_of(line, "client"));
+        put(text_of(line, "text"));
     } else {
         printf("to=<");
         put(text_of(line, "to"));

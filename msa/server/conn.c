@@ -295,7 +295,8 @@ static void admit(struct conn *c, const struct smtp_reply *refusal)
         /* words need a handshake each, which is what a flood wants */
         struct log_ctx ctx = conn_ctx(c);
         if (conn_may_log(c))
-            log_event(LOG_INFO, "refused", &ctx, "%.*s", SV_ARG(refusal->text));
+            log_event(LOG_INFO, "refused", &ctx, "%.*s (%.*s)", SV_ARG(refusal->text),
+                      SV_ARG(refusal->setting));
         leave(c, stream_reset);
         return;
     }

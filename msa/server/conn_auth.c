@@ -11,7 +11,8 @@ static void log_login(struct conn *c, const char *event, enum log_level level, s
     struct log_ctx ctx = conn_ctx(c);
     ctx.mechanism = sv_of(c->mechanism);
     ctx.login = login;
-    if (level == LOG_INFO || conn_may_log(c))
+    c->login_logged = level == LOG_INFO || conn_may_log(c);
+    if (c->login_logged)
         log_event(level, event, &ctx, "%s", "");
 }
 
@@ -54,7 +55,11 @@ static void on_auth(void *arg, uint64_t id, const struct auth_answer *a)
     } else {
         r.reply = refusal_of(c, a);
     }
+    c->login_denied = a->verdict == AUTH_DENIED;
+    c->tried = c->login_denied ? a->login : SV_NONE;
     smtp_server_done(c->smtp, op, &r);
+    c->login_denied = false;
+    c->tried = SV_NONE;
     conn_pump(c, SV_NONE);
 }
 

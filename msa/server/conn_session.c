@@ -6,6 +6,7 @@
 #include "msa/base/crashring.h"
 #include "msa/loop/clock.h"
 #include "msa/server/conn_internal.h"
+#include "msa/server/refused.h"
 #include "msa/server/reject.h"
 
 #include <stdlib.h>
@@ -22,28 +23,43 @@ void conn_answer(struct conn *c, uint32_t op, enum smtp_outcome outcome,
     smtp_server_done(c->smtp, op, &r);
 }
 
-/* 535 has been logged as login-failed, with what the reply does not say. */
-static bool is_logged_refusal(struct sv line)
+static void note_refusal(struct conn *c, const struct smtp_refused *r, const char *text)
 {
-    return line.len > 4 && (line.ptr[0] == '4' || line.ptr[0] == '5') && line.ptr[3] == ' ' &&
-           !sv_starts(line, SV("535"));
+    const struct smtp_envelope *e = r->envelope;
+    struct sv recipients[REFUSED_RECIPIENTS_MAX] = {r->recipient};
+    size_t count = r->recipient.len ? 1 : e->count;
+    for (size_t i = 0; i < count && i < REFUSED_RECIPIENTS_MAX && !r->recipient.len; i++)
+        recipients[i] = e->recipients[i].path.text;
+    refused_note(c->worker->shared->store, &(struct refused){
+                                               .id = sv_of(c->session),
+                                               .login = c->tried.len ? c->tried : sv_of(c->login),
+                                               .client = sv_of(c->client_text),
+                                               .reverse_path = r->reverse_path,
+                                               .recipients = recipients,
+                                               .nrecipients = count,
+                                               .status = r->status,
+                                               .text = text,
+                                           });
 }
 
-/* Each refusal that leaves is a line, within the client's limit. */
-static void log_refusals(struct conn *c, struct sv out)
+/* Each refusal is a line and an event of the history, within the client's limit. A login that
+ * was denied has been logged as login-failed, with what the reply does not say. */
+static void on_refused(void *arg, const struct smtp_refused *r)
 {
-    while (out.len && log_enabled(LOG_INFO)) {
-        struct sv line = sv_split(&out, '\n');
-        if (is_logged_refusal(line) && conn_may_log(c)) {
-            struct log_ctx ctx = conn_ctx(c);
-            log_event(LOG_INFO, "reply", &ctx, "%.*s", (int)line.len - 1, line.ptr);
-        }
-    }
+    struct conn *c = arg;
+    char text[REFUSED_TEXT_MAX];
+    bool is_login = c->login_denied && smtp_reply_is_permanent(r->reply);
+    if (is_login ? !c->login_logged : !conn_may_log(c))
+        return;
+    refused_text(text, r->reply, r->told ? SV_NONE : r->reply->setting, SV_NONE);
+    struct log_ctx ctx = conn_ctx(c);
+    if (!is_login)
+        log_event(LOG_INFO, "reply", &ctx, "%s", text);
+    note_refusal(c, r, text);
 }
 
 static void act_send(struct conn *c, const struct smtp_action *a)
 {
-    log_refusals(c, a->bytes);
     if (c->lost)
         return;
     if (c->tls)
@@ -323,6 +339,7 @@ void conn_start_session(struct conn *c, const struct smtp_reply *refusal)
     c->phase = CONN_SESSION;
     const struct smtp_server_setup *setups = c->trusted ? c->service->trusting : c->service->setups;
     c->smtp = smtp_server_new(&setups[c->listen], sv_of(c->session));
+    smtp_server_watch(c->smtp, on_refused, c);
     smtp_server_start(c->smtp, refusal);
     conn_pump(c, SV_NONE);
 }

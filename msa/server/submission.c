@@ -12,6 +12,7 @@
 #include "msa/base/utf8.h"
 #include "msa/loop/clock.h"
 #include "msa/server/policy.h"
+#include "msa/server/refused.h"
 #include "msa/server/reject.h"
 #include "msa/smtp/solicit.h"
 #include "rewrite/stream.h"
@@ -69,6 +70,26 @@ static void release(struct submission *s)
     worker_on_ended(w);
 }
 
+/* The session has noted it under its own id; this one is what a search for the queue id finds. */
+static void note_refused(struct submission *s, const char *text)
+{
+    struct queue_message *m = s->message;
+    struct sv recipients[REFUSED_RECIPIENTS_MAX];
+    size_t count = s->rows ? s->rows->nrows : 0; /* the store has them once it was asked */
+    for (size_t i = 0; i < count && i < REFUSED_RECIPIENTS_MAX; i++)
+        recipients[i] = sv_of(s->rows->rows[i].address);
+    refused_note(s->worker->shared->store, &(struct refused){
+                                               .id = sv_of(m->id),
+                                               .login = sv_of(m->login),
+                                               .client = sv_of(m->client),
+                                               .reverse_path = sv_of(m->reverse_path),
+                                               .recipients = recipients,
+                                               .nrecipients = count,
+                                               .status = s->reply.enhanced,
+                                               .text = text,
+                                           });
+}
+
 static void log_refused(struct submission *s)
 {
     struct queue_message *m = s->message;
@@ -79,12 +100,15 @@ static void log_refused(struct submission *s)
         !clientlog_allows(s->worker->clientlog, &client, (uint64_t)limit,
                           loop_now_ms(s->worker->loop)))
         return;
+    char text[REFUSED_TEXT_MAX];
+    refused_text(text, &s->reply, s->reply.setting, s->session);
     log_event(LOG_INFO, "refused",
               &(struct log_ctx){.session = s->session,
                                 .queue = sv_of(m->id),
                                 .login = sv_of(m->login),
                                 .client = sv_of(m->client)},
-              "from=<%s> %d %.*s", m->reverse_path, s->reply.code, SV_ARG(s->reply.text));
+              "from=<%s> %s", m->reverse_path, text);
+    note_refused(s, text);
 }
 
 static void run_told(struct task *t)
@@ -242,8 +266,9 @@ static void on_put(struct store_put *p, int err)
         return;
     }
     if (err < 0) {
-        log_event(LOG_ERROR, "queue-failed", &(struct log_ctx){.queue = sv_of(s->message->id)},
-                  "%s", err_text(err));
+        log_event(LOG_ERROR, "queue-failed",
+                  &(struct log_ctx){.session = s->session, .queue = sv_of(s->message->id)}, "%s",
+                  err_text(err));
         finish(s, false, reject_storage(err));
         return;
     }

@@ -70,6 +70,13 @@ static void drop_sent(struct smtp_server *s)
     s->sent = false;
 }
 
+void smtp_server_watch(struct smtp_server *s,
+                       void (*on_refused)(void *arg, const struct smtp_refused *r), void *arg)
+{
+    s->on_refused = on_refused;
+    s->on_refused_arg = arg;
+}
+
 /* The only writer of the state. */
 void session_enter(struct smtp_server *s, enum session_state to)
 {
@@ -77,17 +84,38 @@ void session_enter(struct smtp_server *s, enum session_state to)
     s->timer_due = states[to].timer != TIMER_NONE;
 }
 
+/* Strangers are not told which setting a refusal is about. */
+static bool knows_setting(const struct smtp_server *s, const struct smtp_reply *r)
+{
+    return r->setting.len && (s->authenticated || !s->setup->auth_required);
+}
+
 /* A refusal's words: which setting it is about, for those who may know, and where to look. */
 static struct sv refusal_text(const struct smtp_server *s, const struct smtp_reply *r,
                               char text[REFUSAL_MAX])
 {
-    bool knows = r->setting.len && (s->authenticated || !s->setup->auth_required);
+    bool knows = knows_setting(s, r);
     int len =
         snprintf(text, REFUSAL_MAX, "%.*s%s%.*s%s%s%.*s%s", SV_ARG(sv_first(r->text, TEXT_MAX)),
                  knows ? " (" : "", knows ? (int)r->setting.len : 0, r->setting.ptr,
                  knows ? ")" : "", s->id.len ? " [" : "", SV_ARG(s->id), s->id.len ? "]" : "");
     REQUIRE(len >= 0 && len < REFUSAL_MAX);
     return (struct sv){text, (size_t)len};
+}
+
+static void tell_refused(const struct smtp_server *s, const struct smtp_reply *full,
+                         struct smtp_status status)
+{
+    bool of_mail = s->state == SESSION_READY;
+    struct smtp_refused told = {
+        .reply = full,
+        .status = status,
+        .told = knows_setting(s, full),
+        .reverse_path = of_mail ? s->about : s->envelope.reverse.text,
+        .recipient = of_mail ? SV_NONE : s->about,
+        .envelope = &s->envelope,
+    };
+    s->on_refused(s->on_refused_arg, &told);
 }
 
 void session_reply(struct smtp_server *s, const struct smtp_reply *r)
@@ -99,6 +127,8 @@ void session_reply(struct smtp_server *s, const struct smtp_reply *r)
         full.enhanced = SMTP_STATUS_NONE;
     int err = smtp_reply_write(&s->out, &full);
     REQUIRE(err == 0); /* feed() stops far below OUT_MAX */
+    if (full.code >= 400 && s->on_refused)
+        tell_refused(s, &full, r->enhanced);
     if (r->code == 421)
         session_close(s, "told to close");
 }

@@ -134,6 +134,21 @@ struct smtp_result {
 /* id stands in each refusal, for whoever looks for it in the log; empty: none. Kept by view. */
 struct smtp_server *smtp_server_new(const struct smtp_server_setup *setup, struct sv id);
 void smtp_server_free(struct smtp_server *s);
+
+/* A refusal (4yz, 5yz) at the moment it is put among the replies. All views are valid during the
+ * call only; what a peer said is unchecked. */
+struct smtp_refused {
+    const struct smtp_reply *reply; /* text as it leaves: with the session's id, and the setting
+                                       where the client is told; setting: in any case */
+    struct smtp_status status;      /* also where ENHANCEDSTATUSCODES is off */
+    bool told;                      /* the text names the setting */
+    struct sv reverse_path;         /* of the transaction, or what MAIL gave; without <> */
+    struct sv recipient;            /* the one the refusal is about, likewise; empty: none */
+    const struct smtp_envelope *envelope; /* so far */
+};
+/* Before smtp_server_start(). The callback must not call the session. */
+void smtp_server_watch(struct smtp_server *s,
+                       void (*on_refused)(void *arg, const struct smtp_refused *r), void *arg);
 /* Begins with the greeting; with a refusal (421, 554) that is sent instead and the session ends. */
 void smtp_server_start(struct smtp_server *s, const struct smtp_reply *refusal);
 /* The wall clock, seconds, before bytes are fed: extensions count by it. */

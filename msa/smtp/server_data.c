@@ -294,12 +294,13 @@ size_t session_content(struct smtp_server *s, struct sv in)
 void session_commit_done(struct smtp_server *s, const struct smtp_result *r)
 {
     struct smtp_reply reply = r->reply;
-    session_reset(s);
     if (r->outcome == SMTP_OK) {
         s->messages++;
         s->bad_commands = s->idle_commands = 0;
         if (reply.code == 0)
             reply = SMTP_REPLY(250, 2, 0, 0, "Message accepted");
     }
-    session_reply(s, &reply);
+    session_reply(s, &reply); /* a refusal is about the envelope, which goes now */
+    if (s->state != SESSION_CLOSED)
+        session_reset(s);
 }

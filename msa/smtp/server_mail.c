@@ -65,6 +65,14 @@ static bool asks_too_much(const struct smtp_envelope *e)
     return e->count && (smtp_envelope_notify(&e->recipients[e->count - 1]) & SMTP_NOTIFY_SUCCESS);
 }
 
+/* What is said of a path before it is known to be one. */
+static struct sv spoken_path(struct sv args, struct sv word)
+{
+    struct sv rest = sv_istarts(args, word) ? sv_trim(sv_skip(args, word.len)) : args;
+    struct sv path = sv_first(rest, sv_find(rest, '>'));
+    return path.len < rest.len && path.len && path.ptr[0] == '<' ? sv_skip(path, 1) : rest;
+}
+
 static struct smtp_reply begin_mail(struct smtp_server *s, struct sv args)
 {
     struct smtp_ext_offer offer = session_offer(s);
@@ -94,7 +102,9 @@ void session_mail(struct smtp_server *s, struct sv args)
     }
     struct smtp_reply r = begin_mail(s, args);
     if (r.code) {
+        s->about = spoken_path(args, SV("FROM:"));
         session_refuse(s, r); /* its text is the transaction's */
+        s->about = SV_NONE;
         if (s->state != SESSION_CLOSED)
             session_reset(s);
         return;
@@ -138,13 +148,32 @@ void session_rcpt(struct smtp_server *s, struct sv args)
 {
     bool flood = too_many_tries(s);
     struct smtp_reply r = flood ? too_many() : add_rcpt(s, args);
+    if (r.code == 0) {
+        session_operate(s, SMTP_ACTION_CHECK_PATH);
+        return;
+    }
     /* a list with bad addresses is not an attack: these are not counted as bad commands */
+    s->about = spoken_path(args, SV("TO:"));
     if (flood)
         session_refuse(s, r);
-    else if (r.code)
-        session_reply(s, &r);
     else
-        session_operate(s, SMTP_ACTION_CHECK_PATH);
+        session_reply(s, &r);
+    s->about = SV_NONE;
+}
+
+/* The path may not be used: said before it is forgotten. */
+static void refuse_path(struct smtp_server *s, bool reverse, const struct smtp_reply *r)
+{
+    s->about = reverse ? s->envelope.reverse.text
+                       : s->envelope.recipients[s->envelope.count - 1].path.text;
+    session_reply(s, r);
+    s->about = SV_NONE;
+    if (s->state == SESSION_CLOSED)
+        return;
+    if (reverse)
+        session_reset(s);
+    else
+        smtp_envelope_drop_last(&s->envelope);
 }
 
 /* The address that was found for an incomplete one. */
@@ -167,17 +196,14 @@ void session_path_done(struct smtp_server *s, const struct smtp_result *r)
     if (r->outcome == SMTP_OK)
         replace_path(s, reverse, r->address);
     if (r->outcome != SMTP_OK) {
-        if (reverse)
-            session_reset(s);
-        else
-            smtp_envelope_drop_last(&s->envelope);
-    } else {
-        session_enter(s, reverse ? SESSION_MAIL : SESSION_RCPT);
-        if (reply.code == 0 && reverse)
-            reply = s->mail_ok;
-        if (reply.code == 0)
-            reply = reverse ? SMTP_REPLY(250, 2, 1, 0, "Sender ok")
-                            : SMTP_REPLY(250, 2, 1, 5, "Recipient ok");
+        refuse_path(s, reverse, &reply);
+        return;
     }
+    session_enter(s, reverse ? SESSION_MAIL : SESSION_RCPT);
+    if (reply.code == 0 && reverse)
+        reply = s->mail_ok;
+    if (reply.code == 0)
+        reply = reverse ? SMTP_REPLY(250, 2, 1, 0, "Sender ok")
+                        : SMTP_REPLY(250, 2, 1, 5, "Recipient ok");
     session_reply(s, &reply);
 }

@@ -40,7 +40,10 @@ enum session_state {
 struct smtp_server {
     const struct smtp_server_setup *setup;
     struct sv id;
-    int64_t now_s; /* wall clock */
+    void (*on_refused)(void *arg, const struct smtp_refused *r); /* may be NULL */
+    void *on_refused_arg;
+    struct sv about; /* path of the MAIL or RCPT being answered, for on_refused */
+    int64_t now_s;   /* wall clock */
     struct smtp_line line;
     struct buf out;     /* replies not yet sent */
     struct buf secret;  /* a decoded response while its step is pending */

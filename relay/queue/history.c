@@ -74,8 +74,9 @@ const char *history_kind_text(enum history_kind kind)
         [HISTORY_ACCEPTED] = "accepted", [HISTORY_DELIVERED] = "delivered",
         [HISTORY_DEFERRED] = "deferred", [HISTORY_FAILED] = "failed",
         [HISTORY_REPORTED] = "reported", [HISTORY_DELETED] = "deleted",
+        [HISTORY_REFUSED] = "refused",
     };
-    return kind <= HISTORY_DELETED ? texts[kind] : "unknown";
+    return kind <= HISTORY_REFUSED ? texts[kind] : "unknown";
 }
 
 /* ---- any thread ---- */
@@ -102,7 +103,8 @@ void history_post(struct history *h, const struct history_event *e)
 {
     if (atomic_load(&h->days) == 0)
         return;
-    if (atomic_load(&h->waiting) >= WAITING_MAX) {
+    unsigned most = e->kind == HISTORY_REFUSED ? WAITING_MAX / 2 : WAITING_MAX;
+    if (atomic_load(&h->waiting) >= most) {
         atomic_fetch_add(&h->dropped, 1);
         return;
     }

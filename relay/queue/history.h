@@ -1,5 +1,5 @@
 /*
- * history.h - what happened to each message, for `msactl trace`.
+ * history.h - what happened to each message, and what was refused, for `msactl trace`.
  *
  * One SQLite file a day (UTC) in <dir>, written by a thread of its own after the queue's commit,
  * removed as a whole after so many days or beyond a total size. It may lose its last second in a
@@ -23,6 +23,9 @@ enum history_kind {
     HISTORY_FAILED,
     HISTORY_REPORTED, /* text: queue id of the report */
     HISTORY_DELETED,  /* by the operator */
+    /* id: of the session, or of the message that was not accepted; address: the recipients it was
+     * about, one a line; text: the reply. Anybody can cause these: they are dropped first. */
+    HISTORY_REFUSED,
 };
 const char *history_kind_text(enum history_kind kind);
 
@@ -31,8 +34,9 @@ struct history_event {
     int64_t time_ms;
     enum history_kind kind;
     const char *id, *login, *reverse_path, *address;
-    const char *message_id, *client; /* ACCEPTED */
-    uint64_t size;                   /* ACCEPTED */
+    const char *message_id; /* ACCEPTED */
+    const char *client;     /* ACCEPTED, REFUSED */
+    uint64_t size;          /* ACCEPTED */
     const char *status, *text, *remote;
 };
 

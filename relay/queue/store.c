@@ -498,3 +498,8 @@ void store_trace(struct store *s, struct history_query *q)
 {
     history_read(s->history, s->disk, q);
 }
+
+void store_note(struct store *s, const struct history_event *e)
+{
+    history_post(s->history, e);
+}

@@ -270,6 +270,10 @@ void store_admin_free(struct store_admin *a);
 /* What happened to messages: relay/queue/history.h. */
 struct history_query;
 void store_trace(struct store *s, struct history_query *q);
+/* Adds what happened outside the queue: HISTORY_REFUSED. Copies the event; never blocks. Any
+ * thread. */
+struct history_event;
+void store_note(struct store *s, const struct history_event *e);
 
 /* Figures for status; any thread, taken at the last turn. */
 struct store_stats {

@@ -1,6 +1,7 @@
 """msactl: every command, as text and as JSON, and its exit codes."""
 
 import json
+import re
 import subprocess
 import threading
 
@@ -183,6 +184,24 @@ def trace_tells_what_happened(w):
         check(any(e["id"] == queue_id for e in w.ask("trace", *words)[1]), words)
     check("delivered" in w.ctl("trace", queue_id), "as text")
     w.ctl("trace", "0000000000000000", code=1)
+
+
+@test()
+def a_refusal_is_found_by_its_id(w):
+    w.start()
+    s = w.session()
+    code, text = s.say("MAIL FROM:<mallory@our.test>")
+    equal(code, 550, text)
+    session_id = re.search(r" \[([0-9a-z]{10})\]$", text)[1]
+    events = w.wait_event(session_id, "refused")
+    equal(len(events), 1)
+    equal((events[0]["login"], events[0]["from"], events[0]["client"], events[0]["status"]),
+          (USER, "mallory@our.test", "127.0.0.1", "5.7.1"))
+    equal(events[0]["text"], f"{code} {text}")
+    check(text in w.ctl("trace", session_id), "as text")
+    check(f"session={session_id}" in w.log(), "the log has the id, too")
+    for words in (["--user", USER], ["--from", "mallory", "--since", "1h"]):
+        check(any(e["id"] == session_id for e in w.ask("trace", *words)[1]), words)
 
 
 @test()

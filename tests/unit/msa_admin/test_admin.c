@@ -243,6 +243,100 @@ static void traces(void **state)
     assert_int_equal(given.code, 1);
 }
 
+/* The id at the end of the last thing that was said to c. */
+static const char *session_of(struct sim_client *c)
+{
+    static char id[11];
+    struct sv said = buf_view(&c->said);
+    assert_true(said.len > 13 && said.ptr[said.len - 3] == ']' && said.ptr[said.len - 14] == '[');
+    memcpy(id, said.ptr + said.len - 13, 10);
+    buf_reset(&c->said);
+    return id;
+}
+
+static void ask_trace(const char *name, const char *value)
+{
+    char request[200];
+    snprintf(request, sizeof request, "{\"command\":\"trace\",\"%s\":\"%s\"}", name, value);
+    ask(request);
+}
+
+/* Everything that was said to a client of a refusal is found by the id at its end. */
+static void refusals(void **state)
+{
+    char id[11], queue_id[17];
+    (void)state;
+    struct sim_client *c = client_ready();
+    client_say(c, "MAIL FROM:<v@example.net>\r\n");
+    snprintf(id, sizeof id, "%s", session_of(c));
+    client_say(c, "MAIL FROM:<u@example.net>\r\nRCPT TO:<gone@host>\r\nRCPT TO:<a@d0.test>\r\n"
+                  "RCPT TO:<b@d0.test>\r\nDATA\r\n");
+    client_say(c, "no header\r\n.\r\n");
+    assert_string_equal(session_of(c), id);
+    struct sim_client *stranger = client_from(9, LISTEN_PLAIN);
+    client_say(stranger, "EHLO c\r\nAUTH PLAIN AHRyaWVkQGV4YW1wbGUubmV0AHg=\r\n");
+    client_expect(stranger, "535 5.7.8");
+    sim_run_for(2000);
+
+    ask_trace("id", id);
+    assert_int_equal(given.code, 0);
+    assert_int_equal(json_array_size(given.lines), 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(text(i, "event"), "refused");
+        assert_string_equal(text(i, "login"), "u@example.net");
+        assert_string_equal(text(i, "client"), "10.0.0.1");
+        assert_non_null(strstr(text(i, "text"), id));
+    }
+    assert_string_equal(text(0, "from"), "v@example.net");
+    assert_string_equal(text(0, "to"), "");
+    assert_string_equal(text(0, "status"), "5.7.1");
+    assert_int_equal(strncmp(text(0, "text"), "550 5.7.1 <v@example.net> is not", 32), 0);
+    assert_string_equal(text(1, "from"), "u@example.net");
+    assert_string_equal(text(1, "to"), "gone@host");
+    assert_string_equal(text(2, "to"), "a@d0.test\nb@d0.test");
+    assert_int_equal(strncmp(text(2, "text"), "554 5.6.0 Header line 1 has no colon", 36), 0);
+
+    /* the message that was not accepted had a queue id, and the log knows it */
+    struct sv log = buf_view(&world.log);
+    const char *at = memmem(log.ptr, log.len, "event=refused", 13);
+    if (!at)
+        at = memmem(log.ptr, log.len, "refused", 7);
+    assert_non_null(at);
+    at = memmem(at, log.len - (size_t)(at - log.ptr), "queue=", 6);
+    assert_non_null(at);
+    snprintf(queue_id, sizeof queue_id, "%.16s", at + 6);
+    ask_trace("id", queue_id);
+    assert_int_equal(given.code, 0);
+    assert_int_equal(json_array_size(given.lines), 1);
+    assert_string_equal(text(0, "event"), "refused");
+    assert_string_equal(text(0, "to"), "a@d0.test\nb@d0.test");
+    assert_non_null(strstr(text(0, "text"), id));
+
+    ask_trace("user", "tried@example.net");
+    assert_int_equal(json_array_size(given.lines), 1);
+    assert_int_equal(strncmp(text(0, "text"), "535 5.7.8 ", 10), 0);
+    assert_string_equal(text(0, "client"), "10.0.0.9");
+    ask_trace("from", "v@example.net");
+    assert_int_equal(json_array_size(given.lines), 1);
+    ask_trace("to", "gone@host");
+    assert_int_equal(json_array_size(given.lines), 1);
+    client_free(c);
+    client_free(stranger);
+}
+
+/* No flood fills the history: what the log does not get, it does not get. */
+static void refusals_are_limited(void **state)
+{
+    (void)state;
+    struct sim_client *c = client_ready();
+    for (int i = 0; i < 200; i++)
+        client_put(c, SV("MAIL FROM:<u@example.net>\r\nRCPT TO:<x>\r\nRSET\r\n"));
+    sim_run_for(5000);
+    ask_trace("to", "x");
+    assert_int_equal(json_array_size(given.lines), 60);
+    client_free(c);
+}
+
 static void figures(void **state)
 {
     (void)state;
@@ -293,8 +387,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(listing), T(given_up), T(stopped_between_pages), T(changes), T(traces),
-        T(figures), T(refused),
+        T(listing), T(given_up), T(stopped_between_pages), T(changes),
+        T(traces),  T(refusals), T(refusals_are_limited),  T(figures),
+        T(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

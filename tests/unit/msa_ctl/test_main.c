@@ -221,6 +221,20 @@ static void what_is_answered(void **state)
     }
 }
 
+static void refusals_are_shown(void **state)
+{
+    (void)state;
+    pid_t pid = daemon_start(
+        "{\"event\":\"refused\",\"id\":\"k3f9a2bcde\",\"time_ms\":0,\"from\":\"a@b\","
+        "\"to\":\"c@d\\ne@f\",\"login\":\"u\",\"client\":\"192.0.2.7\",\"status\":\"5.7.1\","
+        "\"text\":\"550 5.7.1 No [k3f9a2bcde]\"}\n{\"end\":true,\"code\":0}\n");
+    assert_int_equal(msactl("trace k3f9a2bcde"), CTL_DONE);
+    daemon_end(pid);
+    assert_non_null(strstr(file_text(out_path),
+                           " k3f9a2bcde       refused   from=<a@b> to=c@d e@f login=u "
+                           "client=192.0.2.7 550 5.7.1 No [k3f9a2bcde]\n"));
+}
+
 static void nobody_answers(void **state)
 {
     (void)state;
@@ -264,9 +278,10 @@ int main(void)
 {
     /* the last leaves no configuration behind */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_asked),    cmocka_unit_test(wrong_usage),
-        cmocka_unit_test(what_is_answered), cmocka_unit_test(control_characters_are_not_shown),
-        cmocka_unit_test(nobody_answers),   cmocka_unit_test(check_reports),
+        cmocka_unit_test(what_is_asked),      cmocka_unit_test(wrong_usage),
+        cmocka_unit_test(what_is_answered),   cmocka_unit_test(control_characters_are_not_shown),
+        cmocka_unit_test(refusals_are_shown), cmocka_unit_test(nobody_answers),
+        cmocka_unit_test(check_reports),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

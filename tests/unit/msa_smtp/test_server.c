@@ -9,6 +9,9 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include <stdio.h>
+#include <string.h>
+
 static const struct smtp_server_limits limits = {
     .message_size = 1u << 30, .recipients = 100, .command_timeout_ms = 300, .data_timeout_ms = 180};
 static const struct smtp_server_setup setup = {.hostname = {"h.example", 9},
@@ -237,6 +240,63 @@ static void what_is_tolerated_is_noted(void **state)
     buf_deinit(&out);
 }
 
+/* Each refusal is told with what it was about, while that is still known. */
+struct told {
+    char lines[2000];
+};
+
+static void on_refused(void *arg, const struct smtp_refused *r)
+{
+    struct told *t = arg;
+    size_t len = strlen(t->lines);
+    snprintf(t->lines + len, sizeof t->lines - len, "%d <%.*s> <%.*s> %u %.*s\n", r->reply->code,
+             SV_ARG(r->reverse_path), SV_ARG(r->recipient), r->envelope->count,
+             SV_ARG(r->reply->setting));
+}
+
+static void refusals_are_told(void **state)
+{
+    static const char said[] = "FOO\r\nMAIL FROM:<a@b@c> SIZE=1\r\nMAIL FROM:nobody\r\nMAIL x\r\n"
+                               "MAIL FROM:<bad@b.example>\r\nMAIL FROM:<a@b.example>\r\n"
+                               "RCPT TO:< c@d.example>\r\nRCPT TO:<c@d>\r\n"
+                               "RCPT TO:<bad@d.example>\r\nRCPT TO:<ok@d.example>\r\nFOO\r\n"
+                               "DATA\r\nx\r\n.\r\nRCPT TO:<e@f.example>\r\n";
+    struct told told = {""};
+    struct sv rest = {said, sizeof said - 1};
+    struct smtp_server *s = smtp_server_new(&setup, SV("id"));
+    struct smtp_action a;
+    size_t n;
+    (void)state;
+    smtp_server_watch(s, on_refused, &told);
+    smtp_server_start(s, NULL);
+    assert_true(smtp_server_feed(s, SV("HELO a\r\n")) > 0);
+    do {
+        while (smtp_server_next(s, &a)) {
+            bool bad = (a.type == SMTP_ACTION_CHECK_PATH && sv_starts(a.path->text, SV("bad"))) ||
+                       a.type == SMTP_ACTION_COMMIT;
+            struct smtp_result r = {.outcome = bad ? SMTP_FAILED : SMTP_OK};
+            if (bad)
+                r.reply = SMTP_REPLY_SETTING(550, 5, 7, 1, "No", "limits.memory");
+            if (a.op)
+                smtp_server_done(s, a.op, &r);
+        }
+        n = smtp_server_feed(s, rest);
+        rest = sv_skip(rest, n);
+    } while (n || smtp_server_next(s, &a));
+    assert_string_equal(told.lines, "500 <> <> 0 \n"
+                                    "501 <a@b@c> <> 0 \n"
+                                    "501 <nobody> <> 0 \n"
+                                    "501 <x> <> 0 \n"
+                                    "550 <bad@b.example> <> 0 limits.memory\n"
+                                    "501 <a@b.example> < c@d.example> 0 \n"
+                                    "554 <a@b.example> <c@d> 0 \n"
+                                    "550 <a@b.example> <bad@d.example> 1 limits.memory\n"
+                                    "500 <a@b.example> <> 1 \n"
+                                    "550 <a@b.example> <> 1 limits.memory\n"
+                                    "503 <> <> 0 \n");
+    smtp_server_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +307,7 @@ int main(void)
         cmocka_unit_test(refused_at_the_door_and_ended_from_outside),
         cmocka_unit_test(settings_are_for_those_who_are_logged_in),
         cmocka_unit_test(what_is_tolerated_is_noted),
+        cmocka_unit_test(refusals_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,6 +73,37 @@ static void story_of_a_message(void **state)
     fixture_remove(&f);
 }
 
+/* What was refused is told by the server, under an id of its own. */
+static void refusals(void **state)
+{
+    (void)state;
+    struct fixture f = {.memory_bytes = 1 << 20, .history_days = 3};
+    fixture_open(&f);
+    for (int i = 0; i < 3; i++)
+        store_note(f.store, &(struct history_event){.time_ms = clock_wall_ms(),
+                                                    .kind = HISTORY_REFUSED,
+                                                    .id = i == 1 ? "k3f9a2bcde" : "k3f9a2bcdf",
+                                                    .login = "alice@example.net",
+                                                    .reverse_path = "alice@example.net",
+                                                    .address = "bob@a.example",
+                                                    .client = "192.0.2.7",
+                                                    .status = "5.7.1",
+                                                    .text = "550 5.7.1 No [k3f9a2bcde]"});
+    fixture_close(&f);
+    fixture_open(&f);
+    struct history_query *q = history_query_new(f.mailbox, on_query, &f);
+    q->id = "k3f9a2bcde";
+    assert_int_equal(ask(&f, q), 1);
+    assert_int_equal(q->events[0].kind, HISTORY_REFUSED);
+    assert_string_equal(history_kind_text(q->events[0].kind), "refused");
+    assert_string_equal(history_kind_text((enum history_kind)99), "unknown");
+    assert_string_equal(q->events[0].text, "550 5.7.1 No [k3f9a2bcde]");
+    assert_string_equal(q->events[0].client, "192.0.2.7");
+    history_query_free(q);
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
 static void touch(const char *dir, const char *day, size_t bytes)
 {
     char *path = history_file_path(dir, day, "");
@@ -134,6 +165,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(story_of_a_message),
+        cmocka_unit_test(refusals),
         cmocka_unit_test(old_days_are_removed),
         cmocka_unit_test(days_in_utc),
     };

@@ -70,11 +70,32 @@ static void a_clock_set_forward_removes_nothing(void **state)
     sim_stop();
 }
 
+/* What strangers can cause leaves room for what happens to mail. */
+static void refusals_are_dropped_first(void **state)
+{
+    (void)state;
+    struct history *h = NULL;
+    sim_start(3);
+    sim_vfs_register();
+    assert_int_equal(history_open("/h", SIM_VFS, 14, UINT64_MAX, &h), 0);
+    for (unsigned i = 0; i < 30000; i++)
+        history_post(h, &(struct history_event){
+                            .time_ms = SIM_WALL_START_MS, .kind = HISTORY_REFUSED, .id = "x"});
+    assert_int_equal(history_dropped(h), 20000);
+    for (unsigned i = 0; i < 10000; i++)
+        history_post(h, &(struct history_event){
+                            .time_ms = SIM_WALL_START_MS, .kind = HISTORY_DELIVERED, .id = "x"});
+    assert_int_equal(history_dropped(h), 20000);
+    history_close(h);
+    sim_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_of_the_disk_is_the_queues),
         cmocka_unit_test(a_clock_set_forward_removes_nothing),
+        cmocka_unit_test(refusals_are_dropped_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
