@@ -3,6 +3,7 @@
  */
 #include "msa/ctl/ask.h"
 #include "msa/ctl/codes.h"
+#include "msa/ctl/extensions.h"
 #include "msa/ctl/show.h"
 #include "msa/ctl/users.h"
 #include "msa/daemon/load.h"
@@ -37,6 +38,7 @@ struct command {
 static int run_ask(const struct command *c, const struct args *a);
 static int run_user(const struct command *c, const struct args *a);
 static int run_check(const struct command *c, const struct args *a);
+static int run_extensions(const struct command *c, const struct args *a);
 
 static const struct command commands[] = {
     {"user", "add", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_ADD,
@@ -74,6 +76,8 @@ static const struct command commands[] = {
      "the configuration in force, secrets masked"},
     {"check", NULL, TAKES_NOTHING, NULL, NULL, run_check, 0,
      "all faults of the configuration file"},
+    {"extensions", NULL, TAKES_NOTHING, NULL, show_extension, run_extensions, 0,
+     "SMTP extensions: what is on, and what becomes of mail to a next hop without it"},
 };
 #define NCOMMANDS (sizeof commands / sizeof *commands)
 
@@ -202,6 +206,19 @@ static int run_check(const struct command *c, const struct args *a)
     generation_drop(g);
     arena_deinit(&arena);
     return code;
+}
+
+static int run_extensions(const struct command *c, const struct args *a)
+{
+    struct arena arena;
+    struct msa_options o = {0};
+    struct show show = {.json = a->json, .text = c->text};
+    arena_init(&arena);
+    bool good = read_options(a->config, &arena, &o);
+    if (good)
+        extensions_show(&o, &show);
+    arena_deinit(&arena);
+    return good ? CTL_DONE : CTL_REFUSED;
 }
 
 static const struct command *find(const char *group, const char *verb)

@@ -235,6 +235,38 @@ static void refusals_are_shown(void **state)
                            "client=192.0.2.7 550 5.7.1 No [k3f9a2bcde]\n"));
 }
 
+/* Every extension is a line, whether the daemon runs or not. */
+static void extensions_are_listed(void **state)
+{
+    size_t lines = 0, on = 0, never = 0;
+    (void)state;
+    unlink(socket_path);
+    assert_int_equal(msactl("extensions --json"), CTL_DONE);
+    for (const char *at = file_text(out_path); *at; at = strchr(at, '\n') + 1, lines++) {
+        json_t *line = json_loadb(at, (size_t)(strchr(at, '\n') - at), 0, NULL);
+        assert_non_null(line);
+        const char *here = json_string_value(json_object_get(line, "here"));
+        const char *why = json_string_value(json_object_get(line, "why"));
+        bool is_on = strcmp(here, "on") == 0;
+        assert_int_equal(json_array_size(json_object_get(line, "ports")), is_on);
+        assert_int_equal(strlen(why) > 0, !is_on);
+        assert_true(strlen(json_string_value(json_object_get(line, "without"))) > 0);
+        on += is_on;
+        never += strcmp(here, "never") == 0;
+        json_decref(line);
+    }
+    assert_int_equal(lines, SMTP_EXT_COUNT + never);
+    assert_int_equal(on, SMTP_EXT_COUNT - 2); /* STARTTLS and REQUIRETLS need a listener with TLS */
+    assert_true(never >= 3);
+
+    assert_int_equal(msactl("extensions"), CTL_DONE);
+    const char *out = file_text(out_path);
+    assert_non_null(strstr(out, "PIPELINING           RFC 2920  "));
+    assert_non_null(strstr(out, "(off: only where listen[].tls is \"starttls\")"));
+    assert_non_null(strstr(out, "ETRN                 RFC 1985  MUST NOT never"));
+    assert_int_equal(msactl("extensions now"), CTL_USAGE);
+}
+
 static void nobody_answers(void **state)
 {
     (void)state;
@@ -280,8 +312,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_asked),      cmocka_unit_test(wrong_usage),
         cmocka_unit_test(what_is_answered),   cmocka_unit_test(control_characters_are_not_shown),
-        cmocka_unit_test(refusals_are_shown), cmocka_unit_test(nobody_answers),
-        cmocka_unit_test(check_reports),
+        cmocka_unit_test(refusals_are_shown), cmocka_unit_test(extensions_are_listed),
+        cmocka_unit_test(nobody_answers),     cmocka_unit_test(check_reports),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
