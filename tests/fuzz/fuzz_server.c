@@ -112,7 +112,9 @@ static void run(struct trace *t, uint8_t how, struct sv in, size_t piece)
                                             .tls_from_start = !(how & 1),
                                             .starttls = true,
                                             .auth_required = how & 2,
+                                            .open_postmaster = how & 16,
                                             .reject_bare_newlines = how & 4,
+                                            .strict_syntax = how & 32,
                                             .limits = &limits};
     struct smtp_server *s = smtp_server_new(&setup, SV(""));
     *t = (struct trace){.open = false};
