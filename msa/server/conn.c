@@ -81,6 +81,20 @@ void conn_arm(struct conn *c, uint64_t ms)
     timer_start(&c->timer, ms);
 }
 
+void conn_set_deadline(struct conn *c, uint64_t ms)
+{
+    c->deadline_ms = loop_now_ms(c->worker->loop) + ms;
+    if (!timer_armed(&c->timer) || c->timer.due_ms > c->deadline_ms)
+        timer_start(&c->timer, ms);
+}
+
+void conn_write(struct conn *c, struct sv bytes)
+{
+    c->written_bytes += bytes.len;
+    if (stream_write(c->stream, bytes) < 0)
+        c->lost = true;
+}
+
 /* ---- end ---- */
 
 void conn_linger(struct conn *c)
@@ -195,17 +209,45 @@ static void proxy_input(struct conn *c, struct sv bytes)
     ask_quota(c);
 }
 
+/* ---- replies that are not read ---- */
+
+/* Whether replies wait of which none has left for limits.command_timeout: a peer that goes on
+ * talking and never reads would keep them for ever. */
+static bool is_unread(struct conn *c)
+{
+    uint64_t now = loop_now_ms(c->worker->loop), pending = stream_pending(c->stream);
+    uint64_t limit = (uint64_t)c->service->generation->options.limits.command_timeout_s * 1000;
+    if (pending == 0 || c->written_bytes - pending != c->left_bytes) {
+        c->left_bytes = c->written_bytes - pending;
+        c->left_ms = now;
+    }
+    return now - c->left_ms >= limit;
+}
+
+static void end_unread(struct conn *c)
+{
+    struct log_ctx ctx = conn_ctx(c);
+    if (conn_may_log(c))
+        log_event(LOG_INFO, "unread", &ctx,
+                  "the client does not read its replies (limits.command_timeout)");
+    leave(c, stream_reset);
+}
+
 /* ---- callbacks, in the order they happen ---- */
 
 static void on_read(void *arg, struct sv bytes)
 {
     struct conn *c = arg;
-    if (c->renew)
+    if (c->renew && !c->blocked)
         c->deadline_ms = loop_now_ms(c->worker->loop) + c->timer_ms;
     if (c->phase >= CONN_LINGER)
         return;
     if (c->phase == CONN_PROXY) {
         proxy_input(c, bytes);
+        return;
+    }
+    if (c->phase == CONN_SESSION && is_unread(c)) {
+        end_unread(c);
         return;
     }
     if (c->phase == CONN_SESSION && smtp_server_is_receiving(c->smtp) && trickles(c, bytes.len)) {
@@ -265,6 +307,8 @@ static void on_timer(void *arg)
     case CONN_SESSION:
         if (c->op_watched)
             conn_give_up_operation(c);
+        else if (c->blocked)
+            conn_give_up_content(c);
         else
             smtp_server_timeout(c->smtp);
         conn_pump(c, SV_NONE);
@@ -339,6 +383,7 @@ void conn_start(struct worker *w, struct stream *s, uint32_t listen)
     c->stream = s;
     c->listen = listen;
     c->number = ++w->last_conn;
+    c->left_ms = loop_now_ms(w->loop);
     c->client = stream_peer(s).ip;
     ip_text(&c->client, c->client_text);
     make_session_id(c->session);

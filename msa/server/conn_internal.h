@@ -52,6 +52,8 @@ struct conn {
     uint64_t deadline_ms; /* the timer may fire before it: then it is armed again */
     uint64_t window_ms;   /* since then window_bytes have come while content is received */
     uint64_t window_bytes;
+    uint64_t written_bytes; /* handed to the stream; of these left_bytes had left at left_ms */
+    uint64_t left_bytes, left_ms;
     uint32_t timer_ms; /* of SET_TIMER */
     uint64_t auth_id;  /* of the exchange; 0: none */
     uint64_t sign_id;
@@ -67,6 +69,7 @@ struct conn {
     bool committing;              /* the submission goes on without us */
     bool eof;                     /* the peer sends nothing more, but may still read */
     bool lost;                    /* nothing can be written any more */
+    bool blocked;                 /* the submission takes no content; the timer is for that */
     bool trusted;                 /* needs no login: auth.trusted_networks */
     bool untold;                  /* by a proxy: client is the proxy itself */
     struct path_check *path;      /* of op_path */
@@ -91,6 +94,9 @@ void conn_begin_window(struct conn *c);     /* in which content must come at lim
 /* The operation is pending: in CONN_OPERATION_MS conn_give_up_operation() is called, unless it has
  * been answered by conn_answer(). */
 void conn_watch(struct conn *c, uint32_t op);
+/* The timer, where it may come early: then it looks at the deadline. This costs no heap move. */
+void conn_set_deadline(struct conn *c, uint64_t ms);
+void conn_write(struct conn *c, struct sv bytes); /* as they are; lost if that fails */
 /* Everything is said: sends what is pending, gives the peer a moment to read it, then closes. */
 void conn_linger(struct conn *c);
 void conn_close(struct conn *c); /* now; on_closed follows */
@@ -104,6 +110,7 @@ void conn_answer(struct conn *c, uint32_t op, enum smtp_outcome outcome,
                  const struct smtp_reply *reply);
 void conn_give_up_submission(struct conn *c);
 void conn_give_up_operation(struct conn *c);
+void conn_give_up_content(struct conn *c); /* blocked for too long */
 
 /* conn_path.c */
 void conn_check_path(struct conn *c, const struct smtp_action *a);

@@ -65,7 +65,7 @@ static void act_send(struct conn *c, const struct smtp_action *a)
     if (c->tls)
         conn_tls_write(c, a->bytes);
     else
-        c->lost = stream_write(c->stream, a->bytes) < 0;
+        conn_write(c, a->bytes);
 }
 
 static void act_start_tls(struct conn *c, const struct smtp_action *a)
@@ -187,10 +187,7 @@ static void act_timer(struct conn *c, const struct smtp_action *a)
         timer_stop(&c->timer);
         return;
     }
-    /* the common case costs no heap move: a timer that fires too early looks at the deadline */
-    c->deadline_ms = loop_now_ms(c->worker->loop) + a->ms;
-    if (!timer_armed(&c->timer) || c->timer.due_ms > c->deadline_ms)
-        timer_start(&c->timer, a->ms);
+    conn_set_deadline(c, a->ms);
 }
 
 static void act_close(struct conn *c, const struct smtp_action *a)
@@ -238,10 +235,14 @@ static void act(struct conn *c, const struct smtp_action *a)
 
 /* ---- pump ---- */
 
+static bool is_blocked(const struct conn *c)
+{
+    return c->submission && !c->committing && submission_full(c->submission);
+}
+
 static bool can_feed(const struct conn *c)
 {
-    return c->phase == CONN_SESSION && stream_pending(c->stream) < OUT_HIGH &&
-           !(c->submission && !c->committing && submission_full(c->submission));
+    return c->phase == CONN_SESSION && stream_pending(c->stream) < OUT_HIGH && !is_blocked(c);
 }
 
 static void act_all(struct conn *c)
@@ -284,6 +285,17 @@ static void feed(struct conn *c, struct sv bytes)
         buf_release(&c->in);
 }
 
+/* What is left of the content is read in vain, and then answered. */
+void conn_give_up_content(struct conn *c)
+{
+    struct log_ctx ctx = conn_ctx(c);
+    struct smtp_reply slow = reject_slow();
+    log_event(LOG_ERROR, "operation-late", &ctx,
+              "no room for content within %u s, the client is told 451", CONN_OPERATION_MS / 1000);
+    smtp_server_refuse_content(c->smtp, &slow);
+    act_all(c); /* rolled back, it is not in the way any more */
+}
+
 /* The ends that wait until the session has come to a rest. */
 static void end_if_due(struct conn *c)
 {
@@ -315,6 +327,17 @@ static void log_tolerated(struct conn *c)
                       smtp_tolerated_text((enum smtp_tolerated)i));
 }
 
+/* While the disk takes nothing, it is not the client who is late; and it is told in time. */
+static void watch_blocked(struct conn *c)
+{
+    bool blocked = c->phase == CONN_SESSION && is_blocked(c);
+    if (blocked == c->blocked)
+        return;
+    c->blocked = blocked;
+    if (c->phase == CONN_SESSION && !c->op_watched)
+        conn_set_deadline(c, blocked ? CONN_OPERATION_MS : c->timer_ms);
+}
+
 void conn_pump(struct conn *c, struct sv in)
 {
     if (c->phase != CONN_SESSION || c->pumping)
@@ -326,6 +349,7 @@ void conn_pump(struct conn *c, struct sv in)
     feed(c, in);
     log_tolerated(c);
     end_if_due(c);
+    watch_blocked(c);
     crashring_done();
     c->pumping = false;
     if (c->lost)

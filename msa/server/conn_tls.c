@@ -12,8 +12,8 @@
 static void flush(struct conn *c)
 {
     struct buf *out = &c->worker->out;
-    if (buf_len(out) && c->phase < CONN_LINGER && stream_write(c->stream, buf_view(out)) < 0)
-        c->lost = true;
+    if (buf_len(out) && c->phase < CONN_LINGER)
+        conn_write(c, buf_view(out));
     buf_reset(out);
 }
 

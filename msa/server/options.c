@@ -152,8 +152,9 @@ static const struct conf_option limits_rows[] = {
              .max = 1000000, .flags = CONF_RELOAD),
     CONF_ROW(CONF_TIME, struct msa_limits_options, command_timeout_s, "command_timeout", "5m",
              "how long to wait for a command",
-             "An idle session is answered 421 4.4.2 and closed. RFC 5321 4.5.3.2.7 wants at least "
-             "5 minutes.",
+             "An idle session is answered 421 4.4.2 and closed; so is one whose line comes by the "
+             "octet. A client that has read none of its replies for so long is cut off. RFC 5321 "
+             "4.5.3.2.7 wants at least 5 minutes.",
              .min = 1, .max = 3600, .flags = CONF_RELOAD),
     CONF_ROW(CONF_TIME, struct msa_limits_options, data_timeout_s, "data_timeout", "3m",
              "how long to wait for more of a message",

@@ -505,6 +505,93 @@ static void single_labels_are_looked_up(void **state)
     world_stop(1000);
 }
 
+/* The disk takes nothing: the client is not told that it was late itself, and hears it in time. */
+static void a_blocked_disk_is_answered_for(void **state)
+{
+    char *line = mem_new(1, 1000);
+    (void)state;
+    world_start("limits = { data_timeout = \"1m\"; };");
+    struct sim_client *c = client_ready();
+    client_say(c, ENVELOPE "DATA\r\n");
+    client_expect(c, "354 ");
+    sim_thread_delay(3600000);
+    client_put(c, SV("Subject: x\r\n\r\n"));
+    memset(line, 'x', 998);
+    memcpy(line + 998, "\r\n", 2);
+    for (int i = 0; i < 10000; i++)
+        client_put(c, (struct sv){line, 1000});
+    client_put(c, SV(".\r\nNOOP\r\n"));
+    sim_run_for(90000);
+    assert_int_equal(buf_len(&c->said), 0);
+    sim_run_for(30000);
+    assert_true(client_heard(c, "451 4.3.0 This takes too long now, try again later"));
+    client_expect(c, "250 2.0.0 Ok");
+    assert_int_equal(world_log_count("operation-late"), 1);
+    sim_thread_delay(0);
+    sim_run_for(3600000);
+    client_free(c);
+    sim_run_for(2000);
+    world_assert_idle();
+    assert_int_equal(world_stats().store.messages, 0);
+    free(line);
+    world_stop(1000);
+}
+
+/* A disk that is slow, but goes on, is waited for: each stop is a new one. */
+static void a_slow_disk_is_waited_for(void **state)
+{
+    char *line = mem_new(1, 1000);
+    (void)state;
+    world_start("limits = { data_timeout = \"1m\"; };");
+    struct sim_client *c = client_ready();
+    client_say(c, ENVELOPE "DATA\r\n");
+    client_expect(c, "354 ");
+    sim_thread_delay(60000);
+    client_put(c, SV("Subject: x\r\n\r\n"));
+    memset(line, 'x', 998);
+    memcpy(line + 998, "\r\n", 2);
+    for (int i = 0; i < 5000; i++)
+        client_put(c, (struct sv){line, 1000});
+    sim_run_for(300000);
+    assert_int_equal(buf_len(&c->said), 0);
+    sim_thread_delay(0);
+    sim_run_for(70000);
+    client_say(c, ".\r\n");
+    client_expect(c, "250 2.0.0 Queued as ");
+    client_free(c);
+    free(line);
+    world_stop(1000);
+}
+
+/* Command lines and responses to AUTH are not waited for longer when they come by the octet. */
+static void lines_that_trickle_are_cut_off(void **state)
+{
+    static const char *const before[] = {"", "EHLO c\r\n", "EHLO c\r\nAUTH LOGIN\r\n",
+                                         "EHLO c\r\n" CLEAR_AUTH ENVELOPE "BDAT 4\r\na: b"};
+    (void)state;
+    world_start("limits = { command_timeout = \"1m\"; };");
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+        struct sim_client *c = client_new(LISTEN_PLAIN);
+        client_say(c, before[i]);
+        buf_reset(&c->said);
+        for (int k = 0; k < 57; k++) {
+            client_put(c, SV("N"));
+            sim_run_for(1000);
+        }
+        assert_int_equal(buf_len(&c->said), 0);
+        for (int k = 0; k < 5; k++) {
+            client_put(c, SV("N"));
+            sim_run_for(1000);
+        }
+        client_expect(c, "421 4.4.2 Timeout: no command came");
+        assert_true(c->ended);
+        client_free(c);
+    }
+    sim_run_for(2000);
+    world_assert_idle();
+    world_stop(1000);
+}
+
 /* One octet a second would hold a session for ever. */
 static void content_that_trickles_is_cut_off(void **state)
 {
@@ -554,6 +641,38 @@ static void unread_replies_stop_reading(void **state)
     assert_int_equal(world_stats().sessions, 0);
     buf_deinit(&many);
     client_free(c);
+    world_assert_idle();
+    world_stop(1000);
+}
+
+/* The same where it goes on to send a command now and then: the session would never be idle. */
+static void unread_replies_end_a_talkative_session(void **state)
+{
+    static const struct sim_net net = {.latency_max_ms = 1, .segment_max = 65536, .window = 4096};
+    (void)state;
+    world_start("limits = { command_timeout = \"1m\"; recipients = 100000; };");
+    sim_net_set(&net);
+    struct sim_client *deaf = client_ready(), *slow = client_ready();
+    client_say(deaf, ENVELOPE);
+    client_say(slow, ENVELOPE);
+    stream_read_stop(deaf->stream);
+    for (int i = 0; i < 12; i++) {
+        for (int k = 0; k < 50; k++) {
+            client_put(deaf, SV("RCPT TO:<another@example.org>\r\n"));
+            client_put(slow, SV("RCPT TO:<another@example.org>\r\n"));
+        }
+        stream_read_stop(slow->stream);
+        sim_run_for(20000);
+        stream_read_start(slow->stream); /* takes what has come, and is content */
+        sim_run_for(100);
+    }
+    assert_int_equal(world_stats().sessions, 1);
+    assert_int_equal(world_log_count("unread session="), 1);
+    client_say(slow, "QUIT\r\n");
+    client_expect(slow, "221 ");
+    client_free(deaf);
+    client_free(slow);
+    sim_run_for(2000);
     world_assert_idle();
     world_stop(1000);
 }
@@ -750,8 +869,12 @@ int main(void)
         cmocka_unit_test(blocked_disk_stops_reading),
         cmocka_unit_test(a_late_store_is_answered_for),
         cmocka_unit_test(single_labels_are_looked_up),
+        cmocka_unit_test(a_blocked_disk_is_answered_for),
+        cmocka_unit_test(a_slow_disk_is_waited_for),
+        cmocka_unit_test(lines_that_trickle_are_cut_off),
         cmocka_unit_test(content_that_trickles_is_cut_off),
         cmocka_unit_test(unread_replies_stop_reading),
+        cmocka_unit_test(unread_replies_end_a_talkative_session),
         cmocka_unit_test(log_lines_are_limited_and_escaped),
         cmocka_unit_test(tolerated_syntax_is_logged_once_a_day),
         cmocka_unit_test(strict_syntax_is_an_option),
