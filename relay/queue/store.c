@@ -125,6 +125,7 @@ static void write_all(struct store *s)
     }
     int err = transaction(s);
     if (err < 0) {
+        store_partial_settle(s, err);
         store_go_down(s, err);
         refuse_writes(s, err);
         return;
@@ -142,6 +143,7 @@ static void write_all(struct store *s)
         struct store_write w = s->writes.list[i];
         w.ops->settle(s, w.task, w.err);
     }
+    store_partial_settle(s, 0);
 }
 
 static void run_reads(struct store *s)
@@ -169,6 +171,7 @@ static void keep_stats(struct store *s)
         .memory_bytes = queue_memory_used(s->memory),
         .wal_bytes = (uint64_t)s->wal_frames * (uint64_t)s->page_bytes,
         .history_dropped = history_dropped(s->history),
+        .partial_bytes = s->partial_bytes,
         .accepting = !s->down,
     };
     pthread_mutex_unlock(&s->lock);
@@ -207,6 +210,7 @@ static void turn(void *arg, struct task *list)
     if (s->ticked && s->writes.count == 0)
         store_vacuum_turn(s);
     s->ticked = false;
+    store_partial_turn(s);
     write_all(s);
     run_reads(s);
     store_checkpoint_turn(s);
@@ -227,11 +231,17 @@ static void tick_arrive(struct task *task)
     of_tick(task)->ticked = true;
 }
 
+static bool wants_tick(struct store *s)
+{
+    return atomic_load(&s->want_tick) || atomic_load(&s->partial_wants_tick) ||
+           clock_wall_ms() >= atomic_load(&s->partial_due_ms);
+}
+
 static void on_tick(void *arg)
 {
     struct store *s = arg;
     timer_start(&s->tick, TICK_MS);
-    if (!atomic_load(&s->want_tick) || atomic_exchange(&s->tick_posted, true))
+    if (!wants_tick(s) || atomic_exchange(&s->tick_posted, true))
         return;
     batch_post(s->batch, &s->tick_task);
 }
@@ -277,25 +287,35 @@ void store_reader_give(struct store *s, struct store_reader *r, bool healthy)
 
 /* ---- spool files ---- */
 
-void store_spool_path(struct store *s, const char *id, struct buf *out)
+static void file_path(const char *dir, const char *id, struct buf *out)
 {
     buf_init(out, 4096 + QUEUE_ID_LEN, 0);
-    int err = buf_printf(out, "%s/%s", s->spool, id);
+    int err = buf_printf(out, "%s/%s", dir, id);
     if (err == 0)
         err = buf_append(out, "", 1);
     REQUIRE(err == 0); /* store_open() has seen that it fits */
 }
 
+void store_spool_path(struct store *s, const char *id, struct buf *out)
+{
+    file_path(s->spool, id, out);
+}
+
+void store_partial_path(struct store *s, const char *file, struct buf *out)
+{
+    file_path(s->partial_dir, file, out);
+}
+
 struct removal {
     struct pool_job job;
-    struct store *store;
+    const char *dir;
     char id[QUEUE_ID_LEN + 1];
 };
 
-static void remove_file(struct store *s, const char *id)
+static void remove_file(const char *dir, const char *id)
 {
     struct buf path;
-    store_spool_path(s, id, &path);
+    file_path(dir, id, &path);
     int err = file_unlink(buf_view(&path).ptr);
     if (err < 0 && err != -ENOENT)
         log_event(LOG_WARNING, "spool-left", &(struct log_ctx){.queue = sv_of(id)},
@@ -306,7 +326,7 @@ static void remove_file(struct store *s, const char *id)
 static void removal_work(struct pool_job *job)
 {
     struct removal *r = (struct removal *)job;
-    remove_file(r->store, r->id);
+    remove_file(r->dir, r->id);
 }
 
 static void removal_done(struct pool_job *job)
@@ -314,15 +334,25 @@ static void removal_done(struct pool_job *job)
     free(job);
 }
 
-void store_remove_spool(struct store *s, const char *id)
+static void remove_later(struct store *s, const char *dir, const char *id)
 {
     struct removal *r = NEW(struct removal);
     r->job.reply = s->config.notify;
     r->job.work = removal_work;
     r->job.done = removal_done;
-    r->store = s;
+    r->dir = dir;
     memcpy(r->id, id, sizeof r->id);
     pool_submit(s->disk, &r->job);
+}
+
+void store_remove_spool(struct store *s, const char *id)
+{
+    remove_later(s, s->spool, id);
+}
+
+void store_remove_partial(struct store *s, const char *file)
+{
+    remove_later(s, s->partial_dir, file);
 }
 
 struct orphans {
@@ -346,7 +376,7 @@ static void check_spool_file(void *arg, const char *name)
     if (got < 0)
         o->err = got;
     else if (!named) {
-        remove_file(s, name);
+        remove_file(s->spool, name);
         o->removed++;
     }
 }
@@ -398,6 +428,8 @@ static int open_files(struct store *s, struct buf *error)
     if (err < 0)
         return err;
     err = remove_orphans(s);
+    if (err == 0)
+        err = store_partial_open(s);
     /* The database file's own name must survive as well. */
     if (err == 0)
         err = file_sync_dir(s->config.dir);
@@ -419,6 +451,7 @@ static void free_store(struct store *s)
     if (s->history)
         history_close(s->history);
     store_checkpoint_close(s);
+    store_partial_free(s);
     claims_deinit(&s->claims);
     store_db_close(&s->db);
     while (s->readers) {
@@ -434,6 +467,7 @@ static void free_store(struct store *s)
     free((char *)s->config.dir);
     free(s->path);
     free(s->spool);
+    free(s->partial_dir);
     free(s);
 }
 
@@ -446,10 +480,11 @@ int store_open(const struct store_config *config, struct buf *error, struct stor
     s->config.vfs = config->vfs ? mem_str(config->vfs) : NULL;
     s->path = join(config->dir, "queue.db");
     s->spool = join(config->dir, "spool");
+    s->partial_dir = join(config->dir, "partial");
     s->memory = queue_memory_new(config->memory_bytes);
     s->reads_end = &s->reads;
     pthread_mutex_init(&s->lock, NULL);
-    int err = strlen(s->spool) < 4000 ? open_files(s, error) : -ENAMETOOLONG;
+    int err = strlen(s->partial_dir) < 4000 ? open_files(s, error) : -ENAMETOOLONG;
     if (err < 0) {
         say(error, s->path, err);
         free_store(s);

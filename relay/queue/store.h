@@ -27,6 +27,7 @@
 
 #include "msa/loop/thread.h"
 #include "relay/queue/message.h"
+#include "relay/queue/partial.h"
 
 struct store;
 
@@ -37,6 +38,7 @@ struct store_config {
     unsigned disk_threads;  /* of the disk pool; at least 1 */
     unsigned history_days;  /* files of trace kept; 0: none written */
     uint64_t history_bytes; /* most bytes of them */
+    uint64_t partial_bytes; /* most bytes of unfinished messages (partial.h) */
     const char *vfs;        /* name of SQLite's VFS; NULL: the system's */
     struct loop *loop;      /* notify's; carries one timer of the store */
     /* Committed messages, told on notify's loop: rows that this put claimed for us come as a batch
@@ -56,6 +58,7 @@ int store_open(const struct store_config *config, struct buf *error, struct stor
 void store_close(struct store *s);
 /* New values of a generation. Any thread. */
 void store_set_history(struct store *s, unsigned days, uint64_t bytes);
+void store_set_partial(struct store *s, uint64_t bytes);
 
 /* ---- content ---- */
 /* Writing: memory up to QUEUE_SMALL_BYTES, a spool file beyond, written and synced on the disk
@@ -108,6 +111,7 @@ struct store_put {
     struct mailbox *reply;
     struct queue_message *message; /* reference moves to the store */
     struct queue_batch *rows;      /* all recipients; owned by the store from here on */
+    struct partial *partial; /* NULL, or what this message completes: finished with it; stays */
     void (*done)(struct store_put *p, int err); /* frees p */
     void *arg;
     /* Set by the asker before done(): a put that has not been begun is answered ERR_CANCELED and
@@ -279,7 +283,8 @@ void store_note(struct store *s, const struct history_event *e);
 struct store_stats {
     uint64_t messages, rows, claimed_rows, commits, puts, failed_commits, memory_bytes;
     uint64_t wal_bytes, history_dropped;
-    bool accepting; /* false while a failed commit is not yet compensated */
+    uint64_t partial_bytes; /* of unfinished messages and of what is known of finished ones */
+    bool accepting;         /* false while a failed commit is not yet compensated */
 };
 void store_get_stats(struct store *s, struct store_stats *out);
 

@@ -48,6 +48,8 @@ static int delete_refused(struct store *s, const struct store_refused *r)
     store_db_int(st, 1, store_key(seq, 0));
     store_db_int(st, 2, store_key(seq, QUEUE_ROWS_MAX - 1));
     int err = store_db_run(&s->db, st);
+    if (err == 0)
+        err = store_partial_refused(s, r->id);
     return err < 0 ? err : store_end_message(s, seq, &ended);
 }
 

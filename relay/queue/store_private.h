@@ -49,7 +49,22 @@
     XX(HOLD_ROW, "UPDATE recipient SET state=1, held=held-?2 WHERE id=?1 AND state=0")             \
     XX(FREE_ROW, "UPDATE recipient SET state=0, held=max(held+?2,0) WHERE id=?1 AND state=1")      \
     XX(DELETE_LATER, "UPDATE recipient SET state=2 WHERE id=?1 AND state<>2")                      \
-    XX(SET_DUE, "UPDATE recipient SET due=?2 WHERE id=?1 AND state=0 AND due>?2")
+    XX(SET_DUE, "UPDATE recipient SET due=?2 WHERE id=?1 AND state=0 AND due>?2")                  \
+    XX(PARTIAL_GET, "SELECT state, length, bytes, file, message, mail, recipients FROM partial"    \
+                    " WHERE login=?1 AND transid=?2")                                              \
+    XX(PARTIAL_PUT, "REPLACE INTO partial VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")                 \
+    XX(PARTIAL_GROW, "UPDATE partial SET length=?3, bytes=?4, expiry=?5"                           \
+                     " WHERE login=?1 AND transid=?2")                                             \
+    XX(PARTIAL_END, "DELETE FROM partial WHERE login=?1 AND transid=?2")                           \
+    XX(PARTIAL_REFUSED, "DELETE FROM partial WHERE message=?1")                                    \
+    XX(PARTIAL_NAMED, "SELECT 1 FROM partial WHERE file=?1 AND state<>2")                          \
+    XX(PARTIAL_SHARE, "SELECT count(*), ifnull(sum(bytes),0) FROM partial WHERE login=?1")         \
+    XX(PARTIAL_OLDEST, "SELECT expiry, rowid, login, transid, bytes, file FROM partial"            \
+                       " INDEXED BY partial_expiry WHERE (expiry,rowid)>(?1,?2)"                   \
+                       " ORDER BY expiry, rowid LIMIT 1")                                          \
+    XX(PARTIAL_OLDEST_OF, "SELECT expiry, rowid, login, transid, bytes, file FROM partial"         \
+                          " INDEXED BY partial_key WHERE login=?3 AND (expiry,rowid)>(?1,?2)"      \
+                          " ORDER BY expiry, rowid LIMIT 1")
 
 enum store_sql {
 #define STORE_SQL_ENUM(name, text) STORE_##name,
@@ -115,6 +130,12 @@ struct store_refused {
     bool spooled;
 };
 
+/* Names of files that go with the transaction that is running. */
+struct store_names {
+    char (*list)[QUEUE_ID_LEN + 1];
+    size_t count, cap;
+};
+
 struct store_reader {
     struct store_db db;
     struct store_reader *next;
@@ -123,6 +144,7 @@ struct store_reader {
 struct store {
     struct store_config config; /* texts copied */
     char *path, *spool;         /* of the database, of the spool folder */
+    char *partial_dir;          /* of the folder of unfinished content */
     struct batch *batch;
     struct pool *disk;
     struct history *history;
@@ -146,6 +168,18 @@ struct store {
     struct store_refused *refused;
     size_t nrefused, refused_cap;
 
+    /* Unfinished messages (store_partial.c). */
+    struct partial_hold *holds; /* hash of the transactions that sessions hold */
+    uint64_t partial_bytes;     /* of all records, and what the running transaction changes */
+    int64_t put_partial_bytes;
+    int64_t partial_next_ms;          /* found by the sweep that is running */
+    struct store_names partial_ended; /* files to remove after the commit */
+    struct task partial_sweep;
+    unsigned partial_waiting;
+    _Atomic uint64_t partial_max;
+    _Atomic int64_t partial_due_ms; /* wall time of the next expiry; INT64_MAX: none */
+    atomic_bool partial_wants_tick; /* a session waits for another */
+
     /* Checkpoints (store_checkpoint.c). */
     struct batch *checkpointer;
     struct store_db checkpoint_db;
@@ -168,7 +202,9 @@ struct store {
 void store_write(struct store *s, struct task *task, const struct store_write_ops *ops);
 void store_read_later(struct store *s, struct task *task); /* task->run() after the commit */
 void store_spool_path(struct store *s, const char *id, struct buf *out); /* NUL behind it */
-void store_remove_spool(struct store *s, const char *id);          /* later, on the disk pool */
+void store_remove_spool(struct store *s, const char *id); /* later, on the disk pool */
+void store_partial_path(struct store *s, const char *file, struct buf *out); /* likewise */
+void store_remove_partial(struct store *s, const char *file);
 struct store_reader *store_reader_take(struct store *s, int *err); /* any thread; NULL: err */
 void store_reader_give(struct store *s, struct store_reader *r, bool healthy);
 /* Commits; where err, or the commit, is negative, rolls back and returns that. */
@@ -196,6 +232,15 @@ int store_end_message(struct store *s, int64_t seq, bool *ended_out) MUST_CHECK;
 /* store_compensate.c */
 void store_go_down(struct store *s, int err);
 void store_try_up(struct store *s);
+
+/* store_partial.c */
+int store_partial_open(struct store *s) MUST_CHECK;
+/* In the transaction of a put: the message with this id completes p. */
+int store_partial_finish(struct store *s, struct partial *p, const char *id) MUST_CHECK;
+int store_partial_refused(struct store *s, const char *id) MUST_CHECK; /* in the compensation */
+void store_partial_turn(struct store *s);            /* before the writes of a turn */
+void store_partial_settle(struct store *s, int err); /* after them */
+void store_partial_free(struct store *s);
 
 /* store_checkpoint.c */
 int store_checkpoint_open(struct store *s, struct buf *error) MUST_CHECK;

@@ -7,7 +7,7 @@
  */
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
-#include "relay/queue/store_private.h"
+#include "relay/queue/partial_private.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -214,7 +214,10 @@ static int put_apply(struct store *s, struct task *task)
     struct store_put *p = (struct store_put *)task;
     if (atomic_load(&p->canceled))
         return ERR_CANCELED;
-    return store_apply_put(s, p->message, p->rows, &p->seq);
+    int err = store_apply_put(s, p->message, p->rows, &p->seq);
+    if (err == 0 && p->partial)
+        err = store_partial_finish(s, p->partial, p->message->id);
+    return err;
 }
 
 static void put_refuse(struct store *s, struct task *task)
@@ -270,6 +273,8 @@ static void put_settle(struct store *s, struct task *task, int err)
     p->task.run = put_done;
     p->message = NULL;
     p->rows = NULL;
+    if (err == 0 && p->partial)
+        atomic_store(&p->partial->finished, true);
     /* The answer first: the client waits for it. */
     mailbox_post(p->reply, &p->task);
     if (err == 0) {

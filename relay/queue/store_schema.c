@@ -5,7 +5,10 @@
  * bytes of small messages. recipient: what is to be done; its id joins message sequence and row
  * number, so that "the rows of a message" needs no index. Two partial indexes: what may be tried,
  * by (destination, due), and what waits for the operator. totals: one row of counters; it is also
- * what a compensation writes (store_compensate.c).
+ * what a compensation writes (store_compensate.c). partial: messages on their way in that can be
+ * continued (store_partial.c).
+ *
+ * A queue of an earlier version gets what it lacks in one transaction when it is opened.
  */
 #include "msa/base/require.h"
 #include "msa/loop/clock.h"
@@ -21,7 +24,7 @@ const size_t store_sql_count = sizeof store_sql_texts / sizeof *store_sql_texts;
 const size_t store_read_sql_count = sizeof store_read_sql_texts / sizeof *store_read_sql_texts;
 
 #define APPLICATION_ID "1297301809" /* "MSA1" */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 /* page_size by measurement: tests/bench/store_put.c. */
 static const char pragmas_new[] = "PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL;";
@@ -29,6 +32,18 @@ static const char pragmas_new[] = "PRAGMA page_size=8192; PRAGMA auto_vacuum=INC
 static const char pragmas[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                               "PRAGMA wal_autocheckpoint=0; PRAGMA temp_store=MEMORY;"
                               "PRAGMA cache_size=-16384; PRAGMA foreign_keys=OFF;";
+
+/* Unfinished messages (store_partial.c); came with version 2. */
+#define SCHEMA_PARTIAL                                                                           \
+    "CREATE TABLE partial(login TEXT NOT NULL, transid TEXT NOT NULL, state INTEGER NOT NULL,"   \
+    " expiry INTEGER NOT NULL, length INTEGER NOT NULL, bytes INTEGER NOT NULL,"                 \
+    " file TEXT NOT NULL, message TEXT NOT NULL, mail TEXT NOT NULL, recipients TEXT NOT NULL);" \
+    "CREATE UNIQUE INDEX partial_key ON partial(login, transid);"                                \
+    "CREATE INDEX partial_expiry ON partial(expiry);"                                            \
+    "CREATE INDEX partial_file ON partial(file) WHERE state<>2;"
+
+static const char upgrade_1[] = "BEGIN IMMEDIATE;" SCHEMA_PARTIAL "PRAGMA user_version=2;"
+                                "COMMIT;";
 
 static const char schema[] =
     "BEGIN IMMEDIATE;"
@@ -45,8 +60,8 @@ static const char schema[] =
     "CREATE INDEX recipient_parked ON recipient(state) WHERE state<>0;"
     "CREATE TABLE totals(messages INTEGER NOT NULL, rows INTEGER NOT NULL,"
     " compensations INTEGER NOT NULL);"
-    "INSERT INTO totals VALUES(0, 0, 0);"
-    "PRAGMA application_id=" APPLICATION_ID "; PRAGMA user_version=1;"
+    "INSERT INTO totals VALUES(0, 0, 0);" SCHEMA_PARTIAL "PRAGMA application_id=" APPLICATION_ID
+    "; PRAGMA user_version=2;"
     "COMMIT;";
 
 static int tell(struct store *s, struct buf *error, int err, const char *what)
@@ -105,7 +120,7 @@ static int create_or_check(struct store *s, struct buf *error)
     }
     int64_t application = 0;
     err = store_db_value(&s->db, "PRAGMA application_id", &application);
-    if (err < 0 || version != SCHEMA_VERSION || application != 1297301809) {
+    if (err < 0 || version < 1 || version > SCHEMA_VERSION || application != 1297301809) {
         err = err < 0 ? err : ERR_CORRUPT;
         if (error && buf_printf(error, "%s: not a queue of this version (version %lld)", s->path,
                                 (long long)version) < 0)
@@ -113,7 +128,13 @@ static int create_or_check(struct store *s, struct buf *error)
         return err;
     }
     err = store_db_exec(&s->db, pragmas);
-    return err < 0 ? tell(s, error, err, "the queue cannot be opened") : check(s, error);
+    if (err < 0)
+        return tell(s, error, err, "the queue cannot be opened");
+    err = check(s, error);
+    if (err < 0 || version == SCHEMA_VERSION)
+        return err;
+    err = store_db_exec(&s->db, upgrade_1);
+    return err < 0 ? tell(s, error, err, "the queue cannot be brought to this version") : 0;
 }
 
 /* A VFS without shared memory leaves the journal as it was, and says nothing. */

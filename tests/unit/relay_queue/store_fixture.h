@@ -32,7 +32,7 @@ struct fixture {
     struct loop *loop;
     struct mailbox *mailbox;
     struct store *store;
-    uint64_t memory_bytes;
+    uint64_t memory_bytes, partial_bytes;
     unsigned history_days;
     /* What on_queued and on_due told. */
     struct queue_batch *queued[QUEUED_MAX];
@@ -70,6 +70,7 @@ static inline int fixture_open_error(struct fixture *f, struct buf *error)
         .disk_threads = 2,
         .history_days = f->history_days,
         .history_bytes = 1u << 30,
+        .partial_bytes = f->partial_bytes,
         .vfs = f->vfs,
         .loop = f->loop,
         .notify = f->mailbox,

@@ -1,0 +1,562 @@
+/*
+ * store_partial.c - the records of unfinished messages, and which session holds which.
+ *
+ * Who holds what is in memory only: no session survives the process. A record is written by OPEN
+ * (before content is asked for), GROW (after octets were synced), the put that finishes it, and
+ * ended by RELEASE, by want of room or by age. A file is removed after the commit that ended its
+ * record, by the handle's RELEASE while there is one; what a crash leaves between the two is no
+ * longer named by an unfinished record, and goes at the next start.
+ */
+#include "msa/base/log.h"
+#include "msa/base/mem.h"
+#include "msa/base/require.h"
+#include "msa/loop/clock.h"
+#include "msa/loop/file.h"
+#include "relay/queue/partial_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#define RECORD_BYTES   512 /* what a record counts beside its texts and its content */
+#define SHARES         4   /* most of the room for one login: a part in so many */
+#define SWEEP_RECORDS  100 /* in one transaction */
+#define SWEEP_AGAIN_MS 60000
+
+/* partial.state */
+enum { RECORD_LINES, RECORD_ANY_OFFSET, RECORD_FINISHED };
+
+struct partial_hold {
+    UT_hash_handle hh;
+    struct partial *holder, *waiter;
+    char key[]; /* login, NUL, TRANSID */
+};
+
+/* ---- who holds what ---- */
+
+static struct partial_hold *find_hold(struct store *s, const char *login, const char *transid,
+                                      bool make)
+{
+    struct partial_hold *h;
+    size_t first = strlen(login) + 1, len = first + strlen(transid);
+    char *key = mem_new(1, len + 1);
+    memcpy(key, login, first);
+    memcpy(key + first, transid, len - first);
+    HASH_FIND(hh, s->holds, key, len, h);
+    if (!h && make) {
+        h = mem_new(1, sizeof *h + len);
+        memcpy(h->key, key, len);
+        HASH_ADD_KEYPTR(hh, s->holds, h->key, len, h);
+    }
+    free(key);
+    return h;
+}
+
+static void answer(struct partial *p, int err)
+{
+    p->err = err;
+    p->ask.run = partial_on_answer;
+    mailbox_post(p->reply, &p->ask);
+}
+
+static void give_up_waiting(struct store *s, struct partial_hold *h)
+{
+    struct partial *p = h->waiter;
+    h->waiter = NULL;
+    s->partial_waiting--;
+    answer(p, -EBUSY);
+}
+
+static int look_up(struct store *s, struct partial *p)
+{
+    sqlite3_stmt *st = store_db_use(&s->db, STORE_PARTIAL_GET);
+    store_db_text(st, 1, p->login);
+    store_db_text(st, 2, p->transid);
+    int got = store_db_step(&s->db, st);
+    if (got != 1)
+        return got;
+    int state = sqlite3_column_int(st, 0);
+    p->has_record = true;
+    p->any_offset = state == RECORD_ANY_OFFSET;
+    p->info = (struct partial_info){
+        .state = state == RECORD_FINISHED ? PARTIAL_FINISHED : PARTIAL_UNFINISHED,
+        .offset = (uint64_t)sqlite3_column_int64(st, 1),
+        .queue_id = arena_str(&p->arena, sv_of(store_db_column(st, 4))),
+        .mail = arena_str(&p->arena, sv_of(store_db_column(st, 5))),
+        .recipients = arena_str(&p->arena, sv_of(store_db_column(st, 6))),
+    };
+    const char *file = store_db_column(st, 3);
+    if (queue_id_valid(sv_of(file)))
+        memcpy(p->file, file, sizeof p->file);
+    sqlite3_reset(st);
+    return 0;
+}
+
+static void drop_hold(struct store *s, struct partial_hold *h)
+{
+    HASH_DEL(s->holds, h);
+    free(h);
+}
+
+/* h has no holder. */
+static void take(struct store *s, struct partial_hold *h, struct partial *p)
+{
+    int err = look_up(s, p);
+    if (err == 0)
+        h->holder = p;
+    else
+        drop_hold(s, h);
+    answer(p, err);
+}
+
+static struct partial *of_ask(struct task *ask)
+{
+    return (struct partial *)((char *)ask - offsetof(struct partial, ask));
+}
+
+static void begin(struct task *ask)
+{
+    struct partial *p = of_ask(ask);
+    struct store *s = p->store;
+    struct partial_hold *h = find_hold(s, p->login, p->transid, true);
+    if (!h->holder) {
+        take(s, h, p);
+        return;
+    }
+    if (h->waiter)
+        give_up_waiting(s, h);
+    h->waiter = p;
+    p->waits_until_ms = (int64_t)clock_mono_ms() + PARTIAL_WAIT_MS;
+    s->partial_waiting++;
+    atomic_store(&s->partial_wants_tick, true);
+    if (!h->holder->wanted_posted)
+        mailbox_post(h->holder->reply, &h->holder->wanted);
+    h->holder->wanted_posted = true;
+}
+
+static void let_go(struct store *s, struct partial *p)
+{
+    struct partial_hold *h = find_hold(s, p->login, p->transid, false);
+    REQUIRE(h && h->holder == p);
+    struct partial *next = h->waiter;
+    h->holder = h->waiter = NULL;
+    if (next) {
+        s->partial_waiting--;
+        take(s, h, next);
+    } else {
+        drop_hold(s, h);
+    }
+}
+
+/* ---- room ---- */
+
+static void remember_file(struct store_names *names, const char *file)
+{
+    if (!queue_id_valid(sv_of(file)))
+        return;
+    if (names->count == names->cap) {
+        names->cap = names->cap ? names->cap * 2 : 16;
+        names->list = mem_resize(names->list, names->cap, sizeof *names->list);
+    }
+    memcpy(names->list[names->count++], file, sizeof *names->list);
+}
+
+static int end_record(struct store *s, const char *login, const char *transid, uint64_t bytes)
+{
+    sqlite3_stmt *st = store_db_use(&s->db, STORE_PARTIAL_END);
+    store_db_text(st, 1, login);
+    store_db_text(st, 2, transid);
+    int err = store_db_run(&s->db, st);
+    if (err == 0)
+        s->put_partial_bytes -= (int64_t)bytes;
+    return err;
+}
+
+/* A look through the records, the longest untouched first. */
+struct walk {
+    const char *login; /* of this one only; NULL: of all */
+    int64_t expiry_ms, row;
+};
+
+/* The next record that no session holds is ended, if it expired by until_ms: 1; 0: there is none,
+ * *next_ms is then when the next expires (INT64_MAX: none), held ones apart. */
+static int end_oldest(struct store *s, struct walk *w, int64_t until_ms, int64_t *next_ms)
+{
+    *next_ms = INT64_MAX;
+    for (;;) {
+        sqlite3_stmt *st =
+            store_db_use(&s->db, w->login ? STORE_PARTIAL_OLDEST_OF : STORE_PARTIAL_OLDEST);
+        store_db_int(st, 1, w->expiry_ms);
+        store_db_int(st, 2, w->row);
+        if (w->login)
+            store_db_text(st, 3, w->login);
+        int got = store_db_step(&s->db, st);
+        if (got != 1)
+            return got;
+        int64_t expiry_ms = sqlite3_column_int64(st, 0);
+        if (expiry_ms > until_ms) {
+            *next_ms = expiry_ms;
+            sqlite3_reset(st);
+            return 0;
+        }
+        w->expiry_ms = expiry_ms;
+        w->row = sqlite3_column_int64(st, 1);
+        char *login = mem_str(store_db_column(st, 2)), *transid = mem_str(store_db_column(st, 3));
+        uint64_t bytes = (uint64_t)sqlite3_column_int64(st, 4);
+        bool held = find_hold(s, login, transid, false) != NULL;
+        if (!held)
+            remember_file(&s->partial_ended, store_db_column(st, 5));
+        sqlite3_reset(st);
+        int err = held ? 0 : end_record(s, login, transid, bytes);
+        free(login);
+        free(transid);
+        if (err < 0 || !held)
+            return err < 0 ? err : 1;
+    }
+}
+
+/* 1: the login's records have room in its share; 0: they cannot have. */
+static int fit_share(struct store *s, const char *login, uint64_t share)
+{
+    struct walk w = {.login = login};
+    for (;;) {
+        int64_t count, bytes, next_ms;
+        sqlite3_stmt *st = store_db_use(&s->db, STORE_PARTIAL_SHARE);
+        store_db_text(st, 1, login);
+        int got = store_db_step(&s->db, st);
+        if (got != 1)
+            return got < 0 ? got : 1;
+        count = sqlite3_column_int64(st, 0);
+        bytes = sqlite3_column_int64(st, 1);
+        sqlite3_reset(st);
+        if (count <= PARTIAL_RECORDS && (uint64_t)bytes <= share)
+            return 1;
+        got = end_oldest(s, &w, INT64_MAX, &next_ms);
+        if (got != 1)
+            return got;
+    }
+}
+
+static int fit_all(struct store *s, uint64_t max)
+{
+    struct walk w = {.login = NULL};
+    for (;;) {
+        int64_t next_ms;
+        if (s->partial_bytes + (uint64_t)s->put_partial_bytes <= max)
+            return 1;
+        int got = end_oldest(s, &w, INT64_MAX, &next_ms);
+        if (got != 1)
+            return got;
+    }
+}
+
+/* The record of p has been written with so many bytes: others go for it, or it goes itself. */
+static int make_room(struct store *s, struct partial *p, uint64_t bytes, uint64_t expected)
+{
+    uint64_t max = atomic_load(&s->partial_max), share = max / SHARES;
+    int fits = bytes <= share && expected <= share;
+    if (fits == 1)
+        fits = fit_share(s, p->login, share);
+    if (fits == 1)
+        fits = fit_all(s, max);
+    if (fits != 0)
+        return fits < 0 ? fits : 0;
+    p->no_room = true;
+    remember_file(&s->partial_ended, p->file);
+    return end_record(s, p->login, p->transid, bytes);
+}
+
+/* ---- records ---- */
+
+static uint64_t record_bytes(const struct partial *p)
+{
+    return RECORD_BYTES + strlen(p->login) + strlen(p->transid) + strlen(p->info.mail) +
+           strlen(p->info.recipients);
+}
+
+/* What the record in the database counts, and whether it is unfinished; 0, 0: there is none. */
+static int record_now(struct store *s, const struct partial *p, int64_t *bytes, bool *unfinished)
+{
+    *bytes = 0;
+    *unfinished = false;
+    sqlite3_stmt *st = store_db_use(&s->db, STORE_PARTIAL_GET);
+    store_db_text(st, 1, p->login);
+    store_db_text(st, 2, p->transid);
+    int got = store_db_step(&s->db, st);
+    if (got != 1)
+        return got;
+    *unfinished = sqlite3_column_int(st, 0) != RECORD_FINISHED;
+    *bytes = sqlite3_column_int64(st, 2);
+    sqlite3_reset(st);
+    return 0;
+}
+
+static int64_t expiry_from_now(struct store *s)
+{
+    int64_t expiry_ms = s->wall_ms + PARTIAL_KEPT_MS;
+    if (expiry_ms < atomic_load(&s->partial_due_ms))
+        atomic_store(&s->partial_due_ms, expiry_ms);
+    return expiry_ms;
+}
+
+static int put_record(struct store *s, struct partial *p, int state, uint64_t length,
+                      const char *file, const char *id, const char *recipients, uint64_t bytes)
+{
+    int64_t before;
+    bool unfinished;
+    int err = record_now(s, p, &before, &unfinished);
+    if (err < 0)
+        return err;
+    sqlite3_stmt *st = store_db_use(&s->db, STORE_PARTIAL_PUT);
+    store_db_text(st, 1, p->login);
+    store_db_text(st, 2, p->transid);
+    store_db_int(st, 3, state);
+    store_db_int(st, 4, expiry_from_now(s));
+    store_db_int(st, 5, (int64_t)length);
+    store_db_int(st, 6, (int64_t)bytes);
+    store_db_text(st, 7, file);
+    store_db_text(st, 8, id);
+    store_db_text(st, 9, p->info.mail);
+    store_db_text(st, 10, recipients);
+    err = store_db_run(&s->db, st);
+    if (err == 0)
+        s->put_partial_bytes += (int64_t)bytes - before;
+    return err;
+}
+
+static int open_apply(struct store *s, struct task *ask)
+{
+    struct partial *p = of_ask(ask);
+    uint64_t bytes = record_bytes(p);
+    p->no_room = false;
+    int err = put_record(s, p, p->any_offset ? RECORD_ANY_OFFSET : RECORD_LINES, 0, p->file, "",
+                         p->info.recipients, bytes);
+    REQUIRE(err != ERR_EXISTS);
+    return err < 0 ? err : make_room(s, p, bytes, p->expected);
+}
+
+static int grow_apply(struct store *s, struct task *ask)
+{
+    struct partial *p = of_ask(ask);
+    uint64_t bytes = record_bytes(p) + p->bytes;
+    int64_t before;
+    bool unfinished;
+    p->no_room = false;
+    int err = record_now(s, p, &before, &unfinished);
+    if (err < 0 || !unfinished) /* a put has finished it meanwhile */
+        return err;
+    sqlite3_stmt *st = store_db_use(&s->db, STORE_PARTIAL_GROW);
+    store_db_text(st, 1, p->login);
+    store_db_text(st, 2, p->transid);
+    store_db_int(st, 3, (int64_t)p->length);
+    store_db_int(st, 4, (int64_t)bytes);
+    store_db_int(st, 5, expiry_from_now(s));
+    err = store_db_run(&s->db, st);
+    if (err < 0)
+        return err;
+    s->put_partial_bytes += (int64_t)bytes - before;
+    return make_room(s, p, bytes, 0);
+}
+
+static void record_settle(struct store *s, struct task *ask, int err)
+{
+    struct partial *p = of_ask(ask);
+    (void)s;
+    if (err == 0)
+        p->has_record = !p->no_room;
+    answer(p, err);
+}
+
+static int forget_apply(struct store *s, struct task *ask)
+{
+    struct partial *p = of_ask(ask);
+    int64_t bytes;
+    bool unfinished;
+    int err = record_now(s, p, &bytes, &unfinished);
+    return err < 0 ? err : end_record(s, p->login, p->transid, (uint64_t)bytes);
+}
+
+/* Where the record could not be ended it stays, with its file, until it expires. */
+static void forget_settle(struct store *s, struct task *ask, int err)
+{
+    struct partial *p = of_ask(ask);
+    if (p->file[0] && (err == 0 || atomic_load(&p->finished)))
+        store_remove_partial(s, p->file);
+    let_go(s, p);
+    answer(p, 0);
+}
+
+static void release(struct task *ask)
+{
+    struct partial *p = of_ask(ask);
+    struct store *s = p->store;
+    if (p->file[0] && (atomic_load(&p->finished) || !p->has_record))
+        store_remove_partial(s, p->file);
+    let_go(s, p);
+    answer(p, 0);
+}
+
+static const struct store_write_ops open_ops = {.apply = open_apply, .settle = record_settle};
+static const struct store_write_ops grow_ops = {.apply = grow_apply, .settle = record_settle};
+static const struct store_write_ops forget_ops = {.apply = forget_apply, .settle = forget_settle};
+
+void store_partial_ask(struct task *ask)
+{
+    struct partial *p = of_ask(ask);
+    switch (p->asking) {
+    case PARTIAL_ASK_OPEN:
+        store_write(p->store, ask, &open_ops);
+        return;
+    case PARTIAL_ASK_GROW:
+        store_write(p->store, ask, &grow_ops);
+        return;
+    case PARTIAL_ASK_RELEASE:
+        if (p->forget && p->has_record) {
+            store_write(p->store, ask, &forget_ops);
+            return;
+        }
+        ask->run = release;
+        break;
+    default:
+        REQUIRE(p->asking == PARTIAL_ASK_BEGIN);
+        ask->run = begin;
+    }
+    store_read_later(p->store, ask);
+}
+
+int store_partial_finish(struct store *s, struct partial *p, const char *id)
+{
+    uint64_t bytes = record_bytes(p) - strlen(p->info.recipients);
+    int err = put_record(s, p, RECORD_FINISHED, p->size, "", id, "", bytes);
+    REQUIRE(err != ERR_EXISTS);
+    if (err == 0)
+        err = make_room(s, p, bytes, 0);
+    p->no_room = false; /* the message counts, whether this is remembered or not */
+    return err;
+}
+
+int store_partial_refused(struct store *s, const char *id)
+{
+    sqlite3_stmt *st = store_db_use(&s->db, STORE_PARTIAL_REFUSED);
+    store_db_text(st, 1, id);
+    return store_db_run(&s->db, st);
+}
+
+/* ---- age, and the turn ---- */
+
+static int sweep_apply(struct store *s, struct task *task)
+{
+    struct walk w = {.login = NULL};
+    (void)task;
+    for (unsigned n = 0; n < SWEEP_RECORDS; n++) {
+        int got = end_oldest(s, &w, s->wall_ms, &s->partial_next_ms);
+        if (got != 1)
+            return got;
+    }
+    s->partial_next_ms = s->wall_ms;
+    return 0;
+}
+
+static void sweep_settle(struct store *s, struct task *task, int err)
+{
+    int64_t again_ms = s->wall_ms + SWEEP_AGAIN_MS;
+    (void)task;
+    /* what a session holds, or could not be ended, is looked at again */
+    bool held = s->holds && s->partial_next_ms > again_ms;
+    atomic_store(&s->partial_due_ms, err < 0 || held ? again_ms : s->partial_next_ms);
+    if (err == 0 && s->partial_ended.count > 0)
+        log_event(LOG_INFO, "partial-expired", NULL, "%zu unfinished messages removed",
+                  s->partial_ended.count);
+}
+
+static const struct store_write_ops sweep_ops = {.apply = sweep_apply, .settle = sweep_settle};
+
+void store_partial_turn(struct store *s)
+{
+    struct partial_hold *h, *next;
+    if (!s->down && s->wall_ms >= atomic_load(&s->partial_due_ms))
+        store_write(s, &s->partial_sweep, &sweep_ops);
+    if (s->partial_waiting == 0)
+        return;
+    HASH_ITER(hh, s->holds, h, next)
+    {
+        if (h->waiter && (int64_t)clock_mono_ms() >= h->waiter->waits_until_ms)
+            give_up_waiting(s, h);
+    }
+    atomic_store(&s->partial_wants_tick, s->partial_waiting > 0);
+}
+
+void store_partial_settle(struct store *s, int err)
+{
+    if (err == 0)
+        s->partial_bytes += (uint64_t)s->put_partial_bytes;
+    for (size_t i = 0; i < s->partial_ended.count && err == 0; i++)
+        store_remove_partial(s, s->partial_ended.list[i]);
+    s->put_partial_bytes = 0;
+    s->partial_ended.count = 0;
+}
+
+/* ---- life ---- */
+
+struct orphans {
+    struct store *store;
+    int err;
+    size_t removed;
+};
+
+static void check_file(void *arg, const char *name)
+{
+    struct orphans *o = arg;
+    struct store *s = o->store;
+    if (o->err < 0 || !queue_id_valid(sv_of(name)))
+        return;
+    sqlite3_stmt *st = store_db_use(&s->db, STORE_PARTIAL_NAMED);
+    store_db_text(st, 1, name);
+    int got = store_db_step(&s->db, st);
+    if (got == 1) {
+        sqlite3_reset(st);
+    } else if (got < 0) {
+        o->err = got;
+    } else {
+        struct buf path;
+        store_partial_path(s, name, &path);
+        int err = file_unlink(buf_view(&path).ptr);
+        o->removed += err == 0;
+        buf_deinit(&path);
+    }
+}
+
+int store_partial_open(struct store *s)
+{
+    struct orphans o = {.store = s};
+    int64_t bytes = 0, due_ms = 0;
+    int err = file_mkdir(s->partial_dir);
+    if (err == 0)
+        err = file_list(s->partial_dir, check_file, &o);
+    if (err == 0)
+        err = o.err;
+    if (err == 0)
+        err = store_db_value(&s->db, "SELECT ifnull(sum(bytes),0) FROM partial", &bytes);
+    if (err == 0)
+        err = store_db_value(&s->db, "SELECT ifnull(min(expiry),9223372036854775807) FROM partial",
+                             &due_ms);
+    if (o.removed > 0)
+        log_event(LOG_INFO, "partial-cleaned", NULL, "%zu files of no unfinished message removed",
+                  o.removed);
+    s->partial_bytes = (uint64_t)bytes;
+    atomic_store(&s->partial_due_ms, due_ms);
+    atomic_store(&s->partial_max, s->config.partial_bytes);
+    return err;
+}
+
+void store_set_partial(struct store *s, uint64_t bytes)
+{
+    atomic_store(&s->partial_max, bytes);
+}
+
+void store_partial_free(struct store *s)
+{
+    REQUIRE(!s->holds);
+    free(s->partial_ended.list);
+}
