@@ -138,6 +138,7 @@ static void on_closed(void *arg)
     struct log_ctx ctx = conn_ctx(c);
     log_event(LOG_DEBUG, "disconnected", &ctx, "%s", "");
     conn_give_up_submission(c);
+    conn_resume_leave(c, false);
     tls_stream_free(c->tls);
     smtp_server_free(c->smtp);
     buf_deinit(&c->in);

@@ -1,6 +1,7 @@
 /*
  * conn_internal.h - a connection's insides, shared by conn.c (life), conn_session.c (the SMTP
- * session's actions), conn_path.c (CHECK_PATH), conn_auth.c (AUTH) and conn_tls.c. Nobody else
+ * session's actions), conn_path.c (CHECK_PATH), conn_resume.c (TRANSID), conn_auth.c (AUTH) and
+ * conn_tls.c. Nobody else
  * includes it.
  *
  *   stream --on_read--> [conn_tls_input] --plain--> conn_pump(): smtp_server_feed / next
@@ -48,6 +49,7 @@ struct conn {
     struct tls_stream *tls;
     struct smtp_server *smtp;
     struct submission *submission;
+    struct partial *partial; /* of the transaction with TRANSID; from MAIL to LEAVE */
     struct timer timer;
     uint64_t deadline_ms; /* the timer may fire before it: then it is armed again */
     uint64_t window_ms;   /* since then window_bytes have come while content is received */
@@ -57,7 +59,8 @@ struct conn {
     uint32_t timer_ms; /* of SET_TIMER */
     uint64_t auth_id;  /* of the exchange; 0: none */
     uint64_t sign_id;
-    uint32_t op_tls, op_auth, op_path, op_commit; /* operations that are answered later; 0: none */
+    /* operations that are answered later; 0: none */
+    uint32_t op_tls, op_auth, op_path, op_partial, op_commit;
     uint32_t op_watched; /* one that must be answered within OPERATION_MS */
     uint32_t listen;
     struct smtp_reply refusal; /* under implicit TLS, told after the handshake; static text */
@@ -68,12 +71,16 @@ struct conn {
     bool stop_soon;               /* ends when no content is in hand */
     bool committing;              /* the submission goes on without us */
     bool eof;                     /* the peer sends nothing more, but may still read */
-    bool lost;                    /* nothing can be written any more */
-    bool blocked;                 /* the submission takes no content; the timer is for that */
-    bool trusted;                 /* needs no login: auth.trusted_networks */
-    bool untold;                  /* by a proxy: client is the proxy itself */
-    struct path_check *path;      /* of op_path */
-    struct ip client;             /* as told by a proxy, where one is used */
+    bool unseen;        /* what the session reads was sent before its last answer could be seen */
+    bool read_waits;    /* the next piece of what is kept, until the submission has room */
+    bool partial_stays; /* it was misused: how it ended is not for this session to forget */
+    bool partial_lost;  /* what was kept cannot be read any more */
+    bool lost;          /* nothing can be written any more */
+    bool blocked;       /* the submission takes no content; the timer is for that */
+    bool trusted;       /* needs no login: auth.trusted_networks */
+    bool untold;        /* by a proxy: client is the proxy itself */
+    struct path_check *path; /* of op_path */
+    struct ip client;        /* as told by a proxy, where one is used */
     char session[CONN_SESSION_CHARS + 1];
     char client_text[IP_TEXT_MAX];
     char mechanism[CONN_MECHANISM_CHARS + 1]; /* of the last AUTH, for the log */
@@ -81,6 +88,7 @@ struct conn {
     struct sv tried;   /* the name of a failed login while its reply is made */
     bool login_denied; /* such a reply is made */
     bool login_logged; /* that failure is within the client's allowance */
+    size_t behind;     /* bytes that wait behind what the session has read */
     struct buf in;     /* plain bytes that the session could not take yet; in CONN_PROXY all */
     struct buf cipher; /* bytes that TLS cannot take before its signature */
 };
@@ -115,6 +123,15 @@ void conn_give_up_content(struct conn *c); /* blocked for too long */
 /* conn_path.c */
 void conn_check_path(struct conn *c, const struct smtp_action *a);
 void conn_path_cancel(struct conn *c); /* no answer comes any more */
+
+/* conn_resume.c */
+void conn_resume_begin(struct conn *c, const struct smtp_action *a); /* RESUME */
+void conn_resume_open(struct conn *c, const struct smtp_action *a);  /* the submission is open */
+bool conn_resume_finished(const struct conn *c); /* the message is in the queue already */
+void conn_resume_commit(struct conn *c, uint32_t op);
+void conn_resume_room(struct conn *c);
+void conn_resume_pass(struct conn *c); /* to the submission, which goes on without us */
+void conn_resume_leave(struct conn *c, bool forget); /* also where there is none */
 
 /* conn_auth.c */
 void conn_auth_step(struct conn *c, const struct smtp_action *a);

@@ -87,11 +87,19 @@ void conn_give_up_operation(struct conn *c)
     uint32_t op = c->op_watched;
     log_event(LOG_ERROR, "operation-late", &ctx, "no result within %u s, the client was told 451",
               CONN_OPERATION_MS / 1000);
+    if (op == c->op_partial) {
+        /* what the store may still do with it is not for a next command to meet */
+        slow = reject_partial(ERR_TIMEOUT);
+        c->op_watched = 0;
+        smtp_server_end(c->smtp, &slow, "operation late");
+        return;
+    }
     if (c->op_path == op) {
         slow = reject_names();
         conn_path_cancel(c);
     }
     if (c->op_commit == op) {
+        conn_resume_pass(c);
         submission_abandon(c->submission);
         c->submission = NULL;
         c->committing = false;
@@ -104,7 +112,9 @@ void conn_give_up_submission(struct conn *c)
 {
     if (!c->submission)
         return;
-    if (c->committing)
+    if (c->committing && c->partial)
+        conn_resume_leave(c, false); /* takes the submission along */
+    else if (c->committing)
         submission_forget(c->submission);
     else
         submission_drop(c->submission);
@@ -114,6 +124,7 @@ void conn_give_up_submission(struct conn *c)
 
 static void on_submission_room(void *arg)
 {
+    conn_resume_room(arg);
     conn_pump(arg, SV_NONE);
 }
 
@@ -124,6 +135,7 @@ static void on_submission_done(void *arg, bool accepted, const struct smtp_reply
     c->submission = NULL; /* it frees itself */
     c->committing = false;
     c->op_commit = 0;
+    c->unseen = c->behind > 0;
     conn_answer(c, op, accepted ? SMTP_OK : SMTP_FAILED, reply);
     conn_pump(c, SV_NONE);
 }
@@ -133,6 +145,10 @@ static void act_open(struct conn *c, const struct smtp_action *a)
     struct smtp_server_info info = smtp_server_info(c->smtp);
     struct tls_stream_info tls = {0};
     struct smtp_reply refusal;
+    if (conn_resume_finished(c)) {
+        conn_answer(c, a->op, SMTP_OK, NULL);
+        return;
+    }
     if (c->tls)
         tls_stream_info(c->tls, &tls);
     struct submission_from from = {
@@ -148,6 +164,7 @@ static void act_open(struct conn *c, const struct smtp_action *a)
         .helo = info.helo,
         .tls_cipher = sv_of(tls.cipher),
         .esmtp = info.esmtp,
+        .partial = c->partial,
         .on_room = on_submission_room,
         .on_done = on_submission_done,
         .arg = c,
@@ -155,20 +172,31 @@ static void act_open(struct conn *c, const struct smtp_action *a)
     c->submission = submission_open(&from, &refusal);
     if (c->submission)
         crashring_hold(submission_id(c->submission));
-    conn_answer(c, a->op, c->submission ? SMTP_OK : SMTP_FAILED, c->submission ? NULL : &refusal);
+    if (c->submission && c->partial)
+        conn_resume_open(c, a);
+    else
+        conn_answer(c, a->op, c->submission ? SMTP_OK : SMTP_FAILED,
+                    c->submission ? NULL : &refusal);
 }
 
 static void act_body(struct conn *c, const struct smtp_action *a)
 {
-    struct smtp_reply refusal;
-    if (!c->submission || submission_body(c->submission, a->bytes, &refusal))
+    struct smtp_reply refusal = reject_finished();
+    if (!c->submission && !conn_resume_finished(c))
         return;
+    if (c->submission && submission_body(c->submission, a->bytes, &refusal))
+        return;
+    c->partial_stays = !c->submission;
     /* the session rolls back, swallows the rest and answers with this */
     smtp_server_refuse_content(c->smtp, &refusal);
 }
 
 static void act_commit(struct conn *c, const struct smtp_action *a)
 {
+    if (!c->submission) {
+        conn_resume_commit(c, a->op);
+        return;
+    }
     c->op_commit = a->op;
     c->committing = true;
     conn_watch(c, a->op);
@@ -212,6 +240,9 @@ static void act(struct conn *c, const struct smtp_action *a)
     case SMTP_ACTION_CHECK_PATH:
         conn_check_path(c, a);
         break;
+    case SMTP_ACTION_RESUME:
+        conn_resume_begin(c, a);
+        break;
     case SMTP_ACTION_OPEN_MESSAGE:
         act_open(c, a);
         break;
@@ -223,6 +254,9 @@ static void act(struct conn *c, const struct smtp_action *a)
         break;
     case SMTP_ACTION_ROLLBACK:
         conn_give_up_submission(c);
+        break;
+    case SMTP_ACTION_LEAVE:
+        conn_resume_leave(c, a->forget);
         break;
     case SMTP_ACTION_SET_TIMER:
         act_timer(c, a);
@@ -257,6 +291,7 @@ static struct sv run_session(struct conn *c, struct sv in)
 {
     for (;;) {
         size_t n = can_feed(c) ? smtp_server_feed(c->smtp, in) : 0;
+        c->behind = in.len - n;
         act_all(c);
         if (c->phase != CONN_SESSION)
             return SV_NONE;
@@ -275,6 +310,7 @@ static void wait_in(struct conn *c, struct sv bytes)
 static void feed(struct conn *c, struct sv bytes)
 {
     if (buf_len(&c->in) == 0) {
+        c->unseen = false;
         wait_in(c, run_session(c, bytes));
         return;
     }
@@ -305,7 +341,8 @@ static void end_if_due(struct conn *c)
         struct smtp_reply bye = reject_shutdown();
         smtp_server_end(c->smtp, &bye, "shutdown");
         act_all(c);
-    } else if (c->eof && buf_len(&c->in) == 0 && !c->op_auth && !c->op_path && !c->op_commit) {
+    } else if (c->eof && buf_len(&c->in) == 0 && !c->op_auth && !c->op_path && !c->op_partial &&
+               !c->op_commit) {
         smtp_server_peer_closed(c->smtp);
         act_all(c);
     }

@@ -235,6 +235,15 @@ static const struct conf_option extensions_rows[] = {
              "Keywords as RFC 3865 has them. A message whose SOLICIT parameter names one is "
              "answered 550 5.7.1. None by default.",
              .flags = CONF_RELOAD, .check = check_solicit, .example = "[ \"net.example:ADV\" ]"),
+    CONF_ROW(
+        CONF_SIZE, struct msa_extensions_options, checkpoint_bytes, "checkpoint_bytes", "1G",
+        "most disk space for interrupted messages",
+        "What a client has sent of a message under CHECKPOINT (RFC 1845) is kept for 48 hours, "
+        "so that it can go on there after an interruption. All of it together takes no more "
+        "than this, that of one login a quarter of it and 1000 messages; what was not touched "
+        "for the longest time goes first, and a message above the quarter is not kept. 0: "
+        "every interrupted message starts over.",
+        .min = 0, .max = INT64_C(1024) * 1024 * 1024 * 1024, .flags = CONF_RELOAD),
     CONF_END,
 };
 

@@ -66,6 +66,7 @@ struct msa_extensions_options {
     int64_t hold_max_s;
     int64_t priority_max;
     struct conf_strings no_soliciting;
+    int64_t checkpoint_bytes;
 };
 
 struct msa_admin_options {

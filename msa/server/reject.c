@@ -105,3 +105,24 @@ struct smtp_reply reject_account_changed(void)
 {
     return SMTP_REPLY(421, 4, 7, 0, "Your account was changed, log in again");
 }
+
+struct smtp_reply reject_partial(int err)
+{
+    if (err == -EBUSY)
+        return SMTP_REPLY(451, 4, 3, 0, "This message is in use on another connection, try again");
+    if (err == ERR_TIMEOUT)
+        return SMTP_REPLY(421, 4, 3, 0, "This takes too long now, try again later");
+    if (err == -ENOENT || err == ERR_CORRUPT)
+        return SMTP_REPLY(451, 4, 3, 0, "What was kept of this message is lost, send it again");
+    return reject_storage(err);
+}
+
+struct smtp_reply reject_continued(void)
+{
+    return SMTP_REPLY(421, 4, 3, 0, "This message is continued on another connection");
+}
+
+struct smtp_reply reject_finished(void)
+{
+    return SMTP_REPLY(554, 5, 5, 0, "This message was complete, nothing can be added to it");
+}

@@ -11,6 +11,8 @@
 
 /* The reply to a client whose message could not be kept because of err (negative). */
 struct smtp_reply reject_storage(int err);
+/* The same for what was kept of an interrupted message; -EBUSY: another session has it. */
+struct smtp_reply reject_partial(int err);
 /* Refusals that need no error number. */
 struct smtp_reply reject_slow(void);            /* 451 4.3.0 an operation took too long */
 struct smtp_reply reject_names(void);           /* 451 4.4.3 the DNS does not answer */
@@ -28,5 +30,7 @@ struct smtp_reply reject_auth_failed(void);     /* 535 5.7.8 */
 struct smtp_reply reject_auth_mechanism(void);  /* 504 5.5.4 */
 struct smtp_reply reject_auth_needs_tls(void);  /* 538 5.7.11 */
 struct smtp_reply reject_account_changed(void); /* 421 4.7.0 */
+struct smtp_reply reject_continued(void);       /* 421 4.3.0 */
+struct smtp_reply reject_finished(void);        /* 554 5.5.0 */
 
 #endif

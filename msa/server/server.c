@@ -213,6 +213,7 @@ static bool open_store(struct server *s, const struct service *v, struct buf *wh
         .disk_threads = DISK_THREADS,
         .history_days = (unsigned)(o->queue.history_s / 86400),
         .history_bytes = (uint64_t)o->queue.history_size_bytes,
+        .partial_bytes = (uint64_t)o->extensions.checkpoint_bytes,
         .loop = s->loop,
         .notify = s->mailbox,
         .on_queued = on_queued,
@@ -284,6 +285,7 @@ static void apply(struct server *s)
     names_set_dns(s->names, s->dns, (uint64_t)o->dns.timeout_s * 1000);
     store_set_history(s->store, (unsigned)(o->queue.history_s / 86400),
                       (uint64_t)o->queue.history_size_bytes);
+    store_set_partial(s->store, (uint64_t)o->extensions.checkpoint_bytes);
 }
 
 /* ---- start ---- */

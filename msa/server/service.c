@@ -64,9 +64,6 @@ static uint32_t ms_of(int64_t seconds)
     return seconds > UINT32_MAX / 1000 ? UINT32_MAX : (uint32_t)(seconds * 1000);
 }
 
-/* Not finished on the server's side: neither offered nor taken. */
-#define NOT_OFFERED SMTP_EXT_BIT(SMTP_EXT_CHECKPOINT)
-
 static struct sv join(struct arena *a, const struct conf_strings *words, char separator)
 {
     size_t len = 0, at = 0;
@@ -86,7 +83,7 @@ static struct smtp_ext_config make_extensions(struct service *s)
 {
     const struct msa_options *o = &s->generation->options;
     return (struct smtp_ext_config){
-        .off = options_extensions_off(&o->extensions) | NOT_OFFERED,
+        .off = options_extensions_off(&o->extensions),
         .hold_max_s = o->extensions.hold_max_s,
         .priority_max = (int)o->extensions.priority_max,
         .no_soliciting = join(&s->arena, &o->extensions.no_soliciting, ','),

@@ -31,6 +31,7 @@ struct submission {
     struct queue_message *message;
     struct queue_batch *rows;
     struct content_writer *writer;
+    struct partial *partial; /* its session's, the submission's once that has forgotten it */
     struct rewrite_stream rewrite;
     void (*on_room)(void *arg);
     void (*on_done)(void *arg, bool accepted, const struct smtp_reply *reply);
@@ -46,6 +47,7 @@ struct submission {
     char reply_text[sizeof(((struct rewrite_refusal *)0)->text)];
     struct sv session; /* in message's arena, as all text kept here */
     uint64_t opened_ms;
+    int64_t memory_bytes;
 };
 
 const char *submission_id(const struct submission *s)
@@ -62,7 +64,7 @@ static void release(struct submission *s)
     rewrite_stream_deinit(&s->rewrite);
     queue_batch_free(s->rows);
     queue_message_drop(s->message);
-    memory_give(&s->worker->shared->memory, MEMORY_MESSAGE_BYTES);
+    memory_give(&s->worker->shared->memory, s->memory_bytes);
     service_drop(s->service);
     struct worker *w = s->worker;
     free(s);
@@ -118,6 +120,8 @@ static void run_told(struct task *t)
         log_refused(s);
     if (!s->forgotten)
         s->on_done(s->arg, s->accepted, &s->reply);
+    else if (s->partial)
+        worker_end_partial(s->worker, s->partial, !s->accepted && s->reply.code >= 500);
     release(s);
 }
 
@@ -256,6 +260,14 @@ static void log_accepted(const struct submission *s)
               (unsigned long long)(clock_mono_ms() - s->opened_ms), priority_text(m, text));
 }
 
+struct smtp_reply submission_queued(const char *id, char text[SUBMISSION_QUEUED_CHARS])
+{
+    struct smtp_reply reply = SMTP_REPLY(250, 2, 0, 0, "");
+    snprintf(text, SUBMISSION_QUEUED_CHARS, "Queued as %s", id);
+    reply.text = sv_of(text);
+    return reply;
+}
+
 static void on_put(struct store_put *p, int err)
 {
     struct submission *s = p->arg;
@@ -274,10 +286,7 @@ static void on_put(struct store_put *p, int err)
     }
     atomic_fetch_add(&s->worker->shared->accepted_messages, 1);
     log_accepted(s);
-    snprintf(s->reply_text, sizeof s->reply_text, "Queued as %s", s->message->id);
-    struct smtp_reply reply = SMTP_REPLY(250, 2, 0, 0, "");
-    reply.text = sv_of(s->reply_text);
-    finish(s, true, reply);
+    finish(s, true, submission_queued(s->message->id, s->reply_text));
 }
 
 /* What the header says and the queue has to know. An MSA that finds the field sets the parameter
@@ -312,6 +321,7 @@ static void on_writer_finished(void *arg, int err)
     p->reply = s->worker->mailbox;
     p->message = queue_message_keep(m);
     p->rows = s->rows;
+    p->partial = s->partial;
     p->done = on_put;
     p->arg = s;
     s->nrows = s->rows->nrows;
@@ -410,12 +420,15 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
     static const struct content_writer_ops ops = {.on_room = on_writer_room,
                                                   .on_finished = on_writer_finished};
     const struct msa_options *o = &f->service->generation->options;
-    if (!memory_take(&f->worker->shared->memory, MEMORY_MESSAGE_BYTES)) {
+    int64_t memory_bytes = f->partial ? 2 * MEMORY_MESSAGE_BYTES : MEMORY_MESSAGE_BYTES;
+    if (!memory_take(&f->worker->shared->memory, memory_bytes)) {
         *reply_out = reject_memory();
         return NULL;
     }
     struct submission *s = NEW(struct submission);
     s->worker = f->worker;
+    s->memory_bytes = memory_bytes;
+    s->partial = f->partial;
     s->worker->nsubmissions++;
     s->service = service_keep(f->service);
     s->on_room = f->on_room;
@@ -455,6 +468,13 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
 
 bool submission_body(struct submission *s, struct sv bytes, struct smtp_reply *reply_out)
 {
+    if (s->partial)
+        partial_append(s->partial, bytes);
+    return submission_kept(s, bytes, reply_out);
+}
+
+bool submission_kept(struct submission *s, struct sv bytes, struct smtp_reply *reply_out)
+{
     if (!s->refused) {
         rewrite_stream_feed(&s->rewrite, bytes);
         if (drain(s, reply_out))
@@ -469,7 +489,7 @@ bool submission_body(struct submission *s, struct sv bytes, struct smtp_reply *r
 
 bool submission_full(const struct submission *s)
 {
-    return s->query || content_full(s->writer);
+    return s->query || content_full(s->writer) || (s->partial && partial_full(s->partial));
 }
 
 void submission_commit(struct submission *s, bool binary)

@@ -1,6 +1,7 @@
 /*
  * submission.h - one message on its way in: from the complete envelope to the answer to its end.
  *
+ * Of a transaction with TRANSID the octets as submitted are kept as well (relay/queue/partial.h).
  * Content goes through the completer (rewrite/stream.h) into the store's content writer; commit
  * puts envelope and content into the queue. Bounded memory whatever the message's size.
  * Ownership: the caller holds it until submission_commit() or submission_drop(); after commit it
@@ -24,6 +25,7 @@ struct submission_from {
     struct sv owner;      /* login, or what stands for it in the queue where there is none */
     struct sv tls_cipher; /* empty without TLS */
     bool esmtp;
+    struct partial *partial;    /* NULL: no TRANSID; else it outlives the submission */
     void (*on_room)(void *arg); /* submission_full() turned false */
     /* After commit: the reply to the client; accepted: it is on stable storage. */
     void (*on_done)(void *arg, bool accepted, const struct smtp_reply *reply);
@@ -34,14 +36,20 @@ struct submission_from {
 struct submission *submission_open(const struct submission_from *from,
                                    struct smtp_reply *reply_out);
 const char *submission_id(const struct submission *s); /* queue id */
+#define SUBMISSION_QUEUED_CHARS 64
+/* What a message that is in the queue is answered with; text is the reply's. */
+struct smtp_reply submission_queued(const char *id, char text[SUBMISSION_QUEUED_CHARS]);
 /* False: the message is refused with *reply_out; drop it. */
 bool submission_body(struct submission *s, struct sv bytes,
                      struct smtp_reply *reply_out) MUST_CHECK;
+/* The same for a piece that the partial has kept, before all others. */
+bool submission_kept(struct submission *s, struct sv bytes,
+                     struct smtp_reply *reply_out) MUST_CHECK;
 bool submission_full(const struct submission *s); /* feed no more until on_room */
-/* The content is complete; binary: it cannot be sent on as lines. on_done follows, never from inside
- * this call. */
+/* The content is complete; binary: it cannot be sent on as lines. on_done follows, never from
+ * inside this call. */
 void submission_commit(struct submission *s, bool binary);
-/* After commit: the session is gone, nobody is told. */
+/* After commit: the session is gone, nobody is told. The partial, detached, is the submission's. */
 void submission_forget(struct submission *s);
 /* After commit: it has taken too long, and the client was answered 451. Nobody is told, and nothing
  * stays of a message that the store has not begun to write; one that it has may still be accepted.

@@ -94,7 +94,8 @@ static void close_listeners(struct worker *w)
 
 static void tell_stopped(struct worker *w)
 {
-    if (w->stopping && w->nconns == 0 && w->nsubmissions == 0 && !w->told_stopped) {
+    if (w->stopping && w->nconns == 0 && w->nsubmissions == 0 && w->npartials == 0 &&
+        !w->told_stopped) {
         w->told_stopped = true;
         timer_stop(&w->grace);
         w->shared->on_stopped(w->shared->arg, w);
@@ -104,6 +105,18 @@ static void tell_stopped(struct worker *w)
 void worker_on_ended(struct worker *w)
 {
     tell_stopped(w);
+}
+
+static void on_partial_gone(void *arg)
+{
+    struct worker *w = arg;
+    w->npartials--;
+    tell_stopped(w);
+}
+
+void worker_end_partial(struct worker *w, struct partial *p, bool forget)
+{
+    partial_end(p, forget, on_partial_gone, w);
 }
 
 static void on_grace_over(void *arg)

@@ -58,6 +58,7 @@ struct worker {
     struct conn *conns;          /* hash of all sessions, by number */
     size_t nconns, nsubmissions; /* a commit goes on when its session is gone */
     size_t nrefusing;            /* of the connections, those that only hear a refusal */
+    size_t npartials;            /* handles of the store, as long as they make something durable */
     uint64_t last_conn;
     struct buf plain, out; /* of the TLS stream that is being fed */
     struct clientlog *clientlog;
@@ -81,7 +82,9 @@ void worker_post_stop(struct worker *w, uint64_t grace_ms);
 /* After on_stopped and the relay's idle: closes what is left and ends the thread. */
 void worker_join(struct worker *w);
 
-/* From conn.c and submission.c, on the worker's thread: one of theirs has ended. */
+/* From conn.c, conn_resume.c and submission.c, on the worker's thread: one of theirs has ended. */
 void worker_on_ended(struct worker *w);
+/* partial_end(); counted in npartials by who began it. */
+void worker_end_partial(struct worker *w, struct partial *p, bool forget);
 
 #endif

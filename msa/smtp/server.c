@@ -6,7 +6,8 @@
  *
  *   START --EHLO--> READY --AUTH--> AUTH --> READY --MAIL--> MAIL --RCPT--> RCPT --DATA--> DATA --+
  *     ^               ^                                        +-----BDAT---> CHUNK <-> CHUNKS ---+
- *     +--STARTTLS     +----------- end of content, RSET, EHLO -----------------------------------+
+ *     +--STARTTLS     +--MAIL--> RESUMED --DATA, BDAT--> DATA, CHUNK                             |
+ *                     +----------- end of content, RSET, EHLO -----------------------------------+
  *
  * Invariants: at most one operation is pending; bytes after STARTTLS are dropped before the
  * handshake; COMMIT is asked for only where OPEN_MESSAGE was answered OK and nothing was refused.
@@ -59,6 +60,7 @@ void smtp_server_free(struct smtp_server *s)
     buf_deinit(&s->secret);
     arena_deinit(&s->arena);
     free(s->helo);
+    free(s->transid);
     free(s);
 }
 
@@ -160,6 +162,7 @@ void session_close(struct smtp_server *s, const char *why)
     if (s->state == SESSION_CLOSED)
         return;
     session_rollback(s);
+    session_leave(s, false);
     s->cancel_due = s->cancel_due || s->state == SESSION_AUTH;
     s->op = 0;
     s->op_new = false;
@@ -168,7 +171,23 @@ void session_close(struct smtp_server *s, const char *why)
     session_enter(s, SESSION_CLOSED);
 }
 
+void session_leave(struct smtp_server *s, bool forget)
+{
+    if (!s->transid)
+        return;
+    free(s->transid);
+    s->transid = NULL;
+    s->leave_due = true;
+    s->leave_forget = forget;
+}
+
 void session_reset(struct smtp_server *s)
+{
+    session_leave(s, false);
+    session_clear(s);
+}
+
+void session_clear(struct smtp_server *s)
 {
     session_rollback(s);
     arena_reset(&s->arena);
@@ -176,6 +195,8 @@ void session_reset(struct smtp_server *s)
     s->late = s->mail_ok = SMTP_REPLY_NONE;
     s->discarding = false;
     s->rcpt_tried = 0;
+    s->offset = 0;
+    s->early = s->unaware = false;
     session_enter(s, SESSION_READY);
 }
 
@@ -277,6 +298,7 @@ size_t smtp_server_feed(struct smtp_server *s, struct sv bytes)
     if (s->op && s->op_type == SMTP_ACTION_START_TLS && s->op_new)
         used = bytes.len;
     s->dry = used == bytes.len;
+    s->early = s->early && !s->dry;
     return used;
 }
 
@@ -303,9 +325,11 @@ static void describe_op(const struct smtp_server *s, struct smtp_action *out)
                         ? &s->envelope.reverse
                         : &s->envelope.recipients[s->envelope.count - 1].path;
         break;
+    case SMTP_ACTION_RESUME:
     case SMTP_ACTION_OPEN_MESSAGE:
     case SMTP_ACTION_COMMIT:
         out->envelope = &s->envelope;
+        out->offset = s->offset;
         out->binary = s->dot.mode == SMTP_DOT_BINARY && s->dot.seen;
         break;
     default:
@@ -337,6 +361,10 @@ static bool next_first(struct smtp_server *s, struct smtp_action *out)
     } else if (s->rollback_due) {
         out->type = SMTP_ACTION_ROLLBACK;
         s->rollback_due = false;
+    } else if (s->leave_due) {
+        out->type = SMTP_ACTION_LEAVE;
+        out->forget = s->leave_forget;
+        s->leave_due = false;
     } else if (s->cancel_due) {
         out->type = SMTP_ACTION_AUTH_STEP;
         out->cancel = true;
@@ -410,6 +438,9 @@ void smtp_server_done(struct smtp_server *s, uint32_t op, const struct smtp_resu
         break;
     case SMTP_ACTION_CHECK_PATH:
         session_path_done(s, r);
+        break;
+    case SMTP_ACTION_RESUME:
+        session_resume_done(s, r);
         break;
     case SMTP_ACTION_OPEN_MESSAGE:
         session_open_done(s, r);

@@ -31,13 +31,17 @@
  *                   as a failure, 454 not). With cancel (and without op): the exchange is over
  *     CHECK_PATH op use, path, values: may this path be used? OK (reply may replace the 250, and
  *                   address the path; it must where the path is unqualified) or FAILED with reply
- *     OPEN_MESSAGE op  envelope is complete, content will come. OK or FAILED with reply
- *     BODY          bytes of content: CRLF line ends, dots taken away
- *     COMMIT op     content is complete. OK with reply ("250 2.0.0 queued as ..."): it is on stable
- *                   storage; FAILED with reply: it is rolled back
- *     ROLLBACK      the message opened (or being opened) is dropped. Not after COMMIT
- *     SET_TIMER     call smtp_server_timeout() after ms; renew: every byte read starts it again
- *     CLOSE         after what was sent has left; why is for the log. Nothing follows
+ *     RESUME op     envelope: what is kept of the TRANSID of this MAIL (RFC 1845)? OK: it is new,
+ * or resumed: 355 is the reply, the envelope is the one that was recorded, and content continues at
+ * offset. Or FAILED with reply OPEN_MESSAGE op  envelope is complete, content will come. OK or
+ * FAILED with reply BODY          bytes of content: CRLF line ends, dots taken away COMMIT op
+ * content is complete. OK with reply ("250 2.0.0 queued as ..."): it is on stable storage; FAILED
+ * with reply: it is rolled back LEAVE         the transaction with TRANSID is over for this
+ * session, whatever was answered; forget: the client knows how it ended, or has given it up. Once
+ * for each RESUME that was answered OK, after the ROLLBACK ROLLBACK      the message opened (or
+ * being opened) is dropped. Not after COMMIT SET_TIMER     call smtp_server_timeout() after ms;
+ * renew: every byte read starts it again CLOSE         after what was sent has left; why is for the
+ * log. Nothing follows
  *
  * Errors: what the peer does wrong is a reply. The glue's failures come in as reply too.
  */
@@ -82,28 +86,33 @@ enum smtp_action_type {
     SMTP_ACTION_START_TLS,
     SMTP_ACTION_AUTH_STEP,
     SMTP_ACTION_CHECK_PATH,
+    SMTP_ACTION_RESUME,
     SMTP_ACTION_OPEN_MESSAGE,
     SMTP_ACTION_BODY,
     SMTP_ACTION_COMMIT,
     SMTP_ACTION_ROLLBACK,
+    SMTP_ACTION_LEAVE,
     SMTP_ACTION_SET_TIMER,
     SMTP_ACTION_CLOSE
 };
 
 struct smtp_action {
     enum smtp_action_type type;
-    uint32_t op;                          /* 0: no answer is due */
-    struct sv bytes;                      /* SEND, BODY; AUTH_STEP: the response, decoded, secret */
-    struct sv mechanism;                  /* AUTH_STEP: upper case; empty for a further step */
-    bool has_response;                    /* AUTH_STEP: false: a first step without a response */
-    bool cancel;                          /* AUTH_STEP: the exchange begun is over */
-    enum smtp_path_use use;               /* CHECK_PATH */
-    const struct smtp_path *path;         /* CHECK_PATH */
-    const struct smtp_envelope *envelope; /* CHECK_PATH: so far, with it; OPEN_MESSAGE, COMMIT */
-    bool binary;                          /* COMMIT: the content cannot be sent as lines */
-    uint32_t ms;                          /* SET_TIMER */
-    bool renew;                           /* SET_TIMER */
-    const char *why;                      /* CLOSE: static text */
+    uint32_t op;                  /* 0: no answer is due */
+    struct sv bytes;              /* SEND, BODY; AUTH_STEP: the response, decoded, secret */
+    struct sv mechanism;          /* AUTH_STEP: upper case; empty for a further step */
+    bool has_response;            /* AUTH_STEP: false: a first step without a response */
+    bool cancel;                  /* AUTH_STEP: the exchange begun is over */
+    enum smtp_path_use use;       /* CHECK_PATH */
+    const struct smtp_path *path; /* CHECK_PATH */
+    const struct smtp_envelope
+        *envelope;   /* CHECK_PATH: so far, with it; RESUME, OPEN_MESSAGE, COMMIT */
+    uint64_t offset; /* OPEN_MESSAGE: content continues there */
+    bool forget;     /* LEAVE */
+    bool binary;     /* COMMIT: the content cannot be sent as lines */
+    uint32_t ms;     /* SET_TIMER */
+    bool renew;      /* SET_TIMER */
+    const char *why; /* CLOSE: static text */
 };
 
 /* What clients do against the letter and is taken all the same. Name, code and detail of the reply
@@ -129,6 +138,11 @@ struct smtp_result {
     struct smtp_reply reply; /* code 0 with SMTP_OK: the usual one; needed with SMTP_FAILED */
     struct sv challenge;     /* SMTP_MORE: before base64 */
     struct sv address;       /* CHECK_PATH, OK: stands in the path's place, a qualified address */
+    /* RESUME, OK. */
+    bool resumed;               /* it was interrupted, or finished, before */
+    bool early;                 /* input waits behind it: what is in it knows nothing of the 355 */
+    uint64_t offset;            /* octets of content that are there already */
+    struct sv mail, recipients; /* text form (envelope.h), one recipient a line */
 };
 
 /* id stands in each refusal, for whoever looks for it in the log; empty: none. Kept by view. */

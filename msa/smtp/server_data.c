@@ -91,6 +91,7 @@ static void finish(struct smtp_server *s)
 {
     if (s->discarding) {
         struct smtp_reply late = late_reply(s);
+        session_leave(s, late.code >= 500);
         session_reply(s, &late);
         if (s->state != SESSION_CLOSED)
             session_reset(s);
@@ -125,6 +126,28 @@ static void give_up(struct smtp_server *s)
     session_close(s, "too much refused content");
 }
 
+/* A chunk that may have been on its way already when 355 was sent: a client that sends recipients
+ * has not seen it. DATA is harmless: its content waits for 354, which comes behind 355. */
+static bool is_early(const struct smtp_server *s)
+{
+    return s->early || s->unaware;
+}
+
+/* RFC 1845 has MAIL answered before anything follows it: content that was on its way then would
+ * begin at the wrong octet. */
+static const struct smtp_reply sent_early = {
+    .code = 503,
+    .enhanced = {5, 5, 1},
+    .text = {"Wait for the reply to MAIL: it says where the content goes on", 61}};
+
+static void open_message(struct smtp_server *s, enum smtp_dot_mode mode)
+{
+    smtp_dot_init(&s->dot, mode, s->setup->reject_bare_newlines);
+    s->dot.bytes = s->offset;
+    s->message_open = true;
+    session_operate(s, SMTP_ACTION_OPEN_MESSAGE);
+}
+
 void session_data(struct smtp_server *s, struct sv args)
 {
     (void)args;
@@ -136,9 +159,11 @@ void session_data(struct smtp_server *s, struct sv args)
         session_refuse(s, SMTP_REPLY(503, 5, 5, 1, "BODY=BINARYMIME is sent by BDAT"));
         return;
     }
-    smtp_dot_init(&s->dot, SMTP_DOT_DATA, s->setup->reject_bare_newlines);
-    s->message_open = true;
-    session_operate(s, SMTP_ACTION_OPEN_MESSAGE);
+    if (s->early) {
+        session_refuse(s, sent_early);
+        return;
+    }
+    open_message(s, SMTP_DOT_DATA);
 }
 
 static size_t take_data(struct smtp_server *s, struct sv in)
@@ -180,12 +205,15 @@ static struct smtp_reply judge_chunk(const struct smtp_server *s)
         return SMTP_REPLY(503, 5, 5, 1, "Send MAIL first");
     if (s->state == SESSION_MAIL)
         return no_recipients(s);
+    if (is_early(s))
+        return sent_early;
     if (s->discarding)
         return s->late; /* after a refused chunk only RSET helps: RFC 3030 2 */
     if (s->state == SESSION_CHUNKS && is_too_large(s, s->chunk_left))
         return too_large();
-    if (s->state == SESSION_RCPT && session_message_size(s) &&
-        s->chunk_left > session_message_size(s))
+    uint64_t limit = session_message_size(s);
+    if (s->state != SESSION_CHUNKS && limit &&
+        (s->offset > limit || s->chunk_left > limit - s->offset))
         return too_large();
     return SMTP_REPLY_NONE;
 }
@@ -208,12 +236,10 @@ void session_bdat(struct smtp_server *s, struct sv args)
         return;
     }
     struct smtp_reply refusal = judge_chunk(s);
-    s->chunk_back = s->state == SESSION_RCPT ? SESSION_CHUNKS : s->state;
-    if (refusal.code == 0 && s->state == SESSION_RCPT) {
-        smtp_dot_init(&s->dot, is_binary(s) ? SMTP_DOT_BINARY : SMTP_DOT_CHUNK,
-                      s->setup->reject_bare_newlines);
-        s->message_open = true;
-        session_operate(s, SMTP_ACTION_OPEN_MESSAGE);
+    bool first = s->state == SESSION_RCPT || s->state == SESSION_RESUMED;
+    s->chunk_back = first && !is_early(s) ? SESSION_CHUNKS : s->state;
+    if (refusal.code == 0 && first) {
+        open_message(s, is_binary(s) ? SMTP_DOT_BINARY : SMTP_DOT_CHUNK);
         return;
     }
     if (refusal.code) {
@@ -239,8 +265,12 @@ void session_open_done(struct smtp_server *s, const struct smtp_result *r)
     if (chunk) {
         enter_chunk(s);
     } else if (r->outcome == SMTP_OK) {
+        struct sv text = SV("End data with <CR><LF>.<CR><LF>");
+        if (s->offset)
+            text = sv_of(arena_printf(&s->arena, "Octet %" PRIu64 " and on; e%.*s", s->offset,
+                                      SV_ARG(sv_skip(text, 1))));
         session_enter(s, SESSION_DATA);
-        session_say(s, SMTP_REPLY_PLAIN(354, SV("End data with <CR><LF>.<CR><LF>")));
+        session_say(s, SMTP_REPLY_PLAIN(354, text));
     }
 }
 
@@ -264,6 +294,8 @@ static void end_chunk(struct smtp_server *s)
         /* refused; a transaction that began with chunks stays refused until it is reset */
         struct smtp_reply late = late_reply(s);
         s->late = late;
+        if (back == SESSION_CHUNKS && late.code >= 500)
+            session_leave(s, true);
         session_enter(s, back);
         s->discarding = back == SESSION_CHUNKS;
         session_refuse(s, late);
@@ -300,7 +332,10 @@ void session_commit_done(struct smtp_server *s, const struct smtp_result *r)
         if (reply.code == 0)
             reply = SMTP_REPLY(250, 2, 0, 0, "Message accepted");
     }
+    if (r->outcome != SMTP_OK)
+        session_leave(s, reply.code >= 500);
     session_reply(s, &reply); /* a refusal is about the envelope, which goes now */
+    /* after the 250 the client's next command tells that it has seen it */
     if (s->state != SESSION_CLOSED)
-        session_reset(s);
+        session_clear(s);
 }

@@ -3,6 +3,8 @@
 #include "msa/base/utf8.h"
 #include "msa/smtp/session.h"
 
+#include <inttypes.h>
+
 /* How many RCPT commands, refused ones too, are looked at in one transaction: they take memory. */
 static bool too_many_tries(struct smtp_server *s)
 {
@@ -106,9 +108,12 @@ void session_mail(struct smtp_server *s, struct sv args)
         session_refuse(s, r); /* its text is the transaction's */
         s->about = SV_NONE;
         if (s->state != SESSION_CLOSED)
-            session_reset(s);
+            session_clear(s);
         return;
     }
+    /* a new transaction tells that the client knows how the last one ended (RFC 1845 3); the same
+     * one again does not */
+    session_leave(s, !sv_eq(sv_of(s->transid), s->envelope.values[SMTP_MAIL_TRANSID].text));
     session_operate(s, SMTP_ACTION_CHECK_PATH);
 }
 
@@ -146,6 +151,11 @@ static struct smtp_reply add_rcpt(struct smtp_server *s, struct sv args)
 
 void session_rcpt(struct smtp_server *s, struct sv args)
 {
+    if (s->state == SESSION_RESUMED) {
+        s->unaware = true;
+        session_refuse(s, SMTP_REPLY(503, 5, 5, 1, "Recipients are remembered: send the content"));
+        return;
+    }
     bool flood = too_many_tries(s);
     struct smtp_reply r = flood ? too_many() : add_rcpt(s, args);
     if (r.code == 0) {
@@ -189,21 +199,89 @@ static void replace_path(struct smtp_server *s, bool reverse, struct sv address)
     REQUIRE(!path->unqualified);
 }
 
-void session_path_done(struct smtp_server *s, const struct smtp_result *r)
+/* The envelope becomes the one that was recorded, parameters and all. */
+static struct smtp_reply restore_envelope(struct smtp_server *s, const struct smtp_result *r)
 {
-    bool reverse = s->state == SESSION_READY;
-    struct smtp_reply reply = r->reply;
-    if (r->outcome == SMTP_OK)
-        replace_path(s, reverse, r->address);
-    if (r->outcome != SMTP_OK) {
-        refuse_path(s, reverse, &reply);
+    struct sv asked = s->envelope.reverse.text, rest = r->recipients;
+    smtp_envelope_init(&s->envelope, &s->arena);
+    int err = smtp_envelope_parse_mail(&s->envelope, r->mail);
+    while (err == 0 && rest.len)
+        err = smtp_envelope_parse_rcpt(&s->envelope, sv_split(&rest, '\n'));
+    if (err < 0)
+        return SMTP_REPLY(451, 4, 3, 0, "What was kept of this message is damaged, send it again");
+    if (!sv_eq(asked, s->envelope.reverse.text))
+        return SMTP_REPLY(501, 5, 5, 4, "This TRANSID belongs to a message from another address");
+    return SMTP_REPLY_NONE;
+}
+
+/* RFC 1845 3: the reply to MAIL says where to go on. */
+static void go_on(struct smtp_server *s, const struct smtp_result *r)
+{
+    struct smtp_reply refusal = restore_envelope(s, r);
+    if (refusal.code) {
+        session_leave(s, refusal.code < 500); /* after damage the next try starts over */
+        refuse_path(s, true, &refusal);
         return;
     }
-    session_enter(s, reverse ? SESSION_MAIL : SESSION_RCPT);
-    if (reply.code == 0 && reverse)
-        reply = s->mail_ok;
-    if (reply.code == 0)
-        reply = reverse ? SMTP_REPLY(250, 2, 1, 0, "Sender ok")
-                        : SMTP_REPLY(250, 2, 1, 5, "Recipient ok");
-    session_reply(s, &reply);
+    s->offset = r->offset;
+    s->early = r->early;
+    session_enter(s, SESSION_RESUMED);
+    session_say(s, SMTP_REPLY_PLAIN(
+                       355, sv_of(arena_printf(&s->arena, "%" PRIu64 " is the transaction offset",
+                                               r->offset))));
+}
+
+static void accept_mail(struct smtp_server *s)
+{
+    session_enter(s, SESSION_MAIL);
+    session_say(s, s->mail_ok.code ? s->mail_ok : SMTP_REPLY(250, 2, 1, 0, "Sender ok"));
+}
+
+static void mail_done(struct smtp_server *s, const struct smtp_result *r)
+{
+    if (r->outcome != SMTP_OK) {
+        refuse_path(s, true, &r->reply);
+        return;
+    }
+    replace_path(s, true, r->address);
+    if (r->reply.code) {
+        s->mail_ok = r->reply;
+        s->mail_ok.text = arena_sv(&s->arena, r->reply.text);
+    }
+    if (smtp_envelope_has(&s->envelope, SMTP_MAIL_TRANSID))
+        session_operate(s, SMTP_ACTION_RESUME);
+    else
+        accept_mail(s);
+}
+
+void session_resume_done(struct smtp_server *s, const struct smtp_result *r)
+{
+    if (r->outcome != SMTP_OK) {
+        refuse_path(s, true, &r->reply);
+        return;
+    }
+    s->transid = sv_dup(s->envelope.values[SMTP_MAIL_TRANSID].text);
+    if (r->resumed)
+        go_on(s, r);
+    else
+        accept_mail(s);
+}
+
+static void rcpt_done(struct smtp_server *s, const struct smtp_result *r)
+{
+    if (r->outcome != SMTP_OK) {
+        refuse_path(s, false, &r->reply);
+        return;
+    }
+    replace_path(s, false, r->address);
+    session_enter(s, SESSION_RCPT);
+    session_say(s, r->reply.code ? r->reply : SMTP_REPLY(250, 2, 1, 5, "Recipient ok"));
+}
+
+void session_path_done(struct smtp_server *s, const struct smtp_result *r)
+{
+    if (s->state == SESSION_READY)
+        mail_done(s, r);
+    else
+        rcpt_done(s, r);
 }

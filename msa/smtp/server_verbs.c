@@ -23,7 +23,7 @@
 #define MAIL        128u /* without a login too where the session is open to the postmaster */
 
 #define IN(name)       (1u << SESSION_##name)
-#define IN_TRANSACTION (IN(MAIL) | IN(RCPT) | IN(CHUNKS))
+#define IN_TRANSACTION (IN(MAIL) | IN(RCPT) | IN(RESUMED) | IN(CHUNKS))
 #define AFTER_HELLO    (IN(READY) | IN_TRANSACTION)
 #define ANYWHERE       (IN(START) | AFTER_HELLO)
 
@@ -131,6 +131,7 @@ static void run_starttls(struct smtp_server *s, struct sv args)
 static void run_rset(struct smtp_server *s, struct sv args)
 {
     (void)args;
+    session_leave(s, true);
     if (s->state != SESSION_START)
         session_reset(s);
     session_say(s, SMTP_REPLY(250, 2, 0, 0, "Reset"));
@@ -164,6 +165,7 @@ static void run_vrfy(struct smtp_server *s, struct sv args)
 static void run_quit(struct smtp_server *s, struct sv args)
 {
     (void)args;
+    session_leave(s, true);
     session_say(s, SMTP_REPLY(221, 2, 0, 0, "Bye"));
     session_close(s, "quit");
 }
@@ -191,8 +193,9 @@ static void run_http(struct smtp_server *s, struct sv args)
     }
 static const struct command commands[] = {
     {VERB("MAIL"), session_mail, IN(READY), NEEDS_LOGIN | MAIL | TAKES_ARGS | LONG_LINE},
-    {VERB("RCPT"), session_rcpt, IN(MAIL) | IN(RCPT), NEEDS_LOGIN | MAIL | TAKES_ARGS | LONG_LINE},
-    {VERB("DATA"), session_data, IN(MAIL) | IN(RCPT), NEEDS_LOGIN | MAIL},
+    {VERB("RCPT"), session_rcpt, IN(MAIL) | IN(RCPT) | IN(RESUMED),
+     NEEDS_LOGIN | MAIL | TAKES_ARGS | LONG_LINE},
+    {VERB("DATA"), session_data, IN(MAIL) | IN(RCPT) | IN(RESUMED), NEEDS_LOGIN | MAIL},
     {VERB("BDAT"), session_bdat, ANYWHERE, TAKES_ARGS | JUDGES},
     {VERB("EHLO"), run_ehlo, ANYWHERE, TAKES_ARGS | IDLE},
     {VERB("HELO"), run_helo, ANYWHERE, TAKES_ARGS | IDLE},

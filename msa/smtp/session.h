@@ -24,6 +24,7 @@
     XX(AUTH, COMMAND, "authenticating")        \
     XX(MAIL, COMMAND, "after MAIL")            \
     XX(RCPT, COMMAND, "after RCPT")            \
+    XX(RESUMED, COMMAND, "resumed")            \
     XX(DATA, DATA, "receiving data")           \
     XX(CHUNKS, COMMAND, "between chunks")      \
     XX(CHUNK, DATA, "receiving a chunk")       \
@@ -57,6 +58,8 @@ struct smtp_server {
     struct smtp_reply mail_ok; /* what MAIL is answered with if its path is good; code 0: usual */
     const char *close_why;
     char *helo;
+    char *transid;        /* of the transaction that the glue holds; NULL: none */
+    uint64_t offset;      /* where content begins: not 0 in a resumed transaction */
     uint32_t op, last_op; /* the pending one, 0: none; the last number given */
     uint32_t messages, auth_failures, bad_commands, idle_commands, rcpt_tried;
     uint32_t tolerated; /* bits of enum smtp_tolerated, not yet taken out */
@@ -71,9 +74,12 @@ struct smtp_server {
     bool message_open; /* opened or being opened, and neither committed nor rolled back */
     bool discarding;   /* content is read and dropped, then late is sent */
     bool chunk_last;
-    bool sent; /* out was handed to the glue */
-    bool dry;  /* the last feed ran out of bytes */
-    bool timer_due, rollback_due, cancel_due, close_due;
+    bool sent;    /* out was handed to the glue */
+    bool dry;     /* the last feed ran out of bytes */
+    bool early;   /* what is read was sent before the 355 could be seen */
+    bool unaware; /* the client has sent RCPT behind a 355 */
+    bool leave_forget;
+    bool timer_due, rollback_due, leave_due, cancel_due, close_due;
 };
 
 /* server.c */
@@ -85,6 +91,10 @@ void session_rollback(struct smtp_server *s); /* where a message is open */
 void session_close(struct smtp_server *s, const char *why);
 /* Ends the transaction: rolls back, forgets the envelope, READY. */
 void session_reset(struct smtp_server *s);
+/* The same, but what has a TRANSID is not left: the client may not know yet how it ended. */
+void session_clear(struct smtp_server *s);
+/* The transaction with TRANSID, if there is one, is over for us. */
+void session_leave(struct smtp_server *s, bool forget);
 struct sv session_mechanisms(const struct smtp_server *s);
 struct smtp_ext_offer session_offer(const struct smtp_server *s);
 
@@ -108,6 +118,7 @@ void session_auth_response(struct smtp_server *s, struct sv line);
 void session_auth_done(struct smtp_server *s, const struct smtp_result *r);
 void session_mail(struct smtp_server *s, struct sv args);
 void session_rcpt(struct smtp_server *s, struct sv args);
+void session_resume_done(struct smtp_server *s, const struct smtp_result *r);
 void session_path_done(struct smtp_server *s, const struct smtp_result *r);
 void session_data(struct smtp_server *s, struct sv args);
 void session_bdat(struct smtp_server *s, struct sv args);

@@ -153,7 +153,7 @@ static void tell_read(struct partial *p)
     struct sv bytes = buf_view(&p->out);
     p->reading = false;
     if (p->job_err < 0) {
-        if (!p->ended)
+        if (!p->detached)
             p->ops->on_read(p->arg, p->job_err, SV_NONE);
         return;
     }
@@ -164,7 +164,7 @@ static void tell_read(struct partial *p)
     }
     struct buf given = p->out;
     buf_init(&p->out, SIZE_MAX / 2, 0);
-    if (!p->ended)
+    if (!p->detached)
         p->ops->on_read(p->arg, 0, bytes); /* may ask for the next piece */
     buf_deinit(&given);
 }
@@ -228,8 +228,8 @@ static void advance_end(struct partial *p)
         p->held = false;
         ask(p, PARTIAL_ASK_RELEASE);
     } else {
-        void (*on_gone)(void *arg) = p->ops->on_gone;
-        void *arg = p->arg;
+        void (*on_gone)(void *arg) = p->on_gone;
+        void *arg = p->gone_arg;
         destroy(p);
         on_gone(arg);
     }
@@ -249,14 +249,15 @@ static void advance(struct partial *p)
         start_write(p, false);
     if (p->told_full && !partial_full(p)) {
         p->told_full = false;
-        p->ops->on_room(p->arg);
+        if (!p->detached)
+            p->ops->on_room(p->arg);
     }
 }
 
 static void on_wanted(struct task *task)
 {
     struct partial *p = (struct partial *)((char *)task - offsetof(struct partial, wanted));
-    if (!p->ended)
+    if (!p->detached)
         p->ops->on_wanted(p->arg);
 }
 
@@ -276,12 +277,12 @@ void partial_on_answer(struct task *task)
     p->no_room = false;
     if (what == PARTIAL_ASK_BEGIN) {
         p->held = p->err == 0;
-        if (!p->ended)
+        if (!p->detached)
             p->ops->on_begun(p->arg, p->err);
     } else if (what == PARTIAL_ASK_OPEN) {
         p->opened = p->err == 0;
         p->kept = p->opened && !no_room;
-        if (!p->ended)
+        if (!p->detached)
             p->ops->on_opened(p->arg, p->err);
     }
     advance(p);
@@ -326,13 +327,15 @@ void partial_open(struct partial *p, struct sv mail, struct sv recipients, bool 
     ask(p, PARTIAL_ASK_OPEN);
 }
 
-void partial_read(struct partial *p)
+void partial_read(struct partial *p, bool first)
 {
     REQUIRE(p->held && !p->ended && !p->busy && p->info.state == PARTIAL_UNFINISHED);
     if (buf_len(&p->path) == 0) {
         store_partial_path(p->store, p->file, &p->path);
         p->written = p->info.offset; /* the file exists if there is anything in it */
     }
+    if (first)
+        p->read_at = 0;
     p->reading = true;
     start_job(p, read_work);
 }
@@ -365,10 +368,17 @@ bool partial_full(const struct partial *p)
     return (p->busy || p->asking) && keeps(p) && buf_len(&p->fill) >= PIECE_BYTES;
 }
 
-void partial_end(struct partial *p, bool forget)
+void partial_detach(struct partial *p)
+{
+    p->detached = true;
+}
+
+void partial_end(struct partial *p, bool forget, void (*on_gone)(void *arg), void *arg)
 {
     REQUIRE(!p->ended);
-    p->ended = true;
+    p->on_gone = on_gone;
+    p->gone_arg = arg;
+    p->ended = p->detached = true;
     p->forget = forget;
     if (p->busy || p->asking)
         return;

@@ -52,7 +52,6 @@ struct partial_ops {
     void (*on_room)(void *arg);                           /* partial_full() turned false */
     void (*on_read)(void *arg, int err, struct sv bytes); /* empty: all was read */
     void (*on_wanted)(void *arg); /* another session continues the transaction: end it */
-    void (*on_gone)(void *arg);   /* after partial_end(): the handle is freed */
 };
 
 /* The envelope is text that the store only keeps: for the reverse-path, and for the recipients. */
@@ -70,14 +69,17 @@ const struct partial_info *partial_info(const struct partial *p);
  * anywhere, else only where a line begins. expected: octets, 0: not known. on_opened follows. */
 void partial_open(struct partial *p, struct sv mail, struct sv recipients, bool any_offset,
                   uint64_t expected);
-/* An unfinished one: the next piece of what is kept. on_read follows; with the empty piece content
- * may come. */
-void partial_read(struct partial *p);
+/* An unfinished one: the next piece of what is kept, or the first one. on_read follows; with the
+ * empty piece content may come. */
+void partial_read(struct partial *p, bool first);
 /* Takes all bytes even when full. */
 void partial_append(struct partial *p, struct sv bytes);
 bool partial_full(const struct partial *p); /* stop reading from the client until on_room */
-/* The session's part is over; but for on_gone no callback follows. forget: the client knows how it
- * ended, or has given it up; else what is there is made durable and stays. */
-void partial_end(struct partial *p, bool forget);
+/* No callback follows any more; for a put under way whose session is gone. */
+void partial_detach(struct partial *p);
+/* The session's part is over, and no callback follows but on_gone(arg), when the handle is freed.
+ * forget: the client knows how it ended, or has given it up; else what is there is made durable and
+ * stays. */
+void partial_end(struct partial *p, bool forget, void (*on_gone)(void *arg), void *arg);
 
 #endif

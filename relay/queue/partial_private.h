@@ -39,7 +39,9 @@ struct partial {
     bool opened;    /* content may come */
     bool kept;      /* it goes into the file */
     bool told_full; /* on_room is owed */
-    bool ended, forget, reading;
+    bool detached, ended, forget, reading;
+    void (*on_gone)(void *arg);
+    void *gone_arg;
     uint64_t size;       /* octets of the content so far */
     uint64_t line_start; /* where the last line begins */
     uint64_t recorded;   /* synced octets that the record was told of */

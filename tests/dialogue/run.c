@@ -13,9 +13,9 @@
  *     S* code             a whole reply of that code, of any number of lines
  *     M: reply | params   MAIL with these parameters, and how the reply begins; RSET when it is 250
  *     R: reply | params   RCPT with these parameters, in a transaction, likewise without RSET
- *     A: action           CHECK MAIL|RCPT path, OPEN, COMMIT body, ROLLBACK, AUTH mech response,
- *                         CANCEL, TLS, CLOSE why
- *     E: timeout|closed|sync    what comes before it has been handled; then this event
+ *     A: action           CHECK MAIL|RCPT path, RESUME transid, OPEN [at N for N], COMMIT body,
+ * ROLLBACK, LEAVE [forget], AUTH mech response, CANCEL, TLS, CLOSE why E: timeout|closed|sync what
+ * comes before it has been handled; then this event
  *
  * Operations are answered by the paths and responses themselves: see the judges below. Each script
  * is fed whole, byte by byte and in random pieces, with operations answered at once and later: the
@@ -58,7 +58,8 @@ struct run {
     bool later; /* answer operations when nothing else is to be done */
     bool drop_input;
     unsigned login_step;
-    char path[300], completed[300];
+    char path[300], completed[300], mail[500];
+    bool held; /* a transaction with TRANSID */
 };
 
 static void must(int err)
@@ -113,6 +114,27 @@ static void unescape(struct buf *out, struct sv text)
 static struct smtp_result failed(struct smtp_reply reply)
 {
     return (struct smtp_result){.outcome = SMTP_FAILED, .reply = reply};
+}
+
+/* What is kept of a transaction is told by its TRANSID: <kind-N@domain>, where N is the offset. */
+static struct smtp_result judge_transid(struct run *r, struct sv transid)
+{
+    struct smtp_result result = {.outcome = SMTP_OK};
+    struct sv rest = sv_skip(transid, 1);
+    struct sv kind = sv_split(&rest, '-'), digits = sv_split(&rest, '@');
+    bool other = sv_eq(kind, SV("other")), binary = sv_eq(kind, SV("binary"));
+    must(buf_printf(&r->actions, "RESUME %.*s\n", SV_ARG(transid)));
+    REQUIRE(!r->held);
+    r->held = true;
+    result.resumed = sv_u64(digits, UINT64_MAX, &result.offset);
+    snprintf(r->mail, sizeof r->mail, "<%s>%s TRANSID=%.*s", other ? "x@example.net" : r->path,
+             binary ? " BODY=BINARYMIME" : "", SV_ARG(transid));
+    result.mail = sv_of(r->mail);
+    if (sv_eq(kind, SV("damaged")))
+        result.recipients = SV("<b@example.org>\nnobody");
+    else if (!sv_eq(kind, SV("done")))
+        result.recipients = SV("<b@example.org>\n<c@example.org> NOTIFY=NEVER");
+    return result;
 }
 
 static struct smtp_result judge_path(struct run *r, const struct smtp_action *a)
@@ -174,8 +196,13 @@ static struct smtp_result judge(struct run *r, const struct smtp_action *a)
         return judge_auth(r, a);
     case SMTP_ACTION_CHECK_PATH:
         return judge_path(r, a);
+    case SMTP_ACTION_RESUME:
+        return judge_transid(r, a->envelope->values[SMTP_MAIL_TRANSID].text);
     case SMTP_ACTION_OPEN_MESSAGE:
-        must(buf_put(&r->actions, SV("OPEN\n")));
+        must(buf_put(&r->actions, SV("OPEN")));
+        if (a->offset)
+            must(buf_printf(&r->actions, " at %u for %u", (unsigned)a->offset, a->envelope->count));
+        must(buf_put(&r->actions, SV("\n")));
         buf_reset(&r->body);
         if (strncmp(r->path, "full", 4) == 0)
             return failed(SMTP_REPLY(452, 4, 3, 1, "No space"));
@@ -211,6 +238,11 @@ static void act(struct run *r, const struct smtp_action *a)
         break;
     case SMTP_ACTION_ROLLBACK:
         must(buf_put(&r->actions, SV("ROLLBACK\n")));
+        break;
+    case SMTP_ACTION_LEAVE:
+        REQUIRE(r->held);
+        r->held = false;
+        must(buf_printf(&r->actions, "LEAVE%s\n", a->forget ? " forget" : ""));
         break;
     case SMTP_ACTION_AUTH_STEP:
         REQUIRE(a->cancel);

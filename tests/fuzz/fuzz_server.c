@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct trace {
     struct buf replies, content, actions;
-    bool open, tls;
+    bool open, tls, held;
     char last; /* octet of content before */
 };
 
@@ -40,6 +40,17 @@ static struct smtp_result answer(struct trace *t, const struct smtp_action *a)
         no = a->has_response && a->bytes.len > 3;
     } else if (a->type == SMTP_ACTION_CHECK_PATH) {
         no = sv_starts(a->path->text, SV("n"));
+        REQUIRE(!t->held || a->use == SMTP_PATH_FORWARD);
+    } else if (a->type == SMTP_ACTION_RESUME) {
+        struct sv id = a->envelope->values[SMTP_MAIL_TRANSID].text;
+        REQUIRE(!t->held); /* each is left before the next */
+        no = sv_starts(id, SV("<n"));
+        t->held = !no;
+        r.resumed = id.len % 2;
+        r.early = id.len % 4 == 3;
+        r.offset = id.len;
+        r.mail = sv_starts(id, SV("<x")) ? SV("<") : SV("<a@b.example> TRANSID=<a@b>");
+        r.recipients = SV("<c@d.example>");
     } else if (a->type == SMTP_ACTION_OPEN_MESSAGE) {
         REQUIRE(!t->open && a->envelope->count > 0);
         no = sv_starts(a->envelope->reverse.text, SV("o"));
@@ -77,6 +88,10 @@ static void act(struct trace *t, struct smtp_server *s, const struct smtp_action
         REQUIRE(t->open);
         t->open = false;
         buf_reset(&t->content); /* how much came before depends on the pieces */
+    }
+    if (a->type == SMTP_ACTION_LEAVE) {
+        REQUIRE(t->held && !t->open);
+        t->held = false;
     }
     if (a->op) {
         struct smtp_result r = answer(t, a);
@@ -136,6 +151,7 @@ static void run(struct trace *t, uint8_t how, struct sv in, size_t piece)
         smtp_server_peer_closed(s);
     give(t, s, SV_NONE);
     smtp_server_free(s);
+    REQUIRE(!t->held || t->tls);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

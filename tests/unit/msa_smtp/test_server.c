@@ -141,6 +141,75 @@ static void an_idle_session_is_small(void **state)
     smtp_server_free(s);
 }
 
+/* Feeds and answers; what is sent goes into said. TRANSID: interrupted at octet 5, with a@b. */
+static void play(struct smtp_server *s, struct sv in, bool early, struct buf *said)
+{
+    struct smtp_action a;
+    size_t n;
+    do {
+        n = smtp_server_feed(s, in);
+        in = sv_skip(in, n);
+        while (smtp_server_next(s, &a)) {
+            struct smtp_result r = {.outcome = SMTP_OK};
+            if (a.type == SMTP_ACTION_SEND)
+                assert_int_equal(buf_put(said, a.bytes), 0);
+            if (a.type == SMTP_ACTION_RESUME) {
+                r.resumed = true;
+                r.early = early;
+                r.offset = 5;
+                r.mail = SV("<> TRANSID=<1@c.example>");
+                r.recipients = SV("<a@b.example>");
+            }
+            if (a.op)
+                smtp_server_done(s, a.op, &r);
+        }
+    } while (n);
+}
+
+/* RFC 1845: the reply to MAIL says what follows; what was sent before it could be seen is not
+ * taken for the rest of the content. */
+static void content_sent_before_the_355_is_refused(void **state)
+{
+    static const char mail[] = "HELO a\r\nMAIL FROM:<> TRANSID=<1@c.example>\r\n";
+    static const struct {
+        const char *behind, *replies;
+    } rows[] = {
+        {"RCPT TO:<a@b.example>\r\nDATA\r\nNOOP\r\n",
+         "503 5.5.1 Recipients are remembered: send the content\r\n"
+         "503 5.5.1 Wait for the reply to MAIL: it says where the content goes on\r\n"
+         "250 2.0.0 Ok\r\n"},
+        {"BDAT 4\r\nDATA"
+         "BDAT 8 LAST\r\nRSET\r\n\r\nNOOP\r\n",
+         "503 5.5.1 Wait for the reply to MAIL: it says where the content goes on\r\n"
+         "503 5.5.1 Wait for the reply to MAIL: it says where the content goes on\r\n"
+         "250 2.0.0 Ok\r\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct smtp_server *s = begun();
+        struct buf in, said;
+        buf_init(&in, 1000, 0);
+        buf_init(&said, 4000, 0);
+        assert_int_equal(buf_put(&in, sv_of(mail)), 0);
+        assert_int_equal(buf_put(&in, sv_of(rows[i].behind)), 0);
+        play(s, buf_view(&in), true, &said);
+        struct sv replies = sv_skip(buf_view(&said), sizeof "250 h.example\r\n" - 1);
+        assert_true(sv_starts(replies, SV("355 5 is the transaction offset\r\n")));
+        sv_split(&replies, '\n');
+        assert_true(sv_eq(replies, sv_of(rows[i].replies)));
+        /* what comes later is meant so */
+        buf_reset(&said);
+        play(s, SV("DATA\r\n"), false, &said);
+        assert_true(sv_starts(buf_view(&said), SV("354 Octet 5 and on; ")));
+        buf_reset(&said);
+        play(s, SV("abc\r\n.\r\n"), false, &said);
+        assert_true(sv_eq(buf_view(&said), SV("250 2.0.0 Message accepted\r\n")));
+        smtp_server_free(s);
+        buf_deinit(&in);
+        buf_deinit(&said);
+    }
+}
+
 static void refused_at_the_door_and_ended_from_outside(void **state)
 {
     struct smtp_server *s = smtp_server_new(&setup, SV(""));
@@ -304,6 +373,7 @@ int main(void)
         cmocka_unit_test(a_pending_operation_stops_the_input),
         cmocka_unit_test(content_is_passed_in_the_bytes_given),
         cmocka_unit_test(an_idle_session_is_small),
+        cmocka_unit_test(content_sent_before_the_355_is_refused),
         cmocka_unit_test(refused_at_the_door_and_ended_from_outside),
         cmocka_unit_test(settings_are_for_those_who_are_logged_in),
         cmocka_unit_test(what_is_tolerated_is_noted),

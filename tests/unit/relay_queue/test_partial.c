@@ -41,7 +41,7 @@ static void on_read(void *arg, int err, struct sv bytes)
     if (err == 0 && bytes.len > 0) {
         assert_true(bytes.len <= 256u << 10);
         assert_int_equal(buf_put(&s->read, bytes), 0);
-        partial_read(s->p);
+        partial_read(s->p, false);
         return;
     }
     s->err = err;
@@ -67,8 +67,7 @@ static const struct partial_ops ops = {.on_begun = on_begun,
                                        .on_opened = on_begun,
                                        .on_room = on_room,
                                        .on_read = on_read,
-                                       .on_wanted = on_wanted,
-                                       .on_gone = on_gone};
+                                       .on_wanted = on_wanted};
 
 static void start(struct session *s, struct fixture *f, const char *login, const char *transid)
 {
@@ -94,7 +93,7 @@ static void open_new(struct session *s, bool any_offset, uint64_t expected)
 
 static void end(struct session *s, bool forget)
 {
-    partial_end(s->p, forget);
+    partial_end(s->p, forget, on_gone, s);
     assert_false(s->gone);
     while (!s->gone)
         fixture_wait(s->f);
@@ -126,7 +125,7 @@ static void append(struct session *s, uint64_t from, uint64_t to)
 
 static void read_all(struct session *s, uint64_t offset)
 {
-    partial_read(s->p);
+    partial_read(s->p, true);
     fixture_wait(s->f);
     assert_int_equal(s->err, 0);
     assert_int_equal(buf_len(&s->read), offset);
@@ -222,7 +221,7 @@ static void reopen(struct fixture *f)
 
 static void continued_at_every_length(void **state)
 {
-    static const uint64_t lengths[] = {0, 1, 48, 49, 50, 51, 60000, 70000, 700000, 2000049};
+    static const uint64_t lengths[] = {0, 1, 49, 50, 51, 70000, 1000049};
     (void)state;
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         for (int any = 0; any < 2; any++) {
@@ -237,7 +236,7 @@ static void continued_at_every_length(void **state)
             reopen(&f);
             /* interrupted again, before and after all was read */
             begin(&s, &f, "a", TRANSID);
-            partial_read(s.p);
+            partial_read(s.p, true);
             end(&s, false);
             begin(&s, &f, "a", TRANSID);
             assert_int_equal(partial_info(s.p)->offset, kept);
@@ -247,17 +246,17 @@ static void continued_at_every_length(void **state)
             /* and once more, with some more */
             begin(&s, &f, "a", TRANSID);
             read_all(&s, kept);
-            append(&s, kept, 2100050);
+            append(&s, kept, 1100050);
             end(&s, false);
             begin(&s, &f, "a", TRANSID);
-            assert_int_equal(partial_info(s.p)->offset, any ? 2100050 : 2100050);
-            read_all(&s, 2100050);
-            append(&s, 2100050, 2100100);
+            assert_int_equal(partial_info(s.p)->offset, 1100050);
+            read_all(&s, 1100050);
+            append(&s, 1100050, 1100100);
             assert_int_equal(put(&s, fixture_id(1)), 0);
             end(&s, false);
             assert_int_equal(files(&f), 0);
             reopen(&f);
-            expect(&f, "a", TRANSID, PARTIAL_FINISHED, 2100100);
+            expect(&f, "a", TRANSID, PARTIAL_FINISHED, 1100100);
             assert_string_equal(look(&f, "a", TRANSID).queue_id, fixture_id(1));
             begin(&s, &f, "a", TRANSID);
             end(&s, true);
@@ -335,7 +334,7 @@ static void one_session_at_a_time(void **state)
     assert_int_equal(t.err, -EBUSY);
     end(&t, false);
     assert_false(u.gone);
-    partial_end(s.p, false);
+    partial_end(s.p, false, on_gone, &s);
     while (!s.gone || f.answered)
         fixture_wait(&f);
     buf_deinit(&s.read);
@@ -347,7 +346,7 @@ static void one_session_at_a_time(void **state)
     /* one that leaves while it waits takes nothing with it */
     begin(&s, &f, "a", TRANSID);
     start(&t, &f, "a", TRANSID);
-    partial_end(t.p, true);
+    partial_end(t.p, true, on_gone, &t);
     fixture_run_for(&f, 20);
     assert_true(s.wanted && !t.gone);
     end(&s, false);
@@ -545,7 +544,7 @@ static void files_without_record_go(void **state)
     assert_int_equal(system(command), 0);
     fixture_open(&f);
     begin(&s, &f, "a", TRANSID);
-    partial_read(s.p);
+    partial_read(s.p, true);
     fixture_wait(&f);
     assert_int_equal(s.err, -ENOENT);
     end(&s, true);
@@ -569,7 +568,7 @@ static bool run_with_fault(enum fault_kind kind, int at)
     fixture_wait(&f);
     bool has_record = s.err == 0, put_done = false;
     if (has_record) {
-        append(&s, 0, 1200000);
+        append(&s, 0, 530000);
         fixture_run_for(&f, 20);
         f.answered = false;
         put_done = put(&s, fixture_id(1)) == 0;
@@ -594,7 +593,7 @@ static bool run_with_fault(enum fault_kind kind, int at)
         if (info.state == PARTIAL_UNFINISHED) {
             begin(&s, g, "a", TRANSID);
             read_all(&s, info.offset);
-            append(&s, info.offset, 1200000);
+            append(&s, info.offset, 530000);
             assert_int_equal(put(&s, fixture_id(2)), 0);
             end(&s, true);
         }
@@ -610,8 +609,8 @@ static void each_operation_fails_once(void **state)
     (void)state;
     for (enum fault_kind kind = FAULT_WRITE_EIO; kind <= FAULT_SYNC; kind++) {
         int at = 1;
-        while (run_with_fault(kind, at))
-            at++;
+        while (run_with_fault(kind, at)) /* a full disk fails as a broken one does */
+            at += kind == FAULT_WRITE_FULL ? 5 : 1;
         assert_true(at > 3);
     }
 }
