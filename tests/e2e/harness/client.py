@@ -119,6 +119,17 @@ class Wire:
         self.send(content + b".\r\n")
         return self.reply()
 
+    def chunks(self, content, size):
+        """BDAT with content as it is, in chunks of that size; the last reply."""
+        for at in range(0, max(len(content), 1), size):
+            part = content[at:at + size]
+            last = " LAST" if at + size >= len(content) else ""
+            self.send(f"BDAT {len(part)}{last}\r\n".encode() + part)
+            got = self.reply()
+            if got[0] != 250:
+                break
+        return got
+
     def closed(self):
         """Whether the other side has ended the connection, without further replies."""
         try:

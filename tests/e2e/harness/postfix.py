@@ -64,7 +64,9 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 class Postfix:
-    def __init__(self, folder, address, domain, certificate):
+    """discarding: {address: EHLO keywords} of further listeners that do not offer these."""
+
+    def __init__(self, folder, address, domain, certificate, discarding=None):
         self.dir = os.path.join(folder, "postfix")
         user = pwd.getpwnam("postfix")
         for name in ("", "queue", "data", "log", "mail"):
@@ -74,7 +76,9 @@ class Postfix:
             os.chown(os.path.join(self.dir, name), user.pw_uid, user.pw_gid)
         fill = {"dir": self.dir, "address": address, "domain": domain, "cert": certificate[0],
                 "key": certificate[1], "uid": user.pw_uid, "gid": user.pw_gid}
-        for name, text in (("main.cf", MAIN), ("master.cf", MASTER)):
+        more = "".join(f"{a}:25 inet n - n - 50 smtpd -o smtpd_discard_ehlo_keywords={words}\n"
+                       for a, words in (discarding or {}).items())
+        for name, text in (("main.cf", MAIN), ("master.cf", MASTER + more)):
             with open(os.path.join(self.dir, "conf", name), "w", encoding="ascii") as f:
                 f.write(text.format(**fill))
         # the test has a mount namespace of its own

@@ -1,5 +1,6 @@
 """Receivers of relayed mail: one whose every reply can be scripted, and aiosmtpd."""
 
+import select
 import socket
 import ssl
 import threading
@@ -9,6 +10,13 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP
 
 EXTENSIONS = ["PIPELINING", "8BITMIME", "SIZE 1000000000", "ENHANCEDSTATUSCODES", "DSN"]
+# all that a next hop may be told of; REQUIRETLS is said under TLS only
+EVERY = EXTENSIONS + ["CHUNKING", "BINARYMIME", "SMTPUTF8", "NO-SOLICITING", "MTRK", "DELIVERBY",
+                      "MT-PRIORITY", "REQUIRETLS", "LIMITS MAILMAX=1000", "RRVS"]
+
+
+def without(*keywords):
+    return [x for x in EVERY if x.split(" ")[0] not in keywords]
 
 
 class Received:
@@ -17,6 +25,7 @@ class Received:
     def __init__(self, session):
         self.helo, self.tls, self.login = session.helo, session.tls, session.login
         self.mail, self.rcpt, self.content = session.mail, list(session.rcpt), b""
+        self.chunks = list(session.chunks)  # sizes; by DATA: none
         self.time = time.monotonic()
 
     def header(self, name):
@@ -37,10 +46,12 @@ class Received:
 class Session:
     def __init__(self, receiver, sock):
         self.receiver, self.sock = receiver, sock
-        self.file = sock.makefile("rb")
+        # of one octet: what came too early is still in the socket
+        self.file = sock.makefile("rb", buffering=1 if receiver.watch else -1)
         self.helo = self.login = self.mail = None
         self.tls = False
         self.rcpt = []
+        self.chunks, self.parts, self.refused = [], [], False
 
     def say(self, reply):
         self.sock.sendall(reply.encode("latin-1") + b"\r\n")
@@ -55,6 +66,8 @@ class Session:
             text = line.decode("latin-1").rstrip("\r\n")
             self.receiver.commands.append(text)
             verb, _, args = text.partition(" ")
+            if self.receiver.watch and not self.tls and verb.upper() != "BDAT":
+                self.receiver.early += bool(select.select([self.sock], [], [], 0.02)[0])
             if not self.command(verb.upper(), args):
                 return
 
@@ -74,7 +87,7 @@ class Session:
     def command(self, verb, args):
         if verb in ("EHLO", "HELO"):
             self.helo = args
-            names = list(self.receiver.extensions)
+            names = [x for x in self.receiver.extensions if x != "REQUIRETLS" or self.tls]
             if self.receiver.context and not self.tls:
                 names.append("STARTTLS")
             lines = ["receiver.test"] + (names if verb == "EHLO" else [])
@@ -95,7 +108,7 @@ class Session:
             self.login = args
             return self.answer(verb, args, "235 2.7.0 welcome")
         if verb == "MAIL":
-            self.rcpt = []
+            self.reset()
             more = self.answer(verb, args, "250 2.1.0 ok")
             self.mail = args if self.good() else None
             return more
@@ -107,12 +120,34 @@ class Session:
         if verb == "DATA":
             more = self.answer(verb, args, "354 send it" if self.rcpt else "503 5.5.1 nobody")
             return more and (not self.last.startswith("354") or self.content())
+        if verb == "BDAT":
+            return self.chunk(args)
         if verb == "RSET":
-            self.mail, self.rcpt = None, []
+            self.mail = None
+            self.reset()
         if verb == "QUIT":
             self.answer(verb, args, "221 2.0.0 bye")
             return False
         return self.answer(verb, args, "250 2.0.0 ok")
+
+    def reset(self):
+        self.rcpt, self.chunks, self.parts, self.refused = [], [], [], False
+
+    def chunk(self, args):
+        """RFC 3030: all octets are read, whatever the answer; after a refusal only RSET helps."""
+        size, _, last = args.partition(" ")
+        octets = self.file.read(int(size))
+        if len(octets) != int(size):
+            return False
+        self.chunks.append(len(octets))
+        self.parts.append(octets)
+        if self.refused or not self.rcpt:
+            return self.answer("REFUSED", args, "503 5.5.1 RSET first")
+        if last != "LAST":
+            more = self.answer("BDAT", args, "250 2.0.0 go on")
+            self.refused = not self.good()
+            return more
+        return self.take(b"".join(self.parts))
 
     def content(self):
         lines = []
@@ -123,26 +158,33 @@ class Session:
             if line == b".\r\n":
                 break
             lines.append(line[1:] if line.startswith(b".") else line)
+        return self.take(b"".join(lines))
+
+    def take(self, octets):
         message = Received(self)
-        message.content = b"".join(lines)
+        message.content = octets
         self.receiver.seen.append(message)
         more = self.answer("END", message, "250 2.0.0 taken")
         if self.good():
             self.receiver.messages.append(message)
+        self.reset()
         return more
 
 
 class Receiver:
     """Listens on one address. script(verb, args, session): a reply, None for the usual one, False to
-    close. The verbs are the commands, CONNECT for the greeting, END for the end of the content."""
+    close. The verbs are the commands, CONNECT for the greeting, END for the end of the content.
+    watch: counts commands that come before the reply to the one before, in clear."""
 
-    def __init__(self, address, port=25, extensions=None, script=None, certificate=None):
+    def __init__(self, address, port=25, extensions=None, script=None, certificate=None,
+                 watch=False):
         self.extensions = EXTENSIONS if extensions is None else extensions
         self.script = script
         self.messages = []      # answered 250
         self.seen = []          # received whole, whatever the answer
         self.commands = []
         self.connections = 0
+        self.watch, self.early = watch, 0
         self.open = []
         self.context = None
         if certificate:
@@ -160,11 +202,11 @@ class Receiver:
                 return
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
-            self.open.append(sock)
             threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
 
     def serve(self, sock):
         session = Session(self, sock)
+        self.open.append(session)
         try:
             session.run()
         except (OSError, ssl.SSLError):
@@ -177,9 +219,9 @@ class Receiver:
         """No further connection, and those that are open are cut."""
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        for sock in self.open:
+        for session in self.open:
             try:
-                sock.shutdown(socket.SHUT_RDWR)
+                session.sock.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
 
