@@ -185,6 +185,13 @@ static void deliver(struct sv from, struct sv to, struct sv content, bool may_re
     r->may_repeat = may_repeat;
 }
 
+void ledger_on_refusal(struct sv to)
+{
+    struct ledger_recipient *r = find(to, NULL);
+    if (r)
+        r->refused = true;
+}
+
 /* The value of "Name: value" if the line is that. */
 static bool field(struct sv line, struct sv name, struct sv *value_out)
 {
@@ -366,6 +373,9 @@ static void settle_recipient(const struct ledger_recipient *r, struct ledger_sum
     bool delivered = r->deliveries > 0, reported = r->failed_reports > 0;
     if (r->recorded_failed && !reported)
         reported = report_is_queued() || r->notify == LEDGER_NOTIFY_NEVER;
+    /* The power may go when its end is on the disk and nobody has been told. */
+    if (r->refused && r->notify == LEDGER_NOTIFY_NEVER)
+        reported = true;
     if (r->notify == LEDGER_NOTIFY_SUCCESS && r->recorded_delivered && r->relayed_reports == 0 &&
         !report_is_queued())
         ledger_fault("<%s>: not reported as relayed", r->address);

@@ -39,6 +39,7 @@ struct ledger_recipient {
     enum ledger_notify notify; /* SUCCESS: of failures and delays, too */
     unsigned deliveries;
     bool may_repeat; /* the last delivery's result may be unknown to the server */
+    bool refused;    /* a receiver has refused it for good */
     bool recorded_delivered, recorded_failed; /* committed */
     unsigned failed_reports, delay_reports, relayed_reports;
     bool queued;                               /* at the end */
@@ -69,6 +70,8 @@ unsigned ledger_count(void);
  * server, or it is not sure to. from "" is a report. */
 void ledger_on_delivery(struct sv from, const struct sv *to, unsigned count, struct sv content,
                         bool may_repeat);
+/* A receiver refuses the recipient for good. */
+void ledger_on_refusal(struct sv to);
 /* What the store has committed for one row. */
 enum ledger_verdict { LEDGER_DELIVERED, LEDGER_FAILED, LEDGER_DEFERRED };
 void ledger_on_recorded(struct sv id, struct sv from, struct sv to, enum ledger_verdict verdict);
