@@ -6,6 +6,7 @@
  * Parts that may hold UTF-8 are made apart, to see whether they do, and how they must go.
  */
 #include "relay/dsn.h"
+#include "relay/notice.h"
 
 #include "msa/base/require.h"
 #include "msa/base/utf8.h"
@@ -86,12 +87,8 @@ static char clean(char c)
 
 static void put_clean(struct writer *w, struct sv text)
 {
-    char *at;
-    if (w->err || (w->err = buf_reserve(w->out, text.len, &at)) < 0)
-        return;
-    for (size_t i = 0; i < text.len; i++)
-        at[i] = clean(text.ptr[i]);
-    buf_added(w->out, text.len);
+    if (!w->err)
+        w->err = relay_notice_put(w->out, text);
 }
 
 /* An address; it is good UTF-8 already, or is made good. */
@@ -278,18 +275,17 @@ static enum relay_dsn_action main_action(const struct relay_dsn *d)
 static void put_header(struct writer *w)
 {
     const struct relay_dsn *d = w->d;
-    put(w, SV("From: Mail server <"));
-    put_clean(w, d->postmaster);
-    put(w, SV(">\r\nTo: <"));
-    put_utf8(w, d->to);
-    put(w, SV(">\r\n"));
-    put_field(w, "Subject", sv_of(actions[main_action(d)].subject));
-    put_date(w, "Date", d->now_s);
-    put(w, SV("Message-ID: <"));
-    put_clean(w, d->id);
-    put(w, SV("@"));
-    put_clean(w, d->reporting_mta);
-    put(w, SV(">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"));
+    struct relay_notice head = {
+        .id = d->id,
+        .hostname = d->reporting_mta,
+        .postmaster = d->postmaster,
+        .to = d->to,
+        .subject = sv_of(actions[main_action(d)].subject),
+        .submitted = SV("auto-replied"),
+        .now_s = d->now_s,
+    };
+    if (!w->err)
+        w->err = relay_notice_header(w->out, &head);
     if (w->utf8)
         put(w, SV("Content-Transfer-Encoding: 8bit\r\n"));
     put(w, SV("Content-Type: multipart/report; report-type="));

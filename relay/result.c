@@ -7,9 +7,9 @@
 #include "msa/base/crashring.h"
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
-#include "msa/base/utf8.h"
 #include "msa/loop/clock.h"
 #include "relay/dsn.h"
+#include "relay/notice.h"
 #include "relay/queue/retry.h"
 
 #include <stdlib.h>
@@ -213,25 +213,11 @@ static const char *report_params(struct result *t, struct queue_message *report)
 static void queue_report(struct result *t, struct buf *text, const char *id)
 {
     const char *to = t->message->reverse_path;
-    struct queue_message *m = queue_message_new();
-    memcpy(m->id, id, sizeof m->id);
-    m->received_ms = clock_wall_ms();
-    m->priority = t->message->priority;                          /* RFC 6710 4.6 */
-    m->smtputf8 = m->eight_bit = !utf8_is_ascii(buf_view(text)); /* dsn.h says when */
+    struct queue_message *m =
+        relay_notice_message(text, id, sv_of(to), &t->record->report_rows); /* dsn.h: UTF-8 */
+    m->priority = t->message->priority;                                     /* RFC 6710 4.6 */
     m->mail_params = report_params(t, m);
-    m->message_id = "";
-    m->size = buf_len(text);
-    m->content = block_from_buf(text);
-    struct queue_batch *rows = queue_batch_new(m, 1);
-    char *domain = arena_str(&rows->arena, sv_skip(sv_of(to), sv_rfind(sv_of(to), '@') + 1));
-    for (char *c = domain; *c; c++)
-        *c = ascii_lower(*c);
-    rows->rows[0].address = arena_str(&rows->arena, sv_of(to));
-    rows->rows[0].domain = domain;
-    rows->rows[0].rcpt_params = arena_printf(&rows->arena, "<%s>", to);
-    rows->rows[0].due_ms = m->received_ms;
     t->record->report = m;
-    t->record->report_rows = rows;
     log_event(LOG_INFO, "report", &(struct log_ctx){.queue = sv_of(t->message->id)},
               "to <%s> as %s, %zu recipients", to, id, t->nreported);
 }
