@@ -138,6 +138,7 @@ static const struct command {
     {"trace", admin_trace},
     {"route", admin_route},
     {"status", admin_status},
+    {"stats", admin_stats},
 };
 
 void admin_request(struct admin *a, uint64_t number, struct sv json)

@@ -1,5 +1,5 @@
 /*
- * admin.h - control requests that the server answers: queue, trace, route, status.
+ * admin.h - control requests that the server answers: queue, trace, route, status, stats.
  *
  * The master reads a request from the control socket (msa/daemon/control.h), looks only at its
  * command, and passes the line on. Answers are JSON objects, a line each; the last line of an

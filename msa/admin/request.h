@@ -53,5 +53,6 @@ void admin_queue(struct request *r, enum store_admin_op op);
 void admin_trace(struct request *r);
 void admin_route(struct request *r);
 void admin_status(struct request *r);
+void admin_stats(struct request *r);
 
 #endif

@@ -68,6 +68,8 @@ static const struct command commands[] = {
     {"route", NULL, TAKES_ADDRESS, "route", show_route, run_ask, 0,
      "ADDRESS  the way mail for it would take, step by step"},
     {"status", NULL, TAKES_NOTHING, "status", show_status, run_ask, 0, "processes and figures"},
+    {"stats", NULL, TAKES_NOTHING, "stats", show_stats, run_ask, 0,
+     "what clients did since start, and those that had trouble today and yesterday"},
     {"reload", NULL, TAKES_NOTHING, "reload", show_changed, run_ask, 0,
      "read the configuration again"},
     {"stop", NULL, TAKES_NOTHING, "stop", show_changed, run_ask, 0,

@@ -212,6 +212,39 @@ void show_status(struct show *s, json_t *line)
     show_object(prefix, line);
 }
 
+static void show_misfit(struct show *s, json_t *line)
+{
+    char at[32];
+    const char *kind;
+    json_t *counts;
+    if (s->lines == 1)
+        printf("\n%-24s %8s %9s  %-19s  %s\n", "CLIENT WITH TROUBLE", "TODAY", "YESTERDAY", "LAST",
+               "LOGIN");
+    printf("%-24s %8lld %9lld  %-19s  ", text_of(line, "client"), number_of(line, "today"),
+           number_of(line, "yesterday"), time_of(line, "last_ms", at));
+    put(*text_of(line, "login") ? text_of(line, "login") : "-");
+    putchar('\n');
+    json_object_foreach(json_object_get(line, "kinds"), kind, counts)
+    {
+        printf("  %-22s %8lld %9lld  ", kind, number_of(counts, "today"),
+               number_of(counts, "yesterday"));
+        put(text_of(counts, "example"));
+        putchar('\n');
+    }
+}
+
+void show_stats(struct show *s, json_t *line)
+{
+    char at[32];
+    if (json_object_get(line, "client")) {
+        show_misfit(s, line);
+        return;
+    }
+    printf("%-32s %s\n", "since", time_of(line, "since_ms", at));
+    json_object_del(line, "since_ms");
+    show_object("", line);
+}
+
 void show_config(struct show *s, json_t *line)
 {
     (void)s;

@@ -23,6 +23,7 @@ void show_changed(struct show *s, json_t *line);
 void show_trace(struct show *s, json_t *line);
 void show_route(struct show *s, json_t *line);
 void show_status(struct show *s, json_t *line);
+void show_stats(struct show *s, json_t *line);
 void show_config(struct show *s, json_t *line);
 
 #endif

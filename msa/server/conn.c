@@ -394,6 +394,7 @@ void conn_start(struct worker *w, struct stream *s, uint32_t listen)
     HASH_ADD(hh, w->conns, number, sizeof c->number, c);
     w->nconns++;
     atomic_fetch_add(&w->shared->sessions, 1);
+    atomic_fetch_add(&w->shared->all_sessions, 1);
     stream_set_ops(s, &ops, c);
     struct log_ctx ctx = conn_ctx(c);
     log_event(LOG_DEBUG, "connected", &ctx, "%s", "");

@@ -133,6 +133,10 @@ void conn_resume_room(struct conn *c);
 void conn_resume_pass(struct conn *c); /* to the submission, which goes on without us */
 void conn_resume_leave(struct conn *c, bool forget); /* also where there is none */
 
+/* conn_refused.c */
+void conn_on_refused(void *arg, const struct smtp_refused *r); /* for smtp_server_watch() */
+void conn_misfit(struct conn *c, enum misfit_kind kind, struct sv example);
+
 /* conn_auth.c */
 void conn_auth_step(struct conn *c, const struct smtp_action *a);
 void conn_auth_cancel(struct conn *c);

@@ -6,7 +6,6 @@
 #include "msa/base/crashring.h"
 #include "msa/loop/clock.h"
 #include "msa/server/conn_internal.h"
-#include "msa/server/refused.h"
 #include "msa/server/reject.h"
 
 #include <stdlib.h>
@@ -21,41 +20,6 @@ void conn_answer(struct conn *c, uint32_t op, enum smtp_outcome outcome,
     if (reply)
         r.reply = *reply;
     smtp_server_done(c->smtp, op, &r);
-}
-
-static void note_refusal(struct conn *c, const struct smtp_refused *r, const char *text)
-{
-    const struct smtp_envelope *e = r->envelope;
-    struct sv recipients[REFUSED_RECIPIENTS_MAX] = {r->recipient};
-    size_t count = r->recipient.len ? 1 : e->count;
-    for (size_t i = 0; i < count && i < REFUSED_RECIPIENTS_MAX && !r->recipient.len; i++)
-        recipients[i] = e->recipients[i].path.text;
-    refused_note(c->worker->shared->store, &(struct refused){
-                                               .id = sv_of(c->session),
-                                               .login = c->tried.len ? c->tried : sv_of(c->login),
-                                               .client = sv_of(c->client_text),
-                                               .reverse_path = r->reverse_path,
-                                               .recipients = recipients,
-                                               .nrecipients = count,
-                                               .status = r->status,
-                                               .text = text,
-                                           });
-}
-
-/* Each refusal is a line and an event of the history, within the client's limit. A login that
- * was denied has been logged as login-failed, with what the reply does not say. */
-static void on_refused(void *arg, const struct smtp_refused *r)
-{
-    struct conn *c = arg;
-    char text[REFUSED_TEXT_MAX];
-    bool is_login = c->login_denied && smtp_reply_is_permanent(r->reply);
-    if (is_login ? !c->login_logged : !conn_may_log(c))
-        return;
-    refused_text(text, r->reply, r->told ? SV_NONE : r->reply->setting, SV_NONE);
-    struct log_ctx ctx = conn_ctx(c);
-    if (!is_login)
-        log_event(LOG_INFO, "reply", &ctx, "%s", text);
-    note_refusal(c, r, text);
 }
 
 static void act_send(struct conn *c, const struct smtp_action *a)
@@ -193,6 +157,8 @@ static void act_body(struct conn *c, const struct smtp_action *a)
 
 static void act_commit(struct conn *c, const struct smtp_action *a)
 {
+    if (a->bare_newlines)
+        conn_misfit(c, MISFIT_NEWLINE, SV("a message with bare CR or LF was put right"));
     if (!c->submission) {
         conn_resume_commit(c, a->op);
         return;
@@ -354,6 +320,9 @@ static void log_tolerated(struct conn *c)
     uint32_t seen = smtp_server_take_tolerated(c->smtp);
     if (!seen)
         return;
+    for (unsigned i = 0; i < SMTP_TOLERATED_COUNT; i++)
+        if (seen & (1u << i))
+            conn_misfit(c, MISFIT_TOLERATED, sv_of(smtp_tolerated_text((enum smtp_tolerated)i)));
     struct log_ctx ctx = conn_ctx(c);
     unsigned first =
         clientlog_first_today(c->worker->clientlog, &c->client, seen, loop_now_ms(c->worker->loop));
@@ -400,7 +369,7 @@ void conn_start_session(struct conn *c, const struct smtp_reply *refusal)
     c->phase = CONN_SESSION;
     const struct smtp_server_setup *setups = c->trusted ? c->service->trusting : c->service->setups;
     c->smtp = smtp_server_new(&setups[c->listen], sv_of(c->session));
-    smtp_server_watch(c->smtp, on_refused, c);
+    smtp_server_watch(c->smtp, conn_on_refused, c);
     smtp_server_start(c->smtp, refusal);
     conn_pump(c, SV_NONE);
 }

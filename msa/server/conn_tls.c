@@ -119,8 +119,10 @@ static bool after_feed(struct conn *c, struct sv plain)
         handshake_done(c);
     if (plain.len)
         conn_pump(c, plain);
-    if (state == AUTH_TLS_FAILED)
+    if (state == AUTH_TLS_FAILED) {
+        conn_misfit(c, MISFIT_TLS, sv_of(tls_stream_fault(c->tls)));
         conn_tls_fail(c, tls_stream_fault(c->tls));
+    }
     if (state == AUTH_TLS_CLOSED) {
         c->eof = true;
         conn_pump(c, SV_NONE);

@@ -271,6 +271,13 @@ static const struct conf_option log_rows[] = {
              "Further lines about refused commands and logins of that client are counted, and the "
              "count is logged. 0: no limit.",
              .min = 0, .max = 1000000, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_BOOL, struct msa_log_options, digest, "digest", "true",
+             "daily message about clients with trouble",
+             "At 06:00 UTC the postmaster gets a message that lists the clients that had trouble "
+             "the day before (faulty commands and addresses, failed logins, limits and the like), "
+             "with an example and a line of advice for each kind. None is sent where there was "
+             "nothing. \"msactl stats\" shows the same at any time.",
+             .flags = CONF_RELOAD),
     CONF_END,
 };
 

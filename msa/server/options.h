@@ -78,6 +78,7 @@ struct msa_log_options {
     int format;                    /* enum log_format */
     int level;                     /* enum log_level */
     int64_t per_client_per_minute; /* lines; 0: no limit */
+    bool digest;
 };
 
 struct msa_options {

@@ -7,6 +7,8 @@
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
+#include "msa/loop/clock.h"
+#include "msa/server/digest.h"
 #include "msa/server/quota.h"
 #include "msa/server/worker.h"
 
@@ -20,6 +22,7 @@
 #define CAPTURE_THREADS   1
 #define DNS_SERVERS_MAX   16
 #define OTHER_DESCRIPTORS 256 /* databases, spool files, channels */
+#define MISFIT_BATCHES    64  /* on their way at once; others are dropped */
 
 struct waiting_fd {
     int fd;
@@ -36,6 +39,11 @@ struct server {
     struct dns *dns, *next_dns;
     struct relay *relay;
     struct quota *quota;
+    struct misfits *misfits;
+    struct digest *digest;            /* from the first commit on */
+    atomic_uint misfit_batches;       /* on their way */
+    _Atomic uint64_t misfits_dropped; /* reports that were not */
+    int64_t started_ms;
     struct names *names;
     struct worker_shared shared;
     struct worker **workers;
@@ -92,11 +100,37 @@ static void on_disconnect(void *arg, const struct ip *client)
     post_note(arg, run_disconnect, NULL, 0, client);
 }
 
+static void run_misfits(struct task *t)
+{
+    struct misfit_batch *b = (struct misfit_batch *)t;
+    struct server *s = b->arg;
+    misfits_take(s->misfits, b, clock_wall_ms());
+    atomic_fetch_sub(&s->misfit_batches, 1);
+    free(b);
+}
+
+/* On a worker's thread. */
+static void on_misfits(void *arg, struct misfit_batch *b)
+{
+    struct server *s = arg;
+    if (atomic_fetch_add(&s->misfit_batches, 1) >= MISFIT_BATCHES) {
+        atomic_fetch_sub(&s->misfit_batches, 1);
+        atomic_fetch_add(&s->misfits_dropped, b->count);
+        free(b);
+        return;
+    }
+    b->task.run = run_misfits;
+    b->arg = s;
+    mailbox_post(s->mailbox, &b->task);
+}
+
 /* ---- stop ---- */
 
 static void finish_stop(struct server *s)
 {
     names_stop(s->names);
+    if (s->digest)
+        digest_stop(s->digest);
     /* answers of the store still find their mailboxes: workers run until it is closed */
     if (s->store)
         store_close(s->store);
@@ -283,6 +317,9 @@ static void apply(struct server *s)
               (size_t)o->limits.connections_per_client);
     atomic_store(&s->shared.memory.max_bytes, s->service->memory_bytes / 2);
     names_set_dns(s->names, s->dns, (uint64_t)o->dns.timeout_s * 1000);
+    if (!s->digest)
+        s->digest = digest_new(s->loop, s->mailbox, s->store, s->misfits);
+    digest_set(s->digest, o->log.digest, o->hostname, o->postmaster);
     store_set_history(s->store, (unsigned)(o->queue.history_s / 86400),
                       (uint64_t)o->queue.history_size_bytes);
     store_set_partial(s->store, (uint64_t)o->extensions.checkpoint_bytes);
@@ -352,6 +389,7 @@ static void start_threads(struct server *s)
     s->shared.disk = pool_start("capture", CAPTURE_THREADS);
     s->shared.names = s->names;
     s->shared.on_quota = on_quota;
+    s->shared.on_misfits = on_misfits;
     s->shared.on_disconnect = on_disconnect;
     s->shared.on_stopped = on_worker_stopped;
     s->shared.on_recorded = relay_on_recorded;
@@ -419,6 +457,8 @@ struct server *server_new(struct loop *l, unsigned workers, const struct server_
     s->ops = ops;
     s->arg = arg;
     s->quota = quota_new();
+    s->misfits = misfits_new();
+    s->started_ms = clock_wall_ms();
     s->names = names_new(s->mailbox);
     s->keeper_fds = mem_new(workers + 1, sizeof *s->keeper_fds);
     for (unsigned i = 0; i <= workers; i++)
@@ -506,6 +546,8 @@ void server_free(struct server *s)
     service_drop(s->service);
     names_free(s->names);
     quota_free(s->quota);
+    digest_free(s->digest);
+    misfits_free(s->misfits);
     free(s);
 }
 
@@ -517,6 +559,11 @@ struct store *server_store(struct server *s)
 struct relay *server_relay(struct server *s)
 {
     return s->relay;
+}
+
+struct misfits *server_misfits(struct server *s)
+{
+    return s->misfits;
 }
 
 struct mailbox *server_mailbox(struct server *s)
@@ -537,7 +584,15 @@ void server_get_stats(struct server *s, struct server_stats *out)
         .failed_logins = atomic_load(&s->shared.failed_logins),
         .memory_used_bytes = (uint64_t)atomic_load(&s->shared.memory.used_bytes),
         .memory_max_bytes = (uint64_t)atomic_load(&s->shared.memory.max_bytes),
+        .started_ms = s->started_ms,
+        .all_sessions = atomic_load(&s->shared.all_sessions),
+        .accepted_bytes = atomic_load(&s->shared.accepted_bytes),
+        .misfits_dropped = atomic_load(&s->misfits_dropped),
     };
+    _Static_assert(SERVER_SUBJECTS == WORKER_SUBJECTS, "one table");
+    for (size_t i = 0; i < SERVER_SUBJECTS; i++)
+        for (size_t k = 0; k < 2; k++)
+            out->refused_replies[k][i] = atomic_load(&s->shared.refused_replies[k][i]);
     if (s->store)
         store_get_stats(s->store, &out->store);
     if (s->relay)

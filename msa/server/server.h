@@ -11,6 +11,7 @@
 #define MSA_SERVER_SERVER_H
 
 #include "msa/server/generation.h"
+#include "msa/server/misfits.h"
 #include "relay/queue/store.h"
 #include "relay/relay.h"
 
@@ -42,12 +43,17 @@ void server_free(struct server *s);
 struct store *server_store(struct server *s);
 struct relay *server_relay(struct server *s);
 struct mailbox *server_mailbox(struct server *s);
+struct misfits *server_misfits(struct server *s); /* at any time */
 
+#define SERVER_SUBJECTS 8 /* of enhanced status codes, RFC 3463 3 */
 struct server_stats {
     uint32_t generation;
     unsigned workers;
     uint64_t sessions, connections, accepted_messages, refused_messages, logins, failed_logins;
     uint64_t memory_used_bytes, memory_max_bytes;
+    int64_t started_ms; /* wall time; what follows counts from there */
+    uint64_t all_sessions, accepted_bytes, misfits_dropped;
+    uint64_t refused_replies[2][SERVER_SUBJECTS]; /* 4.x and 5.x, by subject */
     struct store_stats store;
     struct sched_stats relay;
     struct dns_stats dns;

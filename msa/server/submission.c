@@ -285,6 +285,7 @@ static void on_put(struct store_put *p, int err)
         return;
     }
     atomic_fetch_add(&s->worker->shared->accepted_messages, 1);
+    atomic_fetch_add(&s->worker->shared->accepted_bytes, s->message->size);
     log_accepted(s);
     finish(s, true, submission_queued(s->message->id, s->reply_text));
 }

@@ -196,6 +196,7 @@ static void start(struct loop *l, void *arg)
     buf_init(&w->plain, PLAIN_MAX, BUF_SECRET);
     buf_init(&w->out, OUT_MAX, 0);
     w->clientlog = clientlog_new();
+    w->misfits = misfit_sender_new(l, w->shared->on_misfits, w->shared->arg);
     tls_key_thread_start(TLS_WAITING_MAX);
     struct relay_worker_config config = {
         .index = w->index,
@@ -277,6 +278,7 @@ static void on_relay_closed(void *arg)
     struct worker *w = arg;
     auth_client_free(w->auth);
     clientlog_free(w->clientlog);
+    misfit_sender_free(w->misfits);
     buf_deinit(&w->plain);
     buf_deinit(&w->out);
     tls_key_thread_stop();

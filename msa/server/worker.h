@@ -15,6 +15,7 @@
 #include "msa/loop/thread.h"
 #include "msa/server/clientlog.h"
 #include "msa/server/memory.h"
+#include "msa/server/misfits.h"
 #include "msa/server/names.h"
 #include "msa/server/quota.h"
 #include "msa/server/service.h"
@@ -25,6 +26,8 @@ struct accepting;
 struct conn;
 struct worker;
 
+#define WORKER_SUBJECTS 8 /* of enhanced status codes, RFC 3463 3 */
+
 /* What all workers use; lives longer than they do. */
 struct worker_shared {
     struct mailbox *main;
@@ -33,6 +36,9 @@ struct worker_shared {
     struct names *names;
     struct memory memory;
     _Atomic uint64_t sessions, accepted_messages, refused_messages, logins, failed_logins;
+    _Atomic uint64_t all_sessions, accepted_bytes;         /* since start */
+    _Atomic uint64_t refused_replies[2][WORKER_SUBJECTS];  /* 4.x and 5.x, by subject */
+    void (*on_misfits)(void *arg, struct misfit_batch *b); /* any worker's thread */
     /* Main thread. A connection asks before its greeting; worker_post_quota() is the answer. */
     void (*on_quota)(void *arg, struct worker *from, uint64_t conn, const struct ip *client);
     void (*on_disconnect)(void *arg, const struct ip *client);
@@ -62,6 +68,7 @@ struct worker {
     uint64_t last_conn;
     struct buf plain, out; /* of the TLS stream that is being fed */
     struct clientlog *clientlog;
+    struct misfit_sender *misfits;
     bool stopping, told_stopped;
     struct timer grace;
 };

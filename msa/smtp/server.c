@@ -331,6 +331,8 @@ static void describe_op(const struct smtp_server *s, struct smtp_action *out)
         out->envelope = &s->envelope;
         out->offset = s->offset;
         out->binary = s->dot.mode == SMTP_DOT_BINARY && s->dot.seen;
+        out->bare_newlines = s->dot.mode != SMTP_DOT_BINARY &&
+                             (s->dot.seen & (SMTP_FAULT_BARE_CR | SMTP_FAULT_BARE_LF));
         break;
     default:
         break;

@@ -205,6 +205,36 @@ def a_refusal_is_found_by_its_id(w):
 
 
 @test()
+def stats_tell_who_has_trouble(w):
+    w.start()
+    equal(login(USER, "wrong"), 535)
+    s = w.session()
+    s.say("MAIL FROM:<mallory@our.test>")
+    s.say("MAIL FROM:<mallory@our.test>")
+    s.say("NONSENSE")
+    w.submit("bob@else.test", wire=s)
+
+    def look():
+        counters, *clients = w.ask("stats")[1]
+        return (counters, clients) if len(clients) == 2 else None
+    counters, clients = eventually(look, "both clients in the table")
+    equal((counters["accepted_messages"], counters["sessions"], counters["logins"],
+           counters["failed_logins"]), (1, 2, 1, 1))
+    equal(counters["refused_replies"], {"5.5": 1, "5.7": 3})
+    check(counters["accepted_bytes"] > 100, counters)
+    equal([(c["client"], c["login"], c["today"]) for c in clients],
+          [("127.0.0.1", USER, 3), ("127.0.0.1", "", 1)])
+    equal(sorted((kind, n["today"]) for kind, n in clients[0]["kinds"].items()),
+          [("sender", 2), ("syntax", 1)])
+    check("mallory@our.test" in clients[0]["kinds"]["sender"]["example"], clients[0])
+    equal(list(clients[1]["kinds"]), ["login"])
+    w.ctl("reload")
+    equal(len(w.ask("stats")[1]), 3, "a reload keeps the table")
+    text = w.ctl("stats")
+    check("CLIENT WITH TROUBLE" in text and USER in text, text)
+
+
+@test()
 def route_explains(w):
     w.serve_dns(ZONE + "null.test. MX 0 .\n")
     w.start({"relay": {"routes": [{"domain": "static.test", "to": "smtp://192.0.2.9:2525"}]}})

@@ -353,6 +353,60 @@ static void figures(void **state)
     assert_string_equal(text(last, "verdict"), "deferred");
 }
 
+static json_int_t kind_count(size_t line, const char *kind, const char *day)
+{
+    json_t *kinds = json_object_get(json_array_get(given.lines, line), "kinds");
+    return json_integer_value(json_object_get(json_object_get(kinds, kind), day));
+}
+
+/* Counters since start, then who had trouble, page by page. */
+static void stats(void **state)
+{
+    (void)state;
+    ask("{\"command\":\"stats\"}");
+    assert_int_equal(given.code, 0);
+    assert_int_equal(json_array_size(given.lines), 1);
+    assert_int_equal(number(0, "accepted_messages"), MESSAGES);
+    assert_true(number(0, "accepted_bytes") > MESSAGES * 100);
+    assert_int_equal(number(0, "sessions"), 1);
+    assert_int_equal(number(0, "logins"), 1);
+    assert_int_equal(
+        json_object_size(json_object_get(json_array_get(given.lines, 0), "refused_replies")), 0);
+
+    for (unsigned i = 0; i < 450; i++) {
+        struct sim_client *c = client_from(100 + i, LISTEN_PLAIN);
+        client_put(c, SV("EHLO c\r\nNONSENSE\r\nMAIL FROM:<a@b.example>\r\n"));
+        sim_run_for(50);
+        if (i == 7)
+            client_put(c, SV("AUTH PLAIN AHUAeA==\r\nNONSENSE\r\n"));
+        sim_run_for(50);
+        client_free(c);
+    }
+    sim_run_for(2000);
+    ask("{\"command\":\"stats\"}");
+    assert_int_equal(given.code, 0);
+    assert_int_equal(json_array_size(given.lines), 451);
+    json_t *refused = json_object_get(json_array_get(given.lines, 0), "refused_replies");
+    assert_int_equal(json_integer_value(json_object_get(refused, "5.5")), 451);
+    assert_int_equal(json_integer_value(json_object_get(refused, "5.7")), 451);
+    assert_int_equal(number(0, "failed_logins"), 1);
+    assert_int_equal(number(0, "misfits_dropped"), 0);
+    assert_string_equal(text(1, "client"), "10.0.0.107"); /* most trouble */
+    assert_int_equal(number(1, "today"), 4);
+    assert_int_equal(number(1, "yesterday"), 0);
+    assert_int_equal(kind_count(1, "syntax", "today"), 2);
+    assert_int_equal(kind_count(1, "no-login", "today"), 1);
+    assert_int_equal(kind_count(1, "login", "today"), 1);
+    assert_int_equal(number(2, "today"), 2);
+    sim_run_for(24 * 3600 * 1000);
+    ask("{\"command\":\"stats\"}");
+    assert_int_equal(number(1, "today"), 0);
+    assert_int_equal(number(1, "yesterday"), 4);
+    sim_run_for(24 * 3600 * 1000);
+    ask("{\"command\":\"stats\"}");
+    assert_int_equal(json_array_size(given.lines), 1);
+}
+
 static void refused(void **state)
 {
     static const struct {
@@ -389,7 +443,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(listing), T(given_up), T(stopped_between_pages), T(changes),
         T(traces),  T(refusals), T(refusals_are_limited),  T(figures),
-        T(refused),
+        T(refused), T(stats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

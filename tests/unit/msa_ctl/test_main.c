@@ -235,6 +235,24 @@ static void refusals_are_shown(void **state)
                            "client=192.0.2.7 550 5.7.1 No [k3f9a2bcde]\n"));
 }
 
+static void stats_are_shown(void **state)
+{
+    (void)state;
+    pid_t pid = daemon_start(
+        "{\"since_ms\":0,\"accepted_messages\":7,\"refused_replies\":{\"5.7\":3}}\n"
+        "{\"client\":\"192.0.2.7\",\"login\":\"\",\"last_ms\":0,\"today\":2,\"yesterday\":1,"
+        "\"kinds\":{\"syntax\":{\"today\":2,\"yesterday\":1,\"example\":\"500 No\\u001b [id]\"}}}\n"
+        "{\"end\":true,\"code\":0}\n");
+    assert_int_equal(msactl("stats"), CTL_DONE);
+    daemon_end(pid);
+    const char *out = file_text(out_path);
+    assert_non_null(strstr(out, "accepted_messages                7\n"));
+    assert_non_null(strstr(out, "refused_replies.5.7              3\n"));
+    assert_non_null(strstr(out, "\nCLIENT WITH TROUBLE "));
+    assert_non_null(strstr(out, "\n192.0.2.7                       2         1  "));
+    assert_non_null(strstr(out, "\n  syntax                        2         1  500 No  [id]\n"));
+}
+
 /* Every extension is a line, whether the daemon runs or not. */
 static void extensions_are_listed(void **state)
 {
@@ -310,10 +328,11 @@ int main(void)
 {
     /* the last leaves no configuration behind */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_asked),      cmocka_unit_test(wrong_usage),
-        cmocka_unit_test(what_is_answered),   cmocka_unit_test(control_characters_are_not_shown),
-        cmocka_unit_test(refusals_are_shown), cmocka_unit_test(extensions_are_listed),
-        cmocka_unit_test(nobody_answers),     cmocka_unit_test(check_reports),
+        cmocka_unit_test(what_is_asked),         cmocka_unit_test(wrong_usage),
+        cmocka_unit_test(what_is_answered),      cmocka_unit_test(control_characters_are_not_shown),
+        cmocka_unit_test(refusals_are_shown),    cmocka_unit_test(stats_are_shown),
+        cmocka_unit_test(extensions_are_listed), cmocka_unit_test(nobody_answers),
+        cmocka_unit_test(check_reports),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
