@@ -212,6 +212,8 @@ class Receiver:
         except (OSError, ssl.SSLError):
             pass
         finally:
+            self.open.remove(session)
+            session.file.close()  # it keeps the socket open
             session.sock.close()
             sock.close()
 
@@ -219,7 +221,7 @@ class Receiver:
         """No further connection, and those that are open are cut."""
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        for session in self.open:
+        for session in list(self.open):
             try:
                 session.sock.shutdown(socket.SHUT_RDWR)
             except OSError:
