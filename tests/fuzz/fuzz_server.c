@@ -47,7 +47,6 @@ static struct smtp_result answer(struct trace *t, const struct smtp_action *a)
         no = sv_starts(id, SV("<n"));
         t->held = !no;
         r.resumed = id.len % 2;
-        r.early = id.len % 4 == 3;
         r.offset = id.len;
         r.mail = sv_starts(id, SV("<x")) ? SV("<") : SV("<a@b.example> TRANSID=<a@b>");
         r.recipients = SV("<c@d.example>");

@@ -10,6 +10,8 @@
 #include "tests/unit/msa_server/sim_world.h"
 
 #define ENVELOPE "MAIL FROM:<u@example.net>\r\nRCPT TO:<a@example.org>\r\n"
+#define TRANSID  "MAIL FROM:<u@example.net> TRANSID=<1@c.example>\r\n"
+#define TO       "RCPT TO:<a@example.org>\r\n"
 #define MESSAGE  "From: u@example.net\r\nSubject: x\r\n\r\nhello\r\n"
 
 static void submits(void **state)
@@ -104,6 +106,15 @@ static const struct stage {
     {"between chunks", "EHLO c.example\r\n" CLEAR_AUTH ENVELOPE "BDAT 42\r\n" MESSAGE, 0},
     {"refused content", "EHLO c.example\r\n" CLEAR_AUTH ENVELOPE "DATA\r\nbad\r\n", 0},
     {"accepted", "EHLO c.example\r\n" CLEAR_AUTH ENVELOPE "BDAT 42 LAST\r\n" MESSAGE, 0},
+    {"TRANSID", "EHLO c.example\r\n" CLEAR_AUTH TRANSID, 0},
+    {"TRANSID in data", "EHLO c.example\r\n" CLEAR_AUTH TRANSID TO "DATA\r\nFrom: u@exa", 0},
+    {"TRANSID accepted", "EHLO c.example\r\n" CLEAR_AUTH TRANSID TO "BDAT 42 LAST\r\n" MESSAGE, 0},
+    {"TRANSID finished",
+     "EHLO c.example\r\n" CLEAR_AUTH TRANSID TO "BDAT 42 LAST\r\n" MESSAGE TRANSID "DATA\r\n", 0},
+    {"TRANSID interrupted",
+     "EHLO c.example\r\n" CLEAR_AUTH TRANSID TO "BDAT 42\r\n" MESSAGE "EHLO c.example\r\n" TRANSID
+     "NOOP\r\n",
+     0},
     {"half a STARTTLS", "EHLO c.example\r\nSTARTTLS\r\n\x16\x03", 0},
 };
 

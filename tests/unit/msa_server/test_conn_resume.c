@@ -557,6 +557,52 @@ static void blocked_disk_stops_reading(void **state)
     world_stop(1000);
 }
 
+/* The store does not answer: MAIL, DATA and the end are answered in time, and what comes of the
+ * late put is known to the record. */
+static void late_store(void **state)
+{
+    static const char *const before[] = {"", ENVELOPE, ENVELOPE "DATA\r\n"};
+    static const char *const late[] = {MAIL, "DATA\r\n", "Subject: x\r\n\r\nx\r\n.\r\n"};
+    static const char *const answers[] = {"421 4.3.0 This takes", "421 4.3.0 This takes",
+                                          "451 4.3.0 This takes"};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        world_start("");
+        struct sim_client *c = client_ready();
+        client_say(c, before[i]);
+        buf_reset(&c->said);
+        sim_thread_delay(30000000);
+        client_say(c, late[i]);
+        sim_run_for(90000);
+        assert_int_equal(buf_len(&c->said), 0);
+        sim_run_for(20000);
+        client_expect(c, answers[i]);
+        sim_thread_delay(0);
+        sim_run_for(31000000);
+        assert_true(world_stats().store.puts <= (i == 2));
+        client_free(c);
+        sim_run_for(2000);
+        world_assert_idle();
+
+        c = client_ready();
+        client_say(c, MAIL);
+        if (client_heard(c, "250 2.1.0")) {
+            assert_true(i < 2);
+            client_say(c, "RCPT TO:<a@example.org>\r\nBDAT 17 LAST\r\nSubject: x\r\n\r\nx\r\n");
+        } else {
+            char text[100];
+            size_t offset = offset_heard(c);
+            snprintf(text, sizeof text, "BDAT %zu LAST\r\n%s", 17 - offset,
+                     "Subject: x\r\n\r\nx\r\n" + offset);
+            client_say(c, text);
+        }
+        client_expect(c, "250 2.0.0 Queued as ");
+        assert_int_equal(world_stats().store.puts, 1);
+        client_free(c);
+        world_stop(1000);
+    }
+}
+
 /* Kept for 48 hours; without room not at all; neither hinders the message. */
 static void age_and_room(void **state)
 {
@@ -617,6 +663,7 @@ int main(void)
         cmocka_unit_test(refused_and_failed),
         cmocka_unit_test(large),
         cmocka_unit_test(blocked_disk_stops_reading),
+        cmocka_unit_test(late_store),
         cmocka_unit_test(age_and_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
