@@ -83,8 +83,14 @@ static bool by_rules(struct conn *c, enum smtp_path_use use, const struct smtp_p
                      struct arena *a, struct smtp_reply *refusal)
 {
     const struct msa_options *o = &c->service->generation->options;
-    if (use == SMTP_PATH_REVERSE)
-        return policy_reverse_path(path, sv_of(c->login), a, refusal);
+    if (use == SMTP_PATH_REVERSE) {
+        if (!policy_reverse_path(path, sv_of(c->login), a, refusal))
+            return false;
+        if (c->login || policy_forward_path(path, o, a, refusal))
+            return true;
+        *refusal = reject_literal_return();
+        return false;
+    }
     if (!c->login && !c->trusted && !policy_is_postmaster(path, o)) {
         *refusal = reject_no_login(); /* auth.open_postmaster has let it come that far */
         return false;

@@ -19,6 +19,7 @@ struct smtp_reply reject_names(void);           /* 451 4.4.3 the DNS does not an
 struct smtp_reply reject_no_login(void);        /* 530 5.7.0 */
 struct smtp_reply reject_no_return(void);       /* 550 5.1.8 the return path's domain is not */
 struct smtp_reply reject_null_return(void);     /* 550 5.7.27 it takes no mail */
+struct smtp_reply reject_literal_return(void);  /* 550 5.1.8 no mail is sent to that address */
 struct smtp_reply reject_trickle(void);         /* 421 4.4.2 limits.data_rate */
 struct smtp_reply reject_shutdown(void);        /* 421 4.3.2 */
 struct smtp_reply reject_memory(void);          /* 452 4.3.1 */

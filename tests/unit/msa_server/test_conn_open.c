@@ -43,6 +43,12 @@ static void trusted_clients_need_no_login(void **state)
     assert_true(world_logged("client=10.0.0.1 login=@trusted: from=<printer@example.net>"));
     client_say(c, "MAIL FROM:<a@nowhere.example>\r\n");
     client_expect(c, "550 5.1.8 ");
+    client_say(c, "MAIL FROM:<a@[192.0.2.9]>\r\n");
+    client_expect(c, "250 2.1.0 ");
+    client_say(c, "RSET\r\nMAIL FROM:<a@[0.0.0.0]>\r\n");
+    client_expect(c, "550 5.1.8 No mail can go back to this address literal");
+    client_say(c, "MAIL FROM:<a@[x400:c=us]>\r\n");
+    client_expect(c, "550 5.1.8 No mail can go back to this address literal");
     client_free(c);
     stop();
 }
