@@ -51,6 +51,32 @@ def idle_and_half_open_connections(w):
     eventually(lambda: w.status()["server"]["sessions"] <= 1, "all have gone", 60)
 
 
+def resident_bytes(w):
+    """Proportional set size of all of msad's processes."""
+    total = 0
+    for pid in (w.process.pid, w.pid("keeper"), w.pid("server")):
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+            total += sum(int(line.split()[1]) << 10 for line in f if line.startswith("Pss:"))
+    return total
+
+
+@test(build="release", timeout=300, alone=True)
+def memory_of_an_idle_connection(w):
+    """Logged in over TLS; the aim is 32 KiB, the bound five times that."""
+    count = 8000 if FULL else 1000
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    w.start({"limits": {"connections": 20000, "connections_per_client": 20000}})
+    held = [w.session() for _ in range(50)]
+    before = resident_bytes(w)
+    held += [w.session() for _ in range(count)]
+    each = (resident_bytes(w) - before) / count
+    print(f"{count} idle connections: {each / 1024:.1f} KiB each")
+    check(each < 5 * (32 << 10), f"{each:.0f} bytes each")
+    for s in held:
+        s.close()
+
+
 @test(build="release")
 def replies_that_nobody_reads(w):
     """A client that sends commands and reads nothing costs no memory, and its end comes."""
