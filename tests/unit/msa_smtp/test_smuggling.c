@@ -1,8 +1,9 @@
 /*
  * SMTP smuggling, both ways: every string of up to five of CR, LF, dot, NUL and a letter before,
- * inside and behind an end of data, through the session at every cut, against a receiver written as
- * plainly as the rules are: only CRLF . CRLF ends data, and a command line ends at CRLF. And
- * everything that is sent, against the most lenient receiver there can be.
+ * inside and behind an end of data, in new and in resumed transactions, through the session at
+ * every cut, against a receiver written as plainly as the rules are: only CRLF . CRLF ends data,
+ * and a command line ends at CRLF. And everything that is sent, against the most lenient receiver
+ * there can be.
  */
 #include "msa/smtp/dot.h"
 #include "msa/smtp/server.h"
@@ -140,7 +141,8 @@ static void model_commit(struct sv text, bool dots, bool reject, struct buf *rep
 struct peer {
     struct smtp_server *s;
     struct buf replies, bodies, body;
-    bool binary; /* of the last COMMIT */
+    bool resumed; /* transactions go on where an earlier one was interrupted (RFC 1845) */
+    bool binary;  /* of the last COMMIT */
 };
 
 static const struct smtp_server_limits limits = {
@@ -185,6 +187,12 @@ static void act(struct peer *p, const struct smtp_action *a)
         p->binary = a->binary;
         ok.reply = SMTP_REPLY(250, 2, 6, 0, "Taken");
     }
+    if (a->type == SMTP_ACTION_RESUME) {
+        ok.resumed = true;
+        ok.offset = 6;
+        ok.mail = SV("<> TRANSID=<1@c.example>");
+        ok.recipients = SV("<a@b.example>");
+    }
     assert_int_not_equal(a->type, SMTP_ACTION_CLOSE);
     if (a->op)
         smtp_server_done(p->s, a->op, &ok);
@@ -203,8 +211,9 @@ static void give(struct peer *p, struct sv in)
     assert_int_equal(in.len, 0);
 }
 
-static void peer_init(struct peer *p, bool reject)
+static void peer_init(struct peer *p, bool reject, bool resumed)
 {
+    p->resumed = resumed;
     setup.reject_bare_newlines = reject;
     buf_init(&p->replies, ROOM, 0);
     buf_init(&p->bodies, ROOM, 0);
@@ -225,7 +234,12 @@ static void peer_deinit(struct peer *p)
 /* A transaction as far as its content. */
 static void begin(struct peer *p, struct sv command)
 {
-    give(p, SV("RSET\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\n"));
+    buf_reset(&p->replies);
+    give(p, p->resumed ? SV("RSET\r\nMAIL FROM:<> TRANSID=<1@c.example>\r\n")
+                       : SV("RSET\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\n"));
+    struct sv replies = buf_view(&p->replies);
+    sv_split(&replies, '\n'); /* of RSET */
+    assert_true(sv_starts(replies, p->resumed ? SV("355 ") : SV("250 ")));
     give(p, command);
     buf_reset(&p->replies);
     buf_reset(&p->bodies);
@@ -293,10 +307,11 @@ static void around_the_end_of_data(void **state)
     (void)state;
     buf_init(&replies, ROOM, 0);
     buf_init(&bodies, ROOM, 0);
-    for (int reject = 0; reject < 2; reject++) {
+    for (int how = 0; how < 4; how++) {
+        bool reject = how & 1, resumed = how & 2;
         struct peer p;
-        peer_init(&p, reject);
-        for (unsigned len = 0; len <= 5; len++)
+        peer_init(&p, reject, resumed);
+        for (unsigned len = 0; len <= (resumed ? 4 : 5); len++)
             for (unsigned n = 0; spell(n, len, text); n++)
                 for (size_t place = 0; place < PLACES; place++) {
                     struct sv whole = {in, compose(in, place, (struct sv){text, len})};
@@ -388,9 +403,10 @@ static void at_the_edges_of_chunks(void **state)
     (void)state;
     buf_init(&replies, ROOM, 0);
     buf_init(&bodies, ROOM, 0);
-    for (int reject = 0; reject < 2; reject++) {
+    for (int how = 0; how < 4; how++) {
+        bool reject = how & 1;
         struct peer p;
-        peer_init(&p, reject);
+        peer_init(&p, reject, how & 2);
         for (size_t place = 0; place < sizeof before / sizeof before[0]; place++)
             for (unsigned len = 0; len <= 4; len++) {
                 size_t head = before[place].len;
@@ -416,7 +432,7 @@ static void binary_chunks_are_untouched(void **state)
     (void)state;
     buf_init(&replies, ROOM, 0);
     buf_init(&bodies, ROOM, 0);
-    peer_init(&p, true);
+    peer_init(&p, true, false);
     put(&replies, SV("250 2.0.0\n250 2.6.0\n250 2.0.0\n"));
     for (unsigned len = 0; len <= 4; len++)
         for (unsigned n = 0; spell(n, len, text); n++)
