@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAC_BYTES      32
 #define RESCAN_MS      1000
 #define UNSETTLED_MS   100 /* a file changed so lately may change again within its time stamp */
 #define STAND_IN       "nobody"
@@ -80,37 +79,43 @@ static bool name_of(const struct auth_options *o, struct sv user, struct auth_na
     return false;
 }
 
-/* HMAC of purpose and text under the secret. */
-static void made_up(struct auth_check *c, const char *purpose, struct sv text,
-                    uint8_t out[MAC_BYTES])
+/* HMAC of purpose, mechanism and text under the secret. */
+static void made_up(struct auth_check *c, const char *purpose, enum auth_scram_hash hash,
+                    struct sv text, uint8_t out[AUTH_SCRAM_KEY_MAX])
 {
-    uint8_t first[MAC_BYTES];
+    uint8_t first[AUTH_SCRAM_KEY_MAX], second[AUTH_SCRAM_KEY_MAX];
+    const char *name = auth_scram_name(hash);
     unsigned len = 0;
 
     pthread_mutex_lock(&c->lock);
-    REQUIRE(HMAC(EVP_sha256(), c->secret, sizeof(c->secret), (const unsigned char *)purpose,
+    REQUIRE(HMAC(EVP_sha512(), c->secret, sizeof(c->secret), (const unsigned char *)purpose,
                  strlen(purpose), first, &len) != NULL);
     pthread_mutex_unlock(&c->lock);
-    REQUIRE(HMAC(EVP_sha256(), first, sizeof(first),
+    REQUIRE(HMAC(EVP_sha512(), first, sizeof(first), (const unsigned char *)name, strlen(name),
+                 second, &len) != NULL);
+    REQUIRE(HMAC(EVP_sha512(), second, sizeof(second),
                  (const unsigned char *)(text.ptr ? text.ptr : ""), text.len, out, &len) != NULL);
+    REQUIRE(len == AUTH_SCRAM_KEY_MAX);
 }
 
-static void salt_of(struct auth_check *c, struct sv text, struct auth_scram *v)
+static void salt_of(struct auth_check *c, enum auth_scram_hash hash, struct sv text,
+                    struct auth_scram *v)
 {
-    uint8_t mac[MAC_BYTES];
+    uint8_t mac[AUTH_SCRAM_KEY_MAX];
 
-    made_up(c, PURPOSE_SALT, text, mac);
-    *v =
-        (struct auth_scram){.iterations = AUTH_SCRAM_ITERATIONS, .salt_len = AUTH_SCRAM_SALT_BYTES};
+    made_up(c, PURPOSE_SALT, hash, text, mac);
+    *v = (struct auth_scram){
+        .hash = hash, .iterations = AUTH_SCRAM_ITERATIONS, .salt_len = AUTH_SCRAM_SALT_BYTES};
     memcpy(v->salt, mac, AUTH_SCRAM_SALT_BYTES);
 }
 
 /* A verifier for which nobody knows a password. */
-static void verifier_of_nobody(struct auth_check *c, struct sv text, struct auth_scram *v)
+static void verifier_of_nobody(struct auth_check *c, enum auth_scram_hash hash, struct sv text,
+                               struct auth_scram *v)
 {
-    salt_of(c, text, v);
-    made_up(c, PURPOSE_STORED, text, v->stored_key);
-    made_up(c, PURPOSE_SERVER, text, v->server_key);
+    salt_of(c, hash, text, v);
+    made_up(c, PURPOSE_STORED, hash, text, v->stored_key);
+    made_up(c, PURPOSE_SERVER, hash, text, v->server_key);
 }
 
 /* Compares whole arrays, so that the time tells nothing of the length. */
@@ -135,7 +140,7 @@ static bool secret_matches(struct auth_check *c, const struct auth_secret *secre
 
     if (secret->kind == AUTH_SECRET_VERIFIER)
         return auth_scram_matches(&secret->verifier, password);
-    verifier_of_nobody(c, login, &nobody);
+    verifier_of_nobody(c, AUTH_SCRAM_SHA256, login, &nobody);
     (void)auth_scram_matches(&nobody, password);
     return secret->kind == AUTH_SECRET_CLEARTEXT && cleartext_matches(secret, password);
 }
@@ -218,7 +223,7 @@ static int may_have_cleartext(struct auth_check *c, const struct auth_options *o
 }
 
 int auth_check_verifier(struct auth_check *c, const struct auth_options *o, struct sv user,
-                        struct auth_scram *out, bool *known_out)
+                        enum auth_scram_hash hash, struct auth_scram *out, bool *known_out)
 {
     struct auth_secret secret;
     struct auth_name name;
@@ -231,12 +236,14 @@ int auth_check_verifier(struct auth_check *c, const struct auth_options *o, stru
         err = auth_users_secret(o->path, &name, &secret);
     if (err < 0)
         return err;
-    *known_out = possible && secret.kind != AUTH_SECRET_NONE;
+    *known_out =
+        possible && (secret.kind == AUTH_SECRET_CLEARTEXT ||
+                     (secret.kind == AUTH_SECRET_VERIFIER && secret.verifier.hash == hash));
     if (*known_out && secret.kind == AUTH_SECRET_CLEARTEXT) {
-        salt_of(c, login, out);
+        salt_of(c, hash, login, out);
         auth_scram_derive(out, (struct sv){secret.password, secret.password_len});
     } else {
-        verifier_of_nobody(c, login, out);
+        verifier_of_nobody(c, hash, login, out);
         if (derive)
             (void)auth_scram_matches(out, SV(STAND_IN));
         if (*known_out)

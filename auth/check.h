@@ -30,10 +30,11 @@ int auth_check_password(struct auth_check *c, const struct auth_options *o, stru
  * derives a key nor looks into the database then. */
 bool auth_check_is_proven(struct auth_check *c, const struct auth_options *o, struct sv user,
                           struct sv password);
-/* The verifier for a SCRAM exchange: the user's, or one made up of this process' secret and the
- * name, always the same for the same name. *known_out: whether it is a user's. 0 or a negative
- * error. */
+/* The verifier for a SCRAM exchange with this hash: the user's, or one made up of the secret, the
+ * hash and the name, always the same for the same. *known_out: whether it is a user's. 0 or a
+ * negative error. */
 int auth_check_verifier(struct auth_check *c, const struct auth_options *o, struct sv user,
-                        struct auth_scram *out, bool *known_out) MUST_CHECK;
+                        enum auth_scram_hash hash, struct auth_scram *out,
+                        bool *known_out) MUST_CHECK;
 
 #endif

@@ -36,6 +36,7 @@ struct auth_exchange {
     sasl_callback_t callbacks[CALLBACK_COUNT];
     struct auth_cyrus_source source;
     bool is_scram;
+    enum auth_scram_hash hash; /* of SCRAM */
     bool refuses_empty; /* LOGIN: an empty response is nobody's, and Cyrus leaks memory over it */
     bool known;         /* password right, or the SCRAM verifier is a user's */
     int trouble;        /* negative: why the database could not be asked */
@@ -152,7 +153,8 @@ static int on_verifier(void *arg, struct sv user, char *text_out)
 {
     struct auth_exchange *x = arg;
     struct auth_scram verifier;
-    int err = auth_check_verifier(x->sasl->check, &x->sasl->options, user, &verifier, &x->known);
+    int err =
+        auth_check_verifier(x->sasl->check, &x->sasl->options, user, x->hash, &verifier, &x->known);
 
     remember(x, user);
     x->trouble = err;
@@ -231,7 +233,7 @@ static void begin(struct auth_exchange *x, const char *mechanism,
         *out = (struct auth_sasl_result){.verdict = AUTH_TEMPORARY};
         return;
     }
-    x->is_scram = strncmp(mechanism, "SCRAM-", 6) == 0;
+    x->is_scram = auth_scram_hash_of(sv_of(mechanism), &x->hash);
     x->refuses_empty = strcmp(mechanism, "LOGIN") == 0;
     x->source = (struct auth_cyrus_source){on_verifier, x};
     auth_cyrus_serve(x->is_scram ? &x->source : NULL);

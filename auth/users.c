@@ -223,7 +223,7 @@ static int change_password(const char *path, enum what what, const struct auth_n
     int err;
 
     REQUIRE(auth_password_fault(password) == NULL);
-    auth_scram_new(&verifier, password);
+    auth_scram_new(&verifier, AUTH_SCRAM_SHA256, password);
     auth_scram_write(&verifier, text);
     err = change(path, what, name, sv_of(text));
     mem_wipe(&verifier, sizeof(verifier));
@@ -259,7 +259,8 @@ static int read_secret(struct auth_userdb *u, const struct auth_name *name, stru
     if (err != ERR_NOT_FOUND)
         return err;
     err = auth_userdb_get(u, name, AUTH_USERDB_VERIFIER, text, sizeof(text), &len);
-    if (err == 0 && auth_scram_read((struct sv){text, len}, &out->verifier) == 0)
+    if (err == 0 && auth_scram_read((struct sv){text, len}, &out->verifier) == 0 &&
+        out->verifier.hash == AUTH_SCRAM_SHA256)
         out->kind = AUTH_SECRET_VERIFIER;
     mem_wipe(text, sizeof(text));
     return err == ERR_NOT_FOUND ? 0 : err;
