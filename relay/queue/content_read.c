@@ -43,22 +43,22 @@ static int read_file(struct store_read *r)
 
 static int read_blob(struct store_read *r, struct store_reader *reader)
 {
-    struct store_db *db = &reader->db;
-    sqlite3_stmt *st = store_db_use(db, STORE_READ_FIND);
-    store_db_text(st, 1, r->message->id);
-    int got = store_db_step(db, st);
+    struct sql *db = &reader->db;
+    sqlite3_stmt *st = sql_use(db, STORE_READ_FIND);
+    sql_text(st, 1, r->message->id);
+    int got = sql_step(db, st);
     if (got != 1)
         return got < 0 ? got : ERR_NOT_FOUND;
     int64_t seq = sqlite3_column_int64(st, 0);
     sqlite3_reset(st);
     sqlite3_blob *blob = NULL;
     int rc = sqlite3_blob_open(db->handle, "main", "content", "bytes", seq, 0, &blob);
-    int err = rc == SQLITE_ERROR ? ERR_NOT_FOUND : store_db_error(db, rc);
+    int err = rc == SQLITE_ERROR ? ERR_NOT_FOUND : sql_error(db, rc);
     size_t len = err == 0 ? piece((uint64_t)sqlite3_blob_bytes(blob), r->offset, r->len) : 0;
     char *at;
     if (len > 0 && (err = buf_reserve(&r->bytes, len, &at)) == 0) {
         rc = sqlite3_blob_read(blob, at, (int)len, (int)r->offset);
-        err = store_db_error(db, rc);
+        err = sql_error(db, rc);
         if (err == 0)
             buf_added(&r->bytes, len);
     }

@@ -14,7 +14,7 @@
 #include "msa/loop/clock.h"
 #include "msa/loop/file.h"
 #include "relay/queue/history_files.h"
-#include "relay/queue/store_db.h"
+#include "msa/sql/sql.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -46,7 +46,7 @@ struct history {
     atomic_uint waiting;
 
     /* The history thread's. */
-    struct store_db db;
+    struct sql db;
     char day[HISTORY_DAY_LEN + 1]; /* of the open file; "" if none is */
     uint64_t next_prune_ms, next_space_ms;
 };
@@ -149,7 +149,7 @@ uint64_t history_dropped(const struct history *h)
 
 static void close_day(struct history *h)
 {
-    store_db_close(&h->db);
+    sql_close(&h->db);
     h->day[0] = '\0';
 }
 
@@ -157,11 +157,10 @@ static int open_day(struct history *h, const char *day)
 {
     close_day(h);
     char *path = history_file_path(h->dir, day, "");
-    int err =
-        store_db_open(&h->db, path, h->vfs, STORE_DB_CREATE, sql, sizeof sql / sizeof *sql, NULL);
+    int err = sql_open(&h->db, path, h->vfs, SQL_CREATE, sql, sizeof sql / sizeof *sql, NULL);
     free(path);
     if (err == 0)
-        err = store_db_exec(&h->db, schema);
+        err = sql_exec(&h->db, schema);
     if (err < 0)
         close_day(h);
     else
@@ -171,20 +170,20 @@ static int open_day(struct history *h, const char *day)
 
 static int write_event(struct history *h, const struct history_event *e)
 {
-    sqlite3_stmt *st = store_db_use(&h->db, ADD);
-    store_db_int(st, 1, e->time_ms);
-    store_db_int(st, 2, e->kind);
-    store_db_text(st, 3, e->id);
-    store_db_text(st, 4, e->login);
-    store_db_text(st, 5, e->reverse_path);
-    store_db_text(st, 6, e->address);
-    store_db_text(st, 7, e->message_id);
-    store_db_text(st, 8, e->client);
-    store_db_int(st, 9, (int64_t)e->size);
-    store_db_text(st, 10, e->status);
-    store_db_text(st, 11, e->text);
-    store_db_text(st, 12, e->remote);
-    return store_db_run(&h->db, st);
+    sqlite3_stmt *st = sql_use(&h->db, ADD);
+    sql_int(st, 1, e->time_ms);
+    sql_int(st, 2, e->kind);
+    sql_text(st, 3, e->id);
+    sql_text(st, 4, e->login);
+    sql_text(st, 5, e->reverse_path);
+    sql_text(st, 6, e->address);
+    sql_text(st, 7, e->message_id);
+    sql_text(st, 8, e->client);
+    sql_int(st, 9, (int64_t)e->size);
+    sql_text(st, 10, e->status);
+    sql_text(st, 11, e->text);
+    sql_text(st, 12, e->remote);
+    return sql_run(&h->db, st);
 }
 
 /* The events of one day, from *list on; moves it behind them. */
@@ -192,7 +191,7 @@ static int write_day(struct history *h, struct task **list, const char *day)
 {
     int err = strcmp(h->day, day) == 0 ? 0 : open_day(h, day);
     if (err == 0)
-        err = store_db_run(&h->db, store_db_use(&h->db, BEGIN));
+        err = sql_run(&h->db, sql_use(&h->db, BEGIN));
     for (; *list && err == 0; *list = (*list)->next) {
         const struct item *item = (const struct item *)*list;
         char its_day[HISTORY_DAY_LEN + 1];
@@ -202,9 +201,9 @@ static int write_day(struct history *h, struct task **list, const char *day)
         err = write_event(h, &item->event);
     }
     if (err == 0)
-        err = store_db_run(&h->db, store_db_use(&h->db, COMMIT));
+        err = sql_run(&h->db, sql_use(&h->db, COMMIT));
     if (err < 0 && h->db.handle && !sqlite3_get_autocommit(h->db.handle) &&
-        store_db_run(&h->db, store_db_use(&h->db, ROLLBACK)) < 0)
+        sql_run(&h->db, sql_use(&h->db, ROLLBACK)) < 0)
         close_day(h);
     return err;
 }

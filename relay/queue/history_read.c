@@ -9,7 +9,7 @@
 #include "msa/loop/clock.h"
 #include "relay/queue/history.h"
 #include "relay/queue/history_files.h"
-#include "relay/queue/store_db.h"
+#include "msa/sql/sql.h"
 #include "relay/queue/store_filter.h"
 
 #include <errno.h>
@@ -32,15 +32,15 @@ static const char *const sql[] = {
 static bool match(const struct history_query *q, sqlite3_stmt *st)
 {
     return sqlite3_column_int64(st, 1) >= q->since_ms &&
-           (!q->user || store_filter_holds(store_db_column(st, 4), q->user)) &&
-           (!q->from || store_filter_holds(store_db_column(st, 5), q->from)) &&
-           (!q->to || store_filter_holds(store_db_column(st, 6), q->to)) &&
-           (!q->id || strcmp(store_db_column(st, 3), q->id) == 0);
+           (!q->user || store_filter_holds(sql_column(st, 4), q->user)) &&
+           (!q->from || store_filter_holds(sql_column(st, 5), q->from)) &&
+           (!q->to || store_filter_holds(sql_column(st, 6), q->to)) &&
+           (!q->id || strcmp(sql_column(st, 3), q->id) == 0);
 }
 
 static const char *copy(struct history_query *q, sqlite3_stmt *st, int column)
 {
-    return arena_str(&q->arena, sv_of(store_db_column(st, column)));
+    return arena_str(&q->arena, sv_of(sql_column(st, column)));
 }
 
 static void take(struct history_query *q, sqlite3_stmt *st)
@@ -61,24 +61,24 @@ static void take(struct history_query *q, sqlite3_stmt *st)
     };
 }
 
-static sqlite3_stmt *start(struct history_query *q, struct store_db *db)
+static sqlite3_stmt *start(struct history_query *q, struct sql *db)
 {
     int which = q->message_id ? BY_MESSAGE_ID : q->id ? BY_ID : ALL;
-    sqlite3_stmt *st = store_db_use(db, (size_t)which);
-    store_db_int(st, 1, q->after_row);
+    sqlite3_stmt *st = sql_use(db, (size_t)which);
+    sql_int(st, 1, q->after_row);
     if (which == ALL)
-        store_db_int(st, 2, q->since_ms);
+        sql_int(st, 2, q->since_ms);
     else
-        store_db_text(st, 2, which == BY_ID ? q->id : q->message_id);
+        sql_text(st, 2, which == BY_ID ? q->id : q->message_id);
     return st;
 }
 
 /* 1: the page ended, 0: the day did, or an error. */
-static int read_rows(struct history_query *q, struct store_db *db, uint64_t end_ms)
+static int read_rows(struct history_query *q, struct sql *db, uint64_t end_ms)
 {
     sqlite3_stmt *st = start(q, db);
     int got;
-    while ((got = store_db_step(db, st)) == 1) {
+    while ((got = sql_step(db, st)) == 1) {
         if (q->nevents == q->max || clock_mono_ms() > end_ms) {
             sqlite3_reset(st);
             return 1;
@@ -92,10 +92,10 @@ static int read_rows(struct history_query *q, struct store_db *db, uint64_t end_
 
 static int read_day(struct history_query *q, const char *day, uint64_t end_ms)
 {
-    struct store_db db;
+    struct sql db;
     char *path = history_file_path(history_dir(q->history), day, "");
-    int err = store_db_open(&db, path, history_vfs(q->history), STORE_DB_READONLY, sql,
-                            sizeof sql / sizeof *sql, NULL);
+    int err = sql_open(&db, path, history_vfs(q->history), SQL_READONLY, sql,
+                       sizeof sql / sizeof *sql, NULL);
     free(path);
     if (err < 0)
         return err == -ENOENT ? 0 : err; /* removed meanwhile */
@@ -104,7 +104,7 @@ static int read_day(struct history_query *q, const char *day, uint64_t end_ms)
         q->after_row = 0;
     }
     err = read_rows(q, &db, end_ms);
-    store_db_close(&db);
+    sql_close(&db);
     return err;
 }
 

@@ -57,18 +57,18 @@ static int count_totals(struct store *s)
 {
     if (s->put_messages == 0 && s->put_rows == 0)
         return 0;
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_COUNT);
-    store_db_int(st, 1, s->messages + s->put_messages);
-    store_db_int(st, 2, s->rows + s->put_rows);
-    return store_db_run(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_COUNT);
+    sql_int(st, 1, s->messages + s->put_messages);
+    sql_int(st, 2, s->rows + s->put_rows);
+    return sql_run(&s->db, st);
 }
 
 int store_end_transaction(struct store *s, int err)
 {
     if (err == 0)
-        err = store_db_run(&s->db, store_db_use(&s->db, STORE_COMMIT));
+        err = sql_run(&s->db, sql_use(&s->db, STORE_COMMIT));
     if (err < 0 && !sqlite3_get_autocommit(s->db.handle) &&
-        store_db_run(&s->db, store_db_use(&s->db, STORE_ROLLBACK)) < 0)
+        sql_run(&s->db, sql_use(&s->db, STORE_ROLLBACK)) < 0)
         log_event(LOG_ERROR, "queue-failed", NULL, "a failed transaction could not be rolled back");
     return err;
 }
@@ -83,7 +83,7 @@ static int transaction(struct store *s)
 {
     s->put_messages = s->put_rows = 0;
     s->sync_spool = false;
-    int err = store_db_run(&s->db, store_db_use(&s->db, STORE_BEGIN));
+    int err = sql_run(&s->db, sql_use(&s->db, STORE_BEGIN));
     for (size_t i = 0; i < s->writes.count && err == 0; i++) {
         struct store_write *w = &s->writes.list[i];
         w->applied = true;
@@ -259,8 +259,8 @@ struct store_reader *store_reader_take(struct store *s, int *err)
     if (r)
         return r;
     r = NEW(struct store_reader);
-    *err = store_db_open(&r->db, s->path, s->config.vfs, STORE_DB_READONLY, store_read_sql_texts,
-                         store_read_sql_count, NULL);
+    *err = sql_open(&r->db, s->path, s->config.vfs, SQL_READONLY, store_read_sql_texts,
+                    store_read_sql_count, NULL);
     if (*err == 0)
         return r;
     free(r);
@@ -269,7 +269,7 @@ struct store_reader *store_reader_take(struct store *s, int *err)
 
 static void reader_free(struct store_reader *r)
 {
-    store_db_close(&r->db);
+    sql_close(&r->db);
     free(r);
 }
 
@@ -367,9 +367,9 @@ static void check_spool_file(void *arg, const char *name)
     struct store *s = o->store;
     if (o->err < 0 || !queue_id_valid(sv_of(name)))
         return;
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_FIND_ID);
-    store_db_text(st, 1, name);
-    int got = store_db_step(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_FIND_ID);
+    sql_text(st, 1, name);
+    int got = sql_step(&s->db, st);
     bool named = got == 1 && sqlite3_column_int(st, 1) != 0;
     if (got == 1)
         sqlite3_reset(st);
@@ -453,7 +453,7 @@ static void free_store(struct store *s)
     store_checkpoint_close(s);
     store_partial_free(s);
     claims_deinit(&s->claims);
-    store_db_close(&s->db);
+    sql_close(&s->db);
     while (s->readers) {
         struct store_reader *r = s->readers;
         s->readers = r->next;

@@ -128,7 +128,7 @@ static void look_at(struct store_admin *a, const struct store_row *row, int64_t 
         found_target(a, row);
 }
 
-static int scan_slice(struct store_admin *a, struct store_db *db)
+static int scan_slice(struct store_admin *a, struct sql *db)
 {
     uint64_t end_ms = clock_mono_ms() + SLICE_MS;
     int64_t now_ms = clock_wall_ms();
@@ -137,12 +137,12 @@ static int scan_slice(struct store_admin *a, struct store_db *db)
         memcpy(a->after_id, id, strnlen(id, QUEUE_ID_LEN) + 1);
     char from[QUEUE_ID_LEN + 1];
     memcpy(from, a->after_id, sizeof from);
-    sqlite3_stmt *st = store_db_use(db, STORE_READ_LIST);
-    store_db_text(st, 1, from);
-    store_db_int(st, 2, a->after_number);
-    store_db_text(st, 3, id ? id : "~");
+    sqlite3_stmt *st = sql_use(db, STORE_READ_LIST);
+    sql_text(st, 1, from);
+    sql_int(st, 2, a->after_number);
+    sql_text(st, 3, id ? id : "~");
     int got;
-    while ((got = store_db_step(db, st)) == 1) {
+    while ((got = sql_step(db, st)) == 1) {
         struct store_row row;
         store_row_read(&row, st);
         if (slice_is_full(a) || clock_mono_ms() > end_ms) {
@@ -184,14 +184,14 @@ static int change_row(struct store *s, struct store_admin *a, struct target *t)
     }
     if (a->op == STORE_RETRY && claim)
         return 0; /* it is being tried */
-    sqlite3_stmt *st = store_db_use(&s->db, a->op == STORE_RETRY    ? STORE_SET_DUE
-                                            : a->op == STORE_DELETE ? STORE_DELETE_LATER
-                                            : a->op == STORE_HOLD   ? STORE_HOLD_ROW
-                                                                    : STORE_FREE_ROW);
-    store_db_int(st, 1, t->key);
+    sqlite3_stmt *st = sql_use(&s->db, a->op == STORE_RETRY    ? STORE_SET_DUE
+                                       : a->op == STORE_DELETE ? STORE_DELETE_LATER
+                                       : a->op == STORE_HOLD   ? STORE_HOLD_ROW
+                                                               : STORE_FREE_ROW);
+    sql_int(st, 1, t->key);
     if (a->op != STORE_DELETE)
-        store_db_int(st, 2, s->wall_ms);
-    int err = store_db_run(&s->db, st);
+        sql_int(st, 2, s->wall_ms);
+    int err = sql_run(&s->db, st);
     t->changed = err == 0 && sqlite3_changes(s->db.handle) > 0;
     return err;
 }

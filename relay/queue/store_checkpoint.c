@@ -54,10 +54,9 @@ static void checkpoint_turn(void *arg, struct task *list)
 
 int store_checkpoint_open(struct store *s, struct buf *error)
 {
-    int err =
-        store_db_open(&s->checkpoint_db, s->path, s->config.vfs, STORE_DB_CREATE, NULL, 0, error);
+    int err = sql_open(&s->checkpoint_db, s->path, s->config.vfs, SQL_CREATE, NULL, 0, error);
     if (err == 0)
-        err = store_db_exec(&s->checkpoint_db, "PRAGMA synchronous=FULL");
+        err = sql_exec(&s->checkpoint_db, "PRAGMA synchronous=FULL");
     if (err < 0)
         return err;
     sqlite3_wal_hook(s->db.handle, on_wal, s);
@@ -111,9 +110,9 @@ void store_vacuum_turn(struct store *s)
     if (s->down || !s->may_vacuum)
         return;
     int64_t free_pages = 0;
-    int err = store_db_value(&s->db, "PRAGMA freelist_count", &free_pages);
+    int err = sql_value(&s->db, "PRAGMA freelist_count", &free_pages);
     if (err == 0 && free_pages > FREE_PAGES_KEPT) {
-        err = store_db_exec(&s->db, "PRAGMA incremental_vacuum(" VACUUM_PAGES ")");
+        err = sql_exec(&s->db, "PRAGMA incremental_vacuum(" VACUUM_PAGES ")");
     } else if (err == 0) {
         s->may_vacuum = false;
         atomic_store(&s->want_tick, false);
@@ -127,5 +126,5 @@ void store_checkpoint_close(struct store *s)
     if (s->checkpointer)
         batch_stop(s->checkpointer);
     s->checkpointer = NULL;
-    store_db_close(&s->checkpoint_db);
+    sql_close(&s->checkpoint_db);
 }

@@ -21,7 +21,7 @@ static int scan_next(struct store *s, sqlite3_stmt *st, struct store_place *at,
                      struct store_place *passed)
 {
     for (;;) {
-        int got = store_db_step(&s->db, st);
+        int got = sql_step(&s->db, st);
         if (got != 1)
             return got;
         at->due_ms = sqlite3_column_int64(st, 0);
@@ -34,25 +34,24 @@ static int scan_next(struct store *s, sqlite3_stmt *st, struct store_place *at,
 
 static sqlite3_stmt *scan_start(struct store *s, const char *destination, struct store_place after)
 {
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_SCAN);
-    store_db_text(st, 1, destination);
-    store_db_int(st, 2, after.due_ms);
-    store_db_int(st, 3, after.key);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_SCAN);
+    sql_text(st, 1, destination);
+    sql_int(st, 2, after.due_ms);
+    sql_int(st, 3, after.key);
     return st;
 }
 
 /* Is this returned row still what it was: there, active, unclaimed? Corrects its due time. */
 static int check_returned(struct store *s, const char *destination, struct store_place *place)
 {
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_GET_ROW);
-    store_db_int(st, 1, place->key);
-    int got = store_db_step(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_GET_ROW);
+    sql_int(st, 1, place->key);
+    int got = sql_step(&s->db, st);
     if (got != 1)
         return got;
     place->due_ms = sqlite3_column_int64(st, 1);
     bool good = sqlite3_column_int(st, 2) == STATE_ACTIVE &&
-                strcmp(store_db_column(st, 0), destination) == 0 &&
-                !claims_find(&s->claims, place->key);
+                strcmp(sql_column(st, 0), destination) == 0 && !claims_find(&s->claims, place->key);
     sqlite3_reset(st);
     return good;
 }
@@ -141,20 +140,20 @@ static int load_message(struct store *s, int64_t seq, struct queue_message **out
         *out = queue_message_keep(known->message);
         return 0;
     }
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_GET_MESSAGE);
-    store_db_int(st, 1, seq);
-    int got = store_db_step(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_GET_MESSAGE);
+    sql_int(st, 1, seq);
+    int got = sql_step(&s->db, st);
     if (got != 1)
         return got < 0 ? got : ERR_CORRUPT; /* a row without its message */
     struct queue_message *m = queue_message_new();
-    const char *id = store_db_column(st, 0);
+    const char *id = sql_column(st, 0);
     memcpy(m->id, id, strnlen(id, QUEUE_ID_LEN));
     m->received_ms = sqlite3_column_int64(st, 1);
-    m->reverse_path = arena_str(&m->arena, sv_of(store_db_column(st, 2)));
-    m->mail_params = arena_str(&m->arena, sv_of(store_db_column(st, 3)));
-    m->login = arena_str(&m->arena, sv_of(store_db_column(st, 4)));
-    m->client = arena_str(&m->arena, sv_of(store_db_column(st, 5)));
-    m->message_id = arena_str(&m->arena, sv_of(store_db_column(st, 6)));
+    m->reverse_path = arena_str(&m->arena, sv_of(sql_column(st, 2)));
+    m->mail_params = arena_str(&m->arena, sv_of(sql_column(st, 3)));
+    m->login = arena_str(&m->arena, sv_of(sql_column(st, 4)));
+    m->client = arena_str(&m->arena, sv_of(sql_column(st, 5)));
+    m->message_id = arena_str(&m->arena, sv_of(sql_column(st, 6)));
     m->size = (uint64_t)sqlite3_column_int64(st, 7);
     int flags = sqlite3_column_int(st, 8);
     m->eight_bit = flags & STORE_EIGHT_BIT;
@@ -171,23 +170,23 @@ static int load_message(struct store *s, int64_t seq, struct queue_message **out
 
 static int load_row(struct store *s, struct queue_batch *b, size_t i, int64_t key)
 {
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_GET_ROW);
-    store_db_int(st, 1, key);
-    int got = store_db_step(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_GET_ROW);
+    sql_int(st, 1, key);
+    int got = sql_step(&s->db, st);
     if (got != 1)
         return got < 0 ? got : ERR_CORRUPT; /* the index names a row that is not there */
     struct queue_row *row = &b->rows[i];
     row->number = (uint32_t)(key & (QUEUE_ROWS_MAX - 1));
-    row->domain = arena_str(&b->arena, sv_of(store_db_column(st, 0)));
+    row->domain = arena_str(&b->arena, sv_of(sql_column(st, 0)));
     row->due_ms = sqlite3_column_int64(st, 1);
-    row->address = arena_str(&b->arena, sv_of(store_db_column(st, 3)));
-    row->rcpt_params = arena_str(&b->arena, sv_of(store_db_column(st, 4)));
+    row->address = arena_str(&b->arena, sv_of(sql_column(st, 3)));
+    row->rcpt_params = arena_str(&b->arena, sv_of(sql_column(st, 4)));
     row->attempts = (uint32_t)sqlite3_column_int64(st, 5);
     int warned = sqlite3_column_int(st, 6);
     row->delay_warned = warned & STORE_DELAY_WARNED;
     row->by_told = warned & STORE_BY_TOLD;
-    row->last_status = arena_str(&b->arena, sv_of(store_db_column(st, 7)));
-    row->last_text = arena_str(&b->arena, sv_of(store_db_column(st, 8)));
+    row->last_status = arena_str(&b->arena, sv_of(sql_column(st, 7)));
+    row->last_text = arena_str(&b->arena, sv_of(sql_column(st, 8)));
     int64_t held_ms = sqlite3_column_int64(st, 9);
     row->held_ms = held_ms > 0 ? held_ms : 0; /* an operator may hold it meanwhile */
     sqlite3_reset(st);
@@ -368,9 +367,9 @@ static int due(struct store *s, struct store_due *d)
     d->items = mem_new(d->max, sizeof *d->items);
     d->next_ms = INT64_MAX;
     for (size_t looked = 0;; looked++) {
-        sqlite3_stmt *st = store_db_use(&s->db, STORE_NEXT_DESTINATION);
-        store_db_text(st, 1, d->after);
-        int got = store_db_step(&s->db, st);
+        sqlite3_stmt *st = sql_use(&s->db, STORE_NEXT_DESTINATION);
+        sql_text(st, 1, d->after);
+        int got = sql_step(&s->db, st);
         if (got != 1)
             return got;
         if (looked == LOOK_MAX || d->nitems == d->max) {
@@ -378,7 +377,7 @@ static int due(struct store *s, struct store_due *d)
             d->more = true;
             return 0;
         }
-        char *name = mem_str(store_db_column(st, 0));
+        char *name = mem_str(sql_column(st, 0));
         int64_t due_ms = sqlite3_column_int64(st, 1);
         sqlite3_reset(st);
         free(d->after);

@@ -36,18 +36,18 @@ void store_go_down(struct store *s, int err)
 
 static int delete_refused(struct store *s, const struct store_refused *r)
 {
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_FIND_ID);
-    store_db_text(st, 1, r->id);
-    int found = store_db_step(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_FIND_ID);
+    sql_text(st, 1, r->id);
+    int found = sql_step(&s->db, st);
     if (found <= 0)
         return found;
     int64_t seq = sqlite3_column_int64(st, 0);
     sqlite3_reset(st);
     bool ended;
-    st = store_db_use(&s->db, STORE_END_ROWS);
-    store_db_int(st, 1, store_key(seq, 0));
-    store_db_int(st, 2, store_key(seq, QUEUE_ROWS_MAX - 1));
-    int err = store_db_run(&s->db, st);
+    st = sql_use(&s->db, STORE_END_ROWS);
+    sql_int(st, 1, store_key(seq, 0));
+    sql_int(st, 2, store_key(seq, QUEUE_ROWS_MAX - 1));
+    int err = sql_run(&s->db, st);
     if (err == 0)
         err = store_partial_refused(s, r->id);
     return err < 0 ? err : store_end_message(s, seq, &ended);
@@ -55,11 +55,11 @@ static int delete_refused(struct store *s, const struct store_refused *r)
 
 static int compensate(struct store *s)
 {
-    int err = store_db_run(&s->db, store_db_use(&s->db, STORE_BEGIN));
+    int err = sql_run(&s->db, sql_use(&s->db, STORE_BEGIN));
     for (size_t i = 0; i < s->nrefused && err == 0; i++)
         err = delete_refused(s, &s->refused[i]);
     if (err == 0)
-        err = store_db_run(&s->db, store_db_use(&s->db, STORE_COMPENSATE));
+        err = sql_run(&s->db, sql_use(&s->db, STORE_COMPENSATE));
     return store_end_transaction(s, err);
 }
 

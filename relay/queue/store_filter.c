@@ -4,7 +4,7 @@
 #include "relay/queue/store_filter.h"
 
 #include "msa/base/mem.h"
-#include "relay/queue/store_db.h"
+#include "msa/sql/sql.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,20 +13,20 @@
 
 void store_row_read(struct store_row *row, sqlite3_stmt *st)
 {
-    row->id = store_db_column(st, 0);
+    row->id = sql_column(st, 0);
     row->received_ms = sqlite3_column_int64(st, 1);
-    row->reverse_path = store_db_column(st, 2);
-    row->login = store_db_column(st, 3);
+    row->reverse_path = sql_column(st, 2);
+    row->login = sql_column(st, 3);
     row->size = (uint64_t)sqlite3_column_int64(st, 4);
     row->key = sqlite3_column_int64(st, 5);
-    row->domain = store_db_column(st, 6);
+    row->domain = sql_column(st, 6);
     row->due_ms = sqlite3_column_int64(st, 7);
     row->state = sqlite3_column_int(st, 8);
-    row->address = store_db_column(st, 9);
+    row->address = sql_column(st, 9);
     row->attempts = (uint32_t)sqlite3_column_int64(st, 10);
     row->awaits_release = row->attempts == 0 && sqlite3_column_int64(st, 14) > 0;
-    row->status = store_db_column(st, 11);
-    row->text = store_db_column(st, 12);
+    row->status = sql_column(st, 11);
+    row->text = sql_column(st, 12);
     row->spooled = sqlite3_column_int(st, 13) != 0;
 }
 

@@ -70,10 +70,10 @@ static void give_up_waiting(struct store *s, struct partial_hold *h)
 
 static int look_up(struct store *s, struct partial *p)
 {
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_PARTIAL_GET);
-    store_db_text(st, 1, p->login);
-    store_db_text(st, 2, p->transid);
-    int got = store_db_step(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_PARTIAL_GET);
+    sql_text(st, 1, p->login);
+    sql_text(st, 2, p->transid);
+    int got = sql_step(&s->db, st);
     if (got != 1)
         return got;
     int state = sqlite3_column_int(st, 0);
@@ -82,11 +82,11 @@ static int look_up(struct store *s, struct partial *p)
     p->info = (struct partial_info){
         .state = state == RECORD_FINISHED ? PARTIAL_FINISHED : PARTIAL_UNFINISHED,
         .offset = (uint64_t)sqlite3_column_int64(st, 1),
-        .queue_id = arena_str(&p->arena, sv_of(store_db_column(st, 4))),
-        .mail = arena_str(&p->arena, sv_of(store_db_column(st, 5))),
-        .recipients = arena_str(&p->arena, sv_of(store_db_column(st, 6))),
+        .queue_id = arena_str(&p->arena, sv_of(sql_column(st, 4))),
+        .mail = arena_str(&p->arena, sv_of(sql_column(st, 5))),
+        .recipients = arena_str(&p->arena, sv_of(sql_column(st, 6))),
     };
-    const char *file = store_db_column(st, 3);
+    const char *file = sql_column(st, 3);
     if (queue_id_valid(sv_of(file)))
         memcpy(p->file, file, sizeof p->file);
     sqlite3_reset(st);
@@ -164,10 +164,10 @@ static void remember_file(struct store_names *names, const char *file)
 
 static int end_record(struct store *s, const char *login, const char *transid, uint64_t bytes)
 {
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_PARTIAL_END);
-    store_db_text(st, 1, login);
-    store_db_text(st, 2, transid);
-    int err = store_db_run(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_PARTIAL_END);
+    sql_text(st, 1, login);
+    sql_text(st, 2, transid);
+    int err = sql_run(&s->db, st);
     if (err == 0)
         s->put_partial_bytes -= (int64_t)bytes;
     return err;
@@ -186,12 +186,12 @@ static int end_oldest(struct store *s, struct walk *w, int64_t until_ms, int64_t
     *next_ms = INT64_MAX;
     for (;;) {
         sqlite3_stmt *st =
-            store_db_use(&s->db, w->login ? STORE_PARTIAL_OLDEST_OF : STORE_PARTIAL_OLDEST);
-        store_db_int(st, 1, w->expiry_ms);
-        store_db_int(st, 2, w->row);
+            sql_use(&s->db, w->login ? STORE_PARTIAL_OLDEST_OF : STORE_PARTIAL_OLDEST);
+        sql_int(st, 1, w->expiry_ms);
+        sql_int(st, 2, w->row);
         if (w->login)
-            store_db_text(st, 3, w->login);
-        int got = store_db_step(&s->db, st);
+            sql_text(st, 3, w->login);
+        int got = sql_step(&s->db, st);
         if (got != 1)
             return got;
         int64_t expiry_ms = sqlite3_column_int64(st, 0);
@@ -202,11 +202,11 @@ static int end_oldest(struct store *s, struct walk *w, int64_t until_ms, int64_t
         }
         w->expiry_ms = expiry_ms;
         w->row = sqlite3_column_int64(st, 1);
-        char *login = mem_str(store_db_column(st, 2)), *transid = mem_str(store_db_column(st, 3));
+        char *login = mem_str(sql_column(st, 2)), *transid = mem_str(sql_column(st, 3));
         uint64_t bytes = (uint64_t)sqlite3_column_int64(st, 4);
         bool held = find_hold(s, login, transid, false) != NULL;
         if (!held)
-            remember_file(&s->partial_ended, store_db_column(st, 5));
+            remember_file(&s->partial_ended, sql_column(st, 5));
         sqlite3_reset(st);
         int err = held ? 0 : end_record(s, login, transid, bytes);
         free(login);
@@ -222,9 +222,9 @@ static int fit_share(struct store *s, const char *login, uint64_t share)
     struct walk w = {.login = login};
     for (;;) {
         int64_t count, bytes, next_ms;
-        sqlite3_stmt *st = store_db_use(&s->db, STORE_PARTIAL_SHARE);
-        store_db_text(st, 1, login);
-        int got = store_db_step(&s->db, st);
+        sqlite3_stmt *st = sql_use(&s->db, STORE_PARTIAL_SHARE);
+        sql_text(st, 1, login);
+        int got = sql_step(&s->db, st);
         if (got != 1)
             return got < 0 ? got : 1;
         count = sqlite3_column_int64(st, 0);
@@ -280,10 +280,10 @@ static int record_now(struct store *s, const struct partial *p, int64_t *bytes, 
 {
     *bytes = 0;
     *unfinished = false;
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_PARTIAL_GET);
-    store_db_text(st, 1, p->login);
-    store_db_text(st, 2, p->transid);
-    int got = store_db_step(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_PARTIAL_GET);
+    sql_text(st, 1, p->login);
+    sql_text(st, 2, p->transid);
+    int got = sql_step(&s->db, st);
     if (got != 1)
         return got;
     *unfinished = sqlite3_column_int(st, 0) != RECORD_FINISHED;
@@ -308,18 +308,18 @@ static int put_record(struct store *s, struct partial *p, int state, uint64_t le
     int err = record_now(s, p, &before, &unfinished);
     if (err < 0)
         return err;
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_PARTIAL_PUT);
-    store_db_text(st, 1, p->login);
-    store_db_text(st, 2, p->transid);
-    store_db_int(st, 3, state);
-    store_db_int(st, 4, expiry_from_now(s));
-    store_db_int(st, 5, (int64_t)length);
-    store_db_int(st, 6, (int64_t)bytes);
-    store_db_text(st, 7, file);
-    store_db_text(st, 8, id);
-    store_db_text(st, 9, p->info.mail);
-    store_db_text(st, 10, recipients);
-    err = store_db_run(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_PARTIAL_PUT);
+    sql_text(st, 1, p->login);
+    sql_text(st, 2, p->transid);
+    sql_int(st, 3, state);
+    sql_int(st, 4, expiry_from_now(s));
+    sql_int(st, 5, (int64_t)length);
+    sql_int(st, 6, (int64_t)bytes);
+    sql_text(st, 7, file);
+    sql_text(st, 8, id);
+    sql_text(st, 9, p->info.mail);
+    sql_text(st, 10, recipients);
+    err = sql_run(&s->db, st);
     if (err == 0)
         s->put_partial_bytes += (int64_t)bytes - before;
     return err;
@@ -346,13 +346,13 @@ static int grow_apply(struct store *s, struct task *ask)
     int err = record_now(s, p, &before, &unfinished);
     if (err < 0 || !unfinished) /* a put has finished it meanwhile */
         return err;
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_PARTIAL_GROW);
-    store_db_text(st, 1, p->login);
-    store_db_text(st, 2, p->transid);
-    store_db_int(st, 3, (int64_t)p->length);
-    store_db_int(st, 4, (int64_t)bytes);
-    store_db_int(st, 5, expiry_from_now(s));
-    err = store_db_run(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_PARTIAL_GROW);
+    sql_text(st, 1, p->login);
+    sql_text(st, 2, p->transid);
+    sql_int(st, 3, (int64_t)p->length);
+    sql_int(st, 4, (int64_t)bytes);
+    sql_int(st, 5, expiry_from_now(s));
+    err = sql_run(&s->db, st);
     if (err < 0)
         return err;
     s->put_partial_bytes += (int64_t)bytes - before;
@@ -438,9 +438,9 @@ int store_partial_finish(struct store *s, struct partial *p, const char *id)
 
 int store_partial_refused(struct store *s, const char *id)
 {
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_PARTIAL_REFUSED);
-    store_db_text(st, 1, id);
-    return store_db_run(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_PARTIAL_REFUSED);
+    sql_text(st, 1, id);
+    return sql_run(&s->db, st);
 }
 
 /* ---- age, and the turn ---- */
@@ -511,9 +511,9 @@ static void check_file(void *arg, const char *name)
     struct store *s = o->store;
     if (o->err < 0 || !queue_id_valid(sv_of(name)))
         return;
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_PARTIAL_NAMED);
-    store_db_text(st, 1, name);
-    int got = store_db_step(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_PARTIAL_NAMED);
+    sql_text(st, 1, name);
+    int got = sql_step(&s->db, st);
     if (got == 1) {
         sqlite3_reset(st);
     } else if (got < 0) {
@@ -537,10 +537,10 @@ int store_partial_open(struct store *s)
     if (err == 0)
         err = o.err;
     if (err == 0)
-        err = store_db_value(&s->db, "SELECT ifnull(sum(bytes),0) FROM partial", &bytes);
+        err = sql_value(&s->db, "SELECT ifnull(sum(bytes),0) FROM partial", &bytes);
     if (err == 0)
-        err = store_db_value(&s->db, "SELECT ifnull(min(expiry),9223372036854775807) FROM partial",
-                             &due_ms);
+        err = sql_value(&s->db, "SELECT ifnull(min(expiry),9223372036854775807) FROM partial",
+                        &due_ms);
     if (o.removed > 0)
         log_event(LOG_INFO, "partial-cleaned", NULL, "%zu files of no unfinished message removed",
                   o.removed);

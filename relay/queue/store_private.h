@@ -11,7 +11,7 @@
 #include "relay/queue/history.h"
 #include "relay/queue/store.h"
 #include "relay/queue/store_claims.h"
-#include "relay/queue/store_db.h"
+#include "msa/sql/sql.h"
 
 #include <pthread.h>
 
@@ -137,7 +137,7 @@ struct store_names {
 };
 
 struct store_reader {
-    struct store_db db;
+    struct sql db;
     struct store_reader *next;
 };
 
@@ -150,7 +150,7 @@ struct store {
     struct history *history;
     struct queue_memory *memory;
 
-    struct store_db db;
+    struct sql db;
     struct claims claims;
     int64_t next_seq, messages, rows;
     int64_t put_messages, put_rows;  /* change of the two by the running transaction */
@@ -182,7 +182,7 @@ struct store {
 
     /* Checkpoints (store_checkpoint.c). */
     struct batch *checkpointer;
-    struct store_db checkpoint_db;
+    struct sql checkpoint_db;
     struct task checkpoint_task;
     atomic_bool checkpointing, checkpointed; /* checkpointed: its end is to be looked at */
     int wal_frames, page_bytes;

@@ -22,21 +22,20 @@ static int put_rows(struct store *s, const struct queue_batch *rows, int64_t seq
     for (size_t i = 0; i < rows->nrows; i++) {
         const struct queue_row *row = &rows->rows[i];
         REQUIRE(row->number < QUEUE_ROWS_MAX && row->domain[0]);
-        sqlite3_stmt *st = store_db_use(&s->db, STORE_PUT_ROW);
-        store_db_int(st, 1, store_key(seq, row->number));
-        store_db_text(st, 2, row->domain);
-        store_db_int(st, 3, row->due_ms);
-        store_db_int(st, 4, row->held ? STATE_HELD : STATE_ACTIVE);
-        store_db_text(st, 5, row->address);
-        store_db_text(st, 6, row->rcpt_params);
-        store_db_int(st, 7, row->attempts);
-        store_db_int(st, 8,
-                     (row->delay_warned ? STORE_DELAY_WARNED : 0) |
-                         (row->by_told ? STORE_BY_TOLD : 0));
-        store_db_text(st, 9, row->last_status);
-        store_db_text(st, 10, row->last_text);
-        store_db_int(st, 11, row->held ? row->held_ms - s->wall_ms : row->held_ms);
-        int err = store_db_run(&s->db, st);
+        sqlite3_stmt *st = sql_use(&s->db, STORE_PUT_ROW);
+        sql_int(st, 1, store_key(seq, row->number));
+        sql_text(st, 2, row->domain);
+        sql_int(st, 3, row->due_ms);
+        sql_int(st, 4, row->held ? STATE_HELD : STATE_ACTIVE);
+        sql_text(st, 5, row->address);
+        sql_text(st, 6, row->rcpt_params);
+        sql_int(st, 7, row->attempts);
+        sql_int(st, 8,
+                (row->delay_warned ? STORE_DELAY_WARNED : 0) | (row->by_told ? STORE_BY_TOLD : 0));
+        sql_text(st, 9, row->last_status);
+        sql_text(st, 10, row->last_text);
+        sql_int(st, 11, row->held ? row->held_ms - s->wall_ms : row->held_ms);
+        int err = sql_run(&s->db, st);
         REQUIRE(err != ERR_EXISTS); /* two rows of one number */
         if (err < 0)
             return err;
@@ -58,24 +57,24 @@ int store_apply_put(struct store *s, const struct queue_message *m, const struct
                     int64_t *seq_out)
 {
     int64_t seq = s->next_seq;
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_PUT_MESSAGE);
-    store_db_int(st, 1, seq);
-    store_db_text(st, 2, m->id);
-    store_db_int(st, 3, m->received_ms);
-    store_db_text(st, 4, m->reverse_path);
-    store_db_text(st, 5, m->mail_params);
-    store_db_text(st, 6, m->login);
-    store_db_text(st, 7, m->client);
-    store_db_text(st, 8, m->message_id);
-    store_db_int(st, 9, (int64_t)m->size);
-    store_db_int(st, 10, flags_of(m));
-    store_db_int(st, 11, m->spooled);
-    int err = store_db_run(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_PUT_MESSAGE);
+    sql_int(st, 1, seq);
+    sql_text(st, 2, m->id);
+    sql_int(st, 3, m->received_ms);
+    sql_text(st, 4, m->reverse_path);
+    sql_text(st, 5, m->mail_params);
+    sql_text(st, 6, m->login);
+    sql_text(st, 7, m->client);
+    sql_text(st, 8, m->message_id);
+    sql_int(st, 9, (int64_t)m->size);
+    sql_int(st, 10, flags_of(m));
+    sql_int(st, 11, m->spooled);
+    int err = sql_run(&s->db, st);
     if (err == 0 && !m->spooled) {
-        st = store_db_use(&s->db, STORE_PUT_CONTENT);
-        store_db_int(st, 1, seq);
-        store_db_blob(st, 2, block_view(m->content));
-        err = store_db_run(&s->db, st);
+        st = sql_use(&s->db, STORE_PUT_CONTENT);
+        sql_int(st, 1, seq);
+        sql_blob(st, 2, block_view(m->content));
+        err = sql_run(&s->db, st);
         REQUIRE(err != ERR_EXISTS);
     }
     if (err == 0)

@@ -14,9 +14,9 @@
 
 int store_end_row(struct store *s, int64_t key)
 {
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_END_ROW);
-    store_db_int(st, 1, key);
-    int err = store_db_run(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_END_ROW);
+    sql_int(st, 1, key);
+    int err = sql_run(&s->db, st);
     if (err == 0)
         s->put_rows -= sqlite3_changes(s->db.handle);
     return err;
@@ -24,36 +24,36 @@ int store_end_row(struct store *s, int64_t key)
 
 int store_end_message(struct store *s, int64_t seq, bool *ended_out)
 {
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_ANY_ROW);
-    store_db_int(st, 1, store_key(seq, 0));
-    store_db_int(st, 2, store_key(seq, QUEUE_ROWS_MAX - 1));
-    int err = store_db_step(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_ANY_ROW);
+    sql_int(st, 1, store_key(seq, 0));
+    sql_int(st, 2, store_key(seq, QUEUE_ROWS_MAX - 1));
+    int err = sql_step(&s->db, st);
     *ended_out = err == 0;
     if (err == 1)
         sqlite3_reset(st);
     if (err != 0)
         return err < 0 ? err : 0;
-    st = store_db_use(&s->db, STORE_END_MESSAGE);
-    store_db_int(st, 1, seq);
-    err = store_db_run(&s->db, st);
+    st = sql_use(&s->db, STORE_END_MESSAGE);
+    sql_int(st, 1, seq);
+    err = sql_run(&s->db, st);
     if (err == 0)
         s->put_messages -= sqlite3_changes(s->db.handle);
-    st = store_db_use(&s->db, STORE_END_CONTENT);
-    store_db_int(st, 1, seq);
-    return err < 0 ? err : store_db_run(&s->db, st);
+    st = sql_use(&s->db, STORE_END_CONTENT);
+    sql_int(st, 1, seq);
+    return err < 0 ? err : sql_run(&s->db, st);
 }
 
 static int defer_row(struct store *s, int64_t key, const struct store_result *result)
 {
-    sqlite3_stmt *st = store_db_use(&s->db, STORE_DEFER_ROW);
-    store_db_int(st, 1, key);
-    store_db_int(st, 2, result->due_ms);
-    store_db_int(st, 3,
-                 (result->delay_warned ? STORE_DELAY_WARNED : 0) |
-                     (result->by_told ? STORE_BY_TOLD : 0));
-    store_db_text(st, 4, result->status ? result->status : "");
-    store_db_text(st, 5, result->text ? result->text : "");
-    return store_db_run(&s->db, st);
+    sqlite3_stmt *st = sql_use(&s->db, STORE_DEFER_ROW);
+    sql_int(st, 1, key);
+    sql_int(st, 2, result->due_ms);
+    sql_int(st, 3,
+            (result->delay_warned ? STORE_DELAY_WARNED : 0) |
+                (result->by_told ? STORE_BY_TOLD : 0));
+    sql_text(st, 4, result->status ? result->status : "");
+    sql_text(st, 5, result->text ? result->text : "");
+    return sql_run(&s->db, st);
 }
 
 static const struct store_result *result_of(const struct store_record *r, uint32_t number)

@@ -89,13 +89,13 @@ static int check(struct store *s, struct buf *error)
     if (rc == SQLITE_OK)
         rc = sqlite3_step(st);
     int err = 0;
-    if (rc == SQLITE_ROW && strcmp(store_db_column(st, 0), "ok") != 0) {
+    if (rc == SQLITE_ROW && strcmp(sql_column(st, 0), "ok") != 0) {
         err = ERR_CORRUPT;
         if (error &&
-            buf_printf(error, "%s: the queue is damaged: %s", s->path, store_db_column(st, 0)) < 0)
+            buf_printf(error, "%s: the queue is damaged: %s", s->path, sql_column(st, 0)) < 0)
             buf_reset(error);
     } else if (rc != SQLITE_ROW && rc != SQLITE_INTERRUPT) {
-        err = tell(s, error, store_db_error(&s->db, rc), "the queue cannot be checked");
+        err = tell(s, error, sql_error(&s->db, rc), "the queue cannot be checked");
     }
     sqlite3_finalize(st);
     sqlite3_progress_handler(s->db.handle, 0, NULL, NULL);
@@ -105,21 +105,21 @@ static int check(struct store *s, struct buf *error)
 static int create_or_check(struct store *s, struct buf *error)
 {
     int64_t version = 0, tables = 0;
-    int err = store_db_value(&s->db, "PRAGMA user_version", &version);
+    int err = sql_value(&s->db, "PRAGMA user_version", &version);
     if (err == 0)
-        err = store_db_value(&s->db, "SELECT count(*) FROM sqlite_schema", &tables);
+        err = sql_value(&s->db, "SELECT count(*) FROM sqlite_schema", &tables);
     if (err < 0)
         return tell(s, error, err, "the queue cannot be read");
     if (tables == 0) {
-        err = store_db_exec(&s->db, pragmas_new);
+        err = sql_exec(&s->db, pragmas_new);
         if (err == 0)
-            err = store_db_exec(&s->db, pragmas);
+            err = sql_exec(&s->db, pragmas);
         if (err == 0)
-            err = store_db_exec(&s->db, schema);
+            err = sql_exec(&s->db, schema);
         return err < 0 ? tell(s, error, err, "the queue cannot be created") : 0;
     }
     int64_t application = 0;
-    err = store_db_value(&s->db, "PRAGMA application_id", &application);
+    err = sql_value(&s->db, "PRAGMA application_id", &application);
     if (err < 0 || version < 1 || version > SCHEMA_VERSION || application != 1297301809) {
         err = err < 0 ? err : ERR_CORRUPT;
         if (error && buf_printf(error, "%s: not a queue of this version (version %lld)", s->path,
@@ -127,13 +127,13 @@ static int create_or_check(struct store *s, struct buf *error)
             buf_reset(error);
         return err;
     }
-    err = store_db_exec(&s->db, pragmas);
+    err = sql_exec(&s->db, pragmas);
     if (err < 0)
         return tell(s, error, err, "the queue cannot be opened");
     err = check(s, error);
     if (err < 0 || version == SCHEMA_VERSION)
         return err;
-    err = store_db_exec(&s->db, upgrade_1);
+    err = sql_exec(&s->db, upgrade_1);
     return err < 0 ? tell(s, error, err, "the queue cannot be brought to this version") : 0;
 }
 
@@ -141,7 +141,7 @@ static int create_or_check(struct store *s, struct buf *error)
 static int require_wal(struct store *s, struct buf *error)
 {
     int64_t is_wal = 0;
-    int err = store_db_value(&s->db, "SELECT journal_mode='wal' FROM pragma_journal_mode", &is_wal);
+    int err = sql_value(&s->db, "SELECT journal_mode='wal' FROM pragma_journal_mode", &is_wal);
     if (err == 0 && !is_wal)
         err = ERR_DB;
     return err < 0 ? tell(s, error, err, "no write-ahead log can be used here") : 0;
@@ -152,26 +152,26 @@ static int end_deleted(struct store *s)
 {
     int64_t key = 0;
     for (;;) {
-        int err = store_db_value(&s->db, "SELECT id FROM recipient WHERE state=2 LIMIT 1", &key);
+        int err = sql_value(&s->db, "SELECT id FROM recipient WHERE state=2 LIMIT 1", &key);
         if (err == ERR_NOT_FOUND)
             return 0;
         bool ended = false;
         s->put_messages = s->put_rows = 0;
         if (err == 0)
-            err = store_db_run(&s->db, store_db_use(&s->db, STORE_BEGIN));
+            err = sql_run(&s->db, sql_use(&s->db, STORE_BEGIN));
         if (err == 0)
             err = store_end_row(s, key);
         if (err == 0)
             err = store_end_message(s, key >> STORE_ROW_BITS, &ended);
         s->messages += s->put_messages;
         s->rows += s->put_rows;
-        sqlite3_stmt *count = store_db_use(&s->db, STORE_COUNT);
-        store_db_int(count, 1, s->messages);
-        store_db_int(count, 2, s->rows);
+        sqlite3_stmt *count = sql_use(&s->db, STORE_COUNT);
+        sql_int(count, 1, s->messages);
+        sql_int(count, 2, s->rows);
         if (err == 0)
-            err = store_db_run(&s->db, count);
+            err = sql_run(&s->db, count);
         if (err == 0)
-            err = store_db_run(&s->db, store_db_use(&s->db, STORE_COMMIT));
+            err = sql_run(&s->db, sql_use(&s->db, STORE_COMMIT));
         if (err < 0)
             return err;
     }
@@ -179,8 +179,8 @@ static int end_deleted(struct store *s)
 
 int store_schema_open(struct store *s, struct buf *error)
 {
-    int err = store_db_open(&s->db, s->path, s->config.vfs, STORE_DB_CREATE, store_sql_texts,
-                            store_sql_count, error);
+    int err = sql_open(&s->db, s->path, s->config.vfs, SQL_CREATE, store_sql_texts, store_sql_count,
+                       error);
     if (err < 0)
         return err;
     err = create_or_check(s, error);
@@ -189,13 +189,13 @@ int store_schema_open(struct store *s, struct buf *error)
     if (err < 0)
         return err;
     int64_t last = 0, page = 0;
-    err = store_db_value(&s->db, "SELECT ifnull(max(seq), 0) FROM message", &last);
+    err = sql_value(&s->db, "SELECT ifnull(max(seq), 0) FROM message", &last);
     if (err == 0)
-        err = store_db_value(&s->db, "SELECT messages FROM totals", &s->messages);
+        err = sql_value(&s->db, "SELECT messages FROM totals", &s->messages);
     if (err == 0)
-        err = store_db_value(&s->db, "SELECT rows FROM totals", &s->rows);
+        err = sql_value(&s->db, "SELECT rows FROM totals", &s->rows);
     if (err == 0)
-        err = store_db_value(&s->db, "PRAGMA page_size", &page);
+        err = sql_value(&s->db, "PRAGMA page_size", &page);
     if (err == 0)
         err = end_deleted(s);
     if (err < 0)
