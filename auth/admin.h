@@ -11,6 +11,7 @@
 #ifndef AUTH_ADMIN_H
 #define AUTH_ADMIN_H
 
+#include "auth/blocks.h"
 #include "auth/options.h"
 #include "auth/users.h"
 #include "msa/base/arena.h"
@@ -63,6 +64,9 @@ struct auth_admin_ops {
     /* Options of the current generation, NULL before the first. */
     const struct auth_options *(*options)(void *arg);
     void (*on_changed)(void *arg, struct sv login);
+    /* "msactl block", on the loop: the answer is filled at once. */
+    void (*on_blocks)(void *arg, const struct auth_blocks_request *request,
+                      struct auth_blocks *answer);
 };
 int auth_admin_new(struct loop *l, int listen_fd, const struct auth_admin_ops *ops, void *arg,
                    struct auth_admin **out) MUST_CHECK;

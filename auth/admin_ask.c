@@ -14,7 +14,8 @@
 struct ask {
     struct loop *loop;
     struct chan *chan;
-    struct auth_admin_answer *out;
+    uint32_t wanted;
+    struct buf *out;
     int err;
 };
 
@@ -30,7 +31,7 @@ static void on_message(void *arg, uint32_t type, struct sv payload, int *fds, si
 
     for (size_t i = 0; i < nfds; i++)
         close(fds[i]);
-    finish(q, type == AUTH_ADMIN_ANSWER ? auth_admin_answer_read(payload, q->out) : ERR_SYNTAX);
+    finish(q, type == q->wanted ? buf_put(q->out, payload) : ERR_SYNTAX);
 }
 
 static void on_end(void *arg, int err)
@@ -63,23 +64,11 @@ static int connect_to(const char *path)
     return fd;
 }
 
-static int send_request(struct ask *q, const struct auth_admin_request *r)
-{
-    struct buf payload;
-    int err;
-
-    buf_init(&payload, r->name.len + r->password.len + 64, BUF_SECRET);
-    auth_admin_request_write(&payload, r);
-    err = chan_send(q->chan, AUTH_ADMIN_REQUEST, buf_view(&payload), NULL, 0);
-    buf_deinit(&payload);
-    return err;
-}
-
-int auth_admin_ask(const char *socket_path, const struct auth_admin_request *r,
-                   struct auth_admin_answer *out)
+int auth_admin_call(const char *socket_path, uint32_t type, struct sv request, uint32_t wanted,
+                    struct buf *answer)
 {
     static const struct chan_ops ops = {.on_message = on_message, .on_end = on_end};
-    struct ask q = {.out = out, .err = ERR_KEEPER};
+    struct ask q = {.wanted = wanted, .out = answer, .err = ERR_KEEPER};
     struct timer timer;
     int fd = connect_to(socket_path);
 
@@ -89,11 +78,29 @@ int auth_admin_ask(const char *socket_path, const struct auth_admin_request *r,
     q.chan = chan_new(q.loop, fd, &ops, &q);
     timer_init(&timer, q.loop, on_timeout, &q);
     timer_start(&timer, AUTH_ADMIN_TIMEOUT_MS);
-    q.err = send_request(&q, r);
+    q.err = chan_send(q.chan, type, request, NULL, 0);
     if (q.err == 0)
         loop_run(q.loop);
     timer_stop(&timer);
     chan_close(q.chan);
     loop_free(q.loop);
     return q.err;
+}
+
+int auth_admin_ask(const char *socket_path, const struct auth_admin_request *r,
+                   struct auth_admin_answer *out)
+{
+    struct buf request, answer;
+    int err;
+
+    buf_init(&request, r->name.len + r->password.len + 64, BUF_SECRET);
+    buf_init(&answer, AUTH_ADMIN_MAX, 0);
+    auth_admin_request_write(&request, r);
+    err = auth_admin_call(socket_path, AUTH_ADMIN_REQUEST, buf_view(&request), AUTH_ADMIN_ANSWER,
+                          &answer);
+    if (err == 0)
+        err = auth_admin_answer_read(buf_view(&answer), out);
+    buf_deinit(&request);
+    buf_deinit(&answer);
+    return err;
 }

@@ -137,6 +137,26 @@ static void keep_options(struct conn *c, const struct auth_options *o)
         c->options.realms.items[i] = arena_str(a, sv_of(o->realms.items[i]));
 }
 
+/* What lives on the loop is answered here. False if the request is malformed. */
+static bool answer_blocks(struct conn *c, struct sv payload)
+{
+    struct auth_blocks_request request;
+    struct auth_blocks answer;
+    struct buf out;
+    bool good = auth_blocks_request_read(payload, &request) == 0;
+
+    if (!good)
+        return false;
+    auth_blocks_init(&answer);
+    buf_init(&out, AUTH_ADMIN_MAX, 0);
+    c->admin->ops.on_blocks(c->admin->arg, &request, &answer);
+    auth_blocks_write(&out, &answer);
+    good = chan_send(c->chan, AUTH_ADMIN_BLOCKS, buf_view(&out), NULL, 0) == 0;
+    buf_deinit(&out);
+    auth_blocks_deinit(&answer);
+    return good;
+}
+
 static void on_message(void *arg, uint32_t type, struct sv payload, int *fds, size_t nfds)
 {
     struct conn *c = arg;
@@ -144,6 +164,11 @@ static void on_message(void *arg, uint32_t type, struct sv payload, int *fds, si
 
     for (size_t i = 0; i < nfds; i++)
         close(fds[i]);
+    if (type == AUTH_ADMIN_BLOCKS && nfds == 0 && !c->in_job && o != NULL) {
+        if (!answer_blocks(c, payload))
+            drop(c);
+        return;
+    }
     if (c->in_job || buf_len(&c->payload) > 0 || type != AUTH_ADMIN_REQUEST || nfds > 0 ||
         o == NULL || buf_put(&c->payload, payload) < 0 ||
         auth_admin_request_read(buf_view(&c->payload), &c->request) < 0) {

@@ -1,5 +1,5 @@
 /*
- * asker.c - one asker of the keeper.
+ * asker.c - one asker of the keeper: its messages and exchanges.
  *
  *     message -> job (a copy of what it needs) -> lane -> pool: run() -> loop: done() -> answer
  *
@@ -8,60 +8,22 @@
  *
  * An exchange is idle in the table, or in exactly one job. Canceled or orphaned while in a job, it
  * is marked and ended when the job comes back; so a pool thread never meets the loop in one object.
+ * What the guard delays is held as the answer's bytes and a timer; an exchange that is over then
+ * has given its memory back already.
  * An asker is freed when its channel is closed and no job of it is left.
  */
-#include "auth/asker.h"
-
+#include "auth/asker_inside.h"
+#include "auth/claim.h"
 #include "auth/client/client.h"
-#include "auth/login.h"
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
-#include "msa/loop/chan.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <uthash.h>
 
-#define ANSWER_MAX       AUTH_WIRE_DATA_MAX
 #define QUICK_A_TURN_MAX 32
-
-/* One exchange of either side. */
-struct talk {
-    uint64_t id;
-    bool is_login, in_job, canceled;
-    uint64_t started_ms;
-    char client[AUTH_WIRE_NAME_MAX + 1]; /* address, for the log */
-    struct auth_exchange *server;
-    struct auth_login_exchange *login;
-    UT_hash_handle hh;
-};
-
-struct auth_asker {
-    struct auth_asker_host host;
-    struct chan *chan; /* NULL: closed */
-    struct talk *talks;
-    unsigned jobs, quick; /* quick: run on the loop in the turn of quick_ms */
-    uint64_t quick_ms;
-    struct auth_work_lane sasl, sign;
-};
-
-/* One request on its way. */
-struct job {
-    struct auth_work_job work; /* first */
-    struct auth_asker *asker;
-    struct talk *talk; /* NULL: a signature */
-    struct auth_generation *now, *before;
-    enum auth_wire_type type;
-    uint64_t id;
-    uint32_t code;
-    struct buf payload; /* name, data, extra point into it */
-    struct sv name, data, extra;
-    enum auth_verdict verdict;
-    struct sv answer_name, answer_data; /* the exchange's own, or into signature */
-    struct buf signature;
-};
 
 static void on_message(void *arg, uint32_t type, struct sv payload, int *fds, size_t nfds);
 static void on_end(void *arg, int err);
@@ -76,15 +38,28 @@ struct auth_asker *auth_asker_new(const struct auth_asker_host *host, int fd)
     return a;
 }
 
-static void talk_free(struct auth_asker *a, struct talk *t)
+void asker_talk_end(struct talk *t)
 {
-    HASH_DEL(a->talks, t);
     auth_exchange_free(t->server);
     auth_login_free(t->login);
+    t->server = NULL;
+    t->login = NULL;
+    t->asker->open -= !t->is_over;
+    t->is_over = true;
+}
+
+void asker_talk_free(struct talk *t)
+{
+    struct auth_asker *a = t->asker;
+
+    asker_talk_end(t);
+    timer_stop(&t->timer);
+    buf_deinit(&t->held);
+    HASH_DEL(a->talks, t);
     free(t);
 }
 
-static void free_if_over(struct auth_asker *a)
+void asker_free_if_over(struct auth_asker *a)
 {
     if (a->chan == NULL && a->jobs == 0)
         free(a);
@@ -104,10 +79,10 @@ void auth_asker_close(struct auth_asker *a)
         if (t->in_job)
             t->canceled = true;
         else
-            talk_free(a, t);
+            asker_talk_free(t);
     }
     a->jobs--;
-    free_if_over(a);
+    asker_free_if_over(a);
 }
 
 static void on_end(void *arg, int err)
@@ -118,149 +93,31 @@ static void on_end(void *arg, int err)
     a->host.on_end(a->host.arg, a);
 }
 
-static void send_wire(struct auth_asker *a, const struct auth_wire *m)
+void asker_send_payload(struct auth_asker *a, enum auth_wire_type type, struct sv payload)
+{
+    /* an asker that does not read gets nothing: its own deadlines pass */
+    if (a->chan != NULL && chan_send(a->chan, type, payload, NULL, 0) < 0)
+        log_event(LOG_WARNING, "keeper-asker", NULL, "an asker does not read its answers");
+}
+
+void asker_send(struct auth_asker *a, const struct auth_wire *m)
 {
     struct buf payload;
 
-    if (a->chan == NULL)
-        return;
     buf_init(&payload, AUTH_WIRE_FRAME_MAX, 0);
     auth_wire_write(&payload, m);
-    /* an asker that does not read gets nothing: its own deadlines pass */
-    if (chan_send(a->chan, m->type, buf_view(&payload), NULL, 0) < 0)
-        log_event(LOG_WARNING, "keeper-asker", NULL, "an asker does not read its answers");
+    asker_send_payload(a, m->type, buf_view(&payload));
     buf_deinit(&payload);
 }
 
 static void send_verdict(struct auth_asker *a, uint64_t id, enum auth_verdict verdict)
 {
-    send_wire(a, &(struct auth_wire){.type = AUTH_WIRE_ANSWER, .id = id, .code = verdict});
+    asker_send(a, &(struct auth_wire){.type = AUTH_WIRE_ANSWER, .id = id, .code = verdict});
 }
 
 void auth_asker_tell_changed(struct auth_asker *a, struct sv login)
 {
-    send_wire(a, &(struct auth_wire){.type = AUTH_WIRE_USER_CHANGED, .name = login});
-}
-
-/* --- on a pool thread --- */
-
-static void run_server(struct job *j)
-{
-    struct auth_sasl_result r;
-
-    if (j->type == AUTH_WIRE_SASL_START) {
-        j->talk->server = auth_exchange_new(
-            j->now->sasl,
-            &(struct auth_sasl_start){.mechanism = j->name,
-                                      .initial = j->data,
-                                      .has_initial = (j->code & AUTH_START_INITIAL) != 0,
-                                      .tls = (j->code & AUTH_START_TLS) != 0},
-            &r);
-    } else {
-        auth_exchange_step(j->talk->server, j->data, &r);
-    }
-    j->verdict = r.verdict;
-    j->answer_name = r.login;
-    j->answer_data = r.data;
-}
-
-static void run_login(struct job *j)
-{
-    struct auth_login_result r = {.verdict = AUTH_DENIED};
-    const struct keeper_secret *secret;
-
-    if (j->type == AUTH_WIRE_LOGIN_STEP) {
-        auth_login_step(j->talk->login, j->data, &r);
-    } else if ((secret = auth_generation_secret(j->now, j->name)) != NULL) {
-        j->talk->login =
-            auth_login_new(&(struct auth_login_start){.mechanisms = j->data,
-                                                      .host = j->extra,
-                                                      .user = secret->user,
-                                                      .password = secret->password,
-                                                      .tls = (j->code & AUTH_START_TLS) != 0},
-                           &r);
-    }
-    j->verdict = r.verdict;
-    j->answer_name = r.mechanism;
-    j->answer_data = r.data;
-}
-
-static void run_sign(struct job *j)
-{
-    enum auth_sign form = (enum auth_sign)j->code;
-
-    j->verdict = AUTH_DENIED;
-    if (auth_keys_sign(j->now->keys, KEEPER_TLS, j->name, form, j->data, &j->signature,
-                       &j->verdict) < 0 &&
-        j->before != NULL &&
-        auth_keys_sign(j->before->keys, KEEPER_TLS, j->name, form, j->data, &j->signature,
-                       &j->verdict) < 0)
-        j->verdict = AUTH_DENIED;
-    j->answer_data = buf_view(&j->signature);
-}
-
-static void on_run(struct auth_work_job *work)
-{
-    struct job *j = (struct job *)work;
-
-    if (j->type == AUTH_WIRE_SIGN)
-        run_sign(j);
-    else if (j->talk->is_login)
-        run_login(j);
-    else
-        run_server(j);
-    if (j->answer_data.len > AUTH_WIRE_DATA_MAX || j->answer_name.len > AUTH_WIRE_NAME_MAX) {
-        j->verdict = AUTH_DENIED;
-        j->answer_data = j->answer_name = SV_NONE;
-    }
-}
-
-/* --- back on the loop --- */
-
-/* The server cannot know which name was tried; it logs the failure, within its limits. */
-static void tell_tried(struct job *j)
-{
-    if (j->talk->server != NULL)
-        j->answer_name = auth_exchange_tried(j->talk->server);
-    log_event(LOG_DEBUG, "auth-failed",
-              &(struct log_ctx){.login = j->answer_name, .client = sv_of(j->talk->client)},
-              "wrong name or password");
-}
-
-static void job_free(struct job *j)
-{
-    auth_generation_unref(j->now);
-    auth_generation_unref(j->before);
-    buf_deinit(&j->payload);
-    buf_deinit(&j->signature);
-    free(j);
-}
-
-static void on_done(struct auth_work_job *work, bool has_run)
-{
-    struct job *j = (struct job *)work;
-    struct auth_asker *a = j->asker;
-    struct talk *t = j->talk;
-    bool canceled = t != NULL && t->canceled;
-
-    if (!has_run)
-        j->verdict = AUTH_TEMPORARY;
-    if (has_run && t != NULL && !t->is_login && j->verdict == AUTH_DENIED)
-        tell_tried(j);
-    if (!canceled)
-        send_wire(a, &(struct auth_wire){.type = AUTH_WIRE_ANSWER,
-                                         .id = j->id,
-                                         .code = j->verdict,
-                                         .name = j->answer_name,
-                                         .data = j->answer_data});
-    if (t != NULL) {
-        t->in_job = false;
-        if (canceled || a->chan == NULL || j->verdict != AUTH_CONTINUE)
-            talk_free(a, t);
-    }
-    job_free(j);
-    a->jobs--;
-    free_if_over(a);
+    asker_send(a, &(struct auth_wire){.type = AUTH_WIRE_USER_CHANGED, .name = login});
 }
 
 /* --- messages --- */
@@ -287,14 +144,14 @@ static struct job *job_new(struct auth_asker *a, const struct auth_wire *m, stru
     j->id = m->id;
     j->code = m->code;
     buf_init(&j->payload, AUTH_WIRE_FRAME_MAX, BUF_SECRET);
-    buf_init(&j->signature, ANSWER_MAX, 0);
+    buf_init(&j->signature, AUTH_WIRE_DATA_MAX, 0);
     REQUIRE(buf_put(&j->payload, m->name) == 0 && buf_put(&j->payload, m->data) == 0 &&
             buf_put(&j->payload, m->extra) == 0);
     j->name = keep(j, m->name, &at);
     j->data = keep(j, m->data, &at);
     j->extra = keep(j, m->extra, &at);
-    j->work.run = on_run;
-    j->work.done = on_done;
+    j->work.run = asker_run;
+    j->work.done = asker_done;
     return j;
 }
 
@@ -330,13 +187,13 @@ static void submit(struct auth_asker *a, const struct auth_wire *m, struct talk 
         t->in_job = true;
     a->jobs++;
     if (may_run_here(a, j)) {
-        on_run(&j->work);
-        on_done(&j->work, true);
+        asker_run(&j->work);
+        asker_done(&j->work, true);
         return;
     }
     if (!auth_work_add(is_sign ? a->host.sign : a->host.sasl, is_sign ? &a->sign : &a->sasl,
                        &j->work))
-        on_done(&j->work, false);
+        asker_done(&j->work, false);
 }
 
 static struct talk *talk_find(struct auth_asker *a, uint64_t id)
@@ -347,25 +204,59 @@ static struct talk *talk_find(struct auth_asker *a, uint64_t id)
     return t;
 }
 
+/* A client's message. False: he is blocked, and the exchange over. */
+static bool admit(struct auth_asker *a, struct talk *t, struct sv message)
+{
+    struct auth_gate_try try;
+
+    if (t->is_login || ++t->responses > 1 || !auth_claim_is_guessable(sv_of(t->mechanism)))
+        return true;
+    (void)auth_claim_name(sv_of(t->mechanism), message, t->claimed);
+    try = asker_try(t, a->host.current(a->host.arg));
+    if (auth_gate_admits(a->host.gate, &try))
+        return true;
+    asker_send(a,
+               &(struct auth_wire){
+                   .type = AUTH_WIRE_ANSWER, .id = t->id, .code = AUTH_BLOCKED, .name = try.name});
+    asker_talk_free(t);
+    return false;
+}
+
+static struct talk *talk_new(struct auth_asker *a, const struct auth_wire *m)
+{
+    struct talk *t = NEW(struct talk);
+    struct sv mechanism = sv_first(m->name, ASKER_MECHANISM_MAX);
+
+    t->id = m->id;
+    t->asker = a;
+    t->is_login = m->type == AUTH_WIRE_LOGIN_START;
+    t->started_ms = loop_now_ms(a->host.loop);
+    if (!t->is_login && mechanism.len > 0)
+        memcpy(t->mechanism, mechanism.ptr, mechanism.len);
+    buf_init(&t->held, AUTH_WIRE_FRAME_MAX, 0);
+    timer_init(&t->timer, a->host.loop, asker_on_delay_over, t);
+    HASH_ADD(hh, a->talks, id, sizeof(t->id), t);
+    a->open++;
+    return t;
+}
+
 /* False if the asker broke the protocol. */
 static bool on_start(struct auth_asker *a, const struct auth_wire *m)
 {
+    struct ip client = {.family = IP_NONE};
     struct talk *t;
 
-    if (talk_find(a, m->id) != NULL)
+    if (talk_find(a, m->id) != NULL ||
+        (m->type == AUTH_WIRE_SASL_START && !ip_parse(m->extra, &client)))
         return false;
-    if (HASH_COUNT(a->talks) >= AUTH_ASKER_EXCHANGES_MAX) {
+    if (a->open >= AUTH_ASKER_EXCHANGES_MAX || HASH_COUNT(a->talks) >= AUTH_ASKER_TALKS_MAX) {
         send_verdict(a, m->id, AUTH_TEMPORARY);
         return true;
     }
-    t = NEW(struct talk);
-    t->id = m->id;
-    t->is_login = m->type == AUTH_WIRE_LOGIN_START;
-    t->started_ms = loop_now_ms(a->host.loop);
-    if (!t->is_login && m->extra.len > 0)
-        memcpy(t->client, m->extra.ptr, m->extra.len);
-    HASH_ADD(hh, a->talks, id, sizeof(t->id), t);
-    submit(a, m, t);
+    t = talk_new(a, m);
+    t->client = client;
+    if ((m->code & AUTH_START_INITIAL) == 0 || admit(a, t, m->data))
+        submit(a, m, t);
     return true;
 }
 
@@ -377,9 +268,10 @@ static bool on_step(struct auth_asker *a, const struct auth_wire *m)
         send_verdict(a, m->id, AUTH_TEMPORARY);
         return true;
     }
-    if (t->in_job || t->is_login != (m->type == AUTH_WIRE_LOGIN_STEP))
+    if (t->in_job || t->is_held || t->is_login != (m->type == AUTH_WIRE_LOGIN_STEP))
         return false;
-    submit(a, m, t);
+    if (admit(a, t, m->data))
+        submit(a, m, t);
     return true;
 }
 
@@ -390,7 +282,7 @@ static void on_cancel(struct auth_asker *a, uint64_t id)
     if (t != NULL && t->in_job)
         t->canceled = true;
     else if (t != NULL)
-        talk_free(a, t);
+        asker_talk_free(t);
 }
 
 static bool dispatch(struct auth_asker *a, const struct auth_wire *m)
@@ -443,7 +335,7 @@ void auth_asker_sweep(struct auth_asker *a)
 
     HASH_ITER(hh, a->talks, t, next)
     {
-        if (!t->in_job && now - t->started_ms > AUTH_EXCHANGE_MAX_MS)
-            talk_free(a, t);
+        if (!t->in_job && !t->is_held && now - t->started_ms > AUTH_EXCHANGE_MAX_MS)
+            asker_talk_free(t);
     }
 }

@@ -3,16 +3,19 @@
  *
  * An exchange is known by the id that the asker chose; one step at a time. Whatever an asker sends
  * that the protocol does not allow closes its channel: it is a process that may have been taken
- * over. Ownership: the keeper's list owns askers; auth_asker_close() frees one as soon as nothing
- * of it is on a pool. Thread: the loop's.
+ * over. Before a secret is looked at, and before its outcome is told, the guard is asked (gate.h);
+ * an answer that it delays waits here, on a timer and on no thread. Ownership: the keeper's list
+ * owns askers; auth_asker_close() frees one as soon as nothing of it is on a pool. Thread: the
+ * loop's.
  */
 #ifndef AUTH_ASKER_H
 #define AUTH_ASKER_H
 
-#include "auth/generation.h"
+#include "auth/gate.h"
 #include "auth/work.h"
 
-#define AUTH_ASKER_EXCHANGES_MAX 2048 /* at once; each holds about 8 KiB in Cyrus */
+#define AUTH_ASKER_EXCHANGES_MAX 2048  /* at once; each holds about 8 KiB in Cyrus */
+#define AUTH_ASKER_TALKS_MAX     16384 /* with those over whose answer is held back */
 
 struct auth_asker;
 
@@ -20,6 +23,7 @@ struct auth_asker;
 struct auth_asker_host {
     struct loop *loop;
     struct auth_work *sasl, *sign;
+    struct auth_gate *gate;
     void *arg;
     /* NULL before the first commit. previous may be NULL. */
     struct auth_generation *(*current)(void *arg);

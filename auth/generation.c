@@ -51,6 +51,20 @@ static void add_secrets(struct auth_generation *g, const struct keeper_material 
     }
 }
 
+static void add_guard_rules(struct auth_generation *g, const struct auth_options *o)
+{
+    struct ip_net *nets = mem_new(o->exempt_networks.count + 1, sizeof(*nets));
+    size_t count = 0;
+
+    for (size_t i = 0; i < o->exempt_networks.count; i++)
+        count += ip_net_parse(sv_of(o->exempt_networks.items[i]), &nets[count]);
+    g->guard_rules = (struct guard_rules){.failures = (uint32_t)o->block.failures,
+                                          .window_ms = (uint64_t)o->block.window_s * 1000,
+                                          .time_ms = (uint64_t)o->block.time_s * 1000,
+                                          .exempt = nets,
+                                          .exempt_count = count};
+}
+
 int auth_generation_new(const struct keeper_material *m, struct auth_check *check, struct buf *why,
                         struct auth_generation **out)
 {
@@ -62,6 +76,7 @@ int auth_generation_new(const struct keeper_material *m, struct auth_check *chec
     g->refs = 1;
     g->keys = auth_keys_new();
     g->sasl = auth_sasl_new(m->options, m->hostname, check);
+    add_guard_rules(g, m->options);
     add_secrets(g, m);
     err = add_keys(g, m, why);
     missing = auth_sasl_missing(g->sasl);
@@ -96,6 +111,7 @@ void auth_generation_unref(struct auth_generation *g)
         drop(g->secrets[i].password);
     }
     free(g->secrets);
+    free((void *)(uintptr_t)g->guard_rules.exempt);
     free(g);
 }
 

@@ -7,6 +7,7 @@
 #ifndef AUTH_GENERATION_H
 #define AUTH_GENERATION_H
 
+#include "auth/guard.h"
 #include "auth/keys.h"
 #include "auth/sasl.h"
 
@@ -15,7 +16,8 @@ struct auth_generation {
     unsigned refs;
     struct auth_sasl *sasl;
     struct auth_keys *keys;
-    struct keeper_secret *secrets; /* user and password in one wiped block each */
+    struct guard_rules guard_rules; /* its networks are this generation's */
+    struct keeper_secret *secrets;  /* user and password in one wiped block each */
     size_t nsecrets;
 };
 

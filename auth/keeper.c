@@ -5,6 +5,7 @@
 
 #include "auth/admin.h"
 #include "auth/asker.h"
+#include "auth/gate.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 #include "msa/loop/thread.h"
@@ -28,6 +29,7 @@ struct keeper {
     struct mailbox *mailbox;
     struct auth_work *sasl, *sign;
     struct auth_check *check;
+    struct auth_gate *gate;
     struct auth_generation *prepared, *current, *previous;
     struct listed *askers;
     struct auth_admin *admin;
@@ -54,6 +56,7 @@ struct keeper *keeper_new(struct loop *l)
     k->loop = l;
     k->mailbox = mailbox_new(l);
     k->check = auth_check_new();
+    k->gate = auth_gate_new();
     k->sasl = auth_work_new(l, k->mailbox, "sasl", SASL_THREADS, SASL_LANE_MAX, WAIT_MAX_MS);
     k->sign = auth_work_new(l, k->mailbox, "sign", SIGN_THREADS, SIGN_LANE_MAX, WAIT_MAX_MS);
     timer_init(&k->sweep, l, on_sweep, k);
@@ -117,6 +120,7 @@ void keeper_attach(struct keeper *k, int fd)
     struct auth_asker_host host = {.loop = k->loop,
                                    .sasl = k->sasl,
                                    .sign = k->sign,
+                                   .gate = k->gate,
                                    .arg = k,
                                    .current = current_of,
                                    .previous = previous_of,
@@ -143,9 +147,17 @@ static void on_changed(void *arg, struct sv login)
         auth_asker_tell_changed(l->asker, login);
 }
 
+static void on_blocks(void *arg, const struct auth_blocks_request *request,
+                      struct auth_blocks *answer)
+{
+    struct keeper *k = arg;
+
+    auth_gate_serve(k->gate, k->current, request, answer);
+}
+
 int keeper_listen(struct keeper *k, int fd)
 {
-    static const struct auth_admin_ops ops = {options_of, on_changed};
+    static const struct auth_admin_ops ops = {options_of, on_changed, on_blocks};
 
     REQUIRE(k->admin == NULL);
     return auth_admin_new(k->loop, fd, &ops, k, &k->admin);
@@ -166,6 +178,7 @@ void keeper_free(struct keeper *k)
     auth_generation_unref(k->prepared);
     auth_generation_unref(k->current);
     auth_generation_unref(k->previous);
+    auth_gate_free(k->gate);
     auth_check_free(k->check);
     auth_sasl_done();
     free(k);

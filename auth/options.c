@@ -37,6 +37,24 @@ static void check_realm(const char *value, struct conf_faults *faults)
         conf_fault(faults, "at most 255 bytes", "the realm is %zu bytes long", realm.len);
 }
 
+static const struct conf_option block_rows[] = {
+    CONF_ROW(CONF_INT, struct auth_block_options, failures, "failures", "10",
+             "failed logins before a block",
+             "So many within window block an IPv4 address or IPv6 /64, and likewise the login that "
+             "was tried, whether there is such a user or not. From the third failure on answers "
+             "are delayed, by at most 4 seconds; the /24 or /48 around the address is only slowed. "
+             "0: nobody is slowed or blocked.",
+             .min = 0, .max = 1000, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_TIME, struct auth_block_options, window_s, "window", "10m",
+             "how long a failed login counts", "An older one is forgotten.", .min = 8, .max = 86400,
+             .flags = CONF_RELOAD),
+    CONF_ROW(CONF_TIME, struct auth_block_options, time_s, "time", "15m", "how long a block lasts",
+             "It is not made longer by further attempts, and ends with msactl block remove or when "
+             "msad is started anew.",
+             .min = 1, .max = 30 * 86400, .flags = CONF_RELOAD),
+    CONF_END,
+};
+
 const struct conf_option auth_options_rows[] = {
     CONF_ROW(CONF_STRINGS, struct auth_options, realms, "realms", NULL,
              "realms whose users may log in",
@@ -73,6 +91,25 @@ const struct conf_option auth_options_rows[] = {
              "After so many failed AUTH commands in one session it is answered 421 4.7.0 and "
              "closed, so that guessing needs a new connection each time.",
              .min = 1, .max = 100, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_GROUP, struct auth_options, block, "block", NULL, "guessing of passwords",
+             "Who guesses is slowed down, then blocked: AUTH is answered 454 4.7.0 before the "
+             "secret is looked at. A login is neither slowed nor blocked at an address (or IPv6 "
+             "/64) from which it has logged in within 30 days, whatever others do there; only if "
+             "it fails there ten times as often as failures says it loses that right for a while. "
+             "msactl block list shows blocks. In the log, for fail2ban: see msad(8).",
+             .rows = block_rows),
+    CONF_ROW(
+        CONF_STRINGS, struct auth_options, exempt_networks, "exempt_networks", NULL,
+        "networks that are never blocked",
+        "Addresses and networks, such as that of a web mail program, through whose one address "
+        "everybody logs in. Failed logins from there are not counted, for the login neither.",
+        .flags = CONF_RELOAD, .check = conf_check_network, .example = "[ \"192.0.2.25\" ]"),
+    CONF_ROW(
+        CONF_STRINGS, struct auth_options, refused_networks, "refused_networks", NULL,
+        "networks that are not let in",
+        "Addresses and networks. Whoever connects from there is answered 554 5.7.1 in place of "
+        "the greeting. Behind a proxy (listen[].proxy_from) the address counts that it tells.",
+        .flags = CONF_RELOAD, .check = conf_check_network, .example = "[ \"198.51.100.0/24\" ]"),
     CONF_ROW(CONF_STRINGS, struct auth_options, trusted_networks, "trusted_networks", NULL,
              "networks that may submit without AUTH",
              "Addresses and networks. They count only on a listener with auth = \"trusted\". Such "

@@ -13,6 +13,12 @@ enum auth_database {
     AUTH_DATABASE_SASLDB,
 };
 
+/* Guessing; failures 0: nobody is slowed or blocked. */
+struct auth_block_options {
+    int64_t failures; /* of an address or a login within window_s */
+    int64_t window_s, time_s;
+};
+
 struct auth_options {
     struct conf_strings realms;     /* lower case; the first is added to a login without "@" */
     struct conf_strings mechanisms; /* SASL names in upper case, in the order offered */
@@ -21,6 +27,9 @@ struct auth_options {
     bool require_tls;               /* AUTH is neither offered nor taken without TLS */
     int64_t max_failures;           /* failed logins in one session, then 421 */
     bool open_postmaster;           /* one message to the postmaster needs no login */
+    struct auth_block_options block;
+    struct conf_strings exempt_networks;  /* never counted, slowed or blocked */
+    struct conf_strings refused_networks; /* no session */
     struct conf_strings trusted_networks; /* need no AUTH on a listener with auth = "trusted" */
 };
 

@@ -43,8 +43,8 @@ struct auth_client_ops {
 struct auth_answer {
     enum auth_verdict verdict;
     struct sv data; /* valid during the callback */
-    /* AUTH_OK of an AUTH exchange: user@realm; AUTH_DENIED of one: what the client said that he is,
-     * unchecked, for the log; first answer to a login: mechanism */
+    /* AUTH_OK of an AUTH exchange: user@realm; AUTH_DENIED or AUTH_BLOCKED of one: what the client
+     * said that he is, unchecked, for the log; first answer to a login: mechanism */
     struct sv login;
 };
 typedef void auth_on_answer(void *arg, uint64_t id, const struct auth_answer *answer);
@@ -63,7 +63,7 @@ struct auth_start {
     struct sv initial;
     bool has_initial; /* "=" is an initial response of length 0: RFC 4954 4 */
     bool tls;
-    struct sv client; /* address, for the keeper's log */
+    struct sv client; /* address, by which the keeper counts failures */
 };
 uint64_t auth_client_start(struct auth_client *c, const struct auth_start *start,
                            auth_on_answer *done, void *arg);

@@ -29,8 +29,8 @@ enum auth_wire_type {
     AUTH_WIRE_SIGN,           /* name: key id, data: what to sign, code: enum auth_sign */
     AUTH_WIRE_CANCEL,         /* no answer */
     AUTH_WIRE_ANSWER = 32,    /* code: enum auth_verdict, data: challenge, response or signature,
-                                 name: login when AUTH_OK, the name tried when AUTH_DENIED, mechanism
-                                 after LOGIN_START */
+                                 name: login when AUTH_OK, the name tried when AUTH_DENIED or
+                                 AUTH_BLOCKED, mechanism after LOGIN_START */
     AUTH_WIRE_USER_CHANGED,   /* name: login whose password changed or who is gone; id 0 */
 };
 
@@ -46,6 +46,7 @@ enum auth_verdict {
     AUTH_TEMPORARY,    /* over: 454 4.7.0; no keeper, no answer in time, unreadable database */
     AUTH_NO_MECHANISM, /* over: 504 5.5.4; not offered here */
     AUTH_NEEDS_TLS,    /* over: 538 5.7.11 */
+    AUTH_BLOCKED,      /* over: 454 4.7.0, too many failed logins; name: who was tried */
     AUTH_VERDICTS
 };
 

@@ -2,6 +2,7 @@
  * msactl: one command, one answer. The table below is what --help prints.
  */
 #include "msa/ctl/ask.h"
+#include "msa/ctl/blocks.h"
 #include "msa/ctl/codes.h"
 #include "msa/ctl/extensions.h"
 #include "msa/ctl/show.h"
@@ -37,6 +38,7 @@ struct command {
 
 static int run_ask(const struct command *c, const struct args *a);
 static int run_user(const struct command *c, const struct args *a);
+static int run_block(const struct command *c, const struct args *a);
 static int run_check(const struct command *c, const struct args *a);
 static int run_extensions(const struct command *c, const struct args *a);
 
@@ -48,6 +50,10 @@ static const struct command commands[] = {
     {"user", "delete", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_DELETE,
      "NAME  remove a login; its sessions end"},
     {"user", "list", TAKES_NOTHING, NULL, NULL, run_user, AUTH_ADMIN_LIST, "all logins"},
+    {"block", "list", TAKES_NOTHING, NULL, NULL, run_block, 0,
+     "addresses and logins that are blocked for guessing (auth.block)"},
+    {"block", "remove", TAKES_NAME, NULL, NULL, run_block, 0,
+     "ADDRESS-or-LOGIN  end a block; what failed there is forgotten"},
     {"queue", "list", TAKES_FILTER, "queue-list", show_queue, run_ask, 0,
      "[F]  recipients waiting, oldest first"},
     {"queue", "show", TAKES_ID, "queue-show", show_queue_detail, run_ask, 0,
@@ -149,6 +155,19 @@ static int run_user(const struct command *c, const struct args *a)
     if (read_options(a->config, &arena, &o))
         code = users_run(&o, (enum auth_admin_verb)c->number, a->positional, a->password_stdin,
                          a->json);
+    arena_deinit(&arena);
+    return code;
+}
+
+static int run_block(const struct command *c, const struct args *a)
+{
+    struct arena arena;
+    struct msa_options o = {0};
+    arena_init(&arena);
+    (void)c;
+    int code = CTL_REFUSED;
+    if (read_options(a->config, &arena, &o))
+        code = blocks_run(&o, a->positional, a->json);
     arena_deinit(&arena);
     return code;
 }

@@ -93,6 +93,19 @@ static void check_listener(struct checking *c, size_t index)
               "nobody could log in here: auth.require_tls is true");
 }
 
+/* A network of everybody is rarely what was meant. */
+static void check_everybody(struct checking *c, const char *list, const struct conf_strings *nets,
+                            const char *right, const char *effect)
+{
+    char key[KEY_MAX];
+    for (size_t i = 0; i < nets->count; i++) {
+        struct ip_net net;
+        snprintf(key, sizeof key, "%s[%zu]", list, i);
+        if (ip_net_parse(sv_of(nets->items[i]), &net) && net.bits == 0)
+            WARNING(c, key, right, "%s", effect);
+    }
+}
+
 static void check_trust(struct checking *c)
 {
     const struct conf_strings *nets = &c->o->auth.trusted_networks;
@@ -110,13 +123,13 @@ static void check_trust(struct checking *c)
     if (nets->count && !used)
         WARNING(c, "auth.trusted_networks", "a listener with auth = \"trusted\"",
                 "they count nowhere: every listener has auth = \"required\"");
-    for (size_t i = 0; i < nets->count; i++) {
-        struct ip_net net;
-        snprintf(key, sizeof key, "auth.trusted_networks[%zu]", i);
-        if (ip_net_parse(sv_of(nets->items[i]), &net) && net.bits == 0)
-            WARNING(c, key, "the networks of your own machines",
+    check_everybody(c, "auth.trusted_networks", nets, "the networks of your own machines",
                     "anybody may send mail through this server");
-    }
+    check_everybody(c, "auth.exempt_networks", &c->o->auth.exempt_networks,
+                    "the networks of your own machines, or auth.block.failures = 0",
+                    "nobody who guesses passwords is blocked");
+    check_everybody(c, "auth.refused_networks", &c->o->auth.refused_networks,
+                    "the networks that trouble comes from", "nobody can connect");
 }
 
 static void check_auth(struct checking *c)

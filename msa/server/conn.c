@@ -360,6 +360,12 @@ static void ask_quota(struct conn *c)
 {
     struct worker_shared *shared = c->worker->shared;
     c->phase = CONN_QUOTA;
+    if (service_refuses(c->service, &c->client)) {
+        struct smtp_reply refusal = reject_refused_network();
+        conn_arm(c, CONN_HANDSHAKE_MS);
+        admit(c, &refusal);
+        return;
+    }
     c->trusted = !c->untold && service_trusts(c->service, c->listen, &c->client);
     conn_arm(c, CONN_HANDSHAKE_MS);
     shared->on_quota(shared->arg, c->worker, c->number, &c->client);

@@ -24,6 +24,9 @@ static struct smtp_reply refusal_of(struct conn *c, const struct auth_answer *a)
         atomic_fetch_add(&c->worker->shared->failed_logins, 1);
         log_login(c, "login-failed", LOG_WARNING, a->login);
         return reject_auth_failed();
+    case AUTH_BLOCKED:
+        log_login(c, "login-refused", LOG_WARNING, a->login);
+        return reject_auth_blocked();
     case AUTH_NO_MECHANISM:
         return reject_auth_mechanism();
     case AUTH_NEEDS_TLS:
@@ -55,10 +58,11 @@ static void on_auth(void *arg, uint64_t id, const struct auth_answer *a)
     } else {
         r.reply = refusal_of(c, a);
     }
-    c->login_denied = a->verdict == AUTH_DENIED;
+    c->login_denied = a->verdict == AUTH_DENIED || a->verdict == AUTH_BLOCKED;
+    c->login_blocked = a->verdict == AUTH_BLOCKED;
     c->tried = c->login_denied ? a->login : SV_NONE;
     smtp_server_done(c->smtp, op, &r);
-    c->login_denied = false;
+    c->login_denied = c->login_blocked = false;
     c->tried = SV_NONE;
     conn_pump(c, SV_NONE);
 }

@@ -85,12 +85,13 @@ struct conn {
     char client_text[IP_TEXT_MAX];
     char mechanism[CONN_MECHANISM_CHARS + 1]; /* of the last AUTH, for the log */
     char *login;
-    struct sv tried;   /* the name of a failed login while its reply is made */
-    bool login_denied; /* such a reply is made */
-    bool login_logged; /* that failure is within the client's allowance */
-    size_t behind;     /* bytes that wait behind what the session has read */
-    struct buf in;     /* plain bytes that the session could not take yet; in CONN_PROXY all */
-    struct buf cipher; /* bytes that TLS cannot take before its signature */
+    struct sv tried;    /* the name of a failed login while its reply is made */
+    bool login_denied;  /* such a reply is made */
+    bool login_blocked; /* its reason is auth.block */
+    bool login_logged;  /* that failure is within the client's allowance */
+    size_t behind;      /* bytes that wait behind what the session has read */
+    struct buf in;      /* plain bytes that the session could not take yet; in CONN_PROXY all */
+    struct buf cipher;  /* bytes that TLS cannot take before its signature */
 };
 
 /* conn.c */

@@ -59,7 +59,7 @@ void conn_on_refused(void *arg, const struct smtp_refused *r)
 {
     struct conn *c = arg;
     char text[REFUSED_TEXT_MAX];
-    bool is_login = c->login_denied && smtp_reply_is_permanent(r->reply);
+    bool is_login = c->login_denied && (c->login_blocked || smtp_reply_is_permanent(r->reply));
     refused_text(text, r->reply, r->told ? SV_NONE : r->reply->setting, SV_NONE);
     count(c, r);
     note_misfit(c, r, text);

@@ -64,6 +64,7 @@ static const struct {
     enum misfit_kind kind;
 } by_setting[] = {
     {"auth.max_failures", MISFIT_LOGIN},
+    {"auth.block", MISFIT_LOGIN},
     {"auth.require_tls", MISFIT_TLS},
     {"extensions.no_soliciting", MISFIT_OTHER},
     {"relay.allow_loopback", MISFIT_ADDRESS},
@@ -91,6 +92,8 @@ static const struct {
 bool misfit_of_reply(struct smtp_status status, struct sv setting, enum misfit_kind *out)
 {
     *out = MISFIT_OTHER;
+    if (sv_eq(setting, SV("auth.refused_networks")))
+        return false; /* nobody waits for that to get better */
     for (size_t i = 0; i < sizeof by_setting / sizeof *by_setting; i++)
         if (sv_eq(setting, sv_of(by_setting[i].setting))) {
             *out = by_setting[i].kind;

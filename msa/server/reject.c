@@ -94,6 +94,17 @@ struct smtp_reply reject_auth_failed(void)
     return SMTP_REPLY(535, 5, 7, 8, "Authentication credentials invalid: check name and password");
 }
 
+struct smtp_reply reject_auth_blocked(void)
+{
+    return SMTP_REPLY_SETTING(454, 4, 7, 0, "Too many failed logins, try again later",
+                              "auth.block");
+}
+
+struct smtp_reply reject_refused_network(void)
+{
+    return SMTP_REPLY_SETTING(554, 5, 7, 1, "No service for your network", "auth.refused_networks");
+}
+
 struct smtp_reply reject_auth_mechanism(void)
 {
     return SMTP_REPLY_SETTING(504, 5, 5, 4, "Mechanism not supported; EHLO lists those that are",

@@ -118,11 +118,17 @@ bool service_trusts(const struct service *s, uint32_t listen, const struct ip *c
     return s->listeners[listen].trusts && has(&s->trusted, client);
 }
 
+bool service_refuses(const struct service *s, const struct ip *client)
+{
+    return has(&s->refused, client);
+}
+
 static void make_listeners(struct service *s)
 {
     const struct msa_options *o = &s->generation->options;
     const struct msa_listen_options *l = o->listen.items;
     s->trusted = make_nets(s, &o->auth.trusted_networks);
+    s->refused = make_nets(s, &o->auth.refused_networks);
     s->listeners = arena_alloc(&s->arena, o->listen.count * sizeof *s->listeners);
     for (size_t i = 0; i < o->listen.count; i++)
         s->listeners[i] = (struct service_listener){

@@ -33,7 +33,7 @@ struct service {
     struct smtp_server_setup *setups;   /* one for each options.listen entry */
     struct smtp_server_setup *trusting; /* likewise, for clients that need no login */
     struct service_listener *listeners; /* likewise */
-    struct service_nets trusted;
+    struct service_nets trusted, refused;
     int64_t memory_bytes; /* limits.memory */
     struct relay_settings *relay;
     struct arena arena;
@@ -45,6 +45,8 @@ struct service *service_keep(struct service *s);
 void service_drop(struct service *s); /* NULL is allowed */
 /* Whether what connects from there to the listener has to tell its client's address. */
 bool service_is_proxy(const struct service *s, uint32_t listen, const struct ip *peer);
+/* Whether this client gets no session: auth.refused_networks. */
+bool service_refuses(const struct service *s, const struct ip *client);
 /* Whether this client of the listener needs no login. */
 bool service_trusts(const struct service *s, uint32_t listen, const struct ip *client);
 

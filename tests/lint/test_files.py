@@ -14,7 +14,7 @@ FOLDERS = ("msa", "auth", "rewrite", "relay")
 # test below tests/: the source files that only it runs; the programs as a whole are in e2e/
 PLACES = {
     "unit/auth/test_keeper.c": [
-        "auth/asker.c", "auth/generation.c", "auth/work.c",
+        "auth/asker.c", "auth/blocks.c", "auth/gate.c", "auth/generation.c", "auth/work.c",
     ],
     "unit/auth/test_sasl.c": [
         "auth/cyrus.c", "auth/login.c",

@@ -31,8 +31,9 @@ def without_id(reply):
 class Wire:
     """One SMTP connection. say() sends a line and returns the reply as (code, text)."""
 
-    def __init__(self, port=587, address=OUR, tls=False, timeout=30, greet=True):
-        self.sock = socket.create_connection((address, port), timeout=timeout)
+    def __init__(self, port=587, address=OUR, tls=False, timeout=30, greet=True, source=None):
+        self.sock = socket.create_connection((address, port), timeout=timeout,
+                                             source_address=source and (source, 0))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
             self.sock = tls_context().wrap_socket(self.sock)
@@ -141,9 +142,9 @@ class Wire:
         self.sock.close()
 
 
-def session(user=None, password=None, port=587):
+def session(user=None, password=None, port=587, source=None):
     """A connection after STARTTLS (or implicit TLS on 465), EHLO and, with a user, AUTH PLAIN."""
-    wire = Wire(port, tls=port == 465)
+    wire = Wire(port, tls=port == 465, source=source)
     wire.ehlo()
     if port != 465:
         wire.starttls()

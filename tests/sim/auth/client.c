@@ -43,7 +43,7 @@ static struct {
         char login[AUTH_WIRE_NAME_MAX], password[256];
     } users[SIM_AUTH_USERS_MAX];
     size_t count;
-    char realm[256];
+    char realm[256], blocked[AUTH_WIRE_NAME_MAX];
     bool down;
     uint64_t epoch, delay_ms;
     enum auth_verdict (*sign)(struct sv key, enum auth_sign form, struct sv bytes, struct buf *out);
@@ -67,6 +67,11 @@ void sim_auth_user(const char *login, const char *password)
     snprintf(script.users[script.count].login, sizeof(script.users[0].login), "%s", login);
     snprintf(script.users[script.count].password, sizeof(script.users[0].password), "%s", password);
     script.count++;
+}
+
+void sim_auth_block(const char *login)
+{
+    snprintf(script.blocked, sizeof(script.blocked), "%s", login);
 }
 
 void sim_auth_down(bool down)
@@ -200,6 +205,10 @@ static void tell_password(struct request *r, struct sv user, struct sv password)
     snprintf(login, sizeof(login), "%.*s%s%s", SV_ARG(user),
              sv_find(user, '@') == user.len ? "@" : "",
              sv_find(user, '@') == user.len ? script.realm : "");
+    if (strcmp(script.blocked, login) == 0) {
+        tell(r, AUTH_BLOCKED, SV_NONE, user);
+        return;
+    }
     for (size_t i = 0; i < script.count; i++) {
         if (strcmp(script.users[i].login, login) == 0 &&
             sv_eq(sv_of(script.users[i].password), password)) {

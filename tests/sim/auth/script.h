@@ -17,6 +17,8 @@ void sim_auth_reset(void);
 /* login: "user@realm"; a client that leaves the realm out gets realm added. */
 void sim_auth_realm(const char *realm);
 void sim_auth_user(const char *login, const char *password);
+/* Its logins are answered AUTH_BLOCKED, whatever the password. */
+void sim_auth_block(const char *login);
 /* The keeper is away: everything is AUTH_TEMPORARY, exchanges between steps are lost. */
 void sim_auth_down(bool down);
 void sim_auth_delay(uint64_t delay_ms);

@@ -187,11 +187,15 @@ static void logins(void **state)
         assert_int_equal(w.data_len, 0);
         assert_string_equal(w.login, "alice@example.net"); /* the name that was tried */
     }
-    auth_client_start(w.client, &(struct auth_start){.mechanism = SV("PLAIN")}, on_answer, NULL);
+    auth_client_start(w.client,
+                      &(struct auth_start){.mechanism = SV("PLAIN"), .client = SV("192.0.2.1")},
+                      on_answer, NULL);
     wait_for(1);
     assert_int_equal(w.verdict, AUTH_NEEDS_TLS);
-    auth_client_start(w.client, &(struct auth_start){.mechanism = SV("NTLM"), .tls = true},
-                      on_answer, NULL);
+    auth_client_start(
+        w.client,
+        &(struct auth_start){.mechanism = SV("NTLM"), .tls = true, .client = SV("192.0.2.1")},
+        on_answer, NULL);
     wait_for(1);
     assert_int_equal(w.verdict, AUTH_NO_MECHANISM);
 }
@@ -200,7 +204,7 @@ static void logins(void **state)
 static void steps(void **state)
 {
     struct keeper_material m = material(1);
-    struct auth_start start = {.mechanism = SV("LOGIN"), .tls = true};
+    struct auth_start start = {.mechanism = SV("LOGIN"), .tls = true, .client = SV("192.0.2.1")};
     uint64_t id;
 
     (void)state;
@@ -260,7 +264,8 @@ static void smarthost(void **state)
                                    &(struct auth_start){.mechanism = sv_of(mechanism),
                                                         .initial = {w.data, w.data_len},
                                                         .has_initial = has_initial,
-                                                        .tls = true},
+                                                        .tls = true,
+                                                        .client = SV("192.0.2.1")},
                                    on_answer, NULL);
         wait_for(1);
         while (w.verdict == AUTH_CONTINUE) {
@@ -370,8 +375,10 @@ static void restart(void **state)
     (void)state;
     database_add(w.path, "alice", "secret");
     commit(&m);
-    id = auth_client_start(w.client, &(struct auth_start){.mechanism = SV("LOGIN"), .tls = true},
-                           on_answer, NULL);
+    id = auth_client_start(
+        w.client,
+        &(struct auth_start){.mechanism = SV("LOGIN"), .tls = true, .client = SV("192.0.2.1")},
+        on_answer, NULL);
     wait_for(1);
     assert_int_equal(w.verdict, AUTH_CONTINUE);
     start_plain(w.client, (struct sv){"\0alice\0secret", 13});
@@ -423,7 +430,8 @@ static void fairness(void **state)
                           &(struct auth_start){.mechanism = SV("PLAIN"),
                                                .initial = {"\0alice\0wrong", 12},
                                                .has_initial = true,
-                                               .tls = true},
+                                               .tls = true,
+                                               .client = SV("192.0.2.1")},
                           on_other, NULL);
     run_for(5);
     plain(w.client, (struct sv){"\0alice\0secret", 13});
@@ -442,6 +450,10 @@ static void broken_askers(void **state)
         struct sv payload;
     } rows[] = {
         {AUTH_WIRE_SASL_START, {"", 0}},
+        {AUTH_WIRE_SASL_START, /* no address, and one that is none */
+         {"\0\0\0\0\0\0\0\1\0\0\0\2\0\0\0\5PLAIN\0\0\0\0\0\0\0\0", 29}},
+        {AUTH_WIRE_SASL_START,
+         {"\0\0\0\0\0\0\0\1\0\0\0\2\0\0\0\5PLAIN\0\0\0\0\0\0\0\0043.2.1", 33}},
         {AUTH_WIRE_ANSWER, {"\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 24}},
         {AUTH_WIRE_SIGN, {"\0\0\0\0\0\0\0\1\0\0\0\x63\0\0\0\0\0\0\0\0\0\0\0\0", 24}},
         {AUTH_WIRE_SASL_START, {"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 24}},
@@ -605,13 +617,254 @@ static void many_administrators(void **state)
     unlink(at.sun_path);
 }
 
+static uint64_t login_from(const char *mechanism, const char *client, struct sv initial)
+{
+    struct auth_start start = {.mechanism = sv_of(mechanism),
+                               .initial = initial,
+                               .has_initial = initial.ptr != NULL,
+                               .tls = true,
+                               .client = sv_of(client)};
+    uint64_t id = auth_client_start(w.client, &start, on_answer, NULL);
+
+    wait_for(1);
+    assert_int_equal(w.id, id);
+    return id;
+}
+
+static const struct sv wrong_alice = {"\0alice\0wrong", 12}, right_alice = {"\0alice\0secret", 13},
+                       right_bob = {"\0bob\0secret", 11};
+
+static struct keeper_material guarded(uint64_t generation)
+{
+    static const char *networks[] = {"203.0.113.0/24"};
+    struct keeper_material m = material(generation);
+    struct auth_options *o = (struct auth_options *)(uintptr_t)m.options;
+
+    o->block = (struct auth_block_options){.failures = 5, .window_s = 600, .time_s = 900};
+    o->exempt_networks = (struct conf_strings){networks, 1};
+    return m;
+}
+
+/* Guesses are slowed, then refused before the secret is looked at, with every mechanism and for
+ * every name; not for an owner, nor for who is exempt. */
+static void guessing(void **state)
+{
+    static const unsigned at_least_ms[] = {0, 0, 0, 500, 1000};
+    struct keeper_material m = guarded(1);
+    uint64_t id, before;
+
+    (void)state;
+    database_add(w.path, "alice", "secret");
+    database_add(w.path, "bob", "secret");
+    commit(&m);
+    login_from("PLAIN", "192.0.2.1", right_bob); /* bob is at home there */
+    assert_int_equal(w.verdict, AUTH_OK);
+    for (size_t i = 0; i < 5; i++) {
+        uint64_t start = clock_mono_ms(), took;
+
+        /* a name that is nobody's counts and waits as much */
+        login_from("PLAIN", "192.0.2.1", i % 2 ? wrong_alice : (struct sv){"\0eve\0wrong", 10});
+        took = clock_mono_ms() - start;
+        assert_int_equal(w.verdict, AUTH_DENIED);
+        if (took < at_least_ms[i] || took > at_least_ms[i] + 400)
+            fail_msg("failure %zu was answered after %u ms", i, (unsigned)took);
+    }
+    before = auth_scram_derivations();
+    login_from("PLAIN", "192.0.2.1", right_alice);
+    assert_int_equal(w.verdict, AUTH_BLOCKED);
+    assert_string_equal(w.login, "alice");
+    assert_int_equal(w.data_len, 0);
+    login_from("PLAIN", "192.0.2.1", (struct sv){"\0nobody\0x", 9});
+    assert_int_equal(w.verdict, AUTH_BLOCKED);
+    login_from("PLAIN", "192.0.2.1", (struct sv){"garbage", 7});
+    assert_int_equal(w.verdict, AUTH_BLOCKED);
+    login_from("SCRAM-SHA-256", "192.0.2.1", SV("n,,n=alice,r=abcdefgh"));
+    assert_int_equal(w.verdict, AUTH_BLOCKED);
+    id = login_from("LOGIN", "192.0.2.1", SV_NONE);
+    assert_int_equal(w.verdict, AUTH_CONTINUE); /* nobody is named yet */
+    auth_client_step(w.client, id, SV("alice"));
+    wait_for(1);
+    assert_int_equal(w.verdict, AUTH_BLOCKED);
+    assert_int_equal(auth_scram_derivations(), before);
+
+    login_from("PLAIN", "192.0.2.1", right_bob); /* the owner */
+    assert_int_equal(w.verdict, AUTH_OK);
+    login_from("PLAIN", "192.0.2.2", right_alice); /* her name has failed twice only */
+    assert_int_equal(w.verdict, AUTH_OK);
+    for (size_t i = 0; i < 20; i++) {
+        login_from("PLAIN", "203.0.113.9", wrong_alice);
+        assert_int_equal(w.verdict, AUTH_DENIED);
+    }
+}
+
+/* An answer that is held back: the exchange can be canceled, its asker may go, the next is served.
+ */
+static void held_answers(void **state)
+{
+    struct keeper_material m = guarded(1);
+    uint64_t id, start;
+
+    (void)state;
+    database_add(w.path, "alice", "secret");
+    commit(&m);
+    w.other = attach();
+    for (size_t i = 0; i < 3; i++)
+        login_from("PLAIN", "192.0.2.1", wrong_alice);
+    id = auth_client_start(w.client,
+                           &(struct auth_start){.mechanism = SV("PLAIN"),
+                                                .initial = wrong_alice,
+                                                .has_initial = true,
+                                                .tls = true,
+                                                .client = SV("192.0.2.1")},
+                           on_answer, NULL);
+    run_for(200); /* it is held for half a second */
+    assert_int_equal(w.answers, 1);
+    auth_client_cancel(w.client, id);
+    /* right and slowed; SCRAM tells with its proof, which is held, and then goes on */
+    start = clock_mono_ms();
+    login_from("PLAIN", "192.0.2.1", right_alice);
+    assert_int_equal(w.verdict, AUTH_OK);
+    assert_true(clock_mono_ms() - start >= 1000); /* the canceled one has counted */
+    auth_client_start(w.other,
+                      &(struct auth_start){.mechanism = SV("PLAIN"),
+                                           .initial = {"\0eve\0wrong", 10},
+                                           .has_initial = true,
+                                           .tls = true,
+                                           .client = SV("192.0.2.1")},
+                      on_other, NULL);
+    run_for(200);
+    auth_client_free(w.other);
+    w.other = NULL;
+    run_for(1200);
+}
+
+/* Real SCRAM against a slowed address: the server's proof comes late, and the login is good. */
+static void slowed_scram(void **state)
+{
+    struct keeper_material m = guarded(1);
+    struct auth_login_start ls = {.mechanisms = SV("SCRAM-SHA-256"),
+                                  .host = SV("mail.example.net"),
+                                  .user = SV("alice"),
+                                  .password = SV("secret"),
+                                  .tls = true};
+    struct auth_login_result lr;
+    struct auth_login_exchange *x;
+    uint64_t start, id;
+
+    (void)state;
+    database_add(w.path, "alice", "secret");
+    commit(&m);
+    for (size_t i = 0; i < 3; i++)
+        login_from("PLAIN", "192.0.2.1", wrong_alice);
+    x = auth_login_new(&ls, &lr);
+    start = clock_mono_ms();
+    id = login_from("SCRAM-SHA-256", "192.0.2.1", lr.data);
+    assert_true(clock_mono_ms() - start < 400); /* nothing is decided yet */
+    while (w.verdict == AUTH_CONTINUE) {
+        auth_login_step(x, (struct sv){w.data, w.data_len}, &lr);
+        auth_client_step(w.client, id, lr.data);
+        wait_for(1);
+    }
+    assert_int_equal(w.verdict, AUTH_OK);
+    assert_int_equal(lr.verdict, AUTH_OK);
+    assert_true(clock_mono_ms() - start >= 500);
+    auth_login_free(x);
+}
+
+struct block_ask {
+    pthread_t thread;
+    const char *socket;
+    struct auth_blocks_request request;
+    struct auth_blocks answer;
+    int err;
+};
+
+static void *block_main(void *arg)
+{
+    struct block_ask *q = arg;
+
+    q->err = auth_blocks_ask(q->socket, &q->request, &q->answer);
+    return NULL;
+}
+
+static void ask_blocks(struct block_ask *q, const char *socket, const char *what)
+{
+    *q = (struct block_ask){.socket = socket, .request = {what != NULL, sv_of(what)}};
+    auth_blocks_init(&q->answer);
+    pthread_create(&q->thread, NULL, block_main, q);
+    for (unsigned i = 0; i < 400; i++) {
+        run_for(5);
+        if (pthread_tryjoin_np(q->thread, NULL) == 0) {
+            assert_int_equal(q->err, 0);
+            return;
+        }
+    }
+    fail_msg("no answer of the keeper's socket");
+}
+
+static void blocks(void **state)
+{
+    static const struct {
+        const char *what;
+        int err;
+        const char *text;
+    } rows[] = {
+        {"192.0.2.1", ERR_NOT_FOUND, "192.0.2.1: is not blocked"},
+        {"", ERR_SYNTAX, "an address or a login is needed"},
+        {"bob", ERR_NOT_FOUND, "bob: is not blocked"},
+        {"2001:db8::7", 0, "2001:db8::7: block removed"},
+        {"2001:db8::/64", ERR_NOT_FOUND, "2001:db8::/64: is not blocked"},
+        {"alice", 0, "alice: block removed"},
+    };
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    struct keeper_material m = guarded(1);
+    struct block_ask q;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)state;
+    snprintf(at.sun_path, sizeof(at.sun_path), "%s.sock", w.path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(keeper_listen(w.keeper, fd), 0);
+    close(fd);
+    database_add(w.path, "alice", "secret");
+    commit(&m);
+    for (size_t i = 0; i < 5; i++)
+        auth_client_start(w.client,
+                          &(struct auth_start){.mechanism = SV("PLAIN"),
+                                               .initial = {"\0alice/phone\0wrong", 18},
+                                               .has_initial = true,
+                                               .tls = true,
+                                               .client = SV("2001:db8::1")},
+                          on_answer, NULL);
+    wait_for(5);
+    ask_blocks(&q, at.sun_path, NULL);
+    assert_int_equal(q.answer.count, 2);
+    assert_true(q.answer.entries[0].is_address);
+    assert_string_equal(q.answer.entries[0].what, "2001:db8::/64");
+    assert_false(q.answer.entries[1].is_address);
+    assert_string_equal(q.answer.entries[1].what, "alice@example.net");
+    assert_in_range(q.answer.entries[1].left_s, 880, 900);
+    auth_blocks_deinit(&q.answer);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        ask_blocks(&q, at.sun_path, rows[i].what);
+        assert_int_equal(q.answer.err, rows[i].err);
+        assert_string_equal(q.answer.text, rows[i].text);
+        auth_blocks_deinit(&q.answer);
+    }
+    login_from("PLAIN", "2001:db8::1", right_alice);
+    assert_int_equal(w.verdict, AUTH_OK);
+    unlink(at.sun_path);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(logins),  T(steps),    T(smarthost),     T(signatures),     T(bad_generation),
-        T(restart), T(fairness), T(broken_askers), T(administration), T(many_administrators),
+        T(logins),   T(steps),        T(smarthost),     T(signatures),     T(bad_generation),
+        T(restart),  T(fairness),     T(broken_askers), T(administration), T(many_administrators),
+        T(guessing), T(held_answers), T(slowed_scram),  T(blocks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

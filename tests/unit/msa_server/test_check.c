@@ -100,6 +100,11 @@ static const struct bad bad[] = {
              "listen = { port = 2525; tls = \"none\"; auth = \"trusted\" };",
      "m:2: auth.trusted_networks[1]: warning: anybody may send mail through this server; the "
      "networks of your own machines\n"},
+    {DOMAINS "auth = { exempt_networks = \"::/0\"; refused_networks = [ \"0.0.0.0/0\" ]; };",
+     "m:2: auth.exempt_networks[0]: warning: nobody who guesses passwords is blocked; the networks "
+     "of your own machines, or auth.block.failures = 0\n"
+     "m:2: auth.refused_networks[0]: warning: nobody can connect; the networks that trouble comes "
+     "from\n"},
     {DOMAINS "auth = { trusted_networks = \"192.0.2.1/8\" };",
      "m:2: auth.trusted_networks: \"192.0.2.1/8\" is no network, nor an address; for example "
      "\"192.0.2.0/24\" or \"2001:db8::1\"\n"},

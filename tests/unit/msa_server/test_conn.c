@@ -765,6 +765,65 @@ static void passwords_are_not_logged(void **state)
     world_stop(1000);
 }
 
+/* ---- guessing ---- */
+
+/* 454 as often as it is tried, with one line for fail2ban and none besides; the session goes on. */
+static void blocked_logins_are_refused_for_a_while(void **state)
+{
+    (void)state;
+    world_start("");
+    sim_auth_block("u@example.net");
+    struct sim_client *c = client_new(LISTEN_PLAIN);
+    client_say(c, "EHLO c\r\n");
+    for (int i = 0; i < 10; i++) {
+        client_say(c, CLEAR_AUTH);
+        client_expect(c, "454 4.7.0 Too many failed logins, try again later [");
+    }
+    client_say(c, "NOOP\r\n");
+    client_expect(c, "250 ");
+    assert_int_equal(world_log_count(" warning "), 10);
+    assert_int_equal(world_log_count(" login-refused session="), 10);
+    assert_int_equal(world_log_count(" client=10.0.0.1 mechanism=PLAIN login=u@example.net\n"), 10);
+    assert_int_equal(world_log_count("454 "), 0);
+    sim_auth_block("");
+    client_say(c, CLEAR_AUTH);
+    client_expect(c, "235 ");
+    client_free(c);
+    world_stop(1000);
+}
+
+/* In place of the greeting, also under TLS; others are let in. */
+static void refused_networks_are_not_greeted(void **state)
+{
+    struct tls_ctx *ctx;
+    (void)state;
+    world_auth = "require_tls = false; refused_networks = [ \"10.0.0.0/28\", \"10.0.1.4\" ];";
+    world_start("");
+    struct sim_client *c = client_from(9, LISTEN_PLAIN);
+    sim_run_for(1000);
+    client_expect(c, "554 5.7.1 No service for your network [");
+    assert_false(client_heard(c, "220 "));
+    sim_run_for(2000);
+    assert_true(c->ended);
+    client_free(c);
+    ctx = client_ctx(world_cert.pem, 4);
+    c = client_from(260, LISTEN_TLS);
+    client_tls(c, ctx);
+    client_expect(c, "554 5.7.1 No service for your network [");
+    client_free(c);
+    c = client_from(16, LISTEN_PLAIN);
+    client_say(c, "EHLO c\r\n" CLEAR_AUTH);
+    client_expect(c, "235 ");
+    client_free(c);
+    tls_ctx_drop(ctx);
+    assert_int_equal(world_log_count("reply session="), 2);
+    assert_int_equal(world_log_count("] (auth.refused_networks)\n"), 2);
+    sim_run_for(2000);
+    world_assert_idle();
+    world_stop(1000);
+    world_auth = "require_tls = false;";
+}
+
 /* ---- stop, reload, users ---- */
 
 static void stop_waits_for_content(void **state)
@@ -890,6 +949,8 @@ int main(void)
         cmocka_unit_test(tolerated_syntax_is_logged_once_a_day),
         cmocka_unit_test(strict_syntax_is_an_option),
         cmocka_unit_test(passwords_are_not_logged),
+        cmocka_unit_test(blocked_logins_are_refused_for_a_while),
+        cmocka_unit_test(refused_networks_are_not_greeted),
         cmocka_unit_test(stop_waits_for_content),
         cmocka_unit_test(stop_ends_after_grace),
         cmocka_unit_test(sessions_keep_their_generation),

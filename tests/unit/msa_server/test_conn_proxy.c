@@ -35,6 +35,29 @@ static struct sv v2(void)
     return SV(V2);
 }
 
+/* The network of the told client is refused, not the proxy's. */
+static void the_told_network_is_refused(void **state)
+{
+    (void)state;
+    world_auth = "require_tls = false; refused_networks = [ \"203.0.113.0/24\" ];";
+    start("");
+    struct sim_client *c = client_new(LISTEN_PLAIN);
+    client_put(c, SV(V1));
+    sim_run_for(1000);
+    client_expect(c, "554 5.7.1 ");
+    client_free(c);
+    stop();
+    world_auth = "require_tls = false; refused_networks = [ \"10.0.0.0/24\" ];";
+    start("");
+    c = client_new(LISTEN_PLAIN);
+    client_put(c, SV(V1));
+    sim_run_for(1000);
+    client_expect(c, "220 ");
+    client_free(c);
+    stop();
+    world_auth = "require_tls = false;";
+}
+
 /* Whole, and an octet at a time; the greeting waits for the header. */
 static void the_told_client_counts(void **state)
 {
@@ -222,6 +245,7 @@ static void others_are_not_believed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_told_network_is_refused),
         cmocka_unit_test(the_told_client_counts),
         cmocka_unit_test(tls_begins_behind_the_header),
         cmocka_unit_test(no_header_no_session),

@@ -101,7 +101,7 @@ static void keys_without_effect_are_unknown(void **state)
     static const char *const keys[] = {
         "auth = { store_cleartext = false; }",
         "auth = { client_ca = \"\"; }",
-        "auth = { block = { failures = 10; }; }",
+        "auth = { oauth = { issuer = \"\"; }; }",
         "permissions = ( )",
         "rewrite = { dkim = ( ); }",
         "policy = { milters = ( ); }",

@@ -1,0 +1,74 @@
+/* The work of an asker's requests, on a pool's thread or, where it takes microseconds, on the loop.
+ */
+#include "auth/asker_inside.h"
+
+static void run_server(struct job *j)
+{
+    struct auth_sasl_result r;
+
+    if (j->type == AUTH_WIRE_SASL_START) {
+        j->talk->server = auth_exchange_new(
+            j->now->sasl,
+            &(struct auth_sasl_start){.mechanism = j->name,
+                                      .initial = j->data,
+                                      .has_initial = (j->code & AUTH_START_INITIAL) != 0,
+                                      .tls = (j->code & AUTH_START_TLS) != 0},
+            &r);
+    } else {
+        auth_exchange_step(j->talk->server, j->data, &r);
+    }
+    j->verdict = r.verdict;
+    j->answer_name = r.login;
+    j->answer_data = r.data;
+}
+
+static void run_login(struct job *j)
+{
+    struct auth_login_result r = {.verdict = AUTH_DENIED};
+    const struct keeper_secret *secret;
+
+    if (j->type == AUTH_WIRE_LOGIN_STEP) {
+        auth_login_step(j->talk->login, j->data, &r);
+    } else if ((secret = auth_generation_secret(j->now, j->name)) != NULL) {
+        j->talk->login =
+            auth_login_new(&(struct auth_login_start){.mechanisms = j->data,
+                                                      .host = j->extra,
+                                                      .user = secret->user,
+                                                      .password = secret->password,
+                                                      .tls = (j->code & AUTH_START_TLS) != 0},
+                           &r);
+    }
+    j->verdict = r.verdict;
+    j->answer_name = r.mechanism;
+    j->answer_data = r.data;
+}
+
+static void run_sign(struct job *j)
+{
+    enum auth_sign form = (enum auth_sign)j->code;
+
+    j->verdict = AUTH_DENIED;
+    if (auth_keys_sign(j->now->keys, KEEPER_TLS, j->name, form, j->data, &j->signature,
+                       &j->verdict) < 0 &&
+        j->before != NULL &&
+        auth_keys_sign(j->before->keys, KEEPER_TLS, j->name, form, j->data, &j->signature,
+                       &j->verdict) < 0)
+        j->verdict = AUTH_DENIED;
+    j->answer_data = buf_view(&j->signature);
+}
+
+void asker_run(struct auth_work_job *work)
+{
+    struct job *j = (struct job *)work;
+
+    if (j->type == AUTH_WIRE_SIGN)
+        run_sign(j);
+    else if (j->talk->is_login)
+        run_login(j);
+    else
+        run_server(j);
+    if (j->answer_data.len > AUTH_WIRE_DATA_MAX || j->answer_name.len > AUTH_WIRE_NAME_MAX) {
+        j->verdict = AUTH_DENIED;
+        j->answer_data = j->answer_name = SV_NONE;
+    }
+}
