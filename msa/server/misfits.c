@@ -64,7 +64,7 @@ static const struct {
     enum misfit_kind kind;
 } by_setting[] = {
     {"auth.max_failures", MISFIT_LOGIN},
-    {"auth.block", MISFIT_LOGIN},
+    {"auth.block.failures", MISFIT_LOGIN},
     {"auth.require_tls", MISFIT_TLS},
     {"extensions.no_soliciting", MISFIT_OTHER},
     {"relay.allow_loopback", MISFIT_ADDRESS},

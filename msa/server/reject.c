@@ -97,7 +97,7 @@ struct smtp_reply reject_auth_failed(void)
 struct smtp_reply reject_auth_blocked(void)
 {
     return SMTP_REPLY_SETTING(454, 4, 7, 0, "Too many failed logins, try again later",
-                              "auth.block");
+                              "auth.block.failures");
 }
 
 struct smtp_reply reject_refused_network(void)

@@ -28,7 +28,7 @@ struct smtp_reply reject_connections(void);     /* 421 4.3.2 limits.connections 
 struct smtp_reply reject_client(void);          /* 421 4.7.0 limits.connections_per_client */
 struct smtp_reply reject_auth_temporary(void);  /* 454 4.7.0 */
 struct smtp_reply reject_auth_failed(void);     /* 535 5.7.8 */
-struct smtp_reply reject_auth_blocked(void);    /* 454 4.7.0 auth.block */
+struct smtp_reply reject_auth_blocked(void);    /* 454 4.7.0 auth.block.failures */
 struct smtp_reply reject_refused_network(void); /* 554 5.7.1 auth.refused_networks */
 struct smtp_reply reject_auth_mechanism(void);  /* 504 5.5.4 */
 struct smtp_reply reject_auth_needs_tls(void);  /* 538 5.7.11 */

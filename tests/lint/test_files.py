@@ -14,7 +14,8 @@ FOLDERS = ("msa", "auth", "rewrite", "relay")
 # test below tests/: the source files that only it runs; the programs as a whole are in e2e/
 PLACES = {
     "unit/auth/test_keeper.c": [
-        "auth/asker.c", "auth/blocks.c", "auth/gate.c", "auth/generation.c", "auth/work.c",
+        "auth/asker.c", "auth/asker_answer.c", "auth/asker_run.c", "auth/blocks.c",
+        "auth/gate.c", "auth/generation.c", "auth/work.c",
     ],
     "unit/auth/test_sasl.c": [
         "auth/cyrus.c", "auth/login.c",
@@ -58,6 +59,9 @@ PLACES = {
     "e2e/test_control.py": [
         "auth/admin.c", "auth/admin_ask.c", "auth/admin_serve.c", "auth/admin_wire.c",
         "msa/daemon/main.c",
+    ],
+    "e2e/test_guard.py": [
+        "msa/ctl/blocks.c",
     ],
     "unit/msa_admin/test_admin.c": [
         "msa/admin/queue.c", "msa/admin/route.c", "msa/admin/stats.c", "msa/admin/status.c",
