@@ -231,6 +231,13 @@ static void check_routes(struct checking *c)
     }
 }
 
+static void check_permissions(struct checking *c)
+{
+    struct permissions_seen *seen = NULL;
+    permissions_check(&seen, &c->o->permissions, &c->o->auth.realms, c->src, c->faults);
+    permissions_seen_free(seen);
+}
+
 void check_options(const struct msa_options *o, const struct conf_source *src,
                    struct conf_faults *faults)
 {
@@ -244,4 +251,5 @@ void check_options(const struct msa_options *o, const struct conf_source *src,
     check_limits(&c);
     check_queue(&c);
     check_routes(&c);
+    check_permissions(&c);
 }

@@ -122,6 +122,7 @@ void conn_give_up_operation(struct conn *c);
 void conn_give_up_content(struct conn *c); /* blocked for too long */
 
 /* conn_path.c */
+struct rights_holder conn_rights(const struct conn *c); /* of whoever it is now */
 void conn_check_path(struct conn *c, const struct smtp_action *a);
 void conn_path_cancel(struct conn *c); /* no answer comes any more */
 

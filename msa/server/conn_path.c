@@ -64,6 +64,14 @@ static void ask(struct path_check *k, struct sv domain,
     k->query = names_ask(w->shared->names, w->mailbox, domain, done, k);
 }
 
+struct rights_holder conn_rights(const struct conn *c)
+{
+    const struct rights *r = c->service->rights;
+    return c->login     ? rights_of_login(r, sv_of(c->login))
+           : c->trusted ? rights_of_trusted(r)
+                        : rights_of_anybody(r);
+}
+
 /* ---- return path ---- */
 
 static void on_return_known(void *arg, enum names_answer answer)
@@ -83,19 +91,22 @@ static bool by_rules(struct conn *c, enum smtp_path_use use, const struct smtp_p
                      struct arena *a, struct smtp_reply *refusal)
 {
     const struct msa_options *o = &c->service->generation->options;
+    struct rights_holder rights = conn_rights(c);
     if (use == SMTP_PATH_REVERSE) {
-        if (!policy_reverse_path(path, sv_of(c->login), a, refusal))
+        if (!rights_reverse_path(&rights, path, a, refusal))
             return false;
         if (c->login || policy_forward_path(path, o, a, refusal))
             return true;
         *refusal = reject_literal_return();
         return false;
     }
-    if (!c->login && !c->trusted && !policy_is_postmaster(path, o)) {
+    bool to_postmaster = policy_is_postmaster(path, o);
+    if (!c->login && !c->trusted && !to_postmaster) {
         *refusal = reject_no_login(); /* auth.open_postmaster has let it come that far */
         return false;
     }
-    return policy_forward_path(path, o, a, refusal);
+    return (to_postmaster || rights_forward_path(&rights, path, a, refusal)) &&
+           policy_forward_path(path, o, a, refusal);
 }
 
 /* Whether only the DNS can tell if mail goes back to this path: with a login it is the login's. */

@@ -341,6 +341,14 @@ const struct conf_option msa_options_rows[] = {
              "Bounds on what clients may ask of this server. Within them it stays responsive to "
              "everybody.",
              .rows = limits_rows),
+    CONF_ROW(CONF_LIST, struct msa_options, permissions, "permissions", NULL,
+             "who may send as whom, and to whom",
+             "One entry for each login that may do more, or less, than send as its own address to "
+             "everybody (RFC 6409 6.1, 6.2). The order does not matter.",
+             .flags = CONF_RELOAD, .rows = permission_options_rows,
+             .item_bytes = sizeof(struct permission_options),
+             .example = "( { login = \"alice@example.net\"; "
+                        "may_send_as = [ \"%u\", \"@sales.example.net\" ]; } )"),
     CONF_ROW(CONF_GROUP, struct msa_options, rewrite, "rewrite", NULL, "changes to messages",
              "What is completed in the header of a submitted message, and what is hidden (RFC 6409 "
              "section 8).",
@@ -446,6 +454,7 @@ bool options_read(const char *file, struct sv text, const char *fqdn, struct are
     size_t errors = faults->errors;
     bool ok = conf_read(msa_options_rows, file, text, a, out, faults, &src);
     complete(a, fqdn, out);
+    permissions_complete(a, &out->permissions, &out->auth.realms, &src);
     /* without a tree every cross check would complain of what it could not see */
     if (ok || src.readable)
         check_options(out, &src, faults);

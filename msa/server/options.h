@@ -20,6 +20,7 @@
 
 #include "auth/options.h"
 #include "msa/base/ip.h"
+#include "msa/server/permissions.h"
 #include "relay/dns/options.h"
 #include "relay/options.h"
 #include "relay/queue/options.h"
@@ -94,6 +95,7 @@ struct msa_options {
     struct conf_list tls;    /* of struct msa_tls_options; empty if no listener speaks TLS */
     struct auth_options auth;
     struct msa_limits_options limits;
+    struct conf_list permissions; /* of struct permission_options */
     struct rewrite_options rewrite;
     struct queue_options queue;
     struct relay_options relay;

@@ -1,21 +1,5 @@
 #include "msa/server/policy.h"
 
-bool policy_reverse_path(const struct smtp_path *path, struct sv login, struct arena *a,
-                         struct smtp_reply *reply_out)
-{
-    struct smtp_path own;
-    if (path->kind == SMTP_PATH_NULL || !login.len)
-        return true; /* RFC 6409 3.2: <> must not be refused for itself */
-    if (smtp_path_parse_address(a, login, SMTP_PATH_REVERSE, &own) == SMTP_PATH_OK &&
-        smtp_path_same(path, &own))
-        return true;
-    *reply_out = SMTP_REPLY(550, 5, 7, 1, "");
-    reply_out->text =
-        sv_of(arena_printf(a, "<%.*s> is not an address that %.*s may send as; allowed: %.*s",
-                           SV_ARG(path->text), SV_ARG(login), SV_ARG(login)));
-    return false;
-}
-
 /* A static route may name any host: it takes what it matches. */
 static bool has_route(const struct msa_options *o, struct sv domain)
 {

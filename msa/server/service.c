@@ -22,6 +22,7 @@ void service_drop(struct service *s)
         return;
     tls_ctx_drop(s->tls);
     relay_settings_drop(s->relay);
+    rights_free(s->rights);
     arena_deinit(&s->arena);
     generation_drop(s->generation);
     free(s->setups);
@@ -266,6 +267,7 @@ struct service *service_new(struct generation *g, struct buf *why)
     }
     make_listeners(s);
     make_setups(s);
+    s->rights = rights_new(g, &s->arena);
     s->memory_bytes = options_memory_bytes(&g->options.limits, total_memory(g));
     return s;
 }

@@ -1,5 +1,5 @@
 /*
- * service.h - one generation made ready to serve: TLS context, session setups, relay settings.
+ * service.h - one generation made ready to serve: TLS context, session setups, relay settings, rights.
  *
  * Built once on the main thread at prepare, immutable, counted: each session holds a reference and
  * ends under the one it began with. Any thread.
@@ -9,6 +9,7 @@
 
 #include "auth/tls/ctx.h"
 #include "msa/server/generation.h"
+#include "msa/server/rights.h"
 #include "msa/smtp/server.h"
 #include "relay/settings.h"
 
@@ -36,6 +37,7 @@ struct service {
     struct service_nets trusted, refused;
     int64_t memory_bytes; /* limits.memory */
     struct relay_settings *relay;
+    struct rights *rights;
     struct arena arena;
 };
 

@@ -57,3 +57,26 @@ int smtp_idn_label(struct sv label, char out[SMTP_LABEL_MAX], size_t *len_out)
     idn2_free(made);
     return err;
 }
+
+int smtp_idn_points(struct sv label, uint32_t out[SMTP_LABEL_MAX], size_t *count_out)
+{
+    char text[SMTP_LABEL_MAX + 1];
+    uint32_t *made = NULL;
+    size_t n = 0;
+    if (label.len > SMTP_LABEL_MAX)
+        return ERR_SYNTAX;
+    for (size_t i = 0; i < label.len; i++)
+        text[i] = ascii_lower(label.ptr[i]);
+    text[label.len] = '\0';
+    int result = idn2_to_unicode_8z4z(text, &made, 0);
+    REQUIRE(result != IDN2_MALLOC);
+    if (result != IDN2_OK)
+        return ERR_SYNTAX;
+    while (made[n] && n < SMTP_LABEL_MAX) {
+        out[n] = made[n];
+        n++;
+    }
+    idn2_free(made);
+    *count_out = n;
+    return n > 0 ? 0 : ERR_SYNTAX;
+}

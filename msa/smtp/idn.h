@@ -20,5 +20,7 @@ bool smtp_idn_concerns(struct sv label);
 /* Writes the A-label, lower case, of a U-label or A-label, and its length. ERR_SYNTAX: it is
  * neither by IDNA 2008; ERR_FULL: too long. */
 int smtp_idn_label(struct sv label, char out[SMTP_LABEL_MAX], size_t *len_out) MUST_CHECK;
+/* The code points of what an A-label stands for, and their number. ERR_SYNTAX: it is none. */
+int smtp_idn_points(struct sv label, uint32_t out[SMTP_LABEL_MAX], size_t *count_out) MUST_CHECK;
 
 #endif

@@ -102,7 +102,7 @@ static void keys_without_effect_are_unknown(void **state)
         "auth = { store_cleartext = false; }",
         "auth = { client_ca = \"\"; }",
         "auth = { oauth = { issuer = \"\"; }; }",
-        "permissions = ( )",
+        "permissions = { login = \"a\"; messages_per_hour = 0; }",
         "rewrite = { dkim = ( ); }",
         "policy = { milters = ( ); }",
         "relay = { mx6 = true; }",

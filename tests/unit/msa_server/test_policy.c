@@ -13,47 +13,6 @@
     "domains = [ \"example.net\" ]; dns = { dnssec = \"off\"; }; listen = { tls = \"none\"; };" \
     "auth = { require_tls = false; };"
 
-static const struct reverse_row {
-    const char *path, *login;
-    bool allowed;
-} reverse_rows[] = {
-    {"<u@example.net>", "u@example.net", true},
-    {"<U@EXAMPLE.net>", "u@example.net", true},
-    {"<\"u\"@example.net>", "u@example.net", true},
-    {"<>", "u@example.net", true},
-    {"<v@example.net>", "u@example.net", false},
-    {"<u@example.org>", "u@example.net", false},
-    {"<u@sub.example.net>", "u@example.net", false},
-    {"<uu@example.net>", "u@example.net", false},
-    {"<u@example.net>", "u", false},
-    {"<u@example.net>", "", true}, /* without a login any, if mail can go back */
-};
-
-static void reverse_paths(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < sizeof reverse_rows / sizeof *reverse_rows; i++) {
-        const struct reverse_row *r = &reverse_rows[i];
-        struct arena a;
-        struct smtp_path path;
-        struct smtp_reply reply = SMTP_REPLY_NONE;
-        arena_init(&a);
-        struct sv rest;
-        assert_int_equal(smtp_path_parse(&a, sv_of(r->path), SMTP_PATH_REVERSE, &path, &rest),
-                         SMTP_PATH_OK);
-        bool got = policy_reverse_path(&path, sv_of(r->login), &a, &reply);
-        if (got != r->allowed)
-            print_error("%s as %s\n", r->path, r->login);
-        assert_int_equal(got, r->allowed);
-        if (!got) {
-            assert_int_equal(reply.code, 550);
-            assert_int_equal(reply.enhanced.subject, 7);
-            assert_non_null(memmem(reply.text.ptr, reply.text.len, "may send as", 11));
-        }
-        arena_deinit(&a);
-    }
-}
-
 static const struct forward_row {
     const char *path, *lines;
     bool allowed;
@@ -111,7 +70,6 @@ static void forward_paths(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(reverse_paths),
-                                       cmocka_unit_test(forward_paths)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(forward_paths)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,211 @@
+#include "msa/server/permissions.h"
+
+#include "msa/base/mem.h"
+#include "msa/base/utf8.h"
+#include "msa/server/pattern.h"
+#include "msa/smtp/lookalike.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#define KEY_MAX   80  /* bytes of a composed key */
+#define LOGIN_MAX 255 /* bytes, as auth/name.h has it */
+
+static void check_pattern(const char *value, struct conf_faults *faults)
+{
+    const char *wrong, *right;
+    struct pattern unused;
+    struct arena scratch;
+    arena_init(&scratch);
+    if (!pattern_parse(&scratch, sv_of(value), &unused, &wrong, &right))
+        conf_fault(faults, right, "\"%s\" %s", value, wrong);
+    else if (unused.form == PATTERN_FILE)
+        conf_fault(faults, "the addresses themselves", "\"%s\" is not read yet", value);
+    arena_deinit(&scratch);
+}
+
+const struct conf_option permission_options_rows[] = {
+    CONF_ROW(CONF_STRING, struct permission_options, login, "login", NULL, "whom the row is for",
+             "A user, with its realm or of the first of auth.realms. \"*\": everybody who has no "
+             "row of their own. \"@trusted\": the clients within auth.trusted_networks that do not "
+             "log in. No login has two rows.",
+             .flags = CONF_RELOAD, .example = "\"alice@example.net\""),
+    CONF_ROW(
+        CONF_STRINGS, struct permission_options, may_send_as, "may_send_as", "[ \"%u\" ]",
+        "addresses that may be the sender",
+        "In MAIL FROM; the null reverse-path <> may always stand there. Anything else is answered "
+        "550 5.7.1. \"%u\" is the login's own address, \"%u+*\" its sub-addresses; "
+        "\"bob@example.net\" that address; \"bob+*@example.net\" the sub-addresses of bob, such as "
+        "bob+shop@example.net, but not bob; \"@example.net\" all of that domain; "
+        "\"@*.example.net\" all of the domains below it; \"*\" every address. Domains "
+        "are compared as A-labels, local parts without quotes and without the case of "
+        "ASCII letters. For \"@trusted\" the default is \"*\".",
+        .flags = CONF_RELOAD, .check = check_pattern,
+        .example = "[ \"%u\", \"@sales.example.net\" ]"),
+    CONF_ROW(CONF_STRINGS, struct permission_options, may_send_to, "may_send_to", "[ \"*\" ]",
+             "addresses that may be written to",
+             "Entries as in may_send_as. Another recipient is answered 550 5.7.1. The postmaster "
+             "of our own domains may always be written to.",
+             .flags = CONF_RELOAD, .check = check_pattern, .example = "[ \"@example.net\" ]"),
+    CONF_END,
+};
+
+static const struct permission_options *row_at(const struct conf_list *rows, size_t i)
+{
+    return CONF_ITEM(*rows, i, struct permission_options);
+}
+
+static bool is_login(const struct permission_options *row)
+{
+    return strcmp(row->login, PERMISSION_EVERYBODY_ELSE) != 0 &&
+           strcmp(row->login, PERMISSION_TRUSTED) != 0;
+}
+
+/* user@realm, the realm in lower case, which is how a session names who has logged in. */
+static const char *full_login(struct arena *a, const char *login, const struct conf_strings *realms)
+{
+    struct sv text = sv_of(login);
+    size_t at = sv_rfind(text, '@');
+    if (at == text.len)
+        return realms->count ? arena_printf(a, "%s@%s", login, realms->items[0]) : login;
+    char *full = arena_str(a, text);
+    for (char *c = full + at; *c; c++)
+        *c = ascii_lower(*c);
+    return full;
+}
+
+static bool is_written(const struct conf_source *src, size_t i, const char *name)
+{
+    char key[KEY_MAX];
+    snprintf(key, sizeof key, "permissions[%zu].%s", i, name);
+    return conf_source_find(src, key) != NULL;
+}
+
+void permissions_complete(struct arena *a, const struct conf_list *rows,
+                          const struct conf_strings *realms, const struct conf_source *src)
+{
+    static const char *all[] = {"*"};
+    for (size_t i = 0; i < rows->count; i++) {
+        struct permission_options *row = CONF_ITEM(*rows, i, struct permission_options);
+        if (strcmp(row->login, PERMISSION_TRUSTED) == 0 && !is_written(src, i, "may_send_as"))
+            row->may_send_as = (struct conf_strings){all, 1};
+        if (row->login[0] && is_login(row))
+            row->login = full_login(a, row->login, realms);
+    }
+}
+
+/* ---- checks ---- */
+
+struct permissions_seen {
+    const char *login;
+    const char *file;
+    unsigned line;
+    UT_hash_handle hh;
+};
+
+struct checking {
+    struct permissions_seen **seen;
+    const struct conf_strings *realms;
+    const struct conf_source *src;
+    struct conf_faults *faults;
+    size_t index;
+};
+
+static const char *key_of(const struct checking *c, const char *name)
+{
+    return arena_printf(c->faults->arena, "permissions[%zu]%s%s", c->index, *name ? "." : "", name);
+}
+
+#define FAULT(c, name, right, ...) \
+    conf_fault_at((c)->faults, (c)->src, false, key_of(c, name), (right), __VA_ARGS__)
+
+static void check_login(const struct checking *c, const struct permission_options *row)
+{
+    struct sv text = sv_of(row->login);
+    size_t at = sv_rfind(text, '@');
+    struct sv user = sv_first(text, at), realm = sv_skip(text, at + 1);
+    if (!is_login(row))
+        return;
+    if (user.len == 0 || text.len > LOGIN_MAX || sv_find(user, '@') < user.len || sv_find(user, ' ') < user.len ||
+        sv_find(user, '*') < user.len || !utf8_is_printable(user)) {
+        FAULT(c, "login", "\"alice@example.net\", \"*\" or \"@trusted\"", "\"%s\" can be no login",
+              row->login);
+        return;
+    }
+    if (smtp_lookalike_mixed_text(user)) {
+        FAULT(c, "login", "the name written in one script",
+              "\"%s\" mixes scripts: it looks like a name that it is not", row->login);
+        return;
+    }
+    for (size_t i = 0; i < c->realms->count; i++)
+        if (sv_ieq(realm, sv_of(c->realms->items[i])))
+            return;
+    FAULT(c, "login", "one of auth.realms behind the @",
+          "nobody can log in as \"%s\": \"%.*s\" is none of auth.realms", row->login,
+          SV_ARG(realm));
+}
+
+/* What speaks of the login has no meaning where there is none. */
+static void check_trusted(const struct checking *c, const char *name,
+                          const struct conf_strings *patterns)
+{
+    for (size_t i = 0; i < patterns->count; i++) {
+        struct sv text = sv_of(patterns->items[i]);
+        if (!sv_starts(text, SV("%u")) && !sv_starts(text, SV(PATTERN_FILE_PREFIX)))
+            continue;
+        FAULT(c, arena_printf(c->faults->arena, "%s[%zu]", name, i),
+              "addresses, or \"*\" for all of them",
+              "\"%s\" speaks of a login, which trusted clients have none of", patterns->items[i]);
+    }
+}
+
+static void check_twice(const struct checking *c, const struct permission_options *row)
+{
+    struct permissions_seen *twin;
+    HASH_FIND_STR(*c->seen, row->login, twin);
+    if (twin) {
+        FAULT(c, "login", "one row for each login", "\"%s\" has a row already: %s:%u", row->login,
+              twin->file, twin->line);
+        return;
+    }
+    const struct conf_place *place = conf_source_find(c->src, key_of(c, "login"));
+    struct permissions_seen *fresh = NEW(struct permissions_seen);
+    *fresh = (struct permissions_seen){
+        .login = row->login, .file = c->src->file, .line = place ? place->line : 0};
+    HASH_ADD_KEYPTR(hh, *c->seen, fresh->login, strlen(fresh->login), fresh);
+}
+
+static void check_row(const struct checking *c, const struct permission_options *row)
+{
+    if (!row->login[0]) {
+        FAULT(c, "login", "login = \"alice@example.net\";", "is missing");
+        return;
+    }
+    check_login(c, row);
+    check_twice(c, row);
+    if (strcmp(row->login, PERMISSION_TRUSTED) == 0) {
+        check_trusted(c, "may_send_as", &row->may_send_as);
+        check_trusted(c, "may_send_to", &row->may_send_to);
+    }
+}
+
+void permissions_check(struct permissions_seen **seen, const struct conf_list *rows,
+                       const struct conf_strings *realms, const struct conf_source *src,
+                       struct conf_faults *faults)
+{
+    struct checking c = {.seen = seen, .realms = realms, .src = src, .faults = faults};
+    for (c.index = 0; c.index < rows->count; c.index++)
+        check_row(&c, row_at(rows, c.index));
+}
+
+void permissions_seen_free(struct permissions_seen *seen)
+{
+    struct permissions_seen *all = seen, *s, *next;
+    HASH_ITER(hh, all, s, next)
+    {
+        HASH_DEL(all, s);
+        free(s);
+    }
+}

@@ -1,0 +1,37 @@
+/*
+ * permissions.h - the rows of "permissions": who may send as whom and to whom, as options.
+ *
+ * RFC 6409 6.1, 6.2. Values are plain memory inside a generation. What the rows mean is in
+ * rights.h. Any thread.
+ */
+#ifndef MSA_SERVER_PERMISSIONS_H
+#define MSA_SERVER_PERMISSIONS_H
+
+#include "msa/base/conf.h"
+
+#define PERMISSION_EVERYBODY_ELSE "*"        /* as login: who has no row */
+#define PERMISSION_TRUSTED        "@trusted" /* as login: who needs none */
+
+struct permission_options {
+    const char *login; /* user@realm, or one of the above */
+    struct conf_strings may_send_as;
+    struct conf_strings may_send_to;
+};
+
+extern const struct conf_option permission_options_rows[];
+
+/* Derived values: the realm of logins that are written without, what "@trusted" may send as. src:
+ * what was written. */
+void permissions_complete(struct arena *a, const struct conf_list *rows,
+                          const struct conf_strings *realms, const struct conf_source *src);
+
+/* The logins of the rows that were checked, each with its place. */
+struct permissions_seen;
+/* Checks rows as a whole: logins, and that none has two rows, in these and those seen before. seen
+ * is NULL at first, and freed by the caller. */
+void permissions_check(struct permissions_seen **seen, const struct conf_list *rows,
+                       const struct conf_strings *realms, const struct conf_source *src,
+                       struct conf_faults *faults);
+void permissions_seen_free(struct permissions_seen *seen);
+
+#endif

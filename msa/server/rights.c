@@ -1,0 +1,293 @@
+/*
+ * Design: one hash table for everything. Its keys are the number of a set of patterns, the form of
+ * a pattern and the pattern; an address asks for each form in which it could stand there, which are
+ * as many as it has labels and plus signs. Rows are in the same table, under set 0.
+ */
+#include "msa/server/rights.h"
+
+#include "msa/base/require.h"
+#include "msa/server/pattern.h"
+
+#include <string.h>
+#include <uthash.h>
+
+#define SHOWN_PATTERNS 5   /* of those that a refusal names */
+#define SHOWN_BYTES    240 /* all of them together */
+
+#define FORM_LOGIN 0xFF /* as the form of a row's key */
+
+struct rights_set {
+    uint32_t number;
+    bool all, own, own_sub;
+    const struct conf_strings *texts; /* as written */
+};
+
+struct rights_row {
+    struct rights_set may_send_as, may_send_to;
+};
+
+struct key {
+    char bytes[5 + SMTP_PATH_MAX];
+    size_t len;
+};
+
+struct entry {
+    UT_hash_handle hh;
+    const struct rights_row *row; /* of a login; else NULL */
+};
+
+struct rights {
+    struct arena *arena;
+    struct entry *entries;
+    uint32_t sets;
+    const struct rights_row *everybody, *trusted, *anybody;
+};
+
+/* ---- table ---- */
+
+static struct key make_key(uint32_t set, unsigned form, struct sv text)
+{
+    struct key k = {.len = 5 + text.len};
+    memcpy(k.bytes, &set, 4);
+    k.bytes[4] = (char)form;
+    if (text.len > sizeof k.bytes - 5)
+        k.len = 0; /* longer than any that is kept */
+    else if (text.len)
+        memcpy(k.bytes + 5, text.ptr, text.len);
+    return k;
+}
+
+static struct entry *find(const struct rights *r, uint32_t set, unsigned form, struct sv text)
+{
+    struct key k = make_key(set, form, text);
+    struct entry *e = NULL;
+    if (k.len)
+        HASH_FIND(hh, r->entries, k.bytes, k.len, e);
+    return e;
+}
+
+static struct entry *add(struct rights *r, uint32_t set, unsigned form, struct sv text)
+{
+    struct entry *e = find(r, set, form, text);
+    if (e)
+        return e;
+    struct key k = make_key(set, form, text);
+    REQUIRE(k.len); /* logins and addresses are bounded where they are read */
+    e = arena_alloc(r->arena, sizeof *e);
+    struct sv kept = arena_sv(r->arena, (struct sv){k.bytes, k.len});
+    HASH_ADD_KEYPTR(hh, r->entries, kept.ptr, kept.len, e);
+    return e;
+}
+
+static void add_pattern(struct rights *r, struct rights_set *set, struct sv text)
+{
+    struct pattern p;
+    const char *wrong, *right;
+    bool good = pattern_parse(r->arena, text, &p, &wrong, &right);
+    REQUIRE(good); /* the option's check has read it */
+    switch (p.form) {
+    case PATTERN_ALL:
+        set->all = true;
+        break;
+    case PATTERN_OWN:
+        set->own = true;
+        break;
+    case PATTERN_OWN_SUB:
+        set->own_sub = true;
+        break;
+    default:
+        add(r, set->number, p.form, p.key);
+    }
+}
+
+static struct rights_set make_set(struct rights *r, const struct conf_strings *texts)
+{
+    struct rights_set set = {.number = ++r->sets, .texts = texts};
+    for (size_t i = 0; i < texts->count; i++)
+        add_pattern(r, &set, sv_of(texts->items[i]));
+    return set;
+}
+
+static const struct rights_row *make_row(struct rights *r, const struct permission_options *o)
+{
+    struct rights_row *row = arena_alloc(r->arena, sizeof *row);
+    row->may_send_as = make_set(r, &o->may_send_as);
+    row->may_send_to = make_set(r, &o->may_send_to);
+    return row;
+}
+
+struct rights *rights_new(const struct generation *g, struct arena *a)
+{
+    static const char *own[] = {"%u"}, *all[] = {"*"};
+    static const struct permission_options self = {.may_send_as = {own, 1},
+                                                   .may_send_to = {all, 1}},
+                                           any = {.may_send_as = {all, 1}, .may_send_to = {all, 1}};
+    const struct conf_list *rows = &g->options.permissions;
+    struct rights *r = arena_alloc(a, sizeof *r);
+    r->arena = a;
+    r->everybody = make_row(r, &self);
+    r->trusted = r->anybody = make_row(r, &any);
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct permission_options *o = CONF_ITEM(*rows, i, struct permission_options);
+        const struct rights_row *row = make_row(r, o);
+        if (strcmp(o->login, PERMISSION_EVERYBODY_ELSE) == 0)
+            r->everybody = row;
+        else if (strcmp(o->login, PERMISSION_TRUSTED) == 0)
+            r->trusted = row;
+        else
+            add(r, 0, FORM_LOGIN, sv_of(o->login))->row = row;
+    }
+    return r;
+}
+
+void rights_free(struct rights *r)
+{
+    if (r)
+        HASH_CLEAR(hh, r->entries);
+}
+
+struct rights_holder rights_of_login(const struct rights *r, struct sv login)
+{
+    const struct entry *e = find(r, 0, FORM_LOGIN, login);
+    return (struct rights_holder){r, e ? e->row : r->everybody, login};
+}
+
+struct rights_holder rights_of_trusted(const struct rights *r)
+{
+    return (struct rights_holder){r, r->trusted, SV_NONE};
+}
+
+struct rights_holder rights_of_anybody(const struct rights *r)
+{
+    return (struct rights_holder){r, r->anybody, SV_NONE};
+}
+
+/* ---- matching ---- */
+
+static bool in_domain(const struct rights_holder *h, const struct rights_set *set, struct sv domain)
+{
+    if (find(h->rights, set->number, PATTERN_DOMAIN, domain))
+        return true;
+    for (size_t dot; (dot = sv_find(domain, '.')) < domain.len;) {
+        domain = sv_skip(domain, dot + 1);
+        if (find(h->rights, set->number, PATTERN_BELOW, domain))
+            return true;
+    }
+    return false;
+}
+
+/* key is local@domain: for each "+" that has something on both sides, without what is behind it. */
+static bool is_sub_address(const struct rights_holder *h, const struct rights_set *set,
+                           struct sv key, size_t local_len)
+{
+    char text[SMTP_PATH_MAX];
+    struct sv domain = sv_skip(key, local_len);
+    for (size_t plus = 1; plus + 1 < local_len && key.ptr[0] != '"'; plus++) {
+        if (key.ptr[plus] != '+')
+            continue;
+        memcpy(text, key.ptr, plus);
+        memcpy(text + plus, domain.ptr, domain.len);
+        if (find(h->rights, set->number, PATTERN_SUB, (struct sv){text, plus + domain.len}))
+            return true;
+    }
+    return false;
+}
+
+/* The login as an address, or below it. */
+static bool is_own(const struct rights_holder *h, const struct rights_set *set, struct sv key,
+                   size_t local_len)
+{
+    char text[SMTP_PATH_MAX];
+    struct arena scratch;
+    struct smtp_path path;
+    bool own = false;
+    if ((!set->own && !set->own_sub) || !h->login.len)
+        return false;
+    arena_init(&scratch);
+    if (smtp_path_parse_address(&scratch, h->login, SMTP_PATH_FORWARD, &path) == SMTP_PATH_OK) {
+        struct sv mine = pattern_key(&path, text);
+        own = (set->own && sv_eq(mine, key)) ||
+              (set->own_sub && mine.ptr[0] != '"' && local_len > (size_t)path.local_len + 1 &&
+               key.ptr[path.local_len] == '+' &&
+               sv_eq(sv_first(mine, path.local_len), sv_first(key, path.local_len)) &&
+               sv_eq(sv_skip(mine, path.local_len), sv_skip(key, local_len)));
+    }
+    arena_deinit(&scratch);
+    return own;
+}
+
+static bool has(const struct rights_holder *h, const struct rights_set *set,
+                const struct smtp_path *path)
+{
+    char text[SMTP_PATH_MAX];
+    if (set->all)
+        return true;
+    struct sv key = pattern_key(path, text);
+    if (find(h->rights, set->number, PATTERN_ADDRESS, key) ||
+        is_own(h, set, key, path->local_len) || is_sub_address(h, set, key, path->local_len))
+        return true;
+    return path->kind == SMTP_PATH_MAILBOX && in_domain(h, set, sv_skip(key, path->local_len + 1u));
+}
+
+/* ---- refusals ---- */
+
+/* A pattern in words of an address; "%u" is the login. */
+static struct sv shown(const struct rights_holder *h, struct arena *a, struct sv text)
+{
+    size_t at = sv_rfind(h->login, '@');
+    if (sv_eq(text, SV("%u")))
+        return h->login;
+    if (sv_eq(text, SV("%u+*")))
+        return sv_of(arena_printf(a, "%.*s+*%.*s", SV_ARG(sv_first(h->login, at)),
+                                  SV_ARG(sv_skip(h->login, at))));
+    return text;
+}
+
+static const char *allowed(const struct rights_holder *h, const struct rights_set *set,
+                           struct arena *a)
+{
+    const char *list = "";
+    size_t i = 0;
+    for (; i < set->texts->count && i < SHOWN_PATTERNS; i++) {
+        struct sv text = shown(h, a, sv_of(set->texts->items[i]));
+        if (strlen(list) + text.len > SHOWN_BYTES)
+            break;
+        list = arena_printf(a, "%s%s%.*s", list, i ? ", " : "", SV_ARG(text));
+    }
+    if (set->texts->count == 0)
+        return "none";
+    if (i < set->texts->count)
+        list = arena_printf(a, "%s%s%zu more", list, i ? " and " : "", set->texts->count - i);
+    return list;
+}
+
+static struct sv holder_name(const struct rights_holder *h)
+{
+    return h->login.len ? h->login : SV("a client without a login");
+}
+
+static bool refuse(const struct rights_holder *h, const struct rights_set *set, const char *what,
+                   const struct smtp_path *path, struct arena *a, struct smtp_reply *reply_out)
+{
+    *reply_out = SMTP_REPLY_SETTING(550, 5, 7, 1, "", "permissions");
+    reply_out->text =
+        sv_of(arena_printf(a, "<%.*s> is not an address that %.*s may send %s; allowed: %s",
+                           SV_ARG(path->text), SV_ARG(holder_name(h)), what, allowed(h, set, a)));
+    return false;
+}
+
+bool rights_reverse_path(const struct rights_holder *h, const struct smtp_path *path,
+                         struct arena *a, struct smtp_reply *reply_out)
+{
+    const struct rights_set *set = &h->row->may_send_as;
+    return path->kind == SMTP_PATH_NULL || /* RFC 6409 3.2: must not be refused for itself */
+           has(h, set, path) || refuse(h, set, "as", path, a, reply_out);
+}
+
+bool rights_forward_path(const struct rights_holder *h, const struct smtp_path *path,
+                         struct arena *a, struct smtp_reply *reply_out)
+{
+    const struct rights_set *set = &h->row->may_send_to;
+    return path->kind == SMTP_PATH_POSTMASTER || has(h, set, path) ||
+           refuse(h, set, "to", path, a, reply_out);
+}

@@ -1,0 +1,41 @@
+/*
+ * rights.h - the permissions, compiled: who may send as whom, and to whom. Pure.
+ *
+ * RFC 6409 6.1, 6.2, 6.3. Built once from a generation's rows, read-only afterwards; a look-up
+ * takes the same time however many rows and patterns there are. Without a row of its own, and
+ * without a row "*", a login may send as its own address to everybody; a client that needs no login
+ * may send as anybody, unless a row "@trusted" says otherwise.
+ * Ownership: what it keeps lies in the arena that it was built with, together with the generation's
+ * options. Any thread.
+ */
+#ifndef MSA_SERVER_RIGHTS_H
+#define MSA_SERVER_RIGHTS_H
+
+#include "msa/server/generation.h"
+#include "msa/smtp/path.h"
+
+struct rights;
+
+/* Who asks: a row and whose login it is asked for. A value, as long as the rights are. */
+struct rights_holder {
+    const struct rights *rights;
+    const struct rights_row *row;
+    struct sv login; /* user@realm; empty: a client that needs none */
+};
+
+struct rights *rights_new(const struct generation *g, struct arena *a);
+void rights_free(struct rights *r); /* NULL is allowed; before the arena is released */
+
+struct rights_holder rights_of_login(const struct rights *r, struct sv login);
+struct rights_holder rights_of_trusted(const struct rights *r);
+/* Who may write to the postmaster alone, as anybody. */
+struct rights_holder rights_of_anybody(const struct rights *r);
+
+/* Ask for each path of the envelope. True: allowed; else *reply_out says which address is refused
+ * to whom, and which are allowed (text in the arena). */
+bool rights_reverse_path(const struct rights_holder *h, const struct smtp_path *path,
+                         struct arena *a, struct smtp_reply *reply_out);
+bool rights_forward_path(const struct rights_holder *h, const struct smtp_path *path,
+                         struct arena *a, struct smtp_reply *reply_out);
+
+#endif
