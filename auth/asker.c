@@ -146,10 +146,11 @@ static struct job *job_new(struct auth_asker *a, const struct auth_wire *m, stru
     buf_init(&j->payload, AUTH_WIRE_FRAME_MAX, BUF_SECRET);
     buf_init(&j->signature, AUTH_WIRE_DATA_MAX, 0);
     REQUIRE(buf_put(&j->payload, m->name) == 0 && buf_put(&j->payload, m->data) == 0 &&
-            buf_put(&j->payload, m->extra) == 0);
+            buf_put(&j->payload, m->extra) == 0 && buf_put(&j->payload, m->channel) == 0);
     j->name = keep(j, m->name, &at);
     j->data = keep(j, m->data, &at);
     j->extra = keep(j, m->extra, &at);
+    REQUIRE(auth_channel_read(keep(j, m->channel, &at), &j->channel) == 0); /* on_start() has */
     j->work.run = asker_run;
     j->work.done = asker_done;
     return j;
@@ -244,9 +245,10 @@ static struct talk *talk_new(struct auth_asker *a, const struct auth_wire *m)
 static bool on_start(struct auth_asker *a, const struct auth_wire *m)
 {
     struct ip client = {.family = IP_NONE};
+    struct auth_channel channel;
     struct talk *t;
 
-    if (talk_find(a, m->id) != NULL ||
+    if (talk_find(a, m->id) != NULL || auth_channel_read(m->channel, &channel) < 0 ||
         (m->type == AUTH_WIRE_SASL_START && !ip_parse(m->extra, &client)))
         return false;
     if (a->open >= AUTH_ASKER_EXCHANGES_MAX || HASH_COUNT(a->talks) >= AUTH_ASKER_TALKS_MAX) {

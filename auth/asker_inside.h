@@ -52,8 +52,9 @@ struct job {
     enum auth_wire_type type;
     uint64_t id;
     uint32_t code;
-    struct buf payload; /* name, data, extra point into it */
+    struct buf payload; /* name, data, extra, channel's certificate point into it */
     struct sv name, data, extra;
+    struct auth_channel channel;
     enum auth_verdict verdict;
     struct sv answer_name, answer_data; /* the exchange's own, or into signature */
     struct buf signature;

@@ -12,7 +12,8 @@ static void run_server(struct job *j)
             &(struct auth_sasl_start){.mechanism = j->name,
                                       .initial = j->data,
                                       .has_initial = (j->code & AUTH_START_INITIAL) != 0,
-                                      .tls = (j->code & AUTH_START_TLS) != 0},
+                                      .tls = (j->code & AUTH_START_TLS) != 0,
+                                      .channel = &j->channel},
             &r);
     } else {
         auth_exchange_step(j->talk->server, j->data, &r);

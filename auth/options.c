@@ -7,6 +7,9 @@ static const char *const mechanism_names[] = {"SCRAM-SHA-256", "PLAIN", "LOGIN"}
 
 bool auth_options_mechanism(struct sv name)
 {
+    /* each SCRAM also with channel binding */
+    if (sv_istarts(name, SV("SCRAM-")) && sv_iends(name, SV("-PLUS")))
+        name.len -= 5;
     for (size_t i = 0; i < MECHANISMS; i++)
         if (sv_ieq(name, sv_of(mechanism_names[i])))
             return true;
@@ -16,7 +19,7 @@ bool auth_options_mechanism(struct sv name)
 static void check_mechanism(const char *value, struct conf_faults *faults)
 {
     if (!auth_options_mechanism(sv_of(value)))
-        conf_fault(faults, "one of \"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\"",
+        conf_fault(faults, "one of \"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\"",
                    "the mechanism \"%s\" is not known", value);
 }
 
@@ -63,13 +66,19 @@ const struct conf_option auth_options_rows[] = {
              "answered as if they did not exist. Default: the list in domains.",
              .flags = CONF_RELOAD, .check = check_realm,
              .example = "[ \"example.net\", \"example.org\" ]"),
-    CONF_ROW(CONF_STRINGS, struct auth_options, mechanisms, "mechanisms",
-             "[ \"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\" ]",
-             "SASL mechanisms offered, in this order",
-             "SCRAM-SHA-256 (RFC 7677) never sends the password. PLAIN (RFC 4616) and LOGIN send "
-             "it, protected by TLS only; most mail programs use one of these two, LOGIN mainly old "
-             "ones. An empty array means the default.",
-             .flags = CONF_RELOAD, .check = check_mechanism),
+    CONF_ROW(
+        CONF_STRINGS, struct auth_options, mechanisms, "mechanisms",
+        "[ \"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\" ]",
+        "SASL mechanisms offered, in this order",
+        "SCRAM-SHA-256 (RFC 7677) never sends the password; as SCRAM-SHA-256-PLUS, offered "
+        "under TLS only, the login also fails where somebody in between has made the TLS "
+        "connection (tls-exporter, tls-unique, tls-server-end-point: RFC 9266, RFC 5929). Take "
+        "-PLUS out where a proxy in front of msad ends TLS. mutt 2.2 takes -PLUS where it is "
+        "offered and then fails under TLS 1.3: there, set smtp_authenticators. PLAIN (RFC 4616) "
+        "and LOGIN send "
+        "it, protected by TLS only; most mail programs use one of these two, LOGIN mainly old "
+        "ones. An empty array means the default.",
+        .flags = CONF_RELOAD, .check = check_mechanism),
     CONF_ROW(CONF_ENUM, struct auth_options, database, "database", "sasldb",
              "kind of user database",
              "\"sasldb\" is the file database of Cyrus SASL. msactl user add writes no password "

@@ -7,6 +7,7 @@
  */
 #include "auth/sasl.h"
 
+#include "auth/bound.h"
 #include "auth/cyrus.h"
 #include "msa/base/arena.h"
 #include "msa/base/log.h"
@@ -15,6 +16,7 @@
 
 #include <sasl/sasl.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +25,7 @@ struct auth_sasl {
     struct arena arena;
     struct auth_options options;
     const char *hostname;
-    char *mech_list;
+    char *mech_list; /* as Cyrus is told: without -PLUS, which it adds itself */
     struct auth_check *check;
 };
 
@@ -35,8 +37,11 @@ struct auth_exchange {
     sasl_conn_t *conn;
     sasl_callback_t callbacks[CALLBACK_COUNT];
     struct auth_cyrus_source source;
-    bool is_scram;
-    enum auth_scram_hash hash; /* of SCRAM */
+    const char *mechanism;
+    bool tls, is_scram, has_begun;
+    struct auth_channel channel;
+    sasl_channel_binding_t binding; /* Cyrus keeps the pointer */
+    enum auth_scram_hash hash;      /* of SCRAM */
     bool refuses_empty; /* LOGIN: an empty response is nobody's, and Cyrus leaks memory over it */
     bool known;         /* password right, or the SCRAM verifier is a user's */
     int trouble;        /* negative: why the database could not be asked */
@@ -63,12 +68,19 @@ static struct conf_strings copy_strings(struct arena *a, const struct conf_strin
     return to;
 }
 
-static char *join(struct arena *a, const struct conf_strings *words)
+/* Without "-PLUS". */
+static struct sv base_of(struct sv mechanism)
+{
+    return auth_bound_is_plus(mechanism) ? sv_first(mechanism, mechanism.len - 5) : mechanism;
+}
+
+static char *join_bases(struct arena *a, const struct conf_strings *mechanisms)
 {
     char *text = arena_str(a, SV(""));
 
-    for (size_t i = 0; i < words->count; i++)
-        text = arena_printf(a, "%s%s%s", text, i ? " " : "", words->items[i]);
+    for (size_t i = 0; i < mechanisms->count; i++)
+        text = arena_printf(a, "%s%s%.*s", text, i ? " " : "",
+                            SV_ARG(base_of(sv_of(mechanisms->items[i]))));
     return text;
 }
 
@@ -85,7 +97,7 @@ struct auth_sasl *auth_sasl_new(const struct auth_options *options, struct sv ho
     s->options.mechanisms = copy_strings(&s->arena, &options->mechanisms);
     s->options.path = arena_str(&s->arena, sv_of(options->path));
     s->hostname = arena_str(&s->arena, hostname);
-    s->mech_list = join(&s->arena, &s->options.mechanisms);
+    s->mech_list = join_bases(&s->arena, &s->options.mechanisms);
     s->check = check;
     return s;
 }
@@ -114,10 +126,10 @@ const char *auth_sasl_missing(const struct auth_sasl *s)
     const char **loaded = sasl_global_listmech();
 
     for (size_t i = 0; i < s->options.mechanisms.count; i++) {
+        struct sv base = base_of(sv_of(s->options.mechanisms.items[i]));
         size_t n = 0;
 
-        while (loaded != NULL && loaded[n] != NULL &&
-               strcmp(loaded[n], s->options.mechanisms.items[i]) != 0)
+        while (loaded != NULL && loaded[n] != NULL && !sv_eq(sv_of(loaded[n]), base))
             n++;
         if (loaded == NULL || loaded[n] == NULL)
             return s->options.mechanisms.items[i];
@@ -222,43 +234,89 @@ static const char *offered(const struct auth_sasl *s, struct sv mechanism)
     return NULL;
 }
 
-static void begin(struct auth_exchange *x, const char *mechanism,
-                  const struct auth_sasl_start *start, struct auth_sasl_result *out)
+static bool offers_plus(const struct auth_exchange *x)
+{
+    char name[32];
+    int len = snprintf(name, sizeof(name), "%s-PLUS", x->mechanism);
+
+    return x->tls && offered(x->sasl, (struct sv){name, (size_t)len}) != NULL;
+}
+
+/* SCRAM's first message. False: it binds not what it ought to. */
+static bool bind_channel(struct auth_exchange *x, struct sv message)
+{
+    enum auth_binding type;
+
+    switch (auth_bound_judge(sv_of(x->mechanism), offers_plus(x), message, &x->channel, &type)) {
+    case AUTH_BOUND_NOT:
+        return true;
+    case AUTH_BOUND_REFUSED:
+        return false;
+    case AUTH_BOUND_TYPE:
+        break;
+    }
+    x->binding = (sasl_channel_binding_t){.name = auth_binding_name(type),
+                                          .len = x->channel.bindings[type].len,
+                                          .data = x->channel.bindings[type].bytes};
+    return sasl_setprop(x->conn, SASL_CHANNEL_BINDING, &x->binding) == SASL_OK;
+}
+
+/* With the client's first message, or without one. */
+static void begin(struct auth_exchange *x, bool has_message, struct sv message,
+                  struct auth_sasl_result *out)
 {
     const char *data = NULL;
     unsigned len = 0;
     int rc;
 
+    x->has_begun = true;
+    if (x->is_scram && !bind_channel(x, message)) {
+        *out = (struct auth_sasl_result){.verdict = AUTH_DENIED};
+        return;
+    }
+    auth_cyrus_serve(x->is_scram ? &x->source : NULL);
+    rc = sasl_server_start(x->conn, x->mechanism,
+                           has_message ? (message.ptr ? message.ptr : "") : NULL,
+                           (unsigned)message.len, &data, &len);
+    auth_cyrus_serve(NULL);
+    conclude(x, rc, data, len, out);
+}
+
+static void open_exchange(struct auth_exchange *x, const struct auth_sasl_start *start,
+                          struct auth_sasl_result *out)
+{
+    x->tls = start->tls;
+    if (start->channel != NULL)
+        x->channel = *start->channel;
+    x->channel.certificate = SV_NONE; /* a view of the caller's */
     if (open_conn(x, start->tls) < 0) {
         *out = (struct auth_sasl_result){.verdict = AUTH_TEMPORARY};
         return;
     }
-    x->is_scram = auth_scram_hash_of(sv_of(mechanism), &x->hash);
-    x->refuses_empty = strcmp(mechanism, "LOGIN") == 0;
+    x->is_scram = auth_scram_hash_of(sv_of(x->mechanism), &x->hash);
+    x->refuses_empty = strcmp(x->mechanism, "LOGIN") == 0;
     x->source = (struct auth_cyrus_source){on_verifier, x};
-    auth_cyrus_serve(x->is_scram ? &x->source : NULL);
-    rc = sasl_server_start(x->conn, mechanism,
-                           start->has_initial ? (start->initial.ptr ? start->initial.ptr : "")
-                                              : NULL,
-                           (unsigned)start->initial.len, &data, &len);
-    auth_cyrus_serve(NULL);
-    conclude(x, rc, data, len, out);
+    /* Cyrus has to know the binding at its start, and that stands in the first message */
+    if (x->is_scram && !start->has_initial)
+        *out = (struct auth_sasl_result){.verdict = AUTH_CONTINUE, .data = SV("")};
+    else
+        begin(x, start->has_initial, start->initial, out);
 }
 
 struct auth_exchange *auth_exchange_new(struct auth_sasl *s, const struct auth_sasl_start *start,
                                         struct auth_sasl_result *out)
 {
     struct auth_exchange *x = NEW(struct auth_exchange);
-    const char *mechanism = offered(s, start->mechanism);
 
     REQUIRE(start->initial.len <= AUTH_WIRE_DATA_MAX);
     x->sasl = auth_sasl_ref(s);
-    if (mechanism == NULL)
+    x->mechanism = offered(s, start->mechanism);
+    if (x->mechanism == NULL || (!start->tls && auth_bound_is_plus(start->mechanism)))
         *out = (struct auth_sasl_result){.verdict = AUTH_NO_MECHANISM};
     else if (s->options.require_tls && !start->tls)
         *out = (struct auth_sasl_result){.verdict = AUTH_NEEDS_TLS};
     else
-        begin(x, mechanism, start, out);
+        open_exchange(x, start, out);
     return x;
 }
 
@@ -282,6 +340,10 @@ void auth_exchange_step(struct auth_exchange *x, struct sv bytes, struct auth_sa
     int rc;
 
     REQUIRE(x->conn != NULL && bytes.len <= AUTH_WIRE_DATA_MAX);
+    if (!x->has_begun) {
+        begin(x, true, bytes, out);
+        return;
+    }
     if (bytes.len == 0 && x->refuses_empty) {
         *out = (struct auth_sasl_result){.verdict = AUTH_DENIED};
         return;

@@ -4,6 +4,7 @@
  * No configuration of the system is read and only three plugins are loaded (PLAIN, LOGIN, SCRAM).
  * Users come from auth/users.h through an auxprop plugin of ours that serves SCRAM verifiers and
  * nothing else; PLAIN and LOGIN are checked by auth/check.h.
+ * -PLUS needs TLS and a client that binds its proof to this connection (auth/bound.h).
  * Wrong password, unknown user, foreign realm and an authorization identity that is not the login
  * are the same in result, in the number of steps and in the work done: SCRAM goes on to its end
  * with a made-up verifier (auth/check.h).
@@ -40,6 +41,7 @@ struct auth_sasl_start {
     struct sv initial;
     bool has_initial;
     bool tls;
+    const struct auth_channel *channel; /* copied; NULL: TLS knows nothing */
 };
 /* One result of a step; views are valid until the next call on the exchange. */
 struct auth_sasl_result {

@@ -284,7 +284,11 @@ uint64_t auth_client_start(struct auth_client *c, const struct auth_start *start
 {
     struct request *r = request_new(c, done, arg);
     uint64_t id = r->id;
+    struct buf channel;
 
+    buf_init(&channel, AUTH_CHANNEL_MAX, 0);
+    if (start->channel != NULL)
+        auth_channel_write(&channel, start->channel);
     send_first(c,
                &(struct auth_wire){.type = AUTH_WIRE_SASL_START,
                                    .id = id,
@@ -292,8 +296,10 @@ uint64_t auth_client_start(struct auth_client *c, const struct auth_start *start
                                            (start->tls ? AUTH_START_TLS : 0),
                                    .name = name_of(start->mechanism),
                                    .data = start->initial,
-                                   .extra = name_of(start->client)},
+                                   .extra = name_of(start->client),
+                                   .channel = buf_view(&channel)},
                r);
+    buf_deinit(&channel);
     return id;
 }
 

@@ -63,7 +63,8 @@ struct auth_start {
     struct sv initial;
     bool has_initial; /* "=" is an initial response of length 0: RFC 4954 4 */
     bool tls;
-    struct sv client; /* address, by which the keeper counts failures */
+    const struct auth_channel *channel; /* NULL: nothing of it matters for the mechanism */
+    struct sv client;                   /* address, by which the keeper counts failures */
 };
 uint64_t auth_client_start(struct auth_client *c, const struct auth_start *start,
                            auth_on_answer *done, void *arg);

@@ -1,6 +1,6 @@
 /*
- * wire.c - one form for all messages: id, code, name, data, extra. What a type does not use is
- * empty.
+ * wire.c - one form for all messages: id, code, name, data, extra, channel. What a type does not
+ * use is empty.
  */
 #include "auth/client/wire.h"
 
@@ -10,12 +10,13 @@
 void auth_wire_write(struct buf *out, const struct auth_wire *m)
 {
     REQUIRE(m->name.len <= AUTH_WIRE_NAME_MAX && m->extra.len <= AUTH_WIRE_NAME_MAX &&
-            m->data.len <= AUTH_WIRE_DATA_MAX);
+            m->data.len <= AUTH_WIRE_DATA_MAX && m->channel.len <= AUTH_CHANNEL_MAX);
     pack_u64(out, m->id);
     pack_u32(out, m->code);
     pack_sv(out, m->name);
     pack_sv(out, m->data);
     pack_sv(out, m->extra);
+    pack_sv(out, m->channel);
 }
 
 /* The largest code that a type knows. */
@@ -54,9 +55,11 @@ int auth_wire_read(uint32_t type, struct sv payload, struct auth_wire *out)
     out->name = unpack_sv(&u);
     out->data = unpack_sv(&u);
     out->extra = unpack_sv(&u);
+    out->channel = unpack_sv(&u);
     if (!unpack_ok(&u) || !code_max(type, &max) || out->code > max ||
         out->name.len > AUTH_WIRE_NAME_MAX || out->extra.len > AUTH_WIRE_NAME_MAX ||
-        out->data.len > AUTH_WIRE_DATA_MAX)
+        out->data.len > AUTH_WIRE_DATA_MAX || out->channel.len > AUTH_CHANNEL_MAX ||
+        (out->channel.len > 0 && type != AUTH_WIRE_SASL_START))
         return ERR_SYNTAX;
     return (out->id == 0) == (type == AUTH_WIRE_USER_CHANGED) ? 0 : ERR_SYNTAX;
 }

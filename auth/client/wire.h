@@ -13,15 +13,15 @@
 #ifndef AUTH_CLIENT_WIRE_H
 #define AUTH_CLIENT_WIRE_H
 
-#include "msa/base/buf.h"
+#include "auth/client/channel.h"
 
 #define AUTH_WIRE_DATA_MAX  16384 /* bytes of data; RFC 4954 4: a line of 12288 before base64 */
 #define AUTH_WIRE_NAME_MAX  512   /* bytes of name and extra */
-#define AUTH_WIRE_FRAME_MAX (AUTH_WIRE_DATA_MAX + 2 * AUTH_WIRE_NAME_MAX + 64)
+#define AUTH_WIRE_FRAME_MAX (AUTH_WIRE_DATA_MAX + 2 * AUTH_WIRE_NAME_MAX + AUTH_CHANNEL_MAX + 64)
 
 enum auth_wire_type {
     AUTH_WIRE_SASL_START = 1, /* name: mechanism, data: initial response, extra: client's address,
-                                 code: AUTH_START_* */
+                                 channel: what TLS knows, code: AUTH_START_* */
     AUTH_WIRE_SASL_STEP,      /* data: client's response */
     AUTH_WIRE_LOGIN_START,    /* name: the route's secret, data: mechanisms the other server offers,
                                  extra: its host name, code: AUTH_START_TLS */
@@ -63,6 +63,7 @@ struct auth_wire {
     uint64_t id; /* the asker's; not 0 but for USER_CHANGED */
     uint32_t code;
     struct sv name, data, extra;
+    struct sv channel; /* auth_channel_write(), or empty */
 };
 
 /* Appends the payload; the type goes with the frame. Fields within their maximum are the caller's

@@ -86,6 +86,7 @@ static SSL_CTX *new_ssl(struct tls_ctx *ctx, enum tls_ctx_minimum minimum)
     SSL_CTX_set_tlsext_servername_arg(ssl, ctx);
     SSL_CTX_set_alpn_select_cb(ssl, on_alpn, NULL);
     tls_tickets_use(ssl, ctx);
+    tls_binding_use(ssl);
     return ssl;
 }
 

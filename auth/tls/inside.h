@@ -4,6 +4,7 @@
 #ifndef AUTH_TLS_INSIDE_H
 #define AUTH_TLS_INSIDE_H
 
+#include "auth/client/channel.h"
 #include "auth/tls/ctx.h"
 #include "auth/tls/sessions.h"
 
@@ -33,6 +34,11 @@ struct tls_ctx {
 };
 
 struct tls_ctx *tls_ctx_alloc(void);
+/* binding.c: a server's tickets remember the certificate. */
+void tls_binding_use(SSL_CTX *ssl);
+/* binding.c: tls_stream_binding() */
+uint8_t tls_binding(SSL *ssl, bool is_server, enum auth_binding type,
+                    uint8_t out[AUTH_BINDING_MAX]);
 /* tickets.c: makes ssl seal and open tickets with the keys of ctx. */
 void tls_tickets_use(SSL_CTX *ssl, struct tls_ctx *ctx);
 /* stream.c: SSL_CTX_set_cert_verify_callback of the client's contexts. */

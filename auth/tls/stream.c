@@ -395,13 +395,8 @@ void tls_stream_info(const struct tls_stream *s, struct tls_stream_info *out)
     };
 }
 
-int tls_stream_exporter(const struct tls_stream *s, uint8_t out[AUTH_TLS_EXPORTER_BYTES])
+uint8_t tls_stream_binding(const struct tls_stream *s, enum auth_binding type,
+                           uint8_t out[AUTH_BINDING_MAX])
 {
-    static const char label[] = "EXPORTER-Channel-Binding";
-    if (SSL_version(s->ssl) != TLS1_3_VERSION && SSL_get_extms_support(s->ssl) != 1)
-        return ERR_TLS;
-    return SSL_export_keying_material(s->ssl, out, AUTH_TLS_EXPORTER_BYTES, label, sizeof label - 1,
-                                      NULL, 0, 0) == 1
-               ? 0
-               : ERR_TLS;
+    return tls_binding(s->ssl, s->is_server, type, out);
 }

@@ -27,6 +27,7 @@
 #ifndef AUTH_TLS_STREAM_H
 #define AUTH_TLS_STREAM_H
 
+#include "auth/client/channel.h"
 #include "auth/tls/ctx.h"
 #include "auth/tls/key.h"
 
@@ -91,10 +92,13 @@ struct tls_stream_info {
 /* After the handshake. Views live as long as the stream. */
 void tls_stream_info(const struct tls_stream *s, struct tls_stream_info *out);
 
-#define AUTH_TLS_EXPORTER_BYTES 32
-/* Channel binding tls-exporter (RFC 9266). ERR_TLS where it would not be unique: TLS 1.2 without
- * extended master secret. */
-int tls_stream_exporter(const struct tls_stream *s,
-                        uint8_t out[AUTH_TLS_EXPORTER_BYTES]) MUST_CHECK;
+/* A channel binding, and its length; 0 where this connection has none of the type, or one that
+ * another connection could have, too. After the handshake, on both sides.
+ * tls-exporter: TLS 1.3, and TLS 1.2 with extended master secret (RFC 9266 4.2).
+ * tls-unique: TLS 1.2 with extended master secret (RFC 5929 3, RFC 7627).
+ * tls-server-end-point: where the certificate's signature has a hash (RFC 5929 4.1), not with
+ * Ed25519. A resumed session means the certificate that the client saw when it began. */
+uint8_t tls_stream_binding(const struct tls_stream *s, enum auth_binding type,
+                           uint8_t out[AUTH_BINDING_MAX]);
 
 #endif

@@ -75,6 +75,18 @@ void conn_auth_cancel(struct conn *c)
     c->op_auth = 0;
 }
 
+/* What TLS knows, where the mechanism asks. */
+static bool ask_channel(struct conn *c, struct sv mechanism, struct auth_channel *out)
+{
+    *out = (struct auth_channel){.certificate = SV_NONE};
+    if (!c->tls || !sv_iends(mechanism, SV("-PLUS")))
+        return false;
+    for (unsigned i = 0; i < AUTH_BINDINGS; i++)
+        out->bindings[i].len =
+            tls_stream_binding(c->tls, (enum auth_binding)i, out->bindings[i].bytes);
+    return true;
+}
+
 void conn_auth_step(struct conn *c, const struct smtp_action *a)
 {
     if (a->cancel) {
@@ -87,10 +99,13 @@ void conn_auth_step(struct conn *c, const struct smtp_action *a)
         return;
     }
     snprintf(c->mechanism, sizeof c->mechanism, "%.*s", SV_ARG(a->mechanism));
+    struct auth_channel channel;
+    bool asked = ask_channel(c, a->mechanism, &channel);
     struct auth_start start = {.mechanism = a->mechanism,
                                .initial = a->bytes,
                                .has_initial = a->has_response,
                                .tls = c->tls != NULL,
+                               .channel = asked ? &channel : NULL,
                                .client = sv_of(c->client_text)};
     c->auth_id = auth_client_start(c->worker->auth, &start, on_auth, c);
 }

@@ -399,7 +399,7 @@ static void upper_all(struct arena *a, struct conf_strings *strings)
 
 static void complete_auth(struct arena *a, struct msa_options *o)
 {
-    static const char *const every[] = {"SCRAM-SHA-256", "PLAIN", "LOGIN"};
+    static const char *const every[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"};
     if (o->auth.mechanisms.count == 0) {
         o->auth.mechanisms.items = arena_alloc(a, sizeof every);
         memcpy(o->auth.mechanisms.items, every, sizeof every);

@@ -138,11 +138,22 @@ static void make_listeners(struct service *s)
         };
 }
 
+/* What may be offered without TLS: nothing that binds to its channel. */
+static struct sv without_tls(struct service *s)
+{
+    const struct auth_options *o = &s->generation->options.auth;
+    struct conf_strings kept = {arena_alloc(&s->arena, o->mechanisms.count * sizeof(char *)), 0};
+    for (size_t i = 0; i < o->mechanisms.count && !o->require_tls; i++)
+        if (!sv_iends(sv_of(o->mechanisms.items[i]), SV("-PLUS")))
+            kept.items[kept.count++] = o->mechanisms.items[i];
+    return join(&s->arena, &kept, ' ');
+}
+
 static void make_setups(struct service *s)
 {
     const struct msa_options *o = &s->generation->options;
     const struct msa_listen_options *l = o->listen.items;
-    struct sv mechanisms = join(&s->arena, &o->auth.mechanisms, ' ');
+    struct sv mechanisms = join(&s->arena, &o->auth.mechanisms, ' '), clear = without_tls(s);
     struct smtp_ext_config ext = make_extensions(s);
 
     s->limits = (struct smtp_server_limits){
@@ -162,7 +173,7 @@ static void make_setups(struct service *s)
             .hostname = sv_of(o->hostname),
             .postmaster = sv_of(o->postmaster),
             .mechanisms_tls = mechanisms,
-            .mechanisms_clear = o->auth.require_tls ? SV("") : mechanisms,
+            .mechanisms_clear = clear,
             .tls_from_start = l[i].tls == MSA_LISTEN_IMPLICIT,
             .starttls = l[i].tls == MSA_LISTEN_STARTTLS && s->tls &&
                         !(ext.off & SMTP_EXT_BIT(SMTP_EXT_STARTTLS)),

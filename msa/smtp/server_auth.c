@@ -30,7 +30,9 @@ static struct smtp_reply refuse_mechanism(const struct smtp_server *s, struct sv
 {
     if (smtp_mechanism_listed(session_mechanisms(s), name))
         return SMTP_REPLY_NONE;
-    if (!s->tls && s->setup->starttls && smtp_mechanism_listed(s->setup->mechanisms_tls, name))
+    /* a mechanism that binds to TLS does not exist without it; the others only need protection */
+    if (!s->tls && s->setup->starttls && !sv_iends(name, SV("-PLUS")) &&
+        smtp_mechanism_listed(s->setup->mechanisms_tls, name))
         return SMTP_REPLY_SETTING(538, 5, 7, 11, "Encryption is needed: use STARTTLS",
                                   "auth.require_tls");
     return mechanism_unknown();

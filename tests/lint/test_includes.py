@@ -19,7 +19,7 @@ ALLOWED = {
     "msa/sql": ["msa/base"],
     "msa/smtp": ["msa/base"],
     "rewrite": ["msa/base", "msa/smtp"],
-    "auth/tls": ["msa/base", "msa/loop", "auth/client/wire.h"],
+    "auth/tls": ["msa/base", "msa/loop", "auth/client/wire.h", "auth/client/channel.h"],
     "auth/client": ["msa/base", "msa/loop"],
     "auth": ["msa/base", "msa/loop", "msa/sql", "auth/tls", "auth/client"],
     "relay/route": ["msa/base", "relay/options.h", "relay/dns/answer.h"],

@@ -14,12 +14,14 @@ from .case import Failure, equal
 OUR = "127.0.0.1"
 
 
-def tls_context(minimum=None):
+def tls_context(minimum=None, maximum=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     if minimum:
         context.minimum_version = minimum
+    if maximum:
+        context.maximum_version = maximum
     return context
 
 
@@ -31,12 +33,13 @@ def without_id(reply):
 class Wire:
     """One SMTP connection. say() sends a line and returns the reply as (code, text)."""
 
-    def __init__(self, port=587, address=OUR, tls=False, timeout=30, greet=True, source=None):
+    def __init__(self, port=587, address=OUR, tls=False, timeout=30, greet=True, source=None,
+                 context=None):
         self.sock = socket.create_connection((address, port), timeout=timeout,
                                              source_address=source and (source, 0))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
-            self.sock = tls_context().wrap_socket(self.sock)
+            self.sock = (context or tls_context()).wrap_socket(self.sock)
         self.rest = b""
         self.greeting = self.reply() if greet else None
 
@@ -72,11 +75,11 @@ class Wire:
     def ehlo(self, name="client.test"):
         return self.want(250, f"EHLO {name}")
 
-    def starttls(self):
+    def starttls(self, context=None):
         self.want(220, "STARTTLS")
         if self.rest:
             raise Failure(f"octets after the reply to STARTTLS: {self.rest!r}")
-        self.sock = tls_context().wrap_socket(self.sock)
+        self.sock = (context or tls_context()).wrap_socket(self.sock)
 
     def plain(self, user, password):
         token = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
@@ -88,29 +91,37 @@ class Wire:
         self.want(334, base64.b64encode(user.encode()).decode())
         return self.say(base64.b64encode(password.encode()).decode())
 
-    def scram(self, user, password):
-        """AUTH SCRAM-SHA-256 (RFC 5802, 7677); also checks the server's signature."""
+    def scram(self, user, password, mechanism="SCRAM-SHA-256", gs2="n,,", binding=b"",
+              initial=True):
+        """AUTH SCRAM (RFC 5802, 7677); also checks the server's signature. gs2 says what the client
+        binds, binding is that of the channel."""
+        digest = mechanism.replace("-PLUS", "")[6:].replace("-", "").lower()
         nonce = base64.b64encode(os.urandom(18)).decode()
         bare = f"n={user},r={nonce}"
-        first = base64.b64encode(f"n,,{bare}".encode()).decode()
-        code, text = self.say(f"AUTH SCRAM-SHA-256 {first}")
+        first = base64.b64encode(f"{gs2}{bare}".encode()).decode()
+        if initial:
+            code, text = self.say(f"AUTH {mechanism} {first}")
+        else:
+            equal(self.say(f"AUTH {mechanism}"), (334, ""), "a challenge that is empty")
+            code, text = self.say(first)
         if code != 334:
             return code, text
         server_first = base64.b64decode(text).decode()
         part = dict(p.split("=", 1) for p in server_first.split(","))
         equal(part["r"][:len(nonce)], nonce, "SCRAM nonce")
-        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(part["s"]),
+        salted = hashlib.pbkdf2_hmac(digest, password.encode(), base64.b64decode(part["s"]),
                                      int(part["i"]))
-        key = hmac.digest(salted, b"Client Key", "sha256")
-        without_proof = f"c=biws,r={part['r']}"
+        key = hmac.digest(salted, b"Client Key", digest)
+        bound = base64.b64encode(gs2.encode() + binding).decode()
+        without_proof = f"c={bound},r={part['r']}"
         message = f"{bare},{server_first},{without_proof}".encode()
-        signature = hmac.digest(hashlib.sha256(key).digest(), message, "sha256")
+        signature = hmac.digest(hashlib.new(digest, key).digest(), message, digest)
         proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, signature))).decode()
         code, text = self.say(base64.b64encode(f"{without_proof},p={proof}".encode()).decode())
         if code != 334:
             return code, text
-        server_key = hmac.digest(salted, b"Server Key", "sha256")
-        wanted = base64.b64encode(hmac.digest(server_key, message, "sha256")).decode()
+        server_key = hmac.digest(salted, b"Server Key", digest)
+        wanted = base64.b64encode(hmac.digest(server_key, message, digest)).decode()
         equal(base64.b64decode(text).decode(), f"v={wanted}", "SCRAM server signature")
         return self.say("")
 
@@ -142,12 +153,12 @@ class Wire:
         self.sock.close()
 
 
-def session(user=None, password=None, port=587, source=None):
+def session(user=None, password=None, port=587, source=None, context=None):
     """A connection after STARTTLS (or implicit TLS on 465), EHLO and, with a user, AUTH PLAIN."""
-    wire = Wire(port, tls=port == 465, source=source)
+    wire = Wire(port, tls=port == 465, source=source, context=context)
     wire.ehlo()
     if port != 465:
-        wire.starttls()
+        wire.starttls(context)
         wire.ehlo()
     if user:
         code, text = wire.plain(user, password)

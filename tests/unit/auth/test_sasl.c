@@ -1,8 +1,12 @@
 /* AUTH exchanges against a real database, with our own client side as the peer. */
 #include "auth/login.h"
 #include "auth/sasl.h"
+#include "msa/base/b64.h"
 #include "tests/unit/auth/database.h"
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/sha.h>
 #include <string.h>
 #include <time.h>
 
@@ -442,6 +446,137 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* What a SCRAM-SHA-256 client sends as its proof, for the binding that it believes in. */
+static void proof_of(struct sv bare, struct sv server_first, const char *gs2, struct sv binding,
+                     const char *password, struct buf *out)
+{
+    struct sv rest = server_first, nonce, salt_text, count_text;
+    uint8_t salted[32], client[32], stored[32], signature[32], proof[32];
+    struct buf salt, text, bound;
+    uint64_t count = 0;
+    unsigned len;
+
+    nonce = sv_skip(sv_split(&rest, ','), 2);
+    salt_text = sv_skip(sv_split(&rest, ','), 2);
+    count_text = sv_skip(rest, 2);
+    assert_true(sv_u64(count_text, 100000, &count));
+    buf_init(&salt, 100, 0);
+    buf_init(&text, 2000, 0);
+    buf_init(&bound, 200, 0);
+    assert_int_equal(b64_decode(&salt, salt_text), 0);
+    assert_int_equal(buf_put(&bound, sv_of(gs2)) + buf_put(&bound, binding), 0);
+    assert_int_equal(buf_put(out, SV("c=")) + b64_encode(out, buf_view(&bound)), 0);
+    assert_int_equal(buf_printf(out, ",r=%.*s", SV_ARG(nonce)), 0);
+    assert_int_equal(buf_printf(&text, "%.*s,%.*s,%.*s", SV_ARG(bare), SV_ARG(server_first),
+                                SV_ARG(buf_view(out))),
+                     0);
+    PKCS5_PBKDF2_HMAC(password, (int)strlen(password), (const uint8_t *)buf_view(&salt).ptr,
+                      (int)buf_len(&salt), (int)count, EVP_sha256(), 32, salted);
+    HMAC(EVP_sha256(), salted, 32, (const uint8_t *)"Client Key", 10, client, &len);
+    SHA256(client, 32, stored);
+    HMAC(EVP_sha256(), stored, 32, (const uint8_t *)buf_view(&text).ptr, buf_len(&text), signature,
+         &len);
+    for (size_t i = 0; i < 32; i++)
+        proof[i] = client[i] ^ signature[i];
+    assert_int_equal(buf_put(out, SV(",p=")) + b64_encode(out, (struct sv){(char *)proof, 32}), 0);
+    buf_deinit(&salt);
+    buf_deinit(&text);
+    buf_deinit(&bound);
+}
+
+static enum auth_verdict bound_login(struct auth_sasl *s, const char *mechanism, const char *gs2,
+                                     struct sv binding, const char *password,
+                                     const struct auth_channel *channel, bool initial)
+{
+    struct sv bare = SV("n=alice,r=clientnonce");
+    struct auth_sasl_start start = {.mechanism = sv_of(mechanism), .tls = true, .channel = channel};
+    struct auth_sasl_result r;
+    struct auth_exchange *x;
+    struct buf first, server_first, last;
+    enum auth_verdict verdict;
+
+    buf_init(&first, 200, 0);
+    buf_init(&server_first, 500, 0);
+    buf_init(&last, 1000, 0);
+    assert_int_equal(buf_put(&first, sv_of(gs2)) + buf_put(&first, bare), 0);
+    start.has_initial = initial;
+    start.initial = initial ? buf_view(&first) : SV_NONE;
+    x = auth_exchange_new(s, &start, &r);
+    if (!initial) {
+        assert_int_equal(r.verdict, AUTH_CONTINUE);
+        assert_int_equal(r.data.len, 0);
+        auth_exchange_step(x, buf_view(&first), &r);
+    }
+    if (r.verdict == AUTH_CONTINUE) {
+        assert_int_equal(buf_put(&server_first, r.data), 0);
+        proof_of(bare, buf_view(&server_first), gs2, binding, password, &last);
+        auth_exchange_step(x, buf_view(&last), &r);
+        if (r.verdict == AUTH_CONTINUE)
+            auth_exchange_step(x, SV(""), &r);
+    }
+    verdict = r.verdict;
+    auth_exchange_free(x);
+    buf_deinit(&first);
+    buf_deinit(&server_first);
+    buf_deinit(&last);
+    return verdict;
+}
+
+/* Only who binds his proof to this very channel gets in under a -PLUS name. */
+static void channel_bindings(void **state)
+{
+    static const struct {
+        const char *mechanism, *gs2;
+        struct sv binding;
+        const char *password;
+        enum auth_verdict verdict;
+    } rows[] = {
+        {"SCRAM-SHA-256-PLUS", "p=tls-exporter,,", {"exporter", 8}, "secret", AUTH_OK},
+        {"SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,", {"end point", 9}, "secret", AUTH_OK},
+        {"SCRAM-SHA-256-PLUS", "p=tls-exporter,,", {"exporter", 8}, "Secret", AUTH_DENIED},
+        {"SCRAM-SHA-256-PLUS", "p=tls-exporter,,", {"Exporter", 8}, "secret", AUTH_DENIED},
+        {"SCRAM-SHA-256-PLUS", "p=tls-exporter,,", {"exporte", 7}, "secret", AUTH_DENIED},
+        {"SCRAM-SHA-256-PLUS", "p=tls-exporter,,", {"", 0}, "secret", AUTH_DENIED},
+        {"SCRAM-SHA-256-PLUS", "p=tls-exporter,,", {"end point", 9}, "secret", AUTH_DENIED},
+        {"SCRAM-SHA-256-PLUS", "p=tls-unique,,", {"", 0}, "secret", AUTH_DENIED},
+        {"SCRAM-SHA-256-PLUS", "n,,", {"", 0}, "secret", AUTH_DENIED},
+        {"SCRAM-SHA-256-PLUS", "y,,", {"", 0}, "secret", AUTH_DENIED},
+        {"SCRAM-SHA-256", "n,,", {"", 0}, "secret", AUTH_OK},
+        {"SCRAM-SHA-256", "y,,", {"", 0}, "secret", AUTH_DENIED},
+        {"SCRAM-SHA-256", "p=tls-exporter,,", {"exporter", 8}, "secret", AUTH_DENIED},
+    };
+    static const char *names[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"};
+    struct auth_channel channel = {.certificate = SV_NONE};
+    const char *path = database_new();
+    struct auth_options o = database_options(path);
+    struct auth_sasl_start clear = {.mechanism = SV("SCRAM-SHA-256-PLUS"), .channel = &channel};
+    struct auth_sasl_result r;
+    struct auth_sasl *s;
+
+    (void)state;
+    o.mechanisms = (struct conf_strings){names, 2};
+    o.require_tls = false;
+    channel.bindings[AUTH_BINDING_EXPORTER].len = 8;
+    memcpy(channel.bindings[AUTH_BINDING_EXPORTER].bytes, "exporter", 8);
+    channel.bindings[AUTH_BINDING_END_POINT].len = 9;
+    memcpy(channel.bindings[AUTH_BINDING_END_POINT].bytes, "end point", 9);
+    database_add(path, "alice", "secret");
+    s = auth_sasl_new(&o, SV("mail.example.net"), check);
+    assert_null(auth_sasl_missing(s));
+    for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
+        enum auth_verdict got =
+            bound_login(s, rows[i / 2].mechanism, rows[i / 2].gs2, rows[i / 2].binding,
+                        rows[i / 2].password, &channel, i % 2);
+
+        if (got != rows[i / 2].verdict)
+            fail_msg("row %zu: %d", i / 2, got);
+    }
+    auth_exchange_free(auth_exchange_new(s, &clear, &r));
+    assert_int_equal(r.verdict, AUTH_NO_MECHANISM);
+    auth_sasl_unref(s);
+    database_drop(path);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -450,7 +585,7 @@ int main(void)
         T(verifier_only),         T(made_by_saslpasswd2), T(both_kinds),
         T(unknown_user_in_scram), T(plain_messages),      T(proven),
         T(quick_is_proven_plain), T(not_offered),         T(bad_input),
-        T(empty_responses),       T(unreadable),
+        T(empty_responses),       T(unreadable),          T(channel_bindings),
     };
 
     return cmocka_run_group_tests(tests, start_all, stop_all);

@@ -14,12 +14,19 @@ static const struct auth_wire messages[] = {
      AUTH_START_INITIAL | AUTH_START_TLS,
      {"PLAIN", 5},
      {"\0a\0b", 4},
-     {"192.0.2.1", 9}},
-    {AUTH_WIRE_SASL_STEP, UINT64_MAX, 0, {NULL, 0}, {"x", 1}, {NULL, 0}},
-    {AUTH_WIRE_SIGN, 7, AUTH_SIGNS - 1, {"key", 3}, {"digest", 6}, {NULL, 0}},
-    {AUTH_WIRE_CANCEL, 9, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}},
-    {AUTH_WIRE_ANSWER, 3, AUTH_VERDICTS - 1, {"alice@example.net", 17}, {NULL, 0}, {NULL, 0}},
-    {AUTH_WIRE_USER_CHANGED, 0, 0, {"alice@example.net", 17}, {NULL, 0}, {NULL, 0}},
+     {"192.0.2.1", 9},
+     {"what TLS knows", 14}},
+    {AUTH_WIRE_SASL_STEP, UINT64_MAX, 0, {NULL, 0}, {"x", 1}, {NULL, 0}, {NULL, 0}},
+    {AUTH_WIRE_SIGN, 7, AUTH_SIGNS - 1, {"key", 3}, {"digest", 6}, {NULL, 0}, {NULL, 0}},
+    {AUTH_WIRE_CANCEL, 9, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}},
+    {AUTH_WIRE_ANSWER,
+     3,
+     AUTH_VERDICTS - 1,
+     {"alice@example.net", 17},
+     {NULL, 0},
+     {NULL, 0},
+     {NULL, 0}},
+    {AUTH_WIRE_USER_CHANGED, 0, 0, {"alice@example.net", 17}, {NULL, 0}, {NULL, 0}, {NULL, 0}},
 };
 
 static void round_trip(void **state)
@@ -38,6 +45,7 @@ static void round_trip(void **state)
         assert_true(sv_eq(back.name, messages[i].name));
         assert_true(sv_eq(back.data, messages[i].data));
         assert_true(sv_eq(back.extra, messages[i].extra));
+        assert_true(sv_eq(back.channel, messages[i].channel));
         /* every shorter payload, and one with a byte more, is refused */
         for (size_t len = 0; len < buf_len(&b); len++) {
             char *exact = malloc(len + 1);

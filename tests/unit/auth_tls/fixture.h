@@ -67,8 +67,8 @@ UNUSED static struct cert make_cert(EVP_PKEY *key, const char *san, long from_s,
         add_ext(c.x509, NID_basic_constraints, "critical,CA:TRUE");
     if (san)
         add_ext(c.x509, NID_subject_alt_name, san);
-    REQUIRE(X509_sign(c.x509, issuer ? issuer->key : key,
-                      EVP_PKEY_is_a(key, "ED25519") ? NULL : EVP_sha256()));
+    EVP_PKEY *signer = issuer ? issuer->key : key;
+    REQUIRE(X509_sign(c.x509, signer, EVP_PKEY_is_a(signer, "ED25519") ? NULL : EVP_sha256()));
     BIO *bio = BIO_new(BIO_s_mem());
     PEM_write_bio_X509(bio, c.x509);
     c.pem = bio_text(bio);

@@ -420,28 +420,6 @@ static void test_full_writer(void **state)
     tls_ctx_drop(client);
 }
 
-static void test_exporter(void **state)
-{
-    (void)state;
-    struct tls_ctx *server = server_ctx(&ec, AUTH_TLS_MINIMUM_1_2, &test_tickets);
-    struct tls_ctx *client = client_ctx(NULL, 0);
-    struct pair p, other;
-    uint8_t a[AUTH_TLS_EXPORTER_BYTES], b[AUTH_TLS_EXPORTER_BYTES], c[AUTH_TLS_EXPORTER_BYTES];
-    pair_init(&p, server, client, &anyone, ec.key);
-    pair_init(&other, server, client, &anyone, ec.key);
-    run(&p, 0, false);
-    run(&other, 0, false);
-    assert_int_equal(tls_stream_exporter(p.server.tls, a), 0);
-    assert_int_equal(tls_stream_exporter(p.client.tls, b), 0);
-    assert_int_equal(tls_stream_exporter(other.client.tls, c), 0);
-    assert_memory_equal(a, b, sizeof a);
-    assert_memory_not_equal(a, c, sizeof a);
-    pair_deinit(&p);
-    pair_deinit(&other);
-    tls_ctx_drop(server);
-    tls_ctx_drop(client);
-}
-
 #ifndef MSA_SANITIZED
 #include <malloc.h>
 
@@ -493,7 +471,6 @@ int main(void)
         cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_small_reader),
         cmocka_unit_test(test_full_writer),
-        cmocka_unit_test(test_exporter),
 #ifndef MSA_SANITIZED
         cmocka_unit_test(test_idle_memory),
 #endif
