@@ -131,7 +131,7 @@ static const struct bad bad[] = {
     /* logins */
     {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"CRAM-MD5\" ]; };",
      "m:2: auth.mechanisms[1]: the mechanism \"CRAM-MD5\" is not known; one of "
-     "\"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\"\n"},
+     "\"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\"\n"},
     {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"plain\" ]; };",
      "m:2: auth.mechanisms[1]: PLAIN is named twice; name it once\n"},
     {DOMAINS "auth = { realms = \"a@b\"; };", "m:2: auth.realms: \"a@b\" is no realm: only ASCII "
