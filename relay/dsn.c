@@ -21,6 +21,8 @@
 #define BREAK_AT    900         /* column where it is broken anywhere */
 #define HEADERS_MAX (64u << 10) /* of returned headers, bytes */
 #define QP_LINE_MAX 76          /* characters of a quoted-printable line, RFC 2045 6.7 */
+#define TOLD_BYTES  1000        /* of what a server said, so that many such replies fit */
+#define TOLD_LINES  20
 
 static const struct {
     const char *value, *subject, *sentence;
@@ -130,6 +132,15 @@ static void put_wrapped(struct writer *w, struct sv text, struct sv indent)
         }
     }
     put(w, SV("\r\n"));
+}
+
+/* The log has the rest. */
+static struct sv told(struct sv text)
+{
+    struct sv first = sv_first(text, TOLD_BYTES), rest = first;
+    for (unsigned line = 0; line < TOLD_LINES; line++)
+        sv_split(&rest, '\n');
+    return sv_first(first, first.len - rest.len);
 }
 
 static void put_field(struct writer *w, const char *name, struct sv value)
@@ -309,7 +320,7 @@ static void put_told(struct writer *w, const struct relay_dsn_recipient *r)
         put_clean(w, r->remote);
         put(w, SV(" said:\r\n        "));
     }
-    put_wrapped(w, r->text, SV("        "));
+    put_wrapped(w, told(r->text), SV("        "));
     if (r->action == RELAY_DSN_DELAYED && r->retry_until_s) {
         char date[REWRITE_DATE_MAX];
         put(w, SV("        Tried again until "));
@@ -397,7 +408,7 @@ static void put_recipient(struct writer *w, const struct relay_dsn_recipient *r)
     }
     if (r->text.len) {
         put_str(w, is_reply(r->text) ? "Diagnostic-Code: smtp; " : "Diagnostic-Code: x-local; ");
-        put_wrapped(w, r->text, SV(" "));
+        put_wrapped(w, told(r->text), SV(" "));
     }
     if (r->last_attempt_s)
         put_date(w, "Last-Attempt-Date", r->last_attempt_s);
@@ -473,6 +484,8 @@ static bool has_long_line(struct sv content)
 static bool returns_whole(const struct writer *w)
 {
     const struct relay_dsn *d = w->d;
+    if (d->binary)
+        return false;
     if (!utf8_is_ascii(d->content) && (!w->utf8 || kind_of_header(d->content) == HEADER_OTHER))
         return false;
     return d->ret_full && d->content_complete && d->content.len <= d->bounce_body &&

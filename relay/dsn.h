@@ -11,8 +11,8 @@
  * way needs that extension anyway. It goes out with the null reverse-path.
  *
  * Whole content is returned only for a failed recipient, RET=FULL, and content that is complete,
- * within bounce_body, and of 7 bits unless the report is an SMTPUTF8 message; the header section
- * otherwise.
+ * within bounce_body, made of lines, and of 7 bits unless the report is an SMTPUTF8 message; the
+ * header section otherwise. Of what a server said the first 20 lines and 1,000 octets are told.
  * Ownership: all views are the caller's and only read. Any thread. Pure: time is an argument.
  */
 #ifndef RELAY_DSN_H
@@ -70,6 +70,7 @@ struct relay_dsn {
     size_t count;      /* at least 1 */
     struct sv content; /* of the message, from its first byte on; may be only a part */
     bool content_complete;
+    bool binary;        /* the content is not made of lines */
     bool ret_full;      /* RET=FULL */
     size_t bounce_body; /* queue.bounce_body, bytes */
 };

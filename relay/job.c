@@ -343,6 +343,7 @@ static void on_message(void *arg, const struct smtp_client_result *r)
 static bool wants_clear_text(const struct relay_job *j, const struct smtp_client_result *why)
 {
     return !j->clear_text && !j->sent && !j->given_up &&
+           !smtp_envelope_has(&j->all, SMTP_MAIL_REQUIRETLS) &&
            relay_conn_attempt(j->conn)->tls == ROUTE_TLS_OPPORTUNISTIC &&
            !relay_conn_attempt(j->conn)->implicit_tls &&
            (why->end == SMTP_END_TLS || why->phase == SMTP_PHASE_HANDSHAKE ||

@@ -7,6 +7,7 @@
 #include "msa/base/crashring.h"
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
+#include "msa/base/require.h"
 #include "msa/loop/clock.h"
 #include "relay/dsn.h"
 #include "relay/notice.h"
@@ -14,9 +15,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-#define REPORT_OVERHEAD (256u << 10) /* beyond the content returned and a line a recipient */
-#define REPORT_PER_ROW  4096u
 
 struct result {
     struct relay_run *run;
@@ -246,15 +244,13 @@ static void write_report(struct result *t, struct sv content)
                             .count = t->nreported,
                             .content = content,
                             .content_complete = content.len == t->message->size,
+                            .binary = t->message->binary,
                             .ret_full = t->envelope.values[SMTP_MAIL_RET].number == SMTP_RET_FULL &&
                                         !requires_tls(t),
                             .bounce_body = (size_t)settings->queue->bounce_body_bytes};
-    buf_init(&text, REPORT_OVERHEAD + 2 * content.len + REPORT_PER_ROW * t->nreported, 0);
-    if (relay_dsn_write(&text, &dsn) == 0)
-        queue_report(t, &text, id);
-    else
-        log_event(LOG_ERROR, "report", &(struct log_ctx){.queue = sv_of(t->message->id)},
-                  "a report to <%s> is too large and is not sent", t->message->reverse_path);
+    buf_init(&text, SIZE_MAX / 2, 0); /* bounded by its recipients and bounce_body */
+    REQUIRE(relay_dsn_write(&text, &dsn) == 0);
+    queue_report(t, &text, id);
     buf_deinit(&fields);
     buf_deinit(&text);
 }

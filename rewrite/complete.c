@@ -47,13 +47,12 @@ bool rewrite_complete_note(struct rewrite_complete *c, enum rewrite_field_kind f
                            struct sv label, struct rewrite_refusal *refusal_out)
 {
     REQUIRE(rewrite_complete_can(c, label));
-    if (c->uses == REWRITE_LABEL_USES_MAX)
-        return refuse(REWRITE_REFUSAL_LABELS, field, label, refusal_out);
+    bool known = find(c, label) != NULL;
+    if (c->uses == REWRITE_LABEL_USES_MAX || (!known && c->count == REWRITE_LABELS_MAX))
+        return c->keep || refuse(REWRITE_REFUSAL_LABELS, field, label, refusal_out);
     c->uses++;
-    if (find(c, label))
+    if (known)
         return true;
-    if (c->count == REWRITE_LABELS_MAX)
-        return refuse(REWRITE_REFUSAL_LABELS, field, label, refusal_out);
     struct rewrite_label *l = &c->labels[c->count++];
     *l = (struct rewrite_label){.field = field, .domain = c->domain_count};
     for (size_t i = 0; i < label.len; i++)

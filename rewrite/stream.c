@@ -8,6 +8,7 @@
 #include "rewrite/stream.h"
 
 #include "msa/base/require.h"
+#include "msa/base/utf8.h"
 #include "rewrite/date.h"
 #include "rewrite/fields.h"
 
@@ -52,21 +53,6 @@ static void refuse(struct rewrite_stream *s, enum rewrite_refusal_kind kind)
     snprintf(line, sizeof(line), "%llu", (unsigned long long)s->facts.lines + 1);
     rewrite_refusal_make(&s->refusal, kind, sv_of(line));
     end_refused(s);
-}
-
-static bool has_eight_bit(struct sv bytes)
-{
-    size_t i = 0;
-    for (; i + 8 <= bytes.len; i += 8) {
-        uint64_t word;
-        memcpy(&word, bytes.ptr + i, 8);
-        if (word & 0x8080808080808080u)
-            return true;
-    }
-    for (; i < bytes.len; i++)
-        if (bytes.ptr[i] & 0x80)
-            return true;
-    return false;
 }
 
 /* ---- header section ---- */
@@ -180,7 +166,7 @@ static bool make_edits(struct rewrite_stream *s)
 {
     struct buf text;
     size_t end = s->section.len;
-    s->facts.eight_bit_header = has_eight_bit(s->section);
+    s->facts.eight_bit_header = !utf8_is_ascii(s->section);
     buf_init(&text, ADDED_MAX - 8, 0);
     int err = put_top_fields(s, &text);
     if (!err)
@@ -302,7 +288,7 @@ static void take_body(struct rewrite_stream *s, struct sv bytes)
     if (s->state == REWRITE_STREAM_REFUSED)
         return;
     if (!s->facts.eight_bit_body)
-        s->facts.eight_bit_body = has_eight_bit(bytes);
+        s->facts.eight_bit_body = !utf8_is_ascii(bytes);
     s->run = bytes;
 }
 

@@ -1,5 +1,7 @@
 #include "msa/base/utf8.h"
 
+#include <string.h>
+
 /* RFC 3629 4: what may follow a first octet is narrower for E0, ED, F0 and F4. */
 size_t utf8_length(struct sv text)
 {
@@ -40,10 +42,16 @@ size_t utf8_non_ascii(struct sv text)
 
 bool utf8_is_ascii(struct sv text)
 {
-    for (size_t i = 0; i < text.len; i++)
-        if (text.ptr[i] & 0x80)
-            return false;
-    return true;
+    uint64_t word, seen = 0;
+    size_t i = 0;
+
+    for (; i + sizeof(word) <= text.len; i += sizeof(word)) {
+        memcpy(&word, text.ptr + i, sizeof(word));
+        seen |= word;
+    }
+    for (; i < text.len; i++)
+        seen |= (unsigned char)text.ptr[i];
+    return (seen & UINT64_C(0x8080808080808080)) == 0;
 }
 
 bool utf8_is_printable(struct sv text)

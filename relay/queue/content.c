@@ -9,6 +9,7 @@
  */
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
+#include "msa/base/utf8.h"
 #include "msa/loop/file.h"
 #include "relay/queue/store_private.h"
 
@@ -37,19 +38,6 @@ struct content_writer {
     int job_err;
     atomic_bool dead; /* freed by its owner while busy */
 };
-
-static bool has_eight_bit(struct sv bytes)
-{
-    size_t i = 0;
-    uint64_t word, seen = 0;
-    for (; i + sizeof word <= bytes.len; i += sizeof word) {
-        memcpy(&word, bytes.ptr + i, sizeof word);
-        seen |= word;
-    }
-    for (; i < bytes.len; i++)
-        seen |= (unsigned char)bytes.ptr[i];
-    return seen & UINT64_C(0x8080808080808080);
-}
 
 /* ---- on the disk pool ---- */
 
@@ -164,7 +152,7 @@ int content_append(struct content_writer *w, struct sv bytes)
     if (w->err < 0)
         return w->err;
     w->size += bytes.len;
-    w->eight_bit = w->eight_bit || has_eight_bit(bytes);
+    w->eight_bit = w->eight_bit || !utf8_is_ascii(bytes);
     w->err = buf_put(&w->fill, bytes);
     if (w->err < 0)
         return w->err;

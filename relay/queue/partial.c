@@ -243,7 +243,9 @@ static void advance(struct partial *p)
         advance_end(p);
         return;
     }
-    if (must_grow(p))
+    if (p->opened && !p->kept && p->fd) /* what has no room is given back to the disk */
+        start_job(p, close_work);
+    else if (must_grow(p))
         ask_grow(p);
     else if (keeps(p) && buf_len(&p->fill) >= WRITE_BYTES)
         start_write(p, false);

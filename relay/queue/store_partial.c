@@ -251,7 +251,8 @@ static int fit_all(struct store *s, uint64_t max)
     }
 }
 
-/* The record of p has been written with so many bytes: others go for it, or it goes itself. */
+/* The record of p has been written with so many bytes: others go for it (1), or it goes itself (0).
+ */
 static int make_room(struct store *s, struct partial *p, uint64_t bytes, uint64_t expected)
 {
     uint64_t max = atomic_load(&s->partial_max), share = max / SHARES;
@@ -261,10 +262,17 @@ static int make_room(struct store *s, struct partial *p, uint64_t bytes, uint64_
     if (fits == 1)
         fits = fit_all(s, max);
     if (fits != 0)
-        return fits < 0 ? fits : 0;
-    p->no_room = true;
+        return fits;
     remember_file(&s->partial_ended, p->file);
     return end_record(s, p->login, p->transid, bytes);
+}
+
+/* The same for what p asked for: it is told. */
+static int make_room_or_tell(struct store *s, struct partial *p, uint64_t bytes, uint64_t expected)
+{
+    int fits = make_room(s, p, bytes, expected);
+    p->no_room = fits == 0;
+    return fits < 0 ? fits : 0;
 }
 
 /* ---- records ---- */
@@ -333,7 +341,7 @@ static int open_apply(struct store *s, struct task *ask)
     int err = put_record(s, p, p->any_offset ? RECORD_ANY_OFFSET : RECORD_LINES, 0, p->file, "",
                          p->info.recipients, bytes);
     REQUIRE(err != ERR_EXISTS);
-    return err < 0 ? err : make_room(s, p, bytes, p->expected);
+    return err < 0 ? err : make_room_or_tell(s, p, bytes, p->expected);
 }
 
 static int grow_apply(struct store *s, struct task *ask)
@@ -356,7 +364,7 @@ static int grow_apply(struct store *s, struct task *ask)
     if (err < 0)
         return err;
     s->put_partial_bytes += (int64_t)bytes - before;
-    return make_room(s, p, bytes, 0);
+    return make_room_or_tell(s, p, bytes, 0);
 }
 
 static void record_settle(struct store *s, struct task *ask, int err)
@@ -412,7 +420,7 @@ void store_partial_ask(struct task *ask)
         store_write(p->store, ask, &grow_ops);
         return;
     case PARTIAL_ASK_RELEASE:
-        if (p->forget && p->has_record) {
+        if (p->forget && (p->has_record || atomic_load(&p->finished))) {
             store_write(p->store, ask, &forget_ops);
             return;
         }
@@ -431,9 +439,8 @@ int store_partial_finish(struct store *s, struct partial *p, const char *id)
     int err = put_record(s, p, RECORD_FINISHED, p->size, "", id, "", bytes);
     REQUIRE(err != ERR_EXISTS);
     if (err == 0)
-        err = make_room(s, p, bytes, 0);
-    p->no_room = false; /* the message counts, whether this is remembered or not */
-    return err;
+        err = make_room(s, p, bytes, 0); /* the message counts, whether this is remembered or not */
+    return err < 0 ? err : 0;
 }
 
 int store_partial_refused(struct store *s, const char *id)

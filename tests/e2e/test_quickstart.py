@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 
 from harness.case import check, equal, test
@@ -73,6 +74,8 @@ def on_a_machine(w):
                         f"lowerdir=/{name},upperdir={upper},workdir={work}", f"/{name}"], check=True)
     with open("/etc/passwd", "w", encoding="utf-8") as f:
         f.write(passwd)
+    for old in ("/etc/msa", "/var/lib/msa"):  # where quickstart was run for real
+        shutil.rmtree(old, ignore_errors=True)
     said = run(w, "--domain", "machine.test")
     user, password, commands = ready(said)
     check("Captured in " in said and "Subject: It works" in said, said)

@@ -352,6 +352,29 @@ static void test_hostile(void **state)
     free(text);
 }
 
+/* A report does not grow with what servers have to say, and is written in any case. */
+static void test_long_replies(void **state)
+{
+    (void)state;
+    static struct relay_dsn_recipient r[100];
+    static char lines[4096], words[4096];
+    for (size_t i = 0; i < sizeof(lines); i++)
+        lines[i] = "x\n"[i % 2];
+    memset(words, 'w', sizeof(words));
+    for (size_t i = 0; i < 100; i++) {
+        r[i] = failed_b();
+        r[i].text = i % 2 ? (struct sv){lines, sizeof(lines)} : (struct sv){words, sizeof(words)};
+    }
+    struct relay_dsn d = report(r, 100);
+    char *text = written(&d);
+    assert_true(strlen(text) < 300000);
+    size_t told = 0;
+    for (const char *at = text; (at = strstr(at, "x\r\n ")); at++)
+        told++;
+    assert_int_equal(told, 50 * 2 * 19); /* line ends between 20 lines, for people and for programs */
+    free(text);
+}
+
 static void test_full(void **state)
 {
     (void)state;
@@ -377,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_content),
         cmocka_unit_test(test_delayed),
         cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_long_replies),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_utf8_for_ascii_author),
         cmocka_unit_test(test_utf8_for_utf8_author),

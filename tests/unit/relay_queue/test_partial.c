@@ -454,6 +454,13 @@ static void above_the_share(void **state)
     end(&s, false);
     expect(&f, "a", TRANSID, PARTIAL_FINISHED, 2000000);
     assert_int_equal(files(&f), 1);
+    /* its end is forgotten as any other's */
+    begin(&s, &f, "a", "<4@c.example>");
+    open_new(&s, false, 2000000);
+    append(&s, 0, 2000000);
+    assert_int_equal(put(&s, fixture_id(3)), 0);
+    end(&s, true);
+    expect(&f, "a", "<4@c.example>", PARTIAL_NEW, 0);
     /* without any room it is a transaction like any other */
     store_set_partial(f.store, 0);
     begin(&s, &f, "a", "<3@c.example>");

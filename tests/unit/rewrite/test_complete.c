@@ -122,18 +122,55 @@ static void test_limits(void **state)
     struct rewrite_complete c;
     struct rewrite_refusal r;
     char label[20];
-    rewrite_complete_init(&c, domains, 2, true);
-    for (int i = 0; i < REWRITE_LABELS_MAX; i++) {
-        snprintf(label, sizeof(label), "l%d", i);
+    for (int keep = 0; keep < 2; keep++) {
+        rewrite_complete_init(&c, domains, 2, keep);
+        for (int i = 0; i < REWRITE_LABELS_MAX; i++) {
+            snprintf(label, sizeof(label), "l%d", i);
+            note(&c, sv_of(label));
+        }
+        r.kind = 0;
+        assert_int_equal(rewrite_complete_note(&c, REWRITE_FIELD_CC, SV("more"), &r), keep);
+        assert_int_equal(r.kind, keep ? 0 : REWRITE_REFUSAL_LABELS);
+        assert_int_equal(c.uses, REWRITE_LABELS_MAX);
+        note(&c, SV("l3"));
+        rewrite_complete_init(&c, domains, 2, keep);
+        for (int i = 0; i < REWRITE_LABEL_USES_MAX; i++)
+            note(&c, SV("same"));
+        r.kind = 0;
+        assert_int_equal(rewrite_complete_note(&c, REWRITE_FIELD_CC, SV("same"), &r), keep);
+        assert_int_equal(r.kind, keep ? 0 : REWRITE_REFUSAL_LABELS);
+        assert_int_equal(c.uses, REWRITE_LABEL_USES_MAX);
+    }
+}
+
+/* Kept labels over the limit are no reason to leave out the others. */
+static void test_edit_over_the_limit(void **state)
+{
+    (void)state;
+    struct rewrite_complete c;
+    struct rewrite_refusal r;
+    struct rewrite_edits edits;
+    struct buf section;
+    uint64_t walked = 0;
+    buf_init(&section, 4000, 0);
+    rewrite_complete_init(&c, domains, 1, true);
+    assert_int_equal(buf_put(&section, SV("To: a@x0")), 0);
+    for (int i = 0; i <= REWRITE_LABELS_MAX; i++)
+        assert_int_equal(buf_printf(&section, ",\r\n a@x%d", i), 0);
+    assert_int_equal(buf_put(&section, SV(",\r\n a@x1\r\n")), 0);
+    note(&c, SV("x0"));
+    for (int i = 0; i <= REWRITE_LABELS_MAX; i++) {
+        char label[20];
+        snprintf(label, sizeof(label), "x%d", i);
         note(&c, sv_of(label));
     }
-    assert_false(rewrite_complete_note(&c, REWRITE_FIELD_CC, SV("more"), &r));
-    assert_int_equal(r.kind, REWRITE_REFUSAL_LABELS);
-    rewrite_complete_init(&c, domains, 2, true);
-    for (int i = 0; i < REWRITE_LABEL_USES_MAX; i++)
-        note(&c, SV("same"));
-    assert_false(rewrite_complete_note(&c, REWRITE_FIELD_CC, SV("same"), &r));
-    assert_int_equal(r.kind, REWRITE_REFUSAL_LABELS);
+    note(&c, SV("x1"));
+    c.labels[1].domain = 0;
+    rewrite_edits_init(&edits, REWRITE_COMPLETE_BYTES);
+    assert_true(rewrite_complete_edit(&c, buf_view(&section), 998, &edits, &walked, &r));
+    assert_int_equal(edits.count, 2);
+    rewrite_edits_deinit(&edits);
+    buf_deinit(&section);
 }
 
 /* Only what was noted is edited: places behind the last one stay. */
@@ -169,7 +206,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),  cmocka_unit_test(test_no_and_unknown),
         cmocka_unit_test(test_can),    cmocka_unit_test(test_long_names),
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_edit),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_edit_over_the_limit),
+        cmocka_unit_test(test_edit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
