@@ -46,8 +46,8 @@ struct rewrite_label {
 struct rewrite_complete {
     const struct sv *domains;
     size_t domain_count;
-    bool keep; /* labels that have no domain, or are over a limit, stay as they are, instead of being
-                  refused */
+    bool keep; /* labels that have no domain, or are over a limit, stay as they are, instead of
+                  being refused */
     struct rewrite_label labels[REWRITE_LABELS_MAX];
     size_t count, uses;
     size_t at, candidate; /* label and domain that are asked about */

@@ -21,7 +21,8 @@ struct checking {
 #define WARNING(c, key, right, ...) \
     conf_fault_at((c)->faults, (c)->src, true, (key), (right), __VA_ARGS__)
 
-#define KEY_MAX 64 /* bytes of a composed key */
+#define KEY_MAX           64   /* bytes of a composed key */
+#define SOLICIT_TOTAL_MAX 400u /* RFC 5321 4.5.3.1.5: a reply line has 512 */
 
 static bool is_fqdn(const char *name)
 {
@@ -238,6 +239,19 @@ static void check_permissions(struct checking *c)
     permissions_seen_free(seen);
 }
 
+/* The EHLO line with all of them must be one. */
+static void check_extensions(struct checking *c)
+{
+    const struct conf_strings *words = &c->o->extensions.no_soliciting;
+    size_t len = 0;
+    for (size_t i = 0; i < words->count; i++)
+        len += strlen(words->items[i]) + 1;
+    if (len > SOLICIT_TOTAL_MAX)
+        FAULT(c, "extensions.no_soliciting", "fewer or shorter keywords",
+              "together they have %zu octets, and %u fit into the reply to EHLO", len,
+              SOLICIT_TOTAL_MAX);
+}
+
 void check_options(const struct msa_options *o, const struct conf_source *src,
                    struct conf_faults *faults)
 {
@@ -252,4 +266,5 @@ void check_options(const struct msa_options *o, const struct conf_source *src,
     check_queue(&c);
     check_routes(&c);
     check_permissions(&c);
+    check_extensions(&c);
 }

@@ -101,6 +101,8 @@ void conn_linger(struct conn *c)
 {
     if (c->phase >= CONN_LINGER)
         return;
+    conn_auth_cancel(c);
+    conn_path_cancel(c);
     conn_tls_finish(c);
     if (c->lost || (c->eof && stream_pending(c->stream) == 0)) {
         conn_close(c);
@@ -239,7 +241,7 @@ static void end_unread(struct conn *c)
 static void on_read(void *arg, struct sv bytes)
 {
     struct conn *c = arg;
-    if (c->renew && !c->blocked)
+    if (c->renew && !c->blocked && !c->op_watched)
         c->deadline_ms = loop_now_ms(c->worker->loop) + c->timer_ms;
     if (c->phase >= CONN_LINGER)
         return;
@@ -251,7 +253,8 @@ static void on_read(void *arg, struct sv bytes)
         end_unread(c);
         return;
     }
-    if (c->phase == CONN_SESSION && smtp_server_is_receiving(c->smtp) && trickles(c, bytes.len)) {
+    if (c->phase == CONN_SESSION && !c->op_watched && smtp_server_is_receiving(c->smtp) &&
+        trickles(c, bytes.len)) {
         struct smtp_reply bye = reject_trickle();
         smtp_server_end(c->smtp, &bye, "content comes too slowly");
         conn_pump(c, SV_NONE);
@@ -455,11 +458,10 @@ void conn_stop_all(struct worker *w, bool now)
 void conn_end_login(struct worker *w, struct sv login)
 {
     struct conn *c, *next;
-    struct smtp_reply bye = reject_account_changed();
     HASH_ITER(hh, w->conns, c, next)
     {
         if (c->login && c->phase == CONN_SESSION && sv_ieq(sv_of(c->login), login)) {
-            smtp_server_end(c->smtp, &bye, "account changed");
+            c->login_gone = true;
             conn_pump(c, SV_NONE);
         }
     }

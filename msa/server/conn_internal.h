@@ -69,6 +69,7 @@ struct conn {
     bool reading, pumping;
     bool quota_held, memory_held; /* given back at the end */
     bool stop_soon;               /* ends when no content is in hand */
+    bool login_gone;              /* ends at once, but after a commit that is under way */
     bool committing;              /* the submission goes on without us */
     bool eof;                     /* the peer sends nothing more, but may still read */
     bool unseen;        /* what the session reads was sent before its last answer could be seen */

@@ -60,7 +60,6 @@ static void ask(struct path_check *k, struct sv domain,
                 void (*done)(void *arg, enum names_answer answer))
 {
     struct worker *w = k->conn->worker;
-    conn_watch(k->conn, k->conn->op_path);
     k->query = names_ask(w->shared->names, w->mailbox, domain, done, k);
 }
 
@@ -191,6 +190,7 @@ static void look_up(struct conn *c, const struct smtp_action *a)
     k->path.text = arena_sv(&k->arena, a->path->text);
     c->path = k;
     c->op_path = a->op;
+    conn_watch(c, a->op);
     if (k->path.unqualified)
         try_domains(k);
     else

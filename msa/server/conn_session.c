@@ -148,7 +148,7 @@ static void act_body(struct conn *c, const struct smtp_action *a)
     struct smtp_reply refusal = reject_finished();
     if (!c->submission && !conn_resume_finished(c))
         return;
-    if (c->submission && submission_body(c->submission, a->bytes, &refusal))
+    if (c->submission && submission_body(c->submission, a->bytes, a->bare_newlines, &refusal))
         return;
     c->partial_stays = !c->submission;
     /* the session rolls back, swallows the rest and answers with this */
@@ -242,7 +242,8 @@ static bool is_blocked(const struct conn *c)
 
 static bool can_feed(const struct conn *c)
 {
-    return c->phase == CONN_SESSION && stream_pending(c->stream) < OUT_HIGH && !is_blocked(c);
+    return c->phase == CONN_SESSION && !c->login_gone && stream_pending(c->stream) < OUT_HIGH &&
+           !is_blocked(c);
 }
 
 static void act_all(struct conn *c)
@@ -303,7 +304,11 @@ static void end_if_due(struct conn *c)
 {
     if (c->phase != CONN_SESSION)
         return;
-    if (c->stop_soon && !smtp_server_is_busy(c->smtp)) {
+    if (c->login_gone && !c->op_commit) {
+        struct smtp_reply bye = reject_account_changed();
+        smtp_server_end(c->smtp, &bye, "account changed");
+        act_all(c);
+    } else if (c->stop_soon && !smtp_server_is_busy(c->smtp)) {
         struct smtp_reply bye = reject_shutdown();
         smtp_server_end(c->smtp, &bye, "shutdown");
         act_all(c);

@@ -146,15 +146,19 @@ size_t misfits_count(const struct misfits *m)
     return HASH_COUNT(m->by_key);
 }
 
-static void make_room(struct misfits *m)
+/* False: there are only clients that log in, and a stranger pushes none of them out. */
+static bool make_room(struct misfits *m, bool stranger)
 {
     struct entry *e = m->by_age;
     while (e && e->key.login[0])
         e = e->next;
+    if (!e && stranger)
+        return false;
     drop(m, e ? e : m->by_age);
+    return true;
 }
 
-/* The entry of the client, as the one seen last. */
+/* The entry of the client, as the one seen last; NULL: there is no room for it. */
 static struct entry *touch(struct misfits *m, const struct misfit_report *r)
 {
     struct key key = {.client = r->client};
@@ -164,8 +168,8 @@ static struct entry *touch(struct misfits *m, const struct misfit_report *r)
     if (e) {
         DL_DELETE(m->by_age, e);
     } else {
-        if (misfits_count(m) >= MISFITS_MAX)
-            make_room(m);
+        if (misfits_count(m) >= MISFITS_MAX && !make_room(m, key.login[0] == '\0'))
+            return NULL;
         e = NEW(struct entry);
         e->key = key;
         e->first_ms = r->first_ms;
@@ -190,6 +194,8 @@ static struct slot *slot_of(struct entry *e, int64_t day)
 static void take(struct misfits *m, const struct misfit_report *r, int64_t now_ms)
 {
     struct entry *e = touch(m, r);
+    if (!e)
+        return;
     e->last_ms = r->last_ms;
     slot_of(e, now_ms / DAY_MS)->counts[r->kind] += r->count;
     free(e->examples[r->kind]);

@@ -14,6 +14,7 @@
 #include "msa/server/policy.h"
 #include "msa/server/refused.h"
 #include "msa/server/reject.h"
+#include "msa/smtp/dot.h"
 #include "msa/smtp/solicit.h"
 #include "rewrite/stream.h"
 
@@ -33,6 +34,8 @@ struct submission {
     struct content_writer *writer;
     struct partial *partial; /* its session's, the submission's once that has forgotten it */
     struct rewrite_stream rewrite;
+    bool resumable_binary; /* BINARYMIME with TRANSID */
+    struct smtp_dot look;  /* at all of it, whichever session it came over */
     void (*on_room)(void *arg);
     void (*on_done)(void *arg, bool accepted, const struct smtp_reply *reply);
     void *arg;
@@ -147,7 +150,7 @@ static struct smtp_reply refusal_reply(struct submission *s, const struct rewrit
 
 static struct smtp_ext_config extensions(const struct submission *s)
 {
-    return s->service->setups[0].ext; /* the same for all listeners */
+    return s->service->setups[0].ext; /* what is read of it is the same for all listeners */
 }
 
 /* RFC 3865 2.3, 2.5: the parameter says what the field says; classes that are refused are so in
@@ -461,21 +464,42 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
         .binary = f->envelope->values[SMTP_MAIL_BODY].number == SMTP_BODY_BINARYMIME,
     };
     rewrite_stream_init(&s->rewrite, &config);
+    s->resumable_binary = config.binary && s->partial;
+    smtp_dot_init(&s->look, SMTP_DOT_BINARY, false);
     s->message->eight_bit = !utf8_is_ascii(config.received.for_path);
     s->writer =
         content_begin(s->worker->shared->store, s->message->id, s->worker->mailbox, &ops, s);
     return s;
 }
 
-bool submission_body(struct submission *s, struct sv bytes, struct smtp_reply *reply_out)
+bool submission_body(struct submission *s, struct sv bytes, bool normalized,
+                     struct smtp_reply *reply_out)
 {
+    if (s->partial && normalized)
+        partial_keep_no_more(s->partial);
     if (s->partial)
         partial_append(s->partial, bytes);
     return submission_kept(s, bytes, reply_out);
 }
 
+/* Of binary content the session sees only what came over its own connection. */
+static void look_at(struct submission *s, struct sv bytes)
+{
+    struct sv piece;
+    while (s->resumable_binary && bytes.len)
+        bytes = sv_skip(bytes, smtp_dot_next(&s->look, bytes, &piece));
+}
+
+static bool is_binary_in_all(struct submission *s)
+{
+    struct sv piece;
+    smtp_dot_finish(&s->look, &piece);
+    return s->look.seen != 0;
+}
+
 bool submission_kept(struct submission *s, struct sv bytes, struct smtp_reply *reply_out)
 {
+    look_at(s, bytes);
     if (!s->refused) {
         rewrite_stream_feed(&s->rewrite, bytes);
         if (drain(s, reply_out))
@@ -497,7 +521,7 @@ void submission_commit(struct submission *s, bool binary)
 {
     struct smtp_reply reply;
     s->committed = true;
-    s->message->binary = binary;
+    s->message->binary = s->resumable_binary ? is_binary_in_all(s) : binary;
     if (s->refused) {
         finish(s, false, s->reply);
         return;

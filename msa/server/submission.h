@@ -39,8 +39,9 @@ const char *submission_id(const struct submission *s); /* queue id */
 #define SUBMISSION_QUEUED_CHARS 64
 /* What a message that is in the queue is answered with; text is the reply's. */
 struct smtp_reply submission_queued(const char *id, char text[SUBMISSION_QUEUED_CHARS]);
-/* False: the message is refused with *reply_out; drop it. */
-bool submission_body(struct submission *s, struct sv bytes,
+/* False: the message is refused with *reply_out; drop it. normalized: the client sent other line
+ * ends, and counts other octets: nothing from here on can be resumed. */
+bool submission_body(struct submission *s, struct sv bytes, bool normalized,
                      struct smtp_reply *reply_out) MUST_CHECK;
 /* The same for a piece that the partial has kept, before all others. */
 bool submission_kept(struct submission *s, struct sv bytes,

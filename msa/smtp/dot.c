@@ -5,11 +5,13 @@
  *
  * Receiving, states (a held byte has been taken but not given out):
  *
- *     LINE   at the start, or after a true CRLF       "." -> DOT
- *     DOT    a dot held                               CR -> DOT_CR, LF -> SOFT ("." stays), else
- * TEXT DOT_CR a dot and a CR held                      LF -> END, else TEXT (CR was bare) TEXT
- * inside a line                            CR at the end of the bytes -> CR CR     a CR held LF ->
- * LINE, else TEXT (CR was bare) SOFT   after a bare LF: a dot here is content
+ *     LINE    at the start, or after a true CRLF      "." -> DOT
+ *     DOT     a dot held                              CR -> DOT_CR, LF -> SOFT ("." stays),
+ *                                                     else TEXT
+ *     DOT_CR  a dot and a CR held                     LF -> END, else TEXT (CR was bare)
+ *     TEXT    inside a line                           CR at the end of the bytes -> CR
+ *     CR      a CR held                               LF -> LINE, else TEXT (CR was bare)
+ *     SOFT    after a bare LF: a dot here is content
  */
 #include "msa/smtp/dot.h"
 

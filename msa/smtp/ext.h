@@ -84,6 +84,8 @@ static inline bool smtp_hop_has(const struct smtp_hop *h, enum smtp_ext_id id)
 {
     return (h->peer->exts & SMTP_EXT_BIT(id)) != 0;
 }
+/* The transaction needs SMTPUTF8; MAIL says so where the hop has it. */
+bool smtp_hop_needs_utf8(const struct smtp_hop *h);
 
 /* Reads a value into *out (text in the arena, number); false: 501 5.5.4. has_value is false for a
  * keyword alone. */

@@ -1,7 +1,7 @@
 /*
  * BINARYMIME, RFC 3030 3: BODY=BINARYMIME, read by the rule of BODY (ext_8bitmime.c); such content
  * comes by BDAT only and keeps every octet. A message declared so whose content is lines all the
- * same goes to any next hop; one that is not needs a hop with BINARYMIME and CHUNKING.
+ * same goes to any next hop; one that is not needs a hop with BINARYMIME, CHUNKING and 8BITMIME.
  */
 #include "msa/smtp/ext_list.h"
 
@@ -16,7 +16,8 @@ static struct smtp_reply check_mail(const struct smtp_ext_offer *o, const struct
 
 static struct smtp_reply refuse_mail(const struct smtp_hop *h)
 {
-    if (h->binary && !(smtp_hop_has(h, SMTP_EXT_BINARYMIME) && smtp_hop_has(h, SMTP_EXT_CHUNKING)))
+    if (h->binary && !(smtp_hop_has(h, SMTP_EXT_BINARYMIME) && smtp_hop_has(h, SMTP_EXT_CHUNKING) &&
+                       smtp_hop_has(h, SMTP_EXT_8BITMIME)))
         return SMTP_REPLY(554, 5, 6, 3,
                           "the content is binary, and the next hop takes only lines of text");
     return SMTP_REPLY_NONE;
@@ -28,7 +29,7 @@ const struct smtp_ext smtp_ext_binarymime = {
     .rfc = "RFC 3030",
     .draft = SMTP_EXT_MAY,
     .lacking = "sent as lines where the content allows it, else refused 5.6.3",
-    .needs = SMTP_EXT_BIT(SMTP_EXT_CHUNKING),
+    .needs = SMTP_EXT_BIT(SMTP_EXT_CHUNKING) | SMTP_EXT_BIT(SMTP_EXT_8BITMIME),
     .check_mail = check_mail,
     .refuse_mail = refuse_mail,
 };

@@ -87,12 +87,13 @@ static int hop_notify(const struct smtp_hop *h, const struct smtp_value *v, stru
     return smtp_ext_hop_same(h, v, out);
 }
 
-/* An address with UTF-8 goes in its 7-bit form where SMTPUTF8 is not offered (RFC 6533 3), or not
- * at all if that is too long. */
+/* An address with UTF-8 goes in its 7-bit form in a transaction without SMTPUTF8 (RFC 6533 3), or
+ * not at all if that is too long. */
 static int hop_orcpt(const struct smtp_hop *h, const struct smtp_value *v, struct buf *out)
 {
     struct sv rest = v->text;
-    if (smtp_hop_has(h, SMTP_EXT_SMTPUTF8) || utf8_is_ascii(v->text))
+    bool utf8 = smtp_hop_has(h, SMTP_EXT_SMTPUTF8) && smtp_hop_needs_utf8(h);
+    if (utf8 || utf8_is_ascii(v->text))
         return smtp_ext_hop_same(h, v, out);
     struct sv type = sv_split(&rest, ';');
     struct buf plain;

@@ -13,7 +13,7 @@ static bool parse(struct arena *a, struct sv value, bool has_value, struct smtp_
 }
 
 /* Every recipient of the transaction counts: the parameter belongs to it as a whole. */
-static bool is_needed(const struct smtp_hop *h)
+bool smtp_hop_needs_utf8(const struct smtp_hop *h)
 {
     bool needed = h->utf8_header || h->envelope->reverse.utf8;
     for (uint32_t i = 0; i < h->envelope->count && !needed; i++)
@@ -25,7 +25,7 @@ static int hop(const struct smtp_hop *h, const struct smtp_value *v, struct buf 
 {
     (void)v;
     (void)out;
-    return is_needed(h);
+    return smtp_hop_needs_utf8(h);
 }
 
 static struct smtp_reply refuse_mail(const struct smtp_hop *h)

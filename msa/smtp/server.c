@@ -358,6 +358,7 @@ static bool next_first(struct smtp_server *s, struct smtp_action *out)
     if (s->body.len) {
         out->type = SMTP_ACTION_BODY;
         out->bytes = s->body;
+        out->bare_newlines = s->dot.mode != SMTP_DOT_BINARY && s->dot.seen & SMTP_FAULT_BARE_LF;
         s->body = s->tail;
         s->tail = SV_NONE;
     } else if (s->rollback_due) {

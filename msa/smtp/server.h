@@ -106,14 +106,16 @@ struct smtp_action {
     enum smtp_path_use use;       /* CHECK_PATH */
     const struct smtp_path *path; /* CHECK_PATH */
     const struct smtp_envelope
-        *envelope;      /* CHECK_PATH: so far, with it; RESUME, OPEN_MESSAGE, COMMIT */
-    uint64_t offset;    /* OPEN_MESSAGE: content continues there */
-    bool forget;        /* LEAVE */
-    bool binary;        /* COMMIT: the content cannot be sent as lines */
-    bool bare_newlines; /* COMMIT: some were put right */
-    uint32_t ms;        /* SET_TIMER */
-    bool renew;         /* SET_TIMER */
-    const char *why;    /* CLOSE: static text */
+        *envelope;   /* CHECK_PATH: so far, with it; RESUME, OPEN_MESSAGE, COMMIT */
+    uint64_t offset; /* OPEN_MESSAGE: content continues there */
+    bool forget;     /* LEAVE */
+    bool binary;     /* COMMIT: the content cannot be sent as lines */
+    /* COMMIT: some were put right; BODY: by now a bare LF was, so that the client has sent fewer
+     * octets. Nothing is put right in binary content. */
+    bool bare_newlines;
+    uint32_t ms;     /* SET_TIMER */
+    bool renew;      /* SET_TIMER */
+    const char *why; /* CLOSE: static text */
 };
 
 /* What clients do against the letter and is taken all the same. Name, code and detail of the reply

@@ -13,6 +13,8 @@
 static uint64_t in_vain_max(const struct smtp_server *s)
 {
     uint64_t size = session_message_size(s);
+    if (session_need_login(s, true).code)
+        return IN_VAIN_MIN;
     if (size == 0 || size > UINT64_MAX / 4)
         return UINT64_MAX;
     return size * 2 + IN_VAIN_MIN;
@@ -56,7 +58,9 @@ static struct smtp_reply fault_reply(struct smtp_server *s)
                        : s->dot.refused == SMTP_FAULT_BARE_CR ? "holds a CR without LF"
                        : s->dot.refused == SMTP_FAULT_BARE_LF ? "holds a LF without CR"
                                                               : "is longer than 998 octets";
-    char *text = arena_printf(&s->arena, "Line %" PRIu64 " %s", s->dot.fault_line, what);
+    char *text = s->offset
+                     ? arena_printf(&s->arena, "A line %s", what)
+                     : arena_printf(&s->arena, "Line %" PRIu64 " %s", s->dot.fault_line, what);
     bool newline = s->dot.refused == SMTP_FAULT_BARE_CR || s->dot.refused == SMTP_FAULT_BARE_LF;
     return (struct smtp_reply){.code = 554,
                                .enhanced = {5, 6, 0},
@@ -127,7 +131,7 @@ static void give_up(struct smtp_server *s)
 }
 
 /* A chunk that may have been on its way already when 355 was sent: a client that sends recipients
- * has not seen it. DATA is harmless: its content waits for 354, which comes behind 355. */
+ * has not seen it. DATA that comes later is taken all the same: 354 tells the octet once more. */
 static bool is_early(const struct smtp_server *s)
 {
     return s->early || s->unaware;

@@ -142,6 +142,9 @@ static struct smtp_reply add_rcpt(struct smtp_server *s, struct sv args)
         return SMTP_REPLY_SETTING(550, 5, 1, 1, "No postmaster is configured", "postmaster");
     struct smtp_recipient *to = smtp_envelope_add(&s->envelope, &path);
     r = smtp_ext_parse_rcpt(&s->arena, params, s->setup->ext.off, to->values);
+    if (r.code == 0 && !smtp_envelope_has(&s->envelope, SMTP_MAIL_SMTPUTF8) &&
+        !utf8_is_ascii(to->values[SMTP_RCPT_ORCPT].text)) /* RFC 6533 3 */
+        r = SMTP_REPLY(501, 5, 5, 4, "ORCPT is not ASCII, and MAIL had no SMTPUTF8");
     if (r.code == 0 && open && asks_too_much(&s->envelope))
         r = session_need_login(s, false);
     if (r.code)
@@ -176,7 +179,10 @@ static void refuse_path(struct smtp_server *s, bool reverse, const struct smtp_r
 {
     s->about = reverse ? s->envelope.reverse.text
                        : s->envelope.recipients[s->envelope.count - 1].path.text;
-    session_reply(s, r);
+    if (reverse && r->code >= 500)
+        session_refuse(s, *r);
+    else
+        session_reply(s, r);
     s->about = SV_NONE;
     if (s->state == SESSION_CLOSED)
         return;
@@ -211,6 +217,8 @@ static struct smtp_reply restore_envelope(struct smtp_server *s, const struct sm
         return SMTP_REPLY(451, 4, 3, 0, "What was kept of this message is damaged, send it again");
     if (!sv_eq(asked, s->envelope.reverse.text))
         return SMTP_REPLY(501, 5, 5, 4, "This TRANSID belongs to a message from another address");
+    if (smtp_envelope_has(&s->envelope, SMTP_MAIL_REQUIRETLS) && !session_offer(s).tls)
+        return SMTP_REPLY(530, 5, 7, 10, "The message was begun with REQUIRETLS: go on under TLS");
     return SMTP_REPLY_NONE;
 }
 

@@ -342,11 +342,11 @@ void partial_read(struct partial *p, bool first)
     start_job(p, read_work);
 }
 
-/* Where the last line begins, once bytes stand at the end. */
+/* Where the last line begins, of what is kept, once bytes stand at the end. */
 static void follow_lines(struct partial *p, struct sv bytes)
 {
     const char *end = bytes.len ? memrchr(bytes.ptr, '\n', bytes.len) : NULL;
-    if (end)
+    if (end && !p->sealed)
         p->line_start = p->size + (uint64_t)(end - bytes.ptr) + 1;
     p->size += bytes.len;
 }
@@ -355,7 +355,7 @@ void partial_append(struct partial *p, struct sv bytes)
 {
     REQUIRE(p->opened && !p->ended);
     follow_lines(p, bytes);
-    if (!keeps(p))
+    if (!keeps(p) || p->sealed)
         return;
     int err = buf_put(&p->fill, bytes);
     if (err < 0)
@@ -363,6 +363,12 @@ void partial_append(struct partial *p, struct sv bytes)
     p->told_full = partial_full(p);
     if (!p->busy && !p->asking && buf_len(&p->fill) >= WRITE_BYTES)
         start_write(p, false);
+}
+
+void partial_keep_no_more(struct partial *p)
+{
+    REQUIRE(p->opened && !p->ended);
+    p->sealed = true;
 }
 
 bool partial_full(const struct partial *p)

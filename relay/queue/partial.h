@@ -74,6 +74,8 @@ void partial_open(struct partial *p, struct sv mail, struct sv recipients, bool 
 void partial_read(struct partial *p, bool first);
 /* Takes all bytes even when full. */
 void partial_append(struct partial *p, struct sv bytes);
+/* What comes from now on is counted, but not kept: a later session goes on before it. */
+void partial_keep_no_more(struct partial *p);
 bool partial_full(const struct partial *p); /* stop reading from the client until on_room */
 /* No callback follows any more; for a put under way whose session is gone. */
 void partial_detach(struct partial *p);

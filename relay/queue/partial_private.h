@@ -38,6 +38,7 @@ struct partial {
     bool held;      /* BEGIN was answered 0 */
     bool opened;    /* content may come */
     bool kept;      /* it goes into the file */
+    bool sealed;    /* but what comes from now on does not */
     bool told_full; /* on_room is owed */
     bool detached, ended, forget, reading;
     void (*on_gone)(void *arg);

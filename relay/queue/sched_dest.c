@@ -47,7 +47,8 @@ static uint32_t hash(const char *text)
     return h;
 }
 
-/* Within one priority the list is in the order of tags: the last of the login is found from behind. */
+/* Within one priority the list is in the order of tags: the last of the login is found from behind.
+ */
 static uint64_t next_tag(const struct sched_dest *d, const struct sched_wait *w)
 {
     const struct queue_batch *batch = w->batch;

@@ -9,7 +9,7 @@ import time
 
 from harness.case import FULL, check, equal, eventually, test
 from harness.client import session
-from harness.receiver import Receiver
+from harness.receiver import EVERY, Receiver
 from harness.world import NETWORK, PASSWORD, USER, message, stuffed
 
 ZONE = f"""else.test. MX 10 mx.else.test.
@@ -322,3 +322,51 @@ def memory_is_bounded(w):
     t.end()
     check(most() - before < 16 * 1024, f"{before} KiB became {most()} KiB")
     arrived_once(w, receiver, [t])
+
+
+@test()
+def binary_content_stays_binary(w):
+    """What makes it binary came over the first connection only."""
+    receiver = start(w)
+    receiver.extensions = EVERY
+    t = Transaction("binary", message("binary", b"\x00\n\r" * 200000 + b"lines\r\n" * 20))
+    t.mail += " BODY=BINARYMIME"
+
+    def part(octets, last):
+        wire = t.session()
+        offset = t.begin(wire)
+        piece = t.content[offset:] if last else t.content[offset:octets]
+        wire.send(b"BDAT %d%s\r\n" % (len(piece), b" LAST" if last else b"") + piece)
+        equal(wire.reply()[0], 250)
+        wire.close()
+        return offset
+
+    part(len(t.content) - 100, False)
+    t.settled(len(t.content) - 100)
+    equal(part(0, True), len(t.content) - 100, "octets that were kept")
+    eventually(lambda: receiver.messages, "it arrives")
+    got = receiver.messages[0]
+    check("BODY=BINARYMIME" in got.mail, got.mail)
+    equal(got.body, t.content.split(b"\r\n\r\n", 1)[1], "the body")
+
+
+@test()
+def bare_newlines_are_not_counted(w):
+    """A client that ends lines with LF counts other octets than we keep: it loses none of them."""
+    receiver = start(w)
+    t = Transaction("bare", message("bare") + b"whole\r\n" * 100000 + b"bare\n" * 200000 + b"\r\n")
+    wire = t.session()
+    equal(t.begin(wire), 0)
+    wire.send(b"BDAT %d\r\n" % (len(t.content) - 7) + t.content[:-7])
+    equal(wire.reply()[0], 250)
+    reset(wire)
+    time.sleep(0.5)
+    wire = t.session()
+    offset = t.begin(wire)
+    check(offset <= t.content.index(b"bare\n"), f"{offset} octets")
+    check(offset > 0, "nothing was kept")
+    wire.send(b"BDAT %d LAST\r\n" % (len(t.content) - offset) + t.content[offset:])
+    equal(wire.reply()[0], 250)
+    eventually(lambda: receiver.messages, "it arrives")
+    want = t.content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n").split(b"\r\n\r\n", 1)[1]
+    equal(receiver.messages[0].body == want, True, "the body is whole")

@@ -883,6 +883,29 @@ static void sessions_keep_their_generation(void **state)
     world_stop(1000);
 }
 
+/* What is being committed is answered first, or the client would send it again. */
+static void changed_user_hears_of_his_message(void **state)
+{
+    (void)state;
+    world_start("");
+    struct sim_client *u = client_ready();
+    client_say(u, "MAIL FROM:<u@example.net>\r\nRCPT TO:<a@example.org>\r\n");
+    buf_reset(&u->said);
+    sim_thread_delay(60000);
+    client_say(u, "BDAT 17 LAST\r\nSubject: x\r\n\r\nx\r\nVRFY x\r\n");
+    assert_int_equal(buf_len(&u->said), 0);
+    sim_auth_change("u@example.net");
+    sim_run_for(70000);
+    struct sv said = buf_view(&u->said);
+    assert_true(sv_starts(said, SV("250 2.0.0 Queued as ")));
+    sv_split(&said, '\n');
+    assert_true(sv_starts(said, SV("421 4.7.0 ")));
+    assert_true(u->ended);
+    client_free(u);
+    sim_thread_delay(0);
+    world_stop(1000);
+}
+
 static void changed_user_is_logged_out(void **state)
 {
     (void)state;
@@ -955,6 +978,7 @@ int main(void)
         cmocka_unit_test(stop_ends_after_grace),
         cmocka_unit_test(sessions_keep_their_generation),
         cmocka_unit_test(changed_user_is_logged_out),
+        cmocka_unit_test(changed_user_hears_of_his_message),
         cmocka_unit_test(keeper_is_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

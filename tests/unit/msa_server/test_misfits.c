@@ -52,7 +52,8 @@ static void what_a_reply_says(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
         enum misfit_kind kind;
-        bool says = misfit_of_reply(replies[i].status, sv_of(replies[i].setting), &kind);
+        bool says =
+            misfit_of_reply(replies[i].status, sv_of(replies[i].setting), &kind);
         if (says != (replies[i].kind >= 0) || (says && (int)kind != replies[i].kind))
             fail_msg("row %zu: %d %d", i, says, kind);
     }
@@ -222,6 +223,11 @@ static void oldest_strangers_go_first(void **state)
     for (unsigned i = 0; i < 2 * MISFITS_MAX; i++)
         add(m, i, "u", MISFIT_LOGIN, 1, DAY_MS);
     assert_int_equal(misfits_count(m), MISFITS_MAX);
+    add(m, 70000, "", MISFIT_LOGIN, 1, DAY_MS);
+    l = misfits_list(m, DAY_MS, false);
+    for (size_t i = 0; i < l->count; i++)
+        assert_string_equal(l->rows[i].login, "u");
+    misfit_list_free(l);
     misfits_free(m);
 }
 

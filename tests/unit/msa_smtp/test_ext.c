@@ -171,6 +171,11 @@ static const struct hop_case {
      "mail 5.6.3"},
     {"<a@a.example> BODY=BINARYMIME",
      "<b@b.example>",
+     "BINARYMIME|CHUNKING",
+     {.binary = true},
+     "mail 5.6.3"},
+    {"<a@a.example> BODY=BINARYMIME",
+     "<b@b.example>",
      "8BITMIME|BINARYMIME|CHUNKING",
      {.binary = true},
      " BODY=BINARYMIME|"},
@@ -198,7 +203,12 @@ static const struct hop_case {
      "<b@b.example> ORCPT=utf-8;é\\x{20}@b",
      "DSN|SMTPUTF8|8BITMIME",
      {0},
-     "| ORCPT=utf-8;é\\x{20}@b"},
+     "| ORCPT=utf-8;\\x{E9}\\x{20}@b"},
+    {"<a@a.example>",
+     "<b@b.example> ORCPT=utf-8;é\\x{20}@b",
+     "DSN|SMTPUTF8|8BITMIME",
+     {.utf8_header = true},
+     " SMTPUTF8| ORCPT=utf-8;é\\x{20}@b"},
     {"<a@a.example>", "<b@b.example> ORCPT=utf-8;\\x{E9}@b", "DSN", {0}, "| ORCPT=utf-8;\\x{E9}@b"},
     {"<a@a.example>",
      "<b@b.example> ORCPT=utf-8;" E40 E40 "ééa",
@@ -356,6 +366,7 @@ static void switched_off(void **state)
 {
     (void)state;
     assert_int_equal(smtp_ext_off(0), 0);
+    assert_true(smtp_ext_off(SMTP_EXT_BIT(SMTP_EXT_8BITMIME)) & SMTP_EXT_BIT(SMTP_EXT_BINARYMIME));
     assert_int_equal(smtp_ext_off(SMTP_EXT_BIT(SMTP_EXT_CHUNKING)),
                      SMTP_EXT_BIT(SMTP_EXT_CHUNKING) | SMTP_EXT_BIT(SMTP_EXT_BINARYMIME));
     for (size_t i = 0; i < SMTP_EXT_COUNT; i++) {

@@ -72,7 +72,8 @@ static size_t find_end(struct sv in)
 }
 
 /* Appends the refusal of the content, if it gets one; complete: no more will come. */
-static bool model_fault(struct sv text, bool reject, bool complete, struct buf *replies)
+static bool model_fault(struct sv text, bool reject, bool complete, bool resumed,
+                        struct buf *replies)
 {
     unsigned line = 1;
     for (size_t i = 0; i < text.len; i++) {
@@ -84,7 +85,9 @@ static bool model_fault(struct sv text, bool reject, bool complete, struct buf *
                            : reject && bare_cr ? "a CR without LF"
                                                : NULL;
         if (what) {
-            assert_int_equal(buf_printf(replies, "554 5.6.0 Line %u holds %s\n", line, what), 0);
+            int err = resumed ? buf_printf(replies, "554 5.6.0 A line holds %s\n", what)
+                              : buf_printf(replies, "554 5.6.0 Line %u holds %s\n", line, what);
+            assert_int_equal(err, 0);
             return true;
         }
         line += c == '\n';
@@ -125,10 +128,10 @@ static void model_commands(struct sv in, struct buf *replies)
     }
 }
 
-static void model_commit(struct sv text, bool dots, bool reject, struct buf *replies,
+static void model_commit(struct sv text, bool dots, bool reject, bool resumed, struct buf *replies,
                          struct buf *bodies)
 {
-    if (model_fault(text, reject, true, replies))
+    if (model_fault(text, reject, true, resumed, replies))
         return;
     put(bodies, SV("["));
     model_content(text, dots, bodies);
@@ -288,7 +291,7 @@ static void one_data(struct peer *p, bool reject, struct sv in, struct buf *repl
     assert_true(end + 3 <= in.len);
     buf_reset(replies);
     buf_reset(bodies);
-    model_commit(sv_first(in, end), true, reject, replies, bodies);
+    model_commit(sv_first(in, end), true, reject, p->resumed, replies, bodies);
     model_commands(sv_skip(in, end + 3), replies);
     for (size_t cut = 0; cut <= in.len; cut++) {
         if (!every_cut && cut != 0 && cut != n % in.len && cut != in.len)
@@ -379,12 +382,12 @@ static void one_pair_of_chunks(struct peer *p, bool reject, struct sv text, size
     struct sv whole = {in, compose_chunks(in, sizeof in, text, first)};
     buf_reset(replies);
     buf_reset(bodies);
-    if (model_fault(sv_first(text, first), reject, false, replies)) {
+    if (model_fault(sv_first(text, first), reject, false, p->resumed, replies)) {
         /* the transaction stays refused, for the same reason */
         put(replies, sv_first(buf_view(replies), buf_len(replies)));
     } else {
         put(replies, SV("250 2.0.0\n"));
-        model_commit(text, false, reject, replies, bodies);
+        model_commit(text, false, reject, p->resumed, replies, bodies);
     }
     put(replies, SV("250 2.0.0\n"));
     for (size_t cut = 0; cut <= whole.len; cut += whole.len) {
@@ -441,7 +444,7 @@ static void binary_chunks_are_untouched(void **state)
                 struct sv whole = {in, compose_chunks(in, sizeof in, content, first)};
                 struct buf none;
                 buf_init(&none, ROOM, 0);
-                bool lines = !model_fault(content, true, true, &none) &&
+                bool lines = !model_fault(content, true, true, false, &none) &&
                              (len == 0 || (len > 1 && is_crlf(content, len - 2)));
                 buf_deinit(&none);
                 buf_reset(&bodies);

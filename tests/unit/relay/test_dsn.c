@@ -371,7 +371,8 @@ static void test_long_replies(void **state)
     size_t told = 0;
     for (const char *at = text; (at = strstr(at, "x\r\n ")); at++)
         told++;
-    assert_int_equal(told, 50 * 2 * 19); /* line ends between 20 lines, for people and for programs */
+    assert_int_equal(told,
+                     50 * 2 * 19); /* line ends between 20 lines, for people and for programs */
     free(text);
 }
 
