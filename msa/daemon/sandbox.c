@@ -1,7 +1,8 @@
 /*
  * The system call list is what the server's libraries were seen to use on Debian 12 (strace) and
  * nothing that makes processes, changes rights, loads code or reaches other processes. Arguments
- * are checked where a call is broad: threads only, no executable memory, internet sockets only.
+ * are checked where a call is broad: threads only, no executable memory, internet sockets only, but for unix sockets where milters or
+ * the policy service listen on one (Landlock does not look at connecting; their modes decide).
  */
 #include "msa/daemon/sandbox.h"
 #include "msa/base/log.h"
@@ -22,10 +23,11 @@
 
 #ifdef MSA_SANITIZED
 
-int sandbox_enter(const char *const *folders, size_t count)
+int sandbox_enter(const char *const *folders, size_t count, bool unix_sockets)
 {
     (void)folders;
     (void)count;
+    (void)unix_sockets;
     return 0;
 }
 
@@ -129,7 +131,7 @@ static const int plain_calls[] = {
 };
 /* clang-format on */
 
-static int add_checked_calls(scmp_filter_ctx ctx)
+static int add_checked_calls(scmp_filter_ctx ctx, bool unix_sockets)
 {
     static const int families[] = {AF_INET, AF_INET6};
     static const unsigned long requests[] = {FIONBIO, FIONREAD, FIOCLEX};
@@ -149,8 +151,8 @@ static int add_checked_calls(scmp_filter_ctx ctx)
         err |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
     /* asked by libraries that can live without it */
-    err |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-                            SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+    err |= seccomp_rule_add(ctx, unix_sockets ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EAFNOSUPPORT),
+                            SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
     err |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
                             SCMP_A0(SCMP_CMP_EQ, AF_NETLINK));
     err |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 0);
@@ -160,7 +162,7 @@ static int add_checked_calls(scmp_filter_ctx ctx)
     return err;
 }
 
-static int seccomp(void)
+static int seccomp(bool unix_sockets)
 {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
     if (!ctx)
@@ -168,7 +170,7 @@ static int seccomp(void)
     int err = 0;
     for (size_t i = 0; i < sizeof plain_calls / sizeof *plain_calls && err == 0; i++)
         err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, plain_calls[i], 0);
-    if (err == 0 && add_checked_calls(ctx) != 0)
+    if (err == 0 && add_checked_calls(ctx, unix_sockets) != 0)
         err = -EINVAL;
     if (err == 0)
         err = seccomp_load(ctx);
@@ -176,10 +178,10 @@ static int seccomp(void)
     return err;
 }
 
-int sandbox_enter(const char *const *folders, size_t count)
+int sandbox_enter(const char *const *folders, size_t count, bool unix_sockets)
 {
     int err = landlock(folders, count);
-    return err < 0 ? err : seccomp();
+    return err < 0 ? err : seccomp(unix_sockets);
 }
 
 #endif

@@ -36,6 +36,7 @@ struct server_proc {
         uint32_t listen, worker;
     } * waiting; /* they come before the first generation */
     size_t nwaiting;
+    bool unix_sockets; /* the sandbox lets them through */
     int code;
 };
 
@@ -99,7 +100,8 @@ static bool first_generation(struct server_proc *p, const struct generation *g, 
     char queue[4096];
     const char *folders[2] = {queue, o->relay.capture};
     snprintf(queue, sizeof queue, "%s/queue", o->state);
-    int err = sandbox_enter(folders, *o->relay.capture ? 2 : 1);
+    p->unix_sockets = policy_options_unix(&o->policy);
+    int err = sandbox_enter(folders, *o->relay.capture ? 2 : 1, p->unix_sockets);
     if (err < 0) {
         int cut = buf_printf(why, "cannot enter the sandbox: %s", err_text(err));
         (void)cut;
@@ -121,6 +123,17 @@ static bool first_generation(struct server_proc *p, const struct generation *g, 
     return true;
 }
 
+/* The sandbox cannot be widened. */
+static bool fits_sandbox(const struct server_proc *p, const struct generation *g, struct buf *why)
+{
+    if (p->unix_sockets || !policy_options_unix(&g->options.policy))
+        return true;
+    int cut = buf_printf(why, "policy: the first unix socket counts at the next start of msad, not "
+                              "at a reload: the server is confined without any");
+    (void)cut;
+    return false;
+}
+
 static void prepare(struct server_proc *p, uint32_t number, struct sv record)
 {
     struct buf why, b;
@@ -129,6 +142,8 @@ static void prepare(struct server_proc *p, uint32_t number, struct sv record)
     bool good = g != NULL;
     if (good && !p->server)
         good = first_generation(p, g, &why);
+    if (good)
+        good = fits_sandbox(p, g, &why);
     if (good)
         good = server_prepare(p->server, g, &why);
     else

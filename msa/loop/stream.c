@@ -20,6 +20,7 @@
 
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define KEEP_MAX ((size_t)1 << 32) /* bytes; the caller's own limit comes long before */
@@ -142,6 +143,21 @@ struct stream *stream_connect(struct loop *l, const struct ip_port *to, const st
         err = uv_tcp_connect(&s->req.connect, &s->uv.tcp, (struct sockaddr *)&sa, on_connected);
     if (err < 0)
         fail_late(s, loop_err(err));
+    return s;
+}
+
+struct stream *stream_connect_unix(struct loop *l, const char *path, const struct stream_ops *ops,
+                                   void *arg)
+{
+    struct stream *s = stream_new(l, ops, arg);
+    REQUIRE(strlen(path) <= STREAM_PATH_MAX); /* libuv would cut it */
+    s->connecting = true;
+    timer_init(&s->late, l, on_late, s);
+    int err = uv_pipe_init(&l->uv, &s->uv.pipe, 0);
+    REQUIRE(err == 0);
+    s->uv.handle.data = s;
+    s->req.connect.data = s;
+    uv_pipe_connect(&s->req.connect, &s->uv.pipe, path, on_connected); /* errors come there, too */
     return s;
 }
 

@@ -1,7 +1,7 @@
 /*
  * stream.h - byte streams (TCP, unix sockets) and listeners on a loop.
  *
- * Ownership: a stream is made by stream_connect() or handed to on_accept, and lives until its
+ * Ownership: a stream is made by stream_connect*() or handed to on_accept, and lives until its
  * on_closed has returned; after stream_close() only on_closed is called. A listener does not own
  * its descriptor (the master does) but a duplicate of it.
  * Reading: on_read gets a view of the loop's own buffer; the receiver uses or copies all of it
@@ -19,7 +19,7 @@
 struct stream;
 
 struct stream_ops {
-    void (*on_connect)(void *arg, int err); /* stream_connect() only; err < 0: close it */
+    void (*on_connect)(void *arg, int err); /* stream_connect*() only; err < 0: close it */
     void (*on_read)(void *arg, struct sv bytes);
     /* ERR_EOF or another negative error; reading is over. When kept bytes cannot be written later
      * than that, it is called once more with that error. */
@@ -31,6 +31,10 @@ struct stream_ops {
 /* Starts to connect from source (NULL or family IP_NONE: any address). Result by on_connect. */
 struct stream *stream_connect(struct loop *l, const struct ip_port *to, const struct ip *source,
                               const struct stream_ops *ops, void *arg);
+/* The same to a unix socket in the file system, by its path of at most STREAM_PATH_MAX bytes. */
+#define STREAM_PATH_MAX 107
+struct stream *stream_connect_unix(struct loop *l, const char *path, const struct stream_ops *ops,
+                                   void *arg);
 /* Sets who is told; needed once for an accepted stream, and legal at any time. */
 void stream_set_ops(struct stream *s, const struct stream_ops *ops, void *arg);
 void stream_read_start(struct stream *s);

@@ -252,6 +252,25 @@ static void check_extensions(struct checking *c)
               SOLICIT_TOTAL_MAX);
 }
 
+static void check_policy(struct checking *c)
+{
+    const struct policy_options *p = &c->o->policy;
+    char key[KEY_MAX];
+    if (p->milters.count > POLICY_MILTERS_MAX)
+        FAULT(c, "policy.milters", "fewer of them", "more than %d milters", POLICY_MILTERS_MAX);
+    for (size_t i = 1; i < p->milters.count; i++)
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(CONF_ITEM(p->milters, i, struct policy_milter_options)->socket,
+                       CONF_ITEM(p->milters, j, struct policy_milter_options)->socket) != 0)
+                continue;
+            snprintf(key, sizeof key, "policy.milters[%zu].socket", i);
+            WARNING(c, key, "name it once", "the same as policy.milters[%zu].socket", j);
+            break;
+        }
+    if (*p->service && policy_options_stages(p) == 0)
+        WARNING(c, "policy.service_stages", "[ \"RCPT\" ]", "the policy service is never asked");
+}
+
 void check_options(const struct msa_options *o, const struct conf_source *src,
                    struct conf_faults *faults)
 {
@@ -263,6 +282,7 @@ void check_options(const struct msa_options *o, const struct conf_source *src,
     check_trust(&c);
     check_auth(&c);
     check_limits(&c);
+    check_policy(&c);
     check_queue(&c);
     check_routes(&c);
     check_permissions(&c);

@@ -123,6 +123,7 @@ static void leave(struct conn *c, void (*close_stream)(struct stream *s))
     /* an answer that came before on_closed would start the timer again */
     conn_auth_cancel(c);
     conn_path_cancel(c);
+    conn_policy_cancel(c);
     conn_tls_finish(c);
     timer_stop(&c->timer);
     close_stream(c->stream);
@@ -141,6 +142,7 @@ static void on_closed(void *arg)
     log_event(LOG_DEBUG, "disconnected", &ctx, "%s", "");
     conn_give_up_submission(c);
     conn_resume_leave(c, false);
+    conn_policy_drop(c);
     tls_stream_free(c->tls);
     smtp_server_free(c->smtp);
     buf_deinit(&c->in);

@@ -1,8 +1,7 @@
 /*
  * conn_internal.h - a connection's insides, shared by conn.c (life), conn_session.c (the SMTP
- * session's actions), conn_path.c (CHECK_PATH), conn_resume.c (TRANSID), conn_auth.c (AUTH) and
- * conn_tls.c. Nobody else
- * includes it.
+ * session's actions), conn_path.c (CHECK_PATH), conn_policy.c (filters), conn_resume.c (TRANSID),
+ * conn_auth.c (AUTH) and conn_tls.c. Nobody else includes it.
  *
  *   stream --on_read--> [conn_tls_input] --plain--> conn_pump(): smtp_server_feed / next
  *      ^                                                |
@@ -60,7 +59,7 @@ struct conn {
     uint64_t auth_id;  /* of the exchange; 0: none */
     uint64_t sign_id;
     /* operations that are answered later; 0: none */
-    uint32_t op_tls, op_auth, op_path, op_partial, op_commit;
+    uint32_t op_tls, op_auth, op_path, op_partial, op_open, op_commit;
     uint32_t op_watched; /* one that must be answered within OPERATION_MS */
     uint32_t listen;
     struct smtp_reply refusal; /* under implicit TLS, told after the handshake; static text */
@@ -80,7 +79,12 @@ struct conn {
     bool blocked;       /* the submission takes no content; the timer is for that */
     bool trusted;       /* needs no login: auth.trusted_networks */
     bool untold;        /* by a proxy: client is the proxy itself */
+    bool told_rcpts;         /* to the filter, as they came */
     struct path_check *path; /* of op_path */
+    struct filter *filter;   /* from the first MAIL on; while committing it is the submission's */
+    const struct smtp_envelope *opening; /* of op_open: the session's */
+    uint32_t told;                       /* of opening's recipients, to the filter */
+    uint32_t transactions;
     struct ip client;        /* as told by a proxy, where one is used */
     char session[CONN_SESSION_CHARS + 1];
     char client_text[IP_TEXT_MAX];
@@ -118,6 +122,8 @@ void conn_pump(struct conn *c, struct sv in);
 /* Answers the operation; reply is needed for SMTP_FAILED, else may be NULL. */
 void conn_answer(struct conn *c, uint32_t op, enum smtp_outcome outcome,
                  const struct smtp_reply *reply);
+/* OPEN_MESSAGE, once the submission is open and nobody objects. */
+void conn_open_rest(struct conn *c, uint32_t op, const struct smtp_envelope *e);
 void conn_give_up_submission(struct conn *c);
 void conn_give_up_operation(struct conn *c);
 void conn_give_up_content(struct conn *c); /* blocked for too long */
@@ -127,9 +133,22 @@ struct rights_holder conn_rights(const struct conn *c); /* of whoever it is now 
 void conn_check_path(struct conn *c, const struct smtp_action *a);
 void conn_path_cancel(struct conn *c); /* no answer comes any more */
 
+/* conn_policy.c */
+bool conn_policy_is_wanted(const struct conn *c);
+/* The parameters of CHECK_PATH's path, as text. */
+struct sv conn_policy_args(const struct smtp_action *a, struct arena *arena);
+/* For op_path; done as filter.h has it. */
+void conn_policy_path(struct conn *c, enum smtp_path_use use, struct sv path, struct sv args,
+                      uint64_t size, filter_done *done, void *arg);
+/* The submission is open: conn_open_rest() follows, or a refusal. */
+void conn_policy_open(struct conn *c, uint32_t op, const struct smtp_envelope *e);
+void conn_policy_cancel(struct conn *c); /* no answer comes any more */
+void conn_policy_drop(struct conn *c);   /* and the filter is gone */
+
 /* conn_resume.c */
 void conn_resume_begin(struct conn *c, const struct smtp_action *a); /* RESUME */
-void conn_resume_open(struct conn *c, const struct smtp_action *a);  /* the submission is open */
+/* The submission is open. */
+void conn_resume_open(struct conn *c, uint32_t op, const struct smtp_envelope *e);
 bool conn_resume_finished(const struct conn *c); /* the message is in the queue already */
 void conn_resume_commit(struct conn *c, uint32_t op);
 void conn_resume_room(struct conn *c);

@@ -3,7 +3,7 @@
  * completed (draft 4.2) and a return path that nobody answers for (draft 3.2) are looked up first.
  *
  *     one label -> for each of domains: known, or asked -> the first that exists -> rules
- *     rules -> reverse-path without a login: known, or asked -> answer
+ *     rules -> reverse-path without a login: known, or asked -> site policy (conn_policy.c) -> answer
  */
 #include "msa/base/mem.h"
 #include "msa/server/conn_internal.h"
@@ -21,6 +21,8 @@ struct path_check {
     size_t domain;       /* the next of domains to complete with */
     struct sv candidate;
     struct names_query *query;
+    struct sv args; /* for the filter, with size */
+    uint64_t size;
 };
 
 static const struct msa_options *options(const struct path_check *k)
@@ -49,6 +51,8 @@ void conn_path_cancel(struct conn *c)
         return;
     if (k->query)
         names_cancel(k->query);
+    if (c->filter)
+        filter_cancel(c->filter);
     c->path = NULL;
     c->op_path = 0;
     arena_deinit(&k->arena);
@@ -71,6 +75,25 @@ struct rights_holder conn_rights(const struct conn *c)
                         : rights_of_anybody(r);
 }
 
+/* ---- site policy ---- */
+
+static void on_policy(void *arg, const struct smtp_reply *refusal)
+{
+    struct path_check *k = arg;
+    struct conn *c = k->conn;
+    finish(k, !refusal, refusal);
+    conn_pump(c, SV_NONE);
+}
+
+/* Nothing of our own is in the way. */
+static void pass(struct path_check *k)
+{
+    if (conn_policy_is_wanted(k->conn))
+        conn_policy_path(k->conn, k->use, k->path.text, k->args, k->size, on_policy, k);
+    else
+        finish(k, true, NULL);
+}
+
 /* ---- return path ---- */
 
 static void on_return_known(void *arg, enum names_answer answer)
@@ -82,7 +105,11 @@ static void on_return_known(void *arg, enum names_answer answer)
         r = reject_no_return();
     else if (answer == NAMES_NULL_MX)
         r = reject_null_return();
-    finish(k, r.code == 0, r.code ? &r : NULL);
+    k->query = NULL;
+    if (r.code)
+        finish(k, false, &r);
+    else
+        pass(k);
     conn_pump(c, SV_NONE);
 }
 
@@ -121,8 +148,10 @@ static void judge(struct path_check *k)
     bool good = by_rules(k->conn, k->use, &k->path, &k->arena, &refusal);
     if (good && must_ask(k->conn, k->use, &k->path))
         ask(k, smtp_path_domain(&k->path), on_return_known);
+    else if (good)
+        pass(k);
     else
-        finish(k, good, good ? NULL : &refusal);
+        finish(k, false, &refusal);
 }
 
 /* ---- completion ---- */
@@ -188,6 +217,10 @@ static void look_up(struct conn *c, const struct smtp_action *a)
     k->use = a->use;
     k->path = *a->path;
     k->path.text = arena_sv(&k->arena, a->path->text);
+    if (conn_policy_is_wanted(c)) {
+        k->args = conn_policy_args(a, &k->arena);
+        k->size = a->envelope->values[SMTP_MAIL_SIZE].number;
+    }
     c->path = k;
     c->op_path = a->op;
     conn_watch(c, a->op);
@@ -201,7 +234,7 @@ void conn_check_path(struct conn *c, const struct smtp_action *a)
 {
     struct smtp_reply refusal = SMTP_REPLY_NONE;
     struct arena scratch;
-    if (a->path->unqualified || must_ask(c, a->use, a->path)) {
+    if (a->path->unqualified || must_ask(c, a->use, a->path) || conn_policy_is_wanted(c)) {
         look_up(c, a);
         return;
     }

@@ -165,12 +165,12 @@ static void open_new(struct conn *c, const struct smtp_envelope *e)
     buf_deinit(&to);
 }
 
-void conn_resume_open(struct conn *c, const struct smtp_action *a)
+void conn_resume_open(struct conn *c, uint32_t op, const struct smtp_envelope *e)
 {
-    c->op_partial = a->op;
-    conn_watch(c, a->op);
+    c->op_partial = op;
+    conn_watch(c, op);
     if (partial_info(c->partial)->state == PARTIAL_NEW)
-        open_new(c, a->envelope);
+        open_new(c, e);
     else
         partial_read(c->partial, true);
 }

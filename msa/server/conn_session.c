@@ -36,7 +36,8 @@ static void act_start_tls(struct conn *c, const struct smtp_action *a)
 {
     /* whatever came with the command, before the handshake, is dropped: CVE-2011-0411 */
     buf_release(&c->in);
-    free(c->login); /* RFC 3207 4.2 */
+    conn_policy_drop(c); /* what it was told before does not count any more */
+    free(c->login);      /* RFC 3207 4.2 */
     c->login = NULL;
     conn_set_reading(c, true);
     conn_tls_start(c, a->op);
@@ -62,6 +63,10 @@ void conn_give_up_operation(struct conn *c)
         slow = reject_names();
         conn_path_cancel(c);
     }
+    if (c->op_open == op) {
+        conn_policy_cancel(c);
+        conn_give_up_submission(c);
+    }
     if (c->op_commit == op) {
         conn_resume_pass(c);
         submission_abandon(c->submission);
@@ -74,6 +79,8 @@ void conn_give_up_operation(struct conn *c)
 
 void conn_give_up_submission(struct conn *c)
 {
+    if (c->op_open)
+        conn_policy_cancel(c);
     if (!c->submission)
         return;
     if (c->committing && c->partial)
@@ -96,12 +103,21 @@ static void on_submission_done(void *arg, bool accepted, const struct smtp_reply
 {
     struct conn *c = arg;
     uint32_t op = c->op_commit;
+    c->filter = submission_take_filter(c->submission);
     c->submission = NULL; /* it frees itself */
     c->committing = false;
     c->op_commit = 0;
     c->unseen = c->behind > 0;
     conn_answer(c, op, accepted ? SMTP_OK : SMTP_FAILED, reply);
     conn_pump(c, SV_NONE);
+}
+
+void conn_open_rest(struct conn *c, uint32_t op, const struct smtp_envelope *e)
+{
+    if (c->partial)
+        conn_resume_open(c, op, e);
+    else
+        conn_answer(c, op, SMTP_OK, NULL);
 }
 
 static void act_open(struct conn *c, const struct smtp_action *a)
@@ -128,19 +144,22 @@ static void act_open(struct conn *c, const struct smtp_action *a)
         .helo = info.helo,
         .tls_cipher = sv_of(tls.cipher),
         .esmtp = info.esmtp,
+        .filtered = c->filter != NULL,
         .partial = c->partial,
         .on_room = on_submission_room,
         .on_done = on_submission_done,
         .arg = c,
     };
     c->submission = submission_open(&from, &refusal);
-    if (c->submission)
-        crashring_hold(submission_id(c->submission));
-    if (c->submission && c->partial)
-        conn_resume_open(c, a);
+    if (!c->submission) {
+        conn_answer(c, a->op, SMTP_FAILED, &refusal);
+        return;
+    }
+    crashring_hold(submission_id(c->submission));
+    if (c->filter)
+        conn_policy_open(c, a->op, a->envelope);
     else
-        conn_answer(c, a->op, c->submission ? SMTP_OK : SMTP_FAILED,
-                    c->submission ? NULL : &refusal);
+        conn_open_rest(c, a->op, a->envelope);
 }
 
 static void act_body(struct conn *c, const struct smtp_action *a)
@@ -166,7 +185,9 @@ static void act_commit(struct conn *c, const struct smtp_action *a)
     c->op_commit = a->op;
     c->committing = true;
     conn_watch(c, a->op);
-    submission_commit(c->submission, a->binary);
+    struct filter *filter = c->filter;
+    c->filter = NULL;
+    submission_commit(c->submission, a->binary, filter);
 }
 
 /* ---- timer and end ---- */

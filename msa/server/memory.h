@@ -18,6 +18,8 @@ struct memory {
 /* What one connection and one message being received are charged, at most. */
 #define MEMORY_SESSION_BYTES (32 << 10)
 #define MEMORY_MESSAGE_BYTES (192 << 10)
+/* And what goes before milters: a header section, two pieces of content. */
+#define MEMORY_FILTER_BYTES (256 << 10)
 
 static inline bool memory_take(struct memory *m, int64_t bytes)
 {

@@ -20,6 +20,7 @@
 
 #include "auth/options.h"
 #include "msa/base/ip.h"
+#include "msa/policy/options.h"
 #include "msa/server/permissions.h"
 #include "relay/dns/options.h"
 #include "relay/options.h"
@@ -97,6 +98,7 @@ struct msa_options {
     struct msa_limits_options limits;
     struct conf_list permissions; /* of struct permission_options */
     struct rewrite_options rewrite;
+    struct policy_options policy;
     struct queue_options queue;
     struct relay_options relay;
     struct dns_options dns;

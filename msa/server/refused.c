@@ -57,7 +57,7 @@ void refused_note(struct store *store, const struct refused *r)
     arena_init(&a);
     struct history_event e = {
         .time_ms = clock_wall_ms(),
-        .kind = HISTORY_REFUSED,
+        .kind = r->discarded ? HISTORY_DISCARDED : HISTORY_REFUSED,
         .id = clean(&a, r->id),
         .login = clean(&a, r->login),
         .reverse_path = clean(&a, r->reverse_path),

@@ -19,7 +19,8 @@ struct refused {
     const struct sv *recipients; /* what the refusal is about: the first of them */
     size_t nrecipients;          /* all; up to REFUSED_RECIPIENTS_MAX are read */
     struct smtp_status status;
-    const char *text; /* refused_text() */
+    const char *text; /* refused_text(), or by whom it was discarded */
+    bool discarded;   /* the client was told yes */
 };
 
 /* The reply on one line, printable: "550 5.7.1 words". setting and session follow the words where

@@ -2,6 +2,7 @@
  *     open -> body* -> commit: end of completer -> content_finish -> on_finished -> store_put
  *                                                                       -> on_put -> on_done
  *
+ * With a filter the message goes before the milters between on_finished and store_put.
  * A refusal that is found only at the end (the completer's last line, the disk) goes the same way,
  * to on_done.
  */
@@ -22,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
+#include <utlist.h>
 
 #define PRIORITY_TEXT_MAX 20
 
@@ -40,6 +42,10 @@ struct submission {
     void (*on_done)(void *arg, bool accepted, const struct smtp_reply *reply);
     void *arg;
     bool committed, forgotten, abandoned, accepted;
+    struct filter *filter;
+    struct submission *prev, *next; /* in worker->filtering, while it works */
+    bool filtering;
+    const char *discarded; /* why; NULL: it was not */
     struct store_put *put; /* under way */
     bool header_judged, requires_tls;
     struct names_query *query; /* of a name in the header */
@@ -65,6 +71,7 @@ static void release(struct submission *s)
     if (s->writer)
         content_free(s->writer);
     rewrite_stream_deinit(&s->rewrite);
+    filter_free(s->filter);
     queue_batch_free(s->rows);
     queue_message_drop(s->message);
     memory_give(&s->worker->shared->memory, s->memory_bytes);
@@ -92,7 +99,23 @@ static void note_refused(struct submission *s, const char *text)
                                                .nrecipients = count,
                                                .status = s->reply.enhanced,
                                                .text = text,
+                                               .discarded = s->discarded != NULL,
                                            });
+}
+
+/* What a filter threw away, while the client was told yes: nobody else will tell. */
+static void log_discarded(struct submission *s)
+{
+    struct queue_message *m = s->message;
+    char text[REFUSED_TEXT_MAX];
+    snprintf(text, sizeof text, "discarded by %s", s->discarded);
+    log_event(LOG_INFO, "discarded",
+              &(struct log_ctx){.session = s->session,
+                                .queue = sv_of(m->id),
+                                .login = sv_of(m->login),
+                                .client = sv_of(m->client)},
+              "from=<%s> by %s", m->reverse_path, s->discarded);
+    note_refused(s, text);
 }
 
 static void log_refused(struct submission *s)
@@ -119,12 +142,15 @@ static void log_refused(struct submission *s)
 static void run_told(struct task *t)
 {
     struct submission *s = (struct submission *)t;
-    if (!s->accepted)
+    if (s->discarded)
+        log_discarded(s);
+    else if (!s->accepted)
         log_refused(s);
     if (!s->forgotten)
         s->on_done(s->arg, s->accepted, &s->reply);
     else if (s->partial)
-        worker_end_partial(s->worker, s->partial, !s->accepted && s->reply.code >= 500);
+        worker_end_partial(s->worker, s->partial,
+                           s->discarded || (!s->accepted && s->reply.code >= 500));
     release(s);
 }
 
@@ -307,6 +333,68 @@ static void keep_header_facts(struct submission *s)
             arena_printf(&m->arena, "%s SOLICIT=%s", m->mail_params, facts->solicitation);
 }
 
+static void put(struct submission *s)
+{
+    struct queue_message *m = s->message;
+    m->eight_bit |= s->rewrite.facts.eight_bit_header || s->rewrite.facts.eight_bit_body;
+    struct store_put *p = NEW(struct store_put);
+    p->reply = s->worker->mailbox;
+    p->message = queue_message_keep(m);
+    p->rows = s->rows;
+    p->partial = s->partial;
+    p->done = on_put;
+    p->arg = s;
+    s->nrows = s->rows->nrows;
+    s->rows = NULL;
+    s->put = p;
+    store_put(s->worker->shared->store, p);
+}
+
+static void end_filter(struct submission *s)
+{
+    DL_DELETE(s->worker->filtering, s);
+    s->filtering = false;
+}
+
+/* The reply's words, and why, lie in the filter. */
+static void on_filtered(void *arg, enum filter_outcome outcome, const struct smtp_reply *reply,
+                        const char *why)
+{
+    struct submission *s = arg;
+    struct arena *a = &s->message->arena;
+    end_filter(s);
+    if (outcome == FILTER_QUEUE) {
+        put(s);
+        return;
+    }
+    content_give_up(s->worker->shared->store, s->message);
+    if (outcome == FILTER_DISCARD) {
+        s->discarded = arena_str(a, sv_of(why));
+        finish(s, true, submission_queued(s->message->id, s->reply_text));
+        return;
+    }
+    struct smtp_reply r = *reply;
+    r.text = arena_sv(a, r.text);
+    finish(s, false, r);
+}
+
+static void stop_filter(struct submission *s)
+{
+    filter_cancel(s->filter);
+    end_filter(s);
+    content_give_up(s->worker->shared->store, s->message);
+    finish(s, false, reject_slow());
+}
+
+void submission_stop_filters(struct worker *w)
+{
+    struct submission *s, *next;
+    DL_FOREACH_SAFE(w->filtering, s, next)
+    {
+        stop_filter(s);
+    }
+}
+
 static void on_writer_finished(void *arg, int err)
 {
     struct submission *s = arg;
@@ -320,18 +408,14 @@ static void on_writer_finished(void *arg, int err)
     s->writer = NULL;
     m->message_id = arena_str(&m->arena, sv_of(s->rewrite.facts.message_id));
     keep_header_facts(s);
-    m->eight_bit |= s->rewrite.facts.eight_bit_header || s->rewrite.facts.eight_bit_body;
-    struct store_put *p = NEW(struct store_put);
-    p->reply = s->worker->mailbox;
-    p->message = queue_message_keep(m);
-    p->rows = s->rows;
-    p->partial = s->partial;
-    p->done = on_put;
-    p->arg = s;
-    s->nrows = s->rows->nrows;
-    s->rows = NULL;
-    s->put = p;
-    store_put(s->worker->shared->store, p);
+    if (!s->filter) {
+        put(s);
+        return;
+    }
+    s->filtering = true;
+    DL_APPEND(s->worker->filtering, s);
+    filter_message(s->filter, &(struct filter_target){.message = m, .rows = s->rows}, on_filtered,
+                   s);
 }
 
 /* RFC 3848; RFC 6531 4.3. */
@@ -425,6 +509,7 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
                                                   .on_finished = on_writer_finished};
     const struct msa_options *o = &f->service->generation->options;
     int64_t memory_bytes = f->partial ? 2 * MEMORY_MESSAGE_BYTES : MEMORY_MESSAGE_BYTES;
+    memory_bytes += f->filtered ? MEMORY_FILTER_BYTES : 0;
     if (!memory_take(&f->worker->shared->memory, memory_bytes)) {
         *reply_out = reject_memory();
         return NULL;
@@ -517,9 +602,17 @@ bool submission_full(const struct submission *s)
     return s->query || content_full(s->writer) || (s->partial && partial_full(s->partial));
 }
 
-void submission_commit(struct submission *s, bool binary)
+struct filter *submission_take_filter(struct submission *s)
+{
+    struct filter *f = s->filter;
+    s->filter = NULL;
+    return f;
+}
+
+void submission_commit(struct submission *s, bool binary, struct filter *filter)
 {
     struct smtp_reply reply;
+    s->filter = filter;
     s->committed = true;
     s->message->binary = s->resumable_binary ? is_binary_in_all(s) : binary;
     if (s->refused) {
@@ -547,6 +640,8 @@ void submission_abandon(struct submission *s)
         s->query = NULL;
         finish(s, false, reject_slow());
     }
+    if (s->filtering)
+        stop_filter(s);
     if (s->put)
         atomic_store(&s->put->canceled, true);
 }

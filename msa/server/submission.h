@@ -11,6 +11,7 @@
 #ifndef MSA_SERVER_SUBMISSION_H
 #define MSA_SERVER_SUBMISSION_H
 
+#include "msa/server/filter.h"
 #include "msa/server/worker.h"
 #include "msa/smtp/envelope.h"
 
@@ -25,6 +26,7 @@ struct submission_from {
     struct sv owner;      /* login, or what stands for it in the queue where there is none */
     struct sv tls_cipher; /* empty without TLS */
     bool esmtp;
+    bool filtered;              /* a filter will come with the commit */
     struct partial *partial;    /* NULL: no TRANSID; else it outlives the submission */
     void (*on_room)(void *arg); /* submission_full() turned false */
     /* After commit: the reply to the client; accepted: it is on stable storage. */
@@ -48,14 +50,18 @@ bool submission_kept(struct submission *s, struct sv bytes,
                      struct smtp_reply *reply_out) MUST_CHECK;
 bool submission_full(const struct submission *s); /* feed no more until on_room */
 /* The content is complete; binary: it cannot be sent on as lines. on_done follows, never from
- * inside this call. */
-void submission_commit(struct submission *s, bool binary);
+ * inside this call. filter (NULL: none) has heard of the envelope, and judges the message now; it is
+ * the submission's, until on_done takes it back with submission_take_filter(). */
+void submission_commit(struct submission *s, bool binary, struct filter *filter);
+struct filter *submission_take_filter(struct submission *s); /* NULL: none */
 /* After commit: the session is gone, nobody is told. The partial, detached, is the submission's. */
 void submission_forget(struct submission *s);
 /* After commit: it has taken too long, and the client was answered 451. Nobody is told, and nothing
  * stays of a message that the store has not begun to write; one that it has may still be accepted.
  */
 void submission_abandon(struct submission *s);
+/* The time for a stop is over: what waits for milters is answered 451, and nothing stays. */
+void submission_stop_filters(struct worker *w);
 /* Before commit: nothing stays. */
 void submission_drop(struct submission *s);
 

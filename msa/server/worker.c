@@ -3,6 +3,8 @@
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/server/conn.h"
+#include "msa/server/delegate.h"
+#include "msa/server/submission.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,6 +123,7 @@ void worker_end_partial(struct worker *w, struct partial *p, bool forget)
 
 static void on_grace_over(void *arg)
 {
+    submission_stop_filters(arg);
     conn_stop_all(arg, true);
 }
 
@@ -197,6 +200,7 @@ static void start(struct loop *l, void *arg)
     buf_init(&w->out, OUT_MAX, 0);
     w->clientlog = clientlog_new();
     w->misfits = misfit_sender_new(l, w->shared->on_misfits, w->shared->arg);
+    w->delegate = delegate_new(l);
     tls_key_thread_start(TLS_WAITING_MAX);
     struct relay_worker_config config = {
         .index = w->index,
@@ -279,6 +283,7 @@ static void on_relay_closed(void *arg)
     auth_client_free(w->auth);
     clientlog_free(w->clientlog);
     misfit_sender_free(w->misfits);
+    delegate_free(w->delegate);
     buf_deinit(&w->plain);
     buf_deinit(&w->out);
     tls_key_thread_stop();

@@ -23,6 +23,8 @@
 #include "relay/worker.h"
 
 struct accepting;
+struct delegate;
+struct submission;
 struct conn;
 struct worker;
 
@@ -69,6 +71,8 @@ struct worker {
     struct buf plain, out; /* of the TLS stream that is being fed */
     struct clientlog *clientlog;
     struct misfit_sender *misfits;
+    struct delegate *delegate;    /* questions to policy.service */
+    struct submission *filtering; /* list of the submissions that wait for milters */
     bool stopping, told_stopped;
     struct timer grace;
 };

@@ -32,6 +32,7 @@ struct content_writer {
 
     /* The job's. */
     struct buf out, path;
+    struct buf final; /* where the file goes in the end; empty: it stays at path */
     struct file *file;
     uint64_t written, synced;
     bool last, created;
@@ -71,6 +72,17 @@ static void remove_created(struct content_writer *w)
         w->created = false;
 }
 
+/* It takes the place of what stood there. Who has given the message up meanwhile wants neither. */
+static int move_created(struct content_writer *w)
+{
+    const char *final = buf_view(&w->final).ptr;
+    int err = file_rename(buf_view(&w->path).ptr, final);
+    if (err < 0 || !atomic_load(&w->dead))
+        return err;
+    w->created = false;
+    return file_unlink(final);
+}
+
 static void on_work(struct pool_job *job)
 {
     struct content_writer *w = (struct content_writer *)job;
@@ -79,6 +91,8 @@ static void on_work(struct pool_job *job)
         file_close(w->file);
         w->file = NULL;
     }
+    if (w->last && w->job_err == 0 && buf_len(&w->final))
+        w->job_err = move_created(w);
     if (w->job_err < 0)
         remove_created(w);
 }
@@ -91,6 +105,7 @@ static void destroy(struct content_writer *w)
     buf_deinit(&w->fill);
     buf_deinit(&w->out);
     buf_deinit(&w->path);
+    buf_deinit(&w->final);
     free(w);
 }
 
@@ -142,8 +157,24 @@ struct content_writer *content_begin(struct store *s, const char *id, struct mai
     w->job.done = on_job_done;
     buf_init(&w->fill, SIZE_MAX / 2, 0);
     buf_init(&w->out, SIZE_MAX / 2, 0);
+    buf_init(&w->final, 0, 0);
     store_spool_path(s, id, &w->path);
     return w;
+}
+
+struct content_writer *content_begin_other(struct store *s, const struct queue_message *m,
+                                           const char *temporary_id, struct mailbox *reply,
+                                           const struct content_writer_ops *ops, void *arg)
+{
+    struct content_writer *w = content_begin(s, temporary_id, reply, ops, arg);
+    store_spool_path(s, m->id, &w->final);
+    return w;
+}
+
+void content_give_up(struct store *s, const struct queue_message *m)
+{
+    if (m->spooled)
+        store_remove_spool(s, m->id);
 }
 
 int content_append(struct content_writer *w, struct sv bytes)
@@ -184,11 +215,13 @@ void content_take(struct content_writer *w, struct queue_message *m)
 {
     REQUIRE(w->finishing && !w->busy && w->err == 0 && !w->taken);
     w->taken = true;
+    if (m->spooled && !w->spooled)
+        store_remove_spool(w->store, m->id);
     m->size = w->size;
     m->eight_bit = w->eight_bit;
     m->spooled = w->spooled;
-    if (!w->spooled)
-        m->content = block_from_buf(&w->fill);
+    block_drop(m->content);
+    m->content = w->spooled ? NULL : block_from_buf(&w->fill);
 }
 
 void content_free(struct content_writer *w)

@@ -74,9 +74,9 @@ const char *history_kind_text(enum history_kind kind)
         [HISTORY_ACCEPTED] = "accepted", [HISTORY_DELIVERED] = "delivered",
         [HISTORY_DEFERRED] = "deferred", [HISTORY_FAILED] = "failed",
         [HISTORY_REPORTED] = "reported", [HISTORY_DELETED] = "deleted",
-        [HISTORY_REFUSED] = "refused",
+        [HISTORY_REFUSED] = "refused",   [HISTORY_DISCARDED] = "discarded",
     };
-    return kind <= HISTORY_REFUSED ? texts[kind] : "unknown";
+    return kind <= HISTORY_DISCARDED ? texts[kind] : "unknown";
 }
 
 /* ---- any thread ---- */

@@ -26,6 +26,7 @@ enum history_kind {
     /* id: of the session, or of the message that was not accepted; address: the recipients it was
      * about, one a line; text: the reply. Anybody can cause these: they are dropped first. */
     HISTORY_REFUSED,
+    HISTORY_DISCARDED, /* by site policy, while the client was told yes; address: all recipients */
 };
 const char *history_kind_text(enum history_kind kind);
 

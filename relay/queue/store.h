@@ -71,6 +71,12 @@ struct content_writer_ops {
 };
 struct content_writer *content_begin(struct store *s, const char *id, struct mailbox *reply,
                                      const struct content_writer_ops *ops, void *arg);
+/* Other content for a message whose content was taken and that is not yet put. It gathers under
+ * temporary_id, and is the message's own after content_take(), which has to follow on_finished(0)
+ * unless the message is given up. */
+struct content_writer *content_begin_other(struct store *s, const struct queue_message *m,
+                                           const char *temporary_id, struct mailbox *reply,
+                                           const struct content_writer_ops *ops, void *arg);
 /* The first error so far, or 0. Takes all bytes even when full: the excess is bounded only by what
  * the caller appends before it looks at content_full(). */
 int content_append(struct content_writer *w, struct sv bytes) MUST_CHECK;
@@ -82,6 +88,8 @@ void content_finish(struct content_writer *w);
 void content_take(struct content_writer *w, struct queue_message *m);
 /* Frees at any time; what was not taken is removed, no callback follows. */
 void content_free(struct content_writer *w);
+/* Content that was taken, of a message that will not be put: its spool file is removed. */
+void content_give_up(struct store *s, const struct queue_message *m);
 
 /* Reading a piece of a message's content, from the block, the database or the spool file. */
 struct store_read {

@@ -18,6 +18,7 @@ ALLOWED = {
     "msa/loop": ["msa/base"],
     "msa/sql": ["msa/base"],
     "msa/smtp": ["msa/base"],
+    "msa/policy": ["msa/base"],
     "rewrite": ["msa/base", "msa/smtp"],
     "auth/tls": ["msa/base", "msa/loop", "auth/client/wire.h", "auth/client/channel.h"],
     "auth/client": ["msa/base", "msa/loop"],
@@ -28,7 +29,7 @@ ALLOWED = {
     "relay": ["msa/base", "msa/loop", "msa/smtp", "rewrite", "auth/tls", "auth/client",
               "relay/queue", "relay/dns", "relay/route"],
     "msa/server": ["msa/base", "msa/loop", "msa/smtp", "rewrite", "auth/tls", "auth/client",
-                   "auth/options.h", "relay"],
+                   "auth/options.h", "msa/policy", "relay"],
     "msa/admin": ["msa/base", "msa/loop", "msa/smtp", "relay", "msa/server"],
     "msa/daemon": ["msa", "auth", "rewrite", "relay"],
     "msa/ctl": ["msa/base", "auth", "relay/options.h", "msa/server", "msa/daemon",
@@ -51,7 +52,7 @@ LIBRARIES = {
 
 # these write or judge reply codes
 CODES = ["msa/smtp", "rewrite/stream.h", "msa/server/reject.c", "msa/server/policy.c",
-         "msa/server/submission.c", "relay/outcome.c"]
+         "msa/server/filter_reply.c", "msa/server/submission.c", "relay/outcome.c"]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)', re.M)
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)

@@ -322,6 +322,18 @@ struct stream *stream_connect(struct loop *l, const struct ip_port *to, const st
     return s;
 }
 
+/* The simulated world has no unix sockets: nobody listens on any. */
+struct stream *stream_connect_unix(struct loop *l, const char *path, const struct stream_ops *ops,
+                                   void *arg)
+{
+    struct ip_port nowhere = {.ip = {.family = IP_V4, .bytes = {127, 0, 0, 1}}};
+    struct stream *s = stream_connect(l, &nowhere, NULL, ops, arg);
+    (void)path;
+    s->connect_err = -ENOENT;
+    s->remote.ip.family = IP_NONE;
+    return s;
+}
+
 void stream_set_ops(struct stream *s, const struct stream_ops *ops, void *arg)
 {
     s->ops = *ops;

@@ -207,7 +207,7 @@ static int in_the_cage(int (*attempt)(void))
     pid_t pid = fork();
     if (pid == 0) {
         const char *folders[] = {inside};
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || sandbox_enter(folders, 1) < 0)
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || sandbox_enter(folders, 1, false) < 0)
             _exit(255);
         _exit(attempt());
     }
@@ -251,7 +251,7 @@ static void no_such_folder(void **state)
     if (pid == 0) {
         const char *folders[] = {"/nonexistent/folder"};
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        _exit(sandbox_enter(folders, 1) == -ENOENT ? 0 : 1);
+        _exit(sandbox_enter(folders, 1, false) == -ENOENT ? 0 : 1);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     bool landlock =

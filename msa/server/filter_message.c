@@ -1,0 +1,522 @@
+/*
+ * The message before the milters: read back from where it was taken to, told to each, then written
+ * anew if any has changed it.
+ *
+ *     [header read] -> part: fields, end of header, body piece by piece, end
+ *                        -> its changes, kept -> its answer: applied -> next part
+ *     no part left -> nothing changed: ended
+ *                  -> header + body into other content -> ended
+ *
+ * Header fields are in memory, a list that each part changes. The body is read from the content it
+ * stands in: the message's own at first, then the one that a milter has put in its place, which is
+ * content of a message that is never put. A part that fails halfway has changed nothing.
+ */
+#include "msa/base/mem.h"
+#include "msa/base/require.h"
+#include "msa/loop/clock.h"
+#include "msa/server/filter_internal.h"
+#include "msa/server/reject.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PIECE_BYTES MILTER_CHUNK_MAX
+/* What a header may have beyond limits.header_size: our own fields, and those of milters. */
+#define HEADER_ROOM  (64u << 10)
+#define CHANGES_ROOM (256u << 10)
+
+enum pass_step { PASS_HEADER, PASS_EOH, PASS_BODY, PASS_END };
+
+struct filter_pass {
+    struct filter_target target;
+    filter_ended *ended;
+    void *arg;
+    struct buf text; /* of the header section, as it was read */
+    struct header header;
+    bool header_read, body_changed;
+    /* where the body is */
+    struct queue_message *source; /* target.message, or other */
+    struct queue_message *other;
+    uint64_t body_at;
+    /* the part asked */
+    enum pass_step step;
+    size_t field;    /* next to be told */
+    uint64_t offset; /* likewise, in source */
+    struct store_read *read;
+    struct changes changes;
+    struct content_writer *body; /* the new one it gives */
+    struct queue_message *body_message;
+    struct body_lines lines;
+    uint64_t body_bytes;
+    /* the end */
+    struct content_writer *writer;
+};
+
+static struct store *store_of(const struct filter *f)
+{
+    return f->worker->shared->store;
+}
+
+static const struct msa_limits_options *limits(const struct filter *f)
+{
+    return &f->service->generation->options.limits;
+}
+
+static void storage_failed(struct filter *f, int err)
+{
+    struct log_ctx ctx = filter_ctx(f);
+    struct smtp_reply r = reject_storage(err);
+    log_event(LOG_ERROR, "filter-failed", &ctx, "the message, before the milters: %s",
+              err_text(err));
+    filter_pass_end(f, FILTER_REFUSE, &r);
+}
+
+/* ---- reading ---- */
+
+static void read_at(struct filter *f, struct queue_message *m, uint64_t offset,
+                    void (*done)(struct store_read *r))
+{
+    struct filter_pass *p = f->pass;
+    p->read = store_read_new(m, offset, PIECE_BYTES, f->worker->mailbox, done, f);
+    store_read_start(store_of(f), p->read);
+}
+
+/* True: r is ours to look at, and free. */
+static bool take_read(struct store_read *r)
+{
+    struct filter *f = r->arg;
+    if (atomic_load(&r->canceled)) {
+        store_read_free(r);
+        return false;
+    }
+    f->pass->read = NULL;
+    if (r->err == 0)
+        return true;
+    int err = r->err;
+    store_read_free(r);
+    storage_failed(f, err);
+    return false;
+}
+
+static void parse_header(struct filter *f, size_t section)
+{
+    struct filter_pass *p = f->pass;
+    p->header_read = true;
+    header_parse(&p->header, sv_first(buf_view(&p->text), section),
+                 (size_t)limits(f)->header_size_bytes + HEADER_ROOM, true);
+    for (const struct prepend *x = f->prepends; x; x = x->next)
+        if (!header_insert(&p->header, 0, x->name, x->value, false)) {
+            struct log_ctx ctx = filter_ctx(f);
+            log_event(LOG_WARNING, "policy-service", &ctx,
+                      "a header field that it prepends is malformed, and was left out");
+        }
+}
+
+static void on_header(struct store_read *r)
+{
+    struct filter *f = r->arg;
+    if (!take_read(r))
+        return;
+    struct filter_pass *p = f->pass;
+    size_t got = buf_len(&r->bytes), before = buf_len(&p->text);
+    int err = buf_put(&p->text, buf_view(&r->bytes));
+    store_read_free(r);
+    if (err < 0) {
+        storage_failed(f, ERR_CORRUPT); /* no header of ours is so long */
+        return;
+    }
+    struct sv text = buf_view(&p->text);
+    size_t from = before > 3 ? before - 3 : 0;
+    const char *end =
+        text.len ? memmem(text.ptr + from, text.len - from, "\r\n\r\n", 4) : NULL;
+    if (!end && got) {
+        read_at(f, p->target.message, buf_len(&p->text), on_header);
+        return;
+    }
+    size_t section = end ? (size_t)(end - text.ptr) + 2 : text.len;
+    p->body_at = end ? section + 2 : section;
+    buf_truncate(&p->text, section);
+    parse_header(f, section);
+    filter_start_parts(f);
+}
+
+static bool is_asked(const struct part *p)
+{
+    return !p->over && !p->accepts_session;
+}
+
+bool filter_pass_reads(struct filter *f)
+{
+    bool wanted = f->prepends != NULL;
+    for (size_t i = 0; i < f->nparts; i++)
+        wanted |= is_asked(&f->parts[i]);
+    if (f->pass->header_read || !wanted)
+        return false;
+    read_at(f, f->pass->target.message, 0, on_header);
+    return true;
+}
+
+/* ---- telling ---- */
+
+static struct filter_link *link_of(struct filter *f)
+{
+    return f->parts[f->at].link;
+}
+
+static void tell_next(struct filter *f);
+
+static void on_body(struct store_read *r)
+{
+    struct filter *f = r->arg;
+    if (!take_read(r))
+        return;
+    struct filter_pass *p = f->pass;
+    size_t got = buf_len(&r->bytes);
+    p->offset += got;
+    if (got == 0) {
+        p->step = PASS_END;
+        store_read_free(r);
+        tell_next(f);
+        return;
+    }
+    milter_body(filter_link_core(link_of(f)), buf_view(&r->bytes));
+    store_read_free(r);
+    filter_link_go(link_of(f));
+}
+
+static void tell_next(struct filter *f)
+{
+    struct filter_pass *p = f->pass;
+    struct milter *core = filter_link_core(link_of(f));
+    while (p->step == PASS_HEADER && p->field < p->header.count &&
+           p->header.fields[p->field].hidden)
+        p->field++;
+    if (p->step == PASS_HEADER && p->field == p->header.count)
+        p->step = PASS_EOH;
+    if (p->step == PASS_BODY && !milter_wants_body(core))
+        p->step = PASS_END;
+    switch (p->step) {
+    case PASS_HEADER:
+        milter_header(core, p->header.fields[p->field].name, p->header.fields[p->field].value);
+        p->field++;
+        break;
+    case PASS_EOH:
+        p->step = PASS_BODY;
+        milter_eoh(core, &f->macros);
+        break;
+    case PASS_BODY:
+        read_at(f, p->source, p->offset, on_body);
+        return;
+    case PASS_END:
+        milter_end(core, &f->macros);
+        break;
+    }
+    filter_link_go(link_of(f));
+}
+
+void filter_pass_part(struct filter *f)
+{
+    struct filter_pass *p = f->pass;
+    p->step = PASS_HEADER;
+    p->field = 0;
+    p->offset = p->body_at;
+    changes_reset(&p->changes);
+    tell_next(f);
+}
+
+/* ---- the new body ---- */
+
+static void drop_new_body(struct filter_pass *p)
+{
+    if (p->body)
+        content_free(p->body);
+    queue_message_drop(p->body_message);
+    p->body = NULL;
+    p->body_message = NULL;
+    p->lines = (struct body_lines){0};
+    p->body_bytes = 0;
+}
+
+static void drop_other(struct filter *f)
+{
+    struct filter_pass *p = f->pass;
+    if (p->other)
+        content_give_up(store_of(f), p->other);
+    queue_message_drop(p->other);
+    p->other = NULL;
+}
+
+static void on_body_room(void *arg)
+{
+    struct filter *f = arg;
+    if (f->asking && link_of(f))
+        filter_link_hold(link_of(f), false);
+}
+
+static void on_body_finished(void *arg, int err)
+{
+    struct filter *f = arg;
+    struct filter_pass *p = f->pass;
+    if (err < 0) {
+        storage_failed(f, err);
+        return;
+    }
+    content_take(p->body, p->body_message);
+    content_free(p->body);
+    p->body = NULL;
+    drop_other(f);
+    p->other = p->source = p->body_message;
+    p->body_message = NULL;
+    p->body_at = 0;
+    p->body_changed = true;
+    drop_new_body(p);
+    filter_next(f);
+}
+
+static void begin_body(struct filter *f)
+{
+    static const struct content_writer_ops ops = {.on_room = on_body_room,
+                                                  .on_finished = on_body_finished};
+    struct filter_pass *p = f->pass;
+    p->body_message = queue_message_new();
+    queue_id_make(p->body_message->id, clock_wall_ms(), random_u64());
+    p->body = content_begin(store_of(f), p->body_message->id, f->worker->mailbox, &ops, f);
+}
+
+/* False: the part has failed, or the message. */
+static bool append_body(struct filter *f, struct sv piece, bool last)
+{
+    struct filter_pass *p = f->pass;
+    struct buf lines;
+    bool good = true, binary = p->target.message->binary;
+    buf_init(&lines, 3 * MILTER_PACKET_MAX + 16, 0);
+    if (!binary)
+        good = body_lines_feed(&p->lines, piece, &lines);
+    if (last)
+        body_lines_end(&p->lines, &lines);
+    struct sv bytes = binary ? piece : buf_view(&lines);
+    p->body_bytes += bytes.len;
+    bool fits = limits(f)->message_size_bytes == 0 ||
+                p->body_bytes + p->header.bytes <= (uint64_t)limits(f)->message_size_bytes;
+    int err = good && fits ? content_append(p->body, bytes) : 0;
+    buf_deinit(&lines);
+    if (err < 0)
+        storage_failed(f, err);
+    else if (!good)
+        filter_part_failed(&f->parts[f->at], "the body it gives has a NUL");
+    else if (!fits)
+        filter_part_failed(&f->parts[f->at], "the body it gives is too large (limits.message_size)");
+    return err == 0 && good && fits;
+}
+
+void filter_pass_change(struct filter *f, const struct milter_event *e)
+{
+    struct filter_pass *p = f->pass;
+    struct part *part = &f->parts[f->at];
+    if (e->change != MILTER_REPLACE_BODY) {
+        if (!changes_add(&p->changes, e))
+            filter_part_failed(part, "it changes too much");
+        return;
+    }
+    if (!p->body)
+        begin_body(f);
+    if (append_body(f, e->value, false) && content_full(p->body))
+        filter_link_hold(part->link, true);
+}
+
+/* ---- the end of a part ---- */
+
+void filter_pass_failed(struct filter *f)
+{
+    struct filter_pass *p = f->pass;
+    if (p->read)
+        atomic_store(&p->read->canceled, true);
+    p->read = NULL;
+    drop_new_body(p);
+}
+
+static void conclude(struct filter *f)
+{
+    struct filter_pass *p = f->pass;
+    struct part *part = &f->parts[f->at];
+    bool spaced = milter_has_leading_space(filter_link_core(part->link));
+    part->in_message = false;
+    if (!filter_envelope_good(f, &p->changes)) {
+        filter_part_failed(part, "it adds an address that mail cannot be sent to, or too many");
+        return;
+    }
+    if (!changes_to_header(&p->changes, &p->header, spaced)) {
+        filter_part_failed(part, "a header field it makes is malformed, or too large "
+                                 "(limits.header_size)");
+        return;
+    }
+    part->over = true;
+    filter_envelope_apply(f, &p->changes, &p->target);
+    if (!p->body) {
+        filter_next(f);
+        return;
+    }
+    if (!append_body(f, SV_NONE, true))
+        return;
+    f->asking = false; /* what is late now is the disk */
+    content_finish(p->body);
+}
+
+void filter_pass_answer(struct filter *f, const struct milter_event *e)
+{
+    struct filter_pass *p = f->pass;
+    bool good = e->verdict == MILTER_CONTINUE || e->verdict == MILTER_ACCEPT;
+    if (p->step == PASS_END && !good)
+        f->parts[f->at].in_message = false;
+    if (p->step == PASS_END && good)
+        conclude(f);
+    else if (e->verdict == MILTER_CONTINUE)
+        tell_next(f);
+    else
+        filter_judge(f, e);
+}
+
+/* ---- the end of the message ---- */
+
+static void end_queued(struct filter *f)
+{
+    struct filter_pass *p = f->pass;
+    struct log_ctx ctx = filter_ctx(f);
+    if (p->target.rows->nrows == 0) {
+        filter_discard(f, "policy.milters", SV("no recipient is left"));
+        return;
+    }
+    if (f->hold) {
+        filter_envelope_hold(f->hold, p->target.rows);
+        log_event(LOG_INFO, "held", &ctx, "by %s; \"msactl queue release\" lets it go", f->hold);
+    }
+    filter_pass_end(f, FILTER_QUEUE, NULL);
+}
+
+static void copy_body(struct filter *f);
+
+static void on_copied(struct store_read *r)
+{
+    struct filter *f = r->arg;
+    if (!take_read(r))
+        return;
+    struct filter_pass *p = f->pass;
+    size_t got = buf_len(&r->bytes);
+    int err = content_append(p->writer, buf_view(&r->bytes));
+    store_read_free(r);
+    p->offset += got;
+    if (err < 0)
+        storage_failed(f, err);
+    else if (got)
+        copy_body(f);
+    else
+        content_finish(p->writer);
+}
+
+static void copy_body(struct filter *f)
+{
+    struct filter_pass *p = f->pass;
+    if (!p->read && !content_full(p->writer))
+        read_at(f, p->source, p->offset, on_copied);
+}
+
+static void on_writer_room(void *arg)
+{
+    copy_body(arg);
+}
+
+static void on_writer_finished(void *arg, int err)
+{
+    struct filter *f = arg;
+    struct filter_pass *p = f->pass;
+    struct queue_message *m = p->target.message;
+    if (err < 0) {
+        storage_failed(f, err);
+        return;
+    }
+    content_take(p->writer, m);
+    content_free(p->writer);
+    p->writer = NULL;
+    m->smtputf8 |= header_has_eight_bit(&p->header);
+    end_queued(f);
+}
+
+static int write_header(struct filter_pass *p)
+{
+    struct buf text;
+    buf_init(&text, SIZE_MAX / 2, 0);
+    int err = header_write(&p->header, &text);
+    err = err ? err : buf_put(&text, SV("\r\n"));
+    err = err ? err : content_append(p->writer, buf_view(&text));
+    buf_deinit(&text);
+    return err;
+}
+
+void filter_pass_apply(struct filter *f)
+{
+    static const struct content_writer_ops ops = {.on_room = on_writer_room,
+                                                  .on_finished = on_writer_finished};
+    struct filter_pass *p = f->pass;
+    char id[QUEUE_ID_LEN + 1];
+    if (!p->header_read || (!p->header.changed && !p->body_changed)) {
+        end_queued(f);
+        return;
+    }
+    queue_id_make(id, clock_wall_ms(), random_u64());
+    p->writer =
+        content_begin_other(store_of(f), p->target.message, id, f->worker->mailbox, &ops, f);
+    p->offset = p->body_at;
+    int err = write_header(p);
+    if (err < 0)
+        storage_failed(f, err);
+    else
+        copy_body(f);
+}
+
+/* ---- life ---- */
+
+void filter_message(struct filter *f, const struct filter_target *t, filter_ended *ended, void *arg)
+{
+    struct filter_pass *p = NEW(struct filter_pass);
+    size_t header_max = (size_t)limits(f)->header_size_bytes;
+    REQUIRE(!f->pass);
+    f->pass = p;
+    p->target = *t;
+    p->ended = ended;
+    p->arg = arg;
+    p->source = t->message;
+    buf_init(&p->text, 2 * header_max + HEADER_ROOM + PIECE_BYTES, 0);
+    changes_init(&p->changes, header_max + CHANGES_ROOM);
+    f->size = t->message->size;
+    filter_pass_begin(f);
+}
+
+void filter_pass_end(struct filter *f, enum filter_outcome outcome, const struct smtp_reply *reply)
+{
+    filter_ended *ended = f->pass->ended;
+    void *arg = f->pass->arg;
+    f->stage = FILTER_NONE;
+    f->asking = false;
+    timer_stop(&f->timer);
+    filter_pass_free(f);
+    ended(arg, outcome, reply, f->discard ? f->discard : "");
+}
+
+void filter_pass_free(struct filter *f)
+{
+    struct filter_pass *p = f->pass;
+    if (!p)
+        return;
+    if (p->read)
+        atomic_store(&p->read->canceled, true);
+    if (p->writer)
+        content_free(p->writer);
+    drop_new_body(p);
+    drop_other(f);
+    changes_deinit(&p->changes);
+    if (p->header_read)
+        header_deinit(&p->header);
+    buf_deinit(&p->text);
+    free(p);
+    f->pass = NULL;
+}
