@@ -1,8 +1,9 @@
 /*
  * The system call list is what the server's libraries were seen to use on Debian 12 (strace) and
  * nothing that makes processes, changes rights, loads code or reaches other processes. Arguments
- * are checked where a call is broad: threads only, no executable memory, internet sockets only, but for unix sockets where milters or
- * the policy service listen on one (Landlock does not look at connecting; their modes decide).
+ * are checked where a call is broad: threads only, no executable memory, internet sockets only, but
+ * for unix sockets where milters or the policy service listen on one (Landlock does not look at
+ * connecting; their modes decide).
  */
 #include "msa/daemon/sandbox.h"
 #include "msa/base/log.h"

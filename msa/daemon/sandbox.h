@@ -15,7 +15,8 @@
 #include <stddef.h>
 
 /* Only files below the folders can be opened, made or removed from here on. Every thread that
- * exists already must be this one. unix_sockets: some may be connected to. 0 or a negative errno. */
+ * exists already must be this one. unix_sockets: some may be connected to. 0 or a negative errno.
+ */
 int sandbox_enter(const char *const *folders, size_t count, bool unix_sockets) MUST_CHECK;
 
 #endif

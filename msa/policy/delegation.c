@@ -28,8 +28,9 @@ int delegation_write(const struct delegation_request *r, struct buf *out)
 #define LINE(name, field) err = err ? err : put_line(out, name, r->field);
     DELEGATION_TEXTS(LINE)
 #undef LINE
-    err = err ? err : buf_printf(out, "recipient_count=%u\nsize=%llu\n", r->recipient_count,
-                                 (unsigned long long)r->size);
+    err = err ? err
+              : buf_printf(out, "recipient_count=%u\nsize=%llu\n", r->recipient_count,
+                           (unsigned long long)r->size);
     err = err ? err : buf_put(out, sv_of(unknown));
     return err ? err : buf_put(out, SV("\n"));
 }
@@ -54,8 +55,8 @@ static const struct {
 
 static bool is_code(struct sv word)
 {
-    return word.len == 3 && (word.ptr[0] == '4' || word.ptr[0] == '5') && ascii_digit(word.ptr[1]) &&
-           ascii_digit(word.ptr[2]);
+    return word.len == 3 && (word.ptr[0] == '4' || word.ptr[0] == '5') &&
+           ascii_digit(word.ptr[1]) && ascii_digit(word.ptr[2]);
 }
 
 static void read_action(struct sv all, struct delegation_answer *out)

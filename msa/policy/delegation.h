@@ -13,22 +13,22 @@
 #define DELEGATION_ANSWER_MAX 8192u /* bytes of one answer */
 
 /* name of the attribute, field */
-#define DELEGATION_TEXTS(XX)                    \
-    XX("protocol_state", state)                 \
-    XX("protocol_name", protocol)               \
-    XX("helo_name", helo)                       \
-    XX("queue_id", queue_id)                    \
-    XX("sender", sender)                        \
-    XX("recipient", recipient)                  \
-    XX("client_address", client)                \
-    XX("client_port", client_port)              \
-    XX("instance", instance)                    \
-    XX("sasl_method", mechanism)                \
-    XX("sasl_username", login)                  \
-    XX("sasl_sender", auth_sender)              \
-    XX("encryption_protocol", tls_version)      \
-    XX("encryption_cipher", tls_cipher)         \
-    XX("server_address", server)                \
+#define DELEGATION_TEXTS(XX)               \
+    XX("protocol_state", state)            \
+    XX("protocol_name", protocol)          \
+    XX("helo_name", helo)                  \
+    XX("queue_id", queue_id)               \
+    XX("sender", sender)                   \
+    XX("recipient", recipient)             \
+    XX("client_address", client)           \
+    XX("client_port", client_port)         \
+    XX("instance", instance)               \
+    XX("sasl_method", mechanism)           \
+    XX("sasl_username", login)             \
+    XX("sasl_sender", auth_sender)         \
+    XX("encryption_protocol", tls_version) \
+    XX("encryption_cipher", tls_cipher)    \
+    XX("server_address", server)           \
     XX("server_port", server_port)
 
 struct delegation_request {

@@ -1,5 +1,6 @@
 /*
- * header.h - the header section of a message as a list of fields, and the changes that milters make.
+ * header.h - the header section of a message as a list of fields, and the changes that milters
+ * make.
  *
  * Fields are counted as milters count them: the first of all (our own Received) is hidden from them
  * (as Sendmail and Postfix do), so is what is no field. What was not changed is written byte for

@@ -293,7 +293,8 @@ void milter_header(struct milter *m, struct sv name, struct sv value)
     while (value.len) {
         size_t n = sv_find(value, '\r');
         struct sv piece = sv_first(value, n);
-        for (size_t nul; (nul = sv_find(piece, '\0')) < piece.len; piece = sv_skip(piece, nul + 1)) {
+        for (size_t nul; (nul = sv_find(piece, '\0')) < piece.len;
+             piece = sv_skip(piece, nul + 1)) {
             put(m, sv_first(piece, nul));
             put(m, SV("?"));
         }
@@ -402,9 +403,8 @@ static bool take_string(struct sv *data, struct sv *out)
 /* Lists of macros: the number of a stage, a text. */
 static bool take_lists(struct milter *m, struct sv data)
 {
-    static const enum milter_command stages[] = {MILTER_CONNECT, MILTER_HELO, MILTER_MAIL,
-                                                 MILTER_RCPT,    MILTER_DATA, MILTER_END,
-                                                 MILTER_EOH};
+    static const enum milter_command stages[] = {
+        MILTER_CONNECT, MILTER_HELO, MILTER_MAIL, MILTER_RCPT, MILTER_DATA, MILTER_END, MILTER_EOH};
     while (data.len) {
         uint32_t stage;
         struct sv names;
@@ -439,8 +439,9 @@ static bool take_negotiation(struct milter *m, struct sv data)
 /* "550 5.7.1 text": the form that libmilter's smfi_setreply() lets through. */
 static bool is_reply(struct sv text)
 {
-    return text.len >= 4 && (text.ptr[0] == '4' || text.ptr[0] == '5') && ascii_digit(text.ptr[1]) &&
-           ascii_digit(text.ptr[2]) && (text.ptr[3] == ' ' || text.ptr[3] == '-');
+    return text.len >= 4 && (text.ptr[0] == '4' || text.ptr[0] == '5') &&
+           ascii_digit(text.ptr[1]) && ascii_digit(text.ptr[2]) &&
+           (text.ptr[3] == ' ' || text.ptr[3] == '-');
 }
 
 static bool take_reply(struct milter *m, struct sv data, struct milter_event *e)

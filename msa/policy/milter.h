@@ -52,24 +52,25 @@ enum milter_command {
 const char *milter_command_text(enum milter_command c);
 
 #define MILTER_AT(command) (1u << MILTER_##command)
-/* name, as milters know it, the commands before which it is told unless the milter asks otherwise */
-#define MILTER_MACROS(XX)                                                                          \
-    XX(HOSTNAME, "j", MILTER_AT(CONNECT))                                                          \
-    XX(VERSION, "v", MILTER_AT(CONNECT))                                                           \
-    XX(DAEMON_NAME, "{daemon_name}", MILTER_AT(CONNECT))                                           \
-    XX(DAEMON_PORT, "{daemon_port}", MILTER_AT(CONNECT))                                           \
-    XX(CLIENT_NAME, "{client_name}", MILTER_AT(CONNECT))                                           \
-    XX(CLIENT_ADDRESS, "{client_addr}", MILTER_AT(CONNECT))                                        \
-    XX(TLS_VERSION, "{tls_version}", MILTER_AT(HELO))                                              \
-    XX(TLS_CIPHER, "{cipher}", MILTER_AT(HELO))                                                    \
-    XX(AUTH_TYPE, "{auth_type}", MILTER_AT(MAIL))                                                  \
-    XX(AUTH_LOGIN, "{auth_authen}", MILTER_AT(MAIL))                                               \
-    XX(MAIL_ADDRESS, "{mail_addr}", MILTER_AT(MAIL))                                               \
-    XX(MAIL_HOST, "{mail_host}", MILTER_AT(MAIL))                                                  \
-    XX(MAIL_MAILER, "{mail_mailer}", MILTER_AT(MAIL))                                              \
-    XX(RCPT_ADDRESS, "{rcpt_addr}", MILTER_AT(RCPT))                                               \
-    XX(RCPT_HOST, "{rcpt_host}", MILTER_AT(RCPT))                                                  \
-    XX(RCPT_MAILER, "{rcpt_mailer}", MILTER_AT(RCPT))                                              \
+/* name, as milters know it, the commands before which it is told unless the milter asks otherwise
+ */
+#define MILTER_MACROS(XX)                                   \
+    XX(HOSTNAME, "j", MILTER_AT(CONNECT))                   \
+    XX(VERSION, "v", MILTER_AT(CONNECT))                    \
+    XX(DAEMON_NAME, "{daemon_name}", MILTER_AT(CONNECT))    \
+    XX(DAEMON_PORT, "{daemon_port}", MILTER_AT(CONNECT))    \
+    XX(CLIENT_NAME, "{client_name}", MILTER_AT(CONNECT))    \
+    XX(CLIENT_ADDRESS, "{client_addr}", MILTER_AT(CONNECT)) \
+    XX(TLS_VERSION, "{tls_version}", MILTER_AT(HELO))       \
+    XX(TLS_CIPHER, "{cipher}", MILTER_AT(HELO))             \
+    XX(AUTH_TYPE, "{auth_type}", MILTER_AT(MAIL))           \
+    XX(AUTH_LOGIN, "{auth_authen}", MILTER_AT(MAIL))        \
+    XX(MAIL_ADDRESS, "{mail_addr}", MILTER_AT(MAIL))        \
+    XX(MAIL_HOST, "{mail_host}", MILTER_AT(MAIL))           \
+    XX(MAIL_MAILER, "{mail_mailer}", MILTER_AT(MAIL))       \
+    XX(RCPT_ADDRESS, "{rcpt_addr}", MILTER_AT(RCPT))        \
+    XX(RCPT_HOST, "{rcpt_host}", MILTER_AT(RCPT))           \
+    XX(RCPT_MAILER, "{rcpt_mailer}", MILTER_AT(RCPT))       \
     XX(QUEUE_ID, "i", MILTER_AT(DATA) | MILTER_AT(EOH) | MILTER_AT(END))
 
 enum milter_macro {

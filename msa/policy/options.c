@@ -144,8 +144,9 @@ const struct conf_option policy_options_rows[] = {
              "and notices of this server do not pass them.",
              .flags = CONF_RELOAD, .rows = milter_rows,
              .item_bytes = sizeof(struct policy_milter_options),
-             .example = "( { socket = \"unix:/run/rspamd/milter.sock\"; timeout = \"30s\"; on_error "
-                        "= \"tempfail\"; } )"),
+             .example =
+                 "( { socket = \"unix:/run/rspamd/milter.sock\"; timeout = \"30s\"; on_error "
+                 "= \"tempfail\"; } )"),
     CONF_ROW(CONF_STRING, struct policy_options, service, "service", NULL,
              "server of Postfix's policy delegation protocol",
              "A program as for Postfix's check_policy_service, by its socket, in the forms of "

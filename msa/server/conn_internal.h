@@ -79,13 +79,13 @@ struct conn {
     bool blocked;       /* the submission takes no content; the timer is for that */
     bool trusted;       /* needs no login: auth.trusted_networks */
     bool untold;        /* by a proxy: client is the proxy itself */
-    bool told_rcpts;         /* to the filter, as they came */
+    bool told_rcpts;    /* to the filter, as they came */
     struct path_check *path; /* of op_path */
     struct filter *filter;   /* from the first MAIL on; while committing it is the submission's */
     const struct smtp_envelope *opening; /* of op_open: the session's */
     uint32_t told;                       /* of opening's recipients, to the filter */
     uint32_t transactions;
-    struct ip client;        /* as told by a proxy, where one is used */
+    struct ip client; /* as told by a proxy, where one is used */
     char session[CONN_SESSION_CHARS + 1];
     char client_text[IP_TEXT_MAX];
     char mechanism[CONN_MECHANISM_CHARS + 1]; /* of the last AUTH, for the log */

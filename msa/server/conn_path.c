@@ -3,7 +3,8 @@
  * completed (draft 4.2) and a return path that nobody answers for (draft 3.2) are looked up first.
  *
  *     one label -> for each of domains: known, or asked -> the first that exists -> rules
- *     rules -> reverse-path without a login: known, or asked -> site policy (conn_policy.c) -> answer
+ *     rules -> reverse-path without a login: known, or asked -> site policy (conn_policy.c) ->
+ * answer
  */
 #include "msa/base/mem.h"
 #include "msa/server/conn_internal.h"

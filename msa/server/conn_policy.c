@@ -3,7 +3,8 @@
  * message is opened.
  *
  * A transaction that is resumed (RFC 1845) has its recipients from the record: no RCPT was asked
- * about. They are told one after the other before DATA, and one that is refused refuses the message.
+ * about. They are told one after the other before DATA, and one that is refused refuses the
+ * message.
  */
 #include "msa/base/require.h"
 #include "msa/server/conn_internal.h"
@@ -54,9 +55,10 @@ struct sv conn_policy_args(const struct smtp_action *a, struct arena *arena)
 {
     struct buf text;
     buf_init(&text, SIZE_MAX / 2, 0);
-    int err = a->use == SMTP_PATH_REVERSE
-                  ? smtp_envelope_write_mail(a->envelope, &text)
-                  : smtp_envelope_write_rcpt(&a->envelope->recipients[a->envelope->count - 1], &text);
+    int err =
+        a->use == SMTP_PATH_REVERSE
+            ? smtp_envelope_write_mail(a->envelope, &text)
+            : smtp_envelope_write_rcpt(&a->envelope->recipients[a->envelope->count - 1], &text);
     REQUIRE(err == 0);
     /* what stands behind "<path>" */
     struct sv args = sv_trim(sv_skip(buf_view(&text), a->path->text.len + 2));

@@ -130,10 +130,10 @@ static void judge_failed(struct filter *f, struct part *p)
 
 void filter_part_failed(struct part *p, const char *why)
 {
-    static const char *const results[] = {
-        [POLICY_ON_ERROR_TEMPFAIL] = "told to try again later",
-        [POLICY_ON_ERROR_ACCEPT] = "not asked any more about this message",
-        [POLICY_ON_ERROR_REJECT] = "refused"};
+    static const char *const results[] = {[POLICY_ON_ERROR_TEMPFAIL] = "told to try again later",
+                                          [POLICY_ON_ERROR_ACCEPT] =
+                                              "not asked any more about this message",
+                                          [POLICY_ON_ERROR_REJECT] = "refused"};
     struct filter *f = p->filter;
     struct log_ctx ctx = filter_ctx(f);
     bool asked = f->asking && &f->parts[f->at] == p, matters = asked || (p->in_message && !p->over);
@@ -579,7 +579,10 @@ void filter_data(struct filter *f, struct sv queue_id, uint32_t recipients, uint
 void filter_pass_begin(struct filter *f)
 {
     begin(f, FILTER_MESSAGE, FILTER_BUDGET_MS, NULL, NULL);
-    ask_service(f, POLICY_STAGE_END_OF_MESSAGE);
+    if (f->discard)
+        filter_pass_end(f, FILTER_DISCARD, NULL);
+    else
+        ask_service(f, POLICY_STAGE_END_OF_MESSAGE);
 }
 
 void filter_cancel(struct filter *f)

@@ -63,6 +63,7 @@ struct filter_target {
 /* why: words for the log with FILTER_DISCARD; reply: with FILTER_REFUSE. */
 typedef void filter_ended(void *arg, enum filter_outcome outcome, const struct smtp_reply *reply,
                           const char *why);
-void filter_message(struct filter *f, const struct filter_target *t, filter_ended *ended, void *arg);
+void filter_message(struct filter *f, const struct filter_target *t, filter_ended *ended,
+                    void *arg);
 
 #endif

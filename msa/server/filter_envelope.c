@@ -8,8 +8,8 @@
 static struct sv text_of(struct arena *a, const struct change *x)
 {
     struct sv address = sv_trim(x->name);
-    bool bracketed = address.len >= 2 && address.ptr[0] == '<' &&
-                     address.ptr[address.len - 1] == '>';
+    bool bracketed =
+        address.len >= 2 && address.ptr[0] == '<' && address.ptr[address.len - 1] == '>';
     return sv_of(arena_printf(a, "%s%.*s%s%s%.*s", bracketed ? "" : "<", SV_ARG(address),
                               bracketed ? "" : ">", x->value.len ? " " : "", SV_ARG(x->value)));
 }
@@ -157,8 +157,7 @@ static void change_rows(struct queue_batch *rows, const struct changes *c)
 
 /* ---- */
 
-void filter_envelope_apply(struct filter *f, const struct changes *c,
-                           const struct filter_target *t)
+void filter_envelope_apply(struct filter *f, const struct changes *c, const struct filter_target *t)
 {
     change_rows(t->rows, c);
     for (size_t i = 0; i < c->count; i++) {

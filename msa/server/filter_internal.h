@@ -57,7 +57,7 @@ struct filter {
     struct prepend {
         struct prepend *next;
         struct sv name, value;
-    } *prepends;
+    } * prepends;
     size_t nprepends;
     /* the call under way */
     enum filter_stage stage;

@@ -5,9 +5,9 @@
  * filter_link_go(), and its answer comes by on_answer. Every answer has timeout_ms; a milter that
  * says that it makes progress has it again. on_fault is the last call: the link has closed itself.
  * Where a milter does not read, on_answer waits until there is room again, also for commands that
- * are not answered. Callbacks may come from inside filter_link_go() and filter_link_hold(), never from inside filter_link_open().
- * Ownership: the caller's until filter_link_close(), which is legal at any time, in a callback, too;
- * after it no callback comes. Thread: the loop's.
+ * are not answered. Callbacks may come from inside filter_link_go() and filter_link_hold(), never
+ * from inside filter_link_open(). Ownership: the caller's until filter_link_close(), which is legal
+ * at any time, in a callback, too; after it no callback comes. Thread: the loop's.
  */
 #ifndef MSA_SERVER_FILTER_LINK_H
 #define MSA_SERVER_FILTER_LINK_H

@@ -127,8 +127,7 @@ static void on_header(struct store_read *r)
     }
     struct sv text = buf_view(&p->text);
     size_t from = before > 3 ? before - 3 : 0;
-    const char *end =
-        text.len ? memmem(text.ptr + from, text.len - from, "\r\n\r\n", 4) : NULL;
+    const char *end = text.len ? memmem(text.ptr + from, text.len - from, "\r\n\r\n", 4) : NULL;
     if (!end && got) {
         read_at(f, p->target.message, buf_len(&p->text), on_header);
         return;
@@ -305,7 +304,8 @@ static bool append_body(struct filter *f, struct sv piece, bool last)
     else if (!good)
         filter_part_failed(&f->parts[f->at], "the body it gives has a NUL");
     else if (!fits)
-        filter_part_failed(&f->parts[f->at], "the body it gives is too large (limits.message_size)");
+        filter_part_failed(&f->parts[f->at],
+                           "the body it gives is too large (limits.message_size)");
     return err == 0 && good && fits;
 }
 

@@ -353,10 +353,11 @@ const struct conf_option msa_options_rows[] = {
              "What is completed in the header of a submitted message, and what is hidden (RFC 6409 "
              "section 8).",
              .rows = rewrite_options_rows),
-    CONF_ROW(CONF_GROUP, struct msa_options, policy, "policy", NULL, "site policy",
-             "Programs that look at mail before it is accepted (RFC 6409 6.3). Without any of these "
-             "keys nobody is asked.",
-             .rows = policy_options_rows),
+    CONF_ROW(
+        CONF_GROUP, struct msa_options, policy, "policy", NULL, "site policy",
+        "Programs that look at mail before it is accepted (RFC 6409 6.3). Without any of these "
+        "keys nobody is asked.",
+        .rows = policy_options_rows),
     CONF_ROW(CONF_GROUP, struct msa_options, queue, "queue", NULL, "the queue",
              "How long mail is kept and how often delivery is tried (RFC 5321 4.5.4.1).",
              .rows = queue_options_rows),

@@ -50,8 +50,8 @@ bool submission_kept(struct submission *s, struct sv bytes,
                      struct smtp_reply *reply_out) MUST_CHECK;
 bool submission_full(const struct submission *s); /* feed no more until on_room */
 /* The content is complete; binary: it cannot be sent on as lines. on_done follows, never from
- * inside this call. filter (NULL: none) has heard of the envelope, and judges the message now; it is
- * the submission's, until on_done takes it back with submission_take_filter(). */
+ * inside this call. filter (NULL: none) has heard of the envelope, and judges the message now; it
+ * is the submission's, until on_done takes it back with submission_take_filter(). */
 void submission_commit(struct submission *s, bool binary, struct filter *filter);
 struct filter *submission_take_filter(struct submission *s); /* NULL: none */
 /* After commit: the session is gone, nobody is told. The partial, detached, is the submission's. */

@@ -13,6 +13,7 @@
 #define TLS_WAITING_MAX 512         /* handshakes of one worker that wait for the keeper */
 #define PLAIN_MAX       (96u << 10) /* one read and a TLS record more */
 #define OUT_MAX         (256u << 10)
+#define LAST_WORDS_MS   200
 
 /* ---- messages ---- */
 
@@ -121,10 +122,16 @@ void worker_end_partial(struct worker *w, struct partial *p, bool forget)
     partial_end(p, forget, on_partial_gone, w);
 }
 
+/* Clients whose message waits for milters have a moment more, to hear that it was for nothing. */
 static void on_grace_over(void *arg)
 {
-    submission_stop_filters(arg);
-    conn_stop_all(arg, true);
+    struct worker *w = arg;
+    if (w->filtering) {
+        submission_stop_filters(w);
+        timer_start(&w->grace, LAST_WORDS_MS);
+    } else {
+        conn_stop_all(w, true);
+    }
 }
 
 static void run_stop(struct task *t)
