@@ -152,8 +152,8 @@ const struct conf_option policy_options_rows[] = {
              "A program as for Postfix's check_policy_service, by its socket, in the forms of "
              "policy.milters. Its answers OK, DUNNO, REJECT, DEFER, DEFER_IF_PERMIT, "
              "DEFER_IF_REJECT, HOLD, DISCARD, PREPEND, INFO, WARN and codes (\"450 4.7.1 text\") "
-             "are understood; with DEFER_IF_REJECT nothing is done, as nothing that follows "
-             "rejects by its own. Any other is logged and treated by policy.service_on_error. "
+             "are understood (DEFER_IF_REJECT does nothing). Any other is logged and treated by "
+             "policy.service_on_error. "
              "Empty: nobody is asked.",
              .flags = CONF_RELOAD, .check = check_socket, .example = "\"inet:127.0.0.1:10023\""),
     CONF_ROW(CONF_TIME, struct policy_options, service_timeout_s, "service_timeout", "30s",

@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -201,13 +202,14 @@ static int teardown(void **state)
 }
 
 /* Wait status of the attempt; its errno is the exit code. 255: no cage. */
-static int in_the_cage(int (*attempt)(void))
+static int in_the_cage(int (*attempt)(void), bool unix_sockets)
 {
     int status;
     pid_t pid = fork();
     if (pid == 0) {
         const char *folders[] = {inside};
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || sandbox_enter(folders, 1, false) < 0)
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+            sandbox_enter(folders, 1, unix_sockets) < 0)
             _exit(255);
         _exit(attempt());
     }
@@ -228,7 +230,7 @@ static void attempts(void **state)
             print_message("%s: this kernel has no Landlock\n", rows[i].name);
             continue;
         }
-        int status = in_the_cage(rows[i].attempt);
+        int status = in_the_cage(rows[i].attempt, false);
         enum expected got = WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ? KILLED
                             : WIFEXITED(status) && WEXITSTATUS(status) == 0   ? WORKS
                             : WIFEXITED(status) && WEXITSTATUS(status) < 255  ? FAILS
@@ -237,6 +239,32 @@ static void attempts(void **state)
             print_error("%s: wait status %#x\n", rows[i].name, (unsigned)status);
         assert_int_equal(got, rows[i].expected);
     }
+}
+
+static int connect_outside(void)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    snprintf(to.sun_path, sizeof to.sun_path, "%s/socket", dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    return fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0 ? errno : 0;
+}
+
+/* A milter's socket can be connected to, wherever it lies, where the cage was made for that. */
+static void unix_sockets_where_wanted(void **state)
+{
+    (void)state;
+#ifdef MSA_SANITIZED
+    skip();
+#endif
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    snprintf(at.sun_path, sizeof at.sun_path, "%s/socket", dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fd, 5), 0);
+    assert_int_equal(in_the_cage(connect_outside, true), 0);
+    assert_int_equal(in_the_cage(connect_outside, false), EAFNOSUPPORT << 8);
+    close(fd);
+    unlink(at.sun_path);
 }
 
 /* A folder that is not there is an error, not a cage without it. */
@@ -263,6 +291,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attempts),
+        cmocka_unit_test(unix_sockets_where_wanted),
         cmocka_unit_test(no_such_folder),
     };
     log_setup("test", LOG_TEXT, LOG_ERROR);

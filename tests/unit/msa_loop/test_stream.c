@@ -206,9 +206,52 @@ static bool client_drained(void)
     return client.drains > 0;
 }
 
+static bool client_got_some(void)
+{
+    return client.got > 0;
+}
+
 static bool client_got_all(void)
 {
     return client.got == LARGE;
+}
+
+/* By path; where nobody listens, and where there is no such file, on_connect says so. */
+static void unix_socket(void **state)
+{
+    (void)state;
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    snprintf(sa.sun_path, sizeof sa.sun_path, "/tmp/test_stream.%d", (int)getpid());
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
+    assert_int_equal(listen(fd, 5), 0);
+    struct listener *other = listener_new(l, fd, on_accept, on_error, &server);
+    client.s = stream_connect_unix(l, sa.sun_path, &ops, &client);
+    assert_int_equal(client.connects, 0);
+    run_until(both_up);
+    assert_int_equal(client.connect_err, 0);
+    assert_int_equal(stream_peer(client.s).ip.family, IP_NONE);
+    stream_read_start(client.s);
+    assert_int_equal(stream_write(server.s, SV("hello")), 0);
+    run_until(client_got_some);
+    assert_int_equal(client.got, 5);
+    stream_close(client.s);
+    stream_close(server.s);
+    run_until(all_closed);
+    listener_close(other);
+    close(fd);
+    unlink(sa.sun_path);
+    fd = socket(AF_UNIX, SOCK_STREAM, 0); /* a file at which nobody listens */
+    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
+    for (int gone = 0; gone < 2; gone++) {
+        memset(&client, 0, sizeof client);
+        client.s = stream_connect_unix(l, sa.sun_path, &ops, &client);
+        run_until(all_closed);
+        assert_int_equal(client.connects, 1);
+        assert_int_equal(client.connect_err, gone ? -ENOENT : -ECONNREFUSED);
+        unlink(sa.sun_path);
+    }
+    close(fd);
 }
 
 static void more_than_the_kernel_takes(void **state)
@@ -420,6 +463,7 @@ int main(void)
         CASE(write_and_shutdown_before_connected),
         CASE(without_descriptors_the_backlog_waits),
         CASE(unix_peer_has_no_address),
+        CASE(unix_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,6 +164,25 @@ static const struct bad bad[] = {
     {DOMAINS "queue = { delay_warning = \"5d\"; };",
      "m:2: queue.delay_warning: warning: not below queue.lifetime: there will be no delay "
      "reports; a time below queue.lifetime, if reports are wanted\n"},
+    /* policy */
+    {DOMAINS "policy = { milters = { socket = \"unix:/run/a\"; }; };", ""},
+    {DOMAINS "policy = { milters = { timeout = \"1s\"; }; };",
+     "m:2: policy.milters[0].socket: is missing; socket = \"unix:/run/rspamd/milter.sock\";\n"},
+    {DOMAINS "policy = { milters = { socket = \"/run/a\"; }; };",
+     "m:2: policy.milters[0].socket: \"/run/a\" is no socket; \"unix:/run/rspamd/milter.sock\" or "
+     "\"inet:8891@127.0.0.1\", an address and no name\n"},
+    {DOMAINS "policy = { milters = ( { socket = \"unix:/run/a\"; },\n"
+             "{ socket = \"unix:/run/a\"; } ); };",
+     "m:3: policy.milters[1].socket: warning: the same as policy.milters[0].socket; name it "
+     "once\n"},
+    {DOMAINS "policy = { service = \"inet:10023\"; };",
+     "m:2: policy.service: \"inet:10023\" is no socket; \"unix:/run/rspamd/milter.sock\" or "
+     "\"inet:8891@127.0.0.1\", an address and no name\n"},
+    {DOMAINS "policy = { service = \"inet:127.0.0.1:10023\";\n service_stages = [ ]; };",
+     "m:3: policy.service_stages: warning: the policy service is never asked; [ \"RCPT\" ]\n"},
+    {DOMAINS "policy = { service_stages = [ \"EHLO\" ]; };",
+     "m:2: policy.service_stages[0]: \"EHLO\" is no such stage; MAIL, RCPT, DATA or "
+     "END-OF-MESSAGE\n"},
     /* routes */
     {DOMAINS "relay = { routes = { domain = \"*\" }; };",
      "m:2: relay.routes[0].to: is missing; to = [ \"smtp://smarthost.example.net:587\" ];\n"},

@@ -84,6 +84,11 @@ static void defaults_are_as_designed(void **state)
     assert_int_equal(o->relay.per_site, 20);
     assert_int_equal(o->relay.routes.count, 0);
     assert_string_equal(o->relay.capture, "");
+    assert_int_equal(o->policy.milters.count, 0);
+    assert_string_equal(o->policy.service, "");
+    assert_int_equal(o->policy.service_timeout_s, 30);
+    assert_int_equal(o->policy.service_on_error, POLICY_ON_ERROR_TEMPFAIL);
+    assert_int_equal(policy_options_stages(&o->policy), 1 << POLICY_STAGE_RCPT);
     assert_int_equal(o->dns.servers.count, 0);
     assert_int_equal(o->dns.dnssec, DNS_DNSSEC_AUTO);
     assert_string_equal(o->dns.trust_anchor, "/usr/share/dns/root.key");
@@ -104,7 +109,6 @@ static void keys_without_effect_are_unknown(void **state)
         "auth = { oauth = { issuer = \"\"; }; }",
         "permissions = { login = \"a\"; messages_per_hour = 0; }",
         "rewrite = { dkim = ( ); }",
-        "policy = { milters = ( ); }",
         "relay = { mx6 = true; }",
         "relay = { bind = ( ); }",
         "relay = { routes = { to = \"smtp://a.example\"; socks = \"\"; }; }",

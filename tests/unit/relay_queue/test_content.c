@@ -101,6 +101,52 @@ static void sizes(void **state)
     fixture_remove(&f);
 }
 
+/* Other content takes the place of what was taken before, from memory to file and back. */
+static void other_content(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {100, 100000};
+    struct fixture f = {0};
+    unsigned n = 0;
+    fixture_open(&f);
+    for (size_t i = 0; i < 4; i++) {
+        bool was_full;
+        size_t before = sizes[i & 1], after = sizes[i >> 1] + 7;
+        const char *id = fixture_id(++n);
+        char own[QUEUE_ID_LEN + 1], temporary[QUEUE_ID_LEN + 1];
+        snprintf(own, sizeof own, "%s", id);
+        struct queue_message *m = receive(&f, own, before, &was_full);
+        snprintf(temporary, sizeof temporary, "%s", fixture_id(++n));
+        struct content_writer *w = content_begin_other(f.store, m, temporary, f.mailbox, &ops, &f);
+        char *bytes = mem_new(1, after);
+        for (size_t k = 0; k < after; k++)
+            bytes[k] = (char)(k % 251);
+        assert_int_equal(content_append(w, (struct sv){bytes, after}), 0);
+        check_bytes(&f, m, 0, 200000, before); /* as long as it is not finished */
+        f.answered = false;
+        content_finish(w);
+        if (!f.answered)
+            fixture_wait(&f);
+        else
+            fixture_run_for(&f, 1);
+        f.answered = false;
+        content_take(w, m);
+        content_free(w);
+        free(bytes);
+        check_bytes(&f, m, 0, 200000, after);
+        fixture_run_for(&f, 50);
+        assert_int_equal(m->size, after);
+        assert_int_equal(spool_has(&f, own), after > QUEUE_SMALL_BYTES);
+        assert_false(spool_has(&f, temporary));
+        content_give_up(f.store, m);
+        fixture_run_for(&f, 50);
+        assert_false(spool_has(&f, own));
+        queue_message_drop(m);
+    }
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
 /* Given up while the file is being written: nothing stays. */
 static void abandoned(void **state)
 {
@@ -154,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes),
+        cmocka_unit_test(other_content),
         cmocka_unit_test(abandoned),
         cmocka_unit_test(orphans_are_removed),
     };
