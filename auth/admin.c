@@ -1,13 +1,18 @@
 /*
- * admin.c - the work itself: one request on the user database, with a sentence for people.
+ * admin.c - the work itself: one request on the databases, with a sentence for people.
  */
-#include "auth/admin.h"
+#include "auth/admin_inside.h"
 
+#include "auth/change.h"
+#include "auth/users.h"
+#include "msa/base/mem.h"
 #include "msa/base/require.h"
+#include "msa/base/utf8.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#define TEXT_MAX 1024
+#define TEXT_MAX 2048
 
 void auth_admin_answer_init(struct auth_admin_answer *a)
 {
@@ -18,101 +23,197 @@ void auth_admin_answer_init(struct auth_admin_answer *a)
 
 void auth_admin_answer_deinit(struct auth_admin_answer *a)
 {
+    mem_wipe(a->secret, sizeof(a->secret));
     buf_deinit(&a->text);
     arena_deinit(&a->mem);
 }
 
-static void say(struct auth_admin_answer *out, int err, const char *who, const char *what)
+void admin_say(struct auth_admin_answer *out, int err, const char *who, const char *what)
 {
     out->err = err;
     /* a name has at most 255 bytes, what is said is ours */
-    REQUIRE(buf_printf(&out->text, "%.300s%s%.600s", who, *who ? ": " : "", what) == 0);
+    REQUIRE(buf_printf(&out->text, "%.300s%s%.1400s", who, *who ? ": " : "", what) == 0);
 }
 
-struct listing {
-    struct auth_admin_answer *out;
-    size_t room;
+void admin_say_fault(struct auth_admin_answer *out, int err, const struct auth_options *o,
+                     bool in_accounts)
+{
+    char text[1024];
+
+    if (in_accounts)
+        admin_say(out, err, "", auth_accounts_fault(o->accounts_path, err, text));
+    else
+        admin_say(out, err, o->path, err_text(err));
+}
+
+/* What a verb needs and does. */
+static const struct rule {
+    bool is_question, has_password, has_label;
+    bool ends_sessions; /* of the user, once it is done */
+    const char *done;
+} rules[AUTH_ADMIN_VERBS] = {
+    [AUTH_ADMIN_ADD] = {.has_password = true, .done = "added"},
+    [AUTH_ADMIN_PASSWD] = {.has_password = true, .ends_sessions = true, .done = "password set"},
+    [AUTH_ADMIN_DELETE] = {.ends_sessions = true, .done = "deleted"},
+    [AUTH_ADMIN_LIST] = {.is_question = true},
+    [AUTH_ADMIN_SHOW] = {.is_question = true},
+    [AUTH_ADMIN_DISABLE] = {.ends_sessions = true, .done = "disabled"},
+    [AUTH_ADMIN_ENABLE] = {.done = "enabled"},
+    [AUTH_ADMIN_UNLOCK] = {.done = "unlocked"},
+    [AUTH_ADMIN_ROLE] = {.done = "role set"},
+    [AUTH_ADMIN_APP_ADD] = {.has_label = true, .done = "app password added"},
+    [AUTH_ADMIN_APP_LIST] = {.is_question = true},
+    [AUTH_ADMIN_APP_REVOKE] = {.has_label = true,
+                               .ends_sessions = true,
+                               .done = "app password revoked"},
 };
 
-static void list_user(void *arg, const struct auth_users_entry *entry)
+bool auth_admin_is_question(enum auth_admin_verb verb)
 {
-    struct listing *l = arg;
-    struct auth_admin_answer *out = l->out;
-
-    if (out->nusers == l->room) {
-        size_t more = l->room ? l->room * 2 : 64;
-        struct auth_admin_user *grown = arena_alloc(&out->mem, more * sizeof(*grown));
-
-        if (out->nusers > 0)
-            memcpy(grown, out->users, out->nusers * sizeof(*grown));
-        out->users = grown;
-        l->room = more;
-    }
-    out->users[out->nusers++] = (struct auth_admin_user){
-        .login = arena_str(&out->mem, entry->login), .cleartext = entry->cleartext};
+    return rules[verb].is_question;
 }
 
-static void apply_list(const struct auth_options *o, struct auth_admin_answer *out)
+/* NULL, or what is wrong with the request's words. */
+static const char *fault_of(const struct auth_admin_request *r, const struct auth_name *name)
 {
-    struct listing l = {.out = out};
-    int err = auth_users_list(o->path, list_user, &l);
+    const struct rule *rule = &rules[r->verb];
 
-    if (err < 0)
-        say(out, err, o->path, err_text(err));
+    /* "user/LABEL" is how SCRAM names an app password; users of saslpasswd2 may have one */
+    if (r->verb == AUTH_ADMIN_ADD && sv_find(auth_name_user(name), '/') < name->user_len)
+        return "a new name cannot have '/': it stands before the label of an app password";
+    if (rule->has_password)
+        return auth_password_fault(r->password);
+    if (rule->has_label)
+        return auth_app_label_fault(r->word);
+    if (r->verb == AUTH_ADMIN_ROLE && !sv_eq(r->word, SV("admin")) && !sv_eq(r->word, SV("none")))
+        return "the roles are \"admin\" and \"none\"";
+    if (r->verb == AUTH_ADMIN_DISABLE && r->word.len > AUTH_REASON_MAX)
+        return "the reason is longer than 200 bytes";
+    if (r->verb == AUTH_ADMIN_DISABLE && r->word.len > 0 && !utf8_is_printable(r->word))
+        return "the reason has a control character or is not UTF-8";
+    return NULL;
 }
 
-static int change(const struct auth_options *o, const struct auth_admin_request *r,
-                  const struct auth_name *name)
+/* One request under way. */
+struct work {
+    struct auth_change change;
+    const struct auth_admin_request *request;
+    const struct auth_name *name;
+    struct auth_admin_answer *out;
+    const char *refusal; /* why nothing was done, though nothing failed */
+    bool user_known;     /* APP_REVOKE: only the label is not there */
+};
+
+static int set_state(struct work *w, enum auth_state state, unsigned from, const char *refusal)
 {
+    struct auth_account before;
+    int err = auth_change_state(&w->change, w->name, state, from, w->request->word, &before);
+
+    if (err == 0 && (from & 1u << before.state) == 0 && before.state != state)
+        w->refusal = refusal;
+    return err;
+}
+
+static int change(struct work *w)
+{
+    const struct auth_admin_request *r = w->request;
+    struct auth_change *c = &w->change;
+
     switch (r->verb) {
     case AUTH_ADMIN_ADD:
-        return auth_users_add(o->path, name, r->password);
+        return auth_change_add(c, w->name, r->password);
     case AUTH_ADMIN_PASSWD:
-        return auth_users_passwd(o->path, name, r->password);
+        return auth_change_passwd(c, w->name, r->password);
     case AUTH_ADMIN_DELETE:
-        return auth_users_delete(o->path, name);
+        return auth_change_delete(c, w->name);
+    case AUTH_ADMIN_DISABLE:
+        return set_state(w, AUTH_STATE_DISABLED, ~0u, "");
+    case AUTH_ADMIN_ENABLE:
+        return set_state(w, AUTH_STATE_ENABLED, 1u << AUTH_STATE_DISABLED,
+                         "is locked; user unlock ends that");
+    case AUTH_ADMIN_UNLOCK:
+        return set_state(w, AUTH_STATE_ENABLED, 1u << AUTH_STATE_LOCKED,
+                         "is disabled; user enable ends that");
+    case AUTH_ADMIN_ROLE:
+        return auth_change_admin(c, w->name, sv_eq(r->word, SV("admin")));
+    case AUTH_ADMIN_APP_ADD:
+        return auth_change_app_add(c, w->name, r->word, w->out->secret);
+    case AUTH_ADMIN_APP_REVOKE:
+        return auth_change_app_revoke(c, w->name, r->word, &w->user_known);
     case AUTH_ADMIN_LIST:
+    case AUTH_ADMIN_SHOW:
+    case AUTH_ADMIN_APP_LIST:
+    case AUTH_ADMIN_VERBS:
         break;
     }
     return ERR_SYNTAX;
 }
 
-static const char *done_text(enum auth_admin_verb verb)
+static void say_result(struct work *w, int err)
 {
-    return verb == AUTH_ADMIN_ADD      ? "added"
-           : verb == AUTH_ADMIN_PASSWD ? "password set"
-                                       : "deleted";
+    const struct auth_admin_request *r = w->request;
+    bool is_app = rules[r->verb].has_label;
+    char done[128];
+
+    snprintf(done, sizeof(done), "%s%s%.*s", rules[r->verb].done, is_app ? " " : "",
+             is_app ? (int)r->word.len : 0, r->word.ptr ? r->word.ptr : "");
+    if (err == 0 && w->refusal != NULL)
+        admin_say(w->out, ERR_EXISTS, w->name->text, w->refusal);
+    else if (err == 0)
+        admin_say(w->out, 0, w->name->text, done);
+    else if (err == ERR_EXISTS)
+        admin_say(w->out, err, w->name->text,
+                  is_app ? "this label is in use" : "there is such a user already");
+    else if (err == ERR_NOT_FOUND)
+        admin_say(w->out, err, w->name->text,
+                  w->user_known ? "there is no such app password" : "there is no such user");
+    else if (err == ERR_LIMIT)
+        admin_say(w->out, err, w->name->text,
+                  "there are 100 app passwords, or the name with the label is too long");
+    else
+        admin_say_fault(w->out, err, w->change.options, w->change.in_accounts);
+}
+
+static void apply_change(const struct auth_options *o, const struct auth_admin_request *r,
+                         const struct auth_name *name, struct auth_admin_answer *out,
+                         struct auth_name *changed_out)
+{
+    struct work w = {.request = r, .name = name, .out = out};
+    int err = auth_change_begin(&w.change, o);
+
+    if (err < 0) {
+        char lock[1024];
+
+        snprintf(lock, sizeof(lock), "%.900s.lock", o->accounts_path);
+        admin_say(out, err, lock, err_text(err));
+    } else {
+        err = change(&w);
+        say_result(&w, err);
+    }
+    auth_change_end(&w.change);
+    if (out->err == 0 && changed_out != NULL && rules[r->verb].ends_sessions)
+        *changed_out = *name;
 }
 
 void auth_admin_apply(const struct auth_options *o, const struct auth_admin_request *r,
                       struct auth_admin_answer *out, struct auth_name *changed_out)
 {
-    bool has_password = r->verb == AUTH_ADMIN_ADD || r->verb == AUTH_ADMIN_PASSWD;
     struct auth_name name;
     enum auth_name_fault fault;
-    int err;
+    const char *wrong;
 
     if (changed_out != NULL)
         *changed_out = (struct auth_name){0};
     if (r->verb == AUTH_ADMIN_LIST) {
-        apply_list(o, out);
+        admin_tell_all(o, out);
         return;
     }
     fault = auth_name_parse(&o->realms, r->name, &name);
-    if (fault != AUTH_NAME_OK) {
-        say(out, ERR_SYNTAX, "", auth_name_fault_text(fault));
-        return;
-    }
-    if (has_password && auth_password_fault(r->password) != NULL) {
-        say(out, ERR_SYNTAX, "", auth_password_fault(r->password));
-        return;
-    }
-    err = change(o, r, &name);
-    if (err == 0 && changed_out != NULL && r->verb != AUTH_ADMIN_ADD)
-        *changed_out = name;
-    say(out, err, name.text,
-        err == 0               ? done_text(r->verb)
-        : err == ERR_EXISTS    ? "there is such a user already"
-        : err == ERR_NOT_FOUND ? "there is no such user"
-                               : err_text(err));
+    wrong = fault == AUTH_NAME_OK ? fault_of(r, &name) : auth_name_fault_text(fault);
+    if (wrong != NULL)
+        admin_say(out, ERR_SYNTAX, "", wrong);
+    else if (rules[r->verb].is_question)
+        admin_tell_one(o, &name, r->verb == AUTH_ADMIN_APP_LIST, out);
+    else
+        apply_change(o, r, &name, out, changed_out);
 }

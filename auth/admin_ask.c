@@ -93,7 +93,7 @@ int auth_admin_ask(const char *socket_path, const struct auth_admin_request *r,
     struct buf request, answer;
     int err;
 
-    buf_init(&request, r->name.len + r->password.len + 64, BUF_SECRET);
+    buf_init(&request, r->name.len + r->password.len + r->word.len + 64, BUF_SECRET);
     buf_init(&answer, AUTH_ADMIN_MAX, 0);
     auth_admin_request_write(&request, r);
     err = auth_admin_call(socket_path, AUTH_ADMIN_REQUEST, buf_view(&request), AUTH_ADMIN_ANSWER,

@@ -31,7 +31,8 @@ struct conn {
     struct buf payload; /* the request's views point into it */
     struct auth_admin_request request;
     struct auth_admin_answer answer;
-    struct auth_options options; /* of the generation at the request; realms and path copied */
+    struct auth_options
+        options; /* of the generation at the request; what a request uses is copied */
     struct auth_name changed;
     struct conn *prev, *next;
 };
@@ -110,7 +111,7 @@ static void on_done(struct pool_job *job)
     struct buf payload;
 
     c->in_job = false;
-    if (c->answer.err == 0 && c->request.verb != AUTH_ADMIN_LIST)
+    if (c->answer.err == 0 && !auth_admin_is_question(c->request.verb))
         log_event(LOG_INFO, "user-changed", NULL, "%.*s", SV_ARG(buf_view(&c->answer.text)));
     if (login.len > 0)
         c->admin->ops.on_changed(c->admin->arg, login);
@@ -118,11 +119,20 @@ static void on_done(struct pool_job *job)
         conn_free(c);
         return;
     }
-    buf_init(&payload, AUTH_ADMIN_MAX, 0);
+    buf_init(&payload, AUTH_ADMIN_MAX, BUF_SECRET);
     auth_admin_answer_write(&payload, &c->answer);
     if (chan_send(c->chan, AUTH_ADMIN_ANSWER, buf_view(&payload), NULL, 0) < 0)
         conn_free(c);
     buf_deinit(&payload);
+}
+
+static struct conf_strings keep_strings(struct arena *a, const struct conf_strings *from)
+{
+    struct conf_strings to = {arena_alloc(a, (from->count + 1) * sizeof(char *)), from->count};
+
+    for (size_t i = 0; i < from->count; i++)
+        to.items[i] = arena_str(a, sv_of(from->items[i]));
+    return to;
 }
 
 /* The job outlives the generation it was asked under. */
@@ -132,9 +142,9 @@ static void keep_options(struct conn *c, const struct auth_options *o)
 
     c->options = *o;
     c->options.path = arena_str(a, sv_of(o->path));
-    c->options.realms.items = arena_alloc(a, o->realms.count * sizeof(char *));
-    for (size_t i = 0; i < o->realms.count; i++)
-        c->options.realms.items[i] = arena_str(a, sv_of(o->realms.items[i]));
+    c->options.accounts_path = arena_str(a, sv_of(o->accounts_path));
+    c->options.realms = keep_strings(a, &o->realms);
+    c->options.mechanisms = keep_strings(a, &o->mechanisms);
 }
 
 /* What lives on the loop is answered here. False if the request is malformed. */

@@ -28,6 +28,8 @@ struct auth_asker_host {
     /* NULL before the first commit. previous may be NULL. */
     struct auth_generation *(*current)(void *arg);
     struct auth_generation *(*previous)(void *arg);
+    /* Somebody has logged in; last_ms and count are not filled. */
+    void (*on_login)(void *arg, const struct auth_use *use);
     /* Its channel has ended: take it out of the list and close it. */
     void (*on_end)(void *arg, struct auth_asker *a);
 };
@@ -35,6 +37,7 @@ struct auth_asker_host {
 /* Takes fd over. */
 struct auth_asker *auth_asker_new(const struct auth_asker_host *host, int fd);
 void auth_asker_close(struct auth_asker *a);
+/* Sessions of this login end; also one that is about to begin, its answer being held back. */
 void auth_asker_tell_changed(struct auth_asker *a, struct sv login);
 /* Ends exchanges that are older than AUTH_EXCHANGE_MAX_MS. */
 void auth_asker_sweep(struct auth_asker *a);

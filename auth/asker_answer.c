@@ -6,6 +6,7 @@
 #include "auth/claim.h"
 #include "msa/base/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* The name that the mechanism has read, or the one that stood in the client's message. */
@@ -19,13 +20,37 @@ static struct sv tried(const struct talk *t)
 /* The server cannot know which name was tried; it logs the failure, within its limits. */
 static void tell_tried(struct job *j)
 {
+    const char *why = j->talk->server != NULL ? auth_exchange_why(j->talk->server) : "";
     char client[IP_TEXT_MAX];
+    struct log_ctx ctx = {.client = sv_of(ip_text(&j->talk->client, client)),
+                          .mechanism = sv_of(j->talk->mechanism)};
 
-    j->answer_name = tried(j->talk);
-    log_event(LOG_DEBUG, "auth-failed",
-              &(struct log_ctx){.login = j->answer_name,
-                                .client = sv_of(ip_text(&j->talk->client, client))},
-              "wrong name or password");
+    ctx.login = j->answer_name = tried(j->talk);
+    if (*why) /* what only the keeper knows: the client is told nothing of it */
+        log_event(LOG_WARNING, "login-refused", &ctx, "%s", why);
+    else
+        log_event(LOG_DEBUG, "auth-failed", &ctx, "wrong name or password");
+}
+
+/* Between the look at the secret and now the user may have been disabled, or his password changed:
+ * those who are to end his sessions have been told already. */
+static void judge_again(struct job *j)
+{
+    if (!auth_exchange_is_outdated(j->talk->server))
+        return;
+    j->verdict = AUTH_TEMPORARY;
+    j->answer_name = j->answer_data = SV_NONE;
+}
+
+static void tell_login(const struct job *j)
+{
+    const struct auth_asker *a = j->asker;
+    struct auth_use use = {.app = *auth_exchange_app(j->talk->server)};
+
+    snprintf(use.login, sizeof(use.login), "%.*s", SV_ARG(j->answer_name));
+    snprintf(use.mechanism, sizeof(use.mechanism), "%s", j->talk->mechanism);
+    ip_text(&j->talk->client, use.client);
+    a->host.on_login(a->host.arg, &use);
 }
 
 struct auth_gate_try asker_try(const struct talk *t, const struct auth_generation *g)
@@ -73,6 +98,18 @@ void asker_on_delay_over(void *arg)
         asker_talk_free(t);
 }
 
+void asker_withdraw(struct talk *t, struct sv login)
+{
+    struct auth_wire m;
+
+    if (!t->is_held || auth_wire_read(AUTH_WIRE_ANSWER, buf_view(&t->held), &m) < 0 ||
+        m.code != AUTH_OK || !sv_eq(m.name, login))
+        return;
+    m = (struct auth_wire){.type = AUTH_WIRE_ANSWER, .id = m.id, .code = AUTH_TEMPORARY};
+    buf_reset(&t->held);
+    auth_wire_write(&t->held, &m);
+}
+
 static void answer(struct job *j, uint64_t delay_ms)
 {
     struct auth_wire m = {.type = AUTH_WIRE_ANSWER,
@@ -116,6 +153,10 @@ void asker_done(struct auth_work_job *work, bool has_run)
             tell_tried(j);
         if (is_decided(j))
             delay_ms = conclude(j);
+        if (j->verdict == AUTH_OK)
+            judge_again(j);
+        if (j->verdict == AUTH_OK && !canceled)
+            tell_login(j);
     }
     if (!canceled && a->chan != NULL)
         answer(j, delay_ms);

@@ -66,6 +66,8 @@ void asker_run(struct auth_work_job *work);
 /* asker_answer.c: on the loop. */
 void asker_done(struct auth_work_job *work, bool has_run);
 void asker_on_delay_over(void *arg); /* of a talk's timer */
+/* An AUTH_OK of this login that is held back becomes AUTH_TEMPORARY. */
+void asker_withdraw(struct talk *t, struct sv login);
 /* Who the client of a talk is and says that he is, for the guard. */
 struct auth_gate_try asker_try(const struct talk *t, const struct auth_generation *g);
 

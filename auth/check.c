@@ -1,37 +1,38 @@
 /*
- * check.c - names, database and derivations joined so that every outcome costs the same.
+ * check.c - names, databases and derivations joined so that every outcome costs the same.
  *
- * A name that cannot be a user is replaced by a stand-in for the look-up, so that the disk is asked
- * as for any other; what is found then does not count.
+ * A name that cannot be a user is replaced by a stand-in for the look-ups, so that the disk is
+ * asked as for any other; what is found then does not count.
  */
 #include "auth/check.h"
 
-#include "auth/salt.h"
+#include "auth/nobody.h"
+#include "auth/proven.h"
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 #include "msa/loop/clock.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define RESCAN_MS      1000
-#define UNSETTLED_MS   100 /* a file changed so lately may change again within its time stamp */
-#define STAND_IN       "nobody"
-#define PURPOSE_SALT   "salt"
-#define PURPOSE_STORED "stored"
-#define PURPOSE_SERVER "server"
+#define RESCAN_MS    1000
+#define UNSETTLED_MS 100 /* a file changed so lately may change again within its time stamp */
+#define STAND_IN     "nobody"
+#define CHANGES_KEPT 64
+#define LOG_EACH_MS  1000
 
 struct auth_check {
     struct auth_proven *proven;
-    pthread_mutex_t lock;                   /* of what follows */
-    uint8_t secret[AUTH_SALT_SECRET_BYTES]; /* from which salts and made-up verifiers come */
+    struct auth_nobody *nobody;
+    pthread_mutex_t lock; /* of what follows */
     bool scanned, any_cleartext;
     struct auth_users_identity scanned_db;
-    uint64_t scanned_ms;
+    uint64_t scanned_ms, logged_ms;
+    uint64_t changed;                              /* number of the last change */
+    char changes[CHANGES_KEPT][AUTH_NAME_MAX + 1]; /* logins of the last ones, by number */
 };
 
 struct auth_check *auth_check_new(void)
@@ -39,25 +40,14 @@ struct auth_check *auth_check_new(void)
     struct auth_check *c = NEW(struct auth_check);
 
     c->proven = auth_proven_new();
-    random_fill(c->secret, sizeof(c->secret));
+    c->nobody = auth_nobody_new();
     REQUIRE(pthread_mutex_init(&c->lock, NULL) == 0);
     return c;
 }
 
 void auth_check_follow(struct auth_check *c, const char *path)
 {
-    uint8_t secret[AUTH_SALT_SECRET_BYTES];
-    int err = auth_salt_secret(path, secret);
-
-    if (err < 0) {
-        log_event(LOG_WARNING, "auth-salt", NULL, "%s.salt: %s; one for this run is used", path,
-                  err_text(err));
-        return;
-    }
-    pthread_mutex_lock(&c->lock);
-    memcpy(c->secret, secret, sizeof(secret));
-    pthread_mutex_unlock(&c->lock);
-    mem_wipe(secret, sizeof(secret));
+    auth_nobody_follow(c->nobody, path);
 }
 
 void auth_check_free(struct auth_check *c)
@@ -65,58 +55,100 @@ void auth_check_free(struct auth_check *c)
     if (c == NULL)
         return;
     auth_proven_free(c->proven);
+    auth_nobody_free(c->nobody);
     pthread_mutex_destroy(&c->lock);
-    mem_wipe(c, sizeof(*c));
     free(c);
 }
 
-/* False for a name that is nobody's; *out is good for a look-up all the same. */
-static bool name_of(const struct auth_options *o, struct sv user, struct auth_name *out)
+/* --- faults --- */
+
+/* Logs a fault, but not for each of many logins, and gives it back. */
+static int fault(struct auth_check *c, const char *what, int err)
 {
-    if (auth_name_parse(&o->realms, user, out) == AUTH_NAME_OK)
+    uint64_t now = clock_mono_ms();
+    bool tell;
+
+    pthread_mutex_lock(&c->lock);
+    tell = c->logged_ms == 0 || now - c->logged_ms >= LOG_EACH_MS;
+    if (tell)
+        c->logged_ms = now;
+    pthread_mutex_unlock(&c->lock);
+    if (tell)
+        log_event(LOG_ERROR, "auth-database", NULL, "%s; nobody can log in until that ends", what);
+    return err;
+}
+
+static int users_fault(struct auth_check *c, const struct auth_sources *s, int err)
+{
+    char text[1024];
+
+    snprintf(text, sizeof(text), "%.900s: %s", s->options->path, err_text(err));
+    return fault(c, text, err);
+}
+
+static int accounts_fault(struct auth_check *c, const struct auth_sources *s, int err)
+{
+    char text[1024];
+
+    return fault(c, auth_accounts_fault(s->options->accounts_path, err, text), err);
+}
+
+/* --- names and what is stored of them --- */
+
+/* A name as it was given, and what the user database has under it. */
+struct claim {
+    struct auth_found found;
+    bool possible; /* the name can be a user's; the look-ups were made all the same */
+    bool by_app;   /* the name has a label, found.app.label: only that app password counts */
+    struct auth_secret secret; /* the main one of found.login */
+};
+
+/* False for a name that is nobody's; *out is good for a look-up all the same. */
+static bool name_of(const struct auth_sources *s, struct sv user, struct auth_name *out)
+{
+    if (auth_name_parse(&s->options->realms, user, out) == AUTH_NAME_OK)
         return true;
-    REQUIRE(auth_name_parse(&o->realms, SV(STAND_IN), out) == AUTH_NAME_OK);
+    REQUIRE(auth_name_parse(&s->options->realms, SV(STAND_IN), out) == AUTH_NAME_OK);
     return false;
 }
 
-/* HMAC of purpose, mechanism and text under the secret. */
-static void made_up(struct auth_check *c, const char *purpose, enum auth_scram_hash hash,
-                    struct sv text, uint8_t out[AUTH_SCRAM_KEY_MAX])
+/* "user/LABEL@realm": the second look-up is for the user. */
+static int claim_app(struct claim *k, const struct auth_sources *s)
 {
-    uint8_t first[AUTH_SCRAM_KEY_MAX], second[AUTH_SCRAM_KEY_MAX];
-    const char *name = auth_scram_name(hash);
-    unsigned len = 0;
+    struct sv owner, label, realm = auth_name_realm(&k->found.claimed);
+    char text[2 * AUTH_NAME_MAX];
 
-    pthread_mutex_lock(&c->lock);
-    REQUIRE(HMAC(EVP_sha512(), c->secret, sizeof(c->secret), (const unsigned char *)purpose,
-                 strlen(purpose), first, &len) != NULL);
-    pthread_mutex_unlock(&c->lock);
-    REQUIRE(HMAC(EVP_sha512(), first, sizeof(first), (const unsigned char *)name, strlen(name),
-                 second, &len) != NULL);
-    REQUIRE(HMAC(EVP_sha512(), second, sizeof(second),
-                 (const unsigned char *)(text.ptr ? text.ptr : ""), text.len, out, &len) != NULL);
-    REQUIRE(len == AUTH_SCRAM_KEY_MAX);
+    if (!auth_app_split(auth_name_user(&k->found.claimed), &owner, &label))
+        return 0;
+    snprintf(text, sizeof(text), "%.*s@%.*s", SV_ARG(owner), SV_ARG(realm));
+    if (auth_name_parse(&s->options->realms, sv_of(text), &k->found.login) != AUTH_NAME_OK)
+        return 0;
+    k->by_app = true;
+    snprintf(k->found.app.label, sizeof(k->found.app.label), "%.*s", SV_ARG(label));
+    return auth_users_secret(s->options->path, &k->found.login, &k->secret);
 }
 
-static void salt_of(struct auth_check *c, enum auth_scram_hash hash, struct sv text,
-                    struct auth_scram *v)
+/* The caller wipes *k. */
+static int claim(struct auth_check *c, const struct auth_sources *s, struct sv user,
+                 struct claim *k)
 {
-    uint8_t mac[AUTH_SCRAM_KEY_MAX];
+    int err;
 
-    made_up(c, PURPOSE_SALT, hash, text, mac);
-    *v = (struct auth_scram){
-        .hash = hash, .iterations = AUTH_SCRAM_ITERATIONS, .salt_len = AUTH_SCRAM_SALT_BYTES};
-    memcpy(v->salt, mac, AUTH_SCRAM_SALT_BYTES);
+    memset(k, 0, sizeof(*k));
+    k->possible = name_of(s, user, &k->found.claimed);
+    k->found.login = k->found.claimed;
+    err = auth_users_secret(s->options->path, &k->found.login, &k->secret);
+    if (err == 0 && k->secret.kind == AUTH_SECRET_NONE)
+        err = claim_app(k, s);
+    return err < 0 ? users_fault(c, s, err) : 0;
 }
 
-/* A verifier for which nobody knows a password. */
-static void verifier_of_nobody(struct auth_check *c, enum auth_scram_hash hash, struct sv text,
-                               struct auth_scram *v)
+static struct sv login_of(const struct claim *k)
 {
-    salt_of(c, hash, text, v);
-    made_up(c, PURPOSE_STORED, hash, text, v->stored_key);
-    made_up(c, PURPOSE_SERVER, hash, text, v->server_key);
+    return auth_name_view(&k->found.login);
 }
+
+/* --- PLAIN and LOGIN --- */
 
 /* Compares whole arrays, so that the time tells nothing of the length. */
 static bool cleartext_matches(const struct auth_secret *secret, struct sv password)
@@ -133,16 +165,36 @@ static bool cleartext_matches(const struct auth_secret *secret, struct sv passwo
 }
 
 /* Exactly one derivation on each way. */
-static bool secret_matches(struct auth_check *c, const struct auth_secret *secret, struct sv login,
-                           struct sv password)
+static bool secret_matches(struct auth_check *c, const struct claim *k, struct sv password)
 {
     struct auth_scram nobody;
 
-    if (secret->kind == AUTH_SECRET_VERIFIER)
-        return auth_scram_matches(&secret->verifier, password);
-    verifier_of_nobody(c, AUTH_SCRAM_SHA256, login, &nobody);
+    if (k->secret.kind == AUTH_SECRET_VERIFIER)
+        return auth_scram_matches(&k->secret.verifier, password);
+    auth_nobody_verifier(c->nobody, AUTH_SCRAM_SHA256, login_of(k), &nobody);
     (void)auth_scram_matches(&nobody, password);
-    return secret->kind == AUTH_SECRET_CLEARTEXT && cleartext_matches(secret, password);
+    return k->secret.kind == AUTH_SECRET_CLEARTEXT && cleartext_matches(&k->secret, password);
+}
+
+/* Exactly one look-up on each way: 1, 0 or an error. */
+static int app_matches(struct auth_check *c, const struct auth_sources *s, struct claim *k,
+                       struct sv password)
+{
+    uint8_t digest[AUTH_APP_DIGEST_BYTES];
+    struct auth_app app;
+    int err;
+
+    auth_app_digest(login_of(k), password, digest);
+    err = auth_accounts_app(s->accounts, digest, &app);
+    mem_wipe(digest, sizeof(digest));
+    if (err == ERR_NOT_FOUND)
+        return 0;
+    if (err < 0)
+        return accounts_fault(c, s, err);
+    if (k->by_app && strcmp(app.label, k->found.app.label) != 0)
+        return 0;
+    k->found.app = app;
+    return 1;
 }
 
 /* A second change within the granularity of the time stamps would not be seen. */
@@ -153,102 +205,265 @@ static bool is_settled(const struct auth_users_identity *db)
     return age_ms < 0 || age_ms > UNSETTLED_MS;
 }
 
-int auth_check_password(struct auth_check *c, const struct auth_options *o, struct sv user,
-                        struct sv password, struct auth_name *login_out)
+static int look(struct auth_check *c, const struct auth_sources *s, struct auth_proven_at *out)
 {
-    struct auth_users_identity db;
-    struct auth_secret secret;
-    struct auth_name name;
-    bool possible = name_of(o, user, &name);
-    bool right;
-    int err;
+    int err = auth_users_identity(s->options->path, &out->users);
 
-    if (password.len == 0 || password.len > AUTH_PASSWORD_MAX) {
-        possible = false;
+    if (err < 0)
+        return users_fault(c, s, err);
+    err = auth_accounts_version(s->accounts, &out->accounts);
+    return err < 0 ? accounts_fault(c, s, err) : 0;
+}
+
+/* Who it is that was proved before: no look-up is needed for that. */
+static void recognize(const struct auth_sources *s, const struct auth_name *claimed,
+                      const struct auth_app *app, struct auth_found *out)
+{
+    char text[2 * AUTH_NAME_MAX];
+    struct sv owner, label;
+
+    *out = (struct auth_found){.login = *claimed, .claimed = *claimed, .app = *app};
+    if (app->id == 0 || !auth_app_split(auth_name_user(claimed), &owner, &label) ||
+        !sv_eq(label, sv_of(app->label)))
+        return;
+    snprintf(text, sizeof(text), "%.*s@%.*s", SV_ARG(owner), SV_ARG(auth_name_realm(claimed)));
+    REQUIRE(auth_name_parse(&s->options->realms, sv_of(text), &out->login) == AUTH_NAME_OK);
+}
+
+static int compare(struct auth_check *c, const struct auth_sources *s, struct sv password,
+                   struct claim *k)
+{
+    bool is_user = k->possible && k->secret.kind != AUTH_SECRET_NONE;
+    bool is_main = secret_matches(c, k, password) && !k->by_app;
+    int is_app = app_matches(c, s, k, password);
+
+    if (is_app < 0)
+        return is_app;
+    return is_user && (is_main || is_app == 1);
+}
+
+int auth_check_password(struct auth_check *c, const struct auth_sources *s, struct sv user,
+                        struct sv password, struct auth_found *out)
+{
+    bool possible = password.len > 0 && password.len <= AUTH_PASSWORD_MAX;
+    struct auth_proven_at at;
+    struct auth_app app;
+    struct claim k;
+    int right, admitted;
+
+    if (!possible)
         password = password.len ? sv_first(password, AUTH_PASSWORD_MAX) : SV("-");
-    }
-    if ((err = auth_users_identity(o->path, &db)) < 0)
-        return err;
-    if (possible &&
-        auth_proven_has(c->proven, &db, auth_name_view(&name), password, clock_mono_ms())) {
-        *login_out = name;
+    right = look(c, s, &at);
+    if (right < 0)
+        return right;
+    possible &= name_of(s, user, &k.found.claimed);
+    if (possible && auth_proven_has(c->proven, &at, auth_name_view(&k.found.claimed), password,
+                                    clock_mono_ms(), &app)) {
+        recognize(s, &k.found.claimed, &app, out);
         return 1;
     }
-    if ((err = auth_users_secret(o->path, &name, &secret)) < 0)
-        return err;
-    right = secret_matches(c, &secret, auth_name_view(&name), password) && possible;
-    mem_wipe(&secret, sizeof(secret));
-    if (!right)
-        return 0;
-    if (is_settled(&db))
-        auth_proven_put(c->proven, &db, auth_name_view(&name), password, clock_mono_ms());
-    *login_out = name;
+    right = claim(c, s, user, &k);
+    if (right == 0)
+        right = compare(c, s, password, &k);
+    if (right == 1 && !possible)
+        right = 0;
+    *out = k.found;
+    mem_wipe(&k, sizeof(k));
+    if (right < 0)
+        return right;
+    admitted = auth_check_admit(c, s, right == 1 ? out : NULL);
+    if (right != 1 || admitted != 1)
+        return admitted < 0 ? admitted : 0;
+    if (is_settled(&at.users))
+        auth_proven_put(c->proven, &at, auth_name_view(&out->claimed), password, clock_mono_ms(),
+                        &out->app);
     return 1;
 }
 
-bool auth_check_is_proven(struct auth_check *c, const struct auth_options *o, struct sv user,
+bool auth_check_is_proven(struct auth_check *c, const struct auth_sources *s, struct sv user,
                           struct sv password)
 {
-    struct auth_users_identity db;
+    struct auth_proven_at at;
     struct auth_name name;
 
-    return password.len > 0 && name_of(o, user, &name) && auth_users_identity(o->path, &db) == 0 &&
-           auth_proven_has(c->proven, &db, auth_name_view(&name), password, clock_mono_ms());
+    return password.len > 0 && name_of(s, user, &name) && look(c, s, &at) == 0 &&
+           auth_proven_has(c->proven, &at, auth_name_view(&name), password, clock_mono_ms(), NULL);
 }
+
+/* --- SCRAM, CRAM-MD5 --- */
 
 /* Whether the database may have clear-text entries. It is looked through when it is another one, at
  * most once a second; until then the answer is yes, which only costs everybody a derivation. */
-static int may_have_cleartext(struct auth_check *c, const struct auth_options *o, bool *out)
+static int may_have_cleartext(struct auth_check *c, const struct auth_sources *s, bool *out)
 {
     struct auth_users_identity db;
-    int err = auth_users_identity(o->path, &db);
+    int err = auth_users_identity(s->options->path, &db);
     uint64_t now = clock_mono_ms();
 
     if (err < 0)
-        return err;
+        return users_fault(c, s, err);
     pthread_mutex_lock(&c->lock);
     if (c->scanned && auth_users_identity_eq(&db, &c->scanned_db)) {
         *out = c->any_cleartext;
     } else if (c->scanned && now - c->scanned_ms < RESCAN_MS) {
         *out = true;
     } else {
-        err = auth_users_has_cleartext(o->path, &c->any_cleartext);
+        err = auth_users_has_cleartext(s->options->path, &c->any_cleartext);
         c->scanned = err == 0;
         c->scanned_db = db;
         c->scanned_ms = now;
         *out = c->any_cleartext;
     }
     pthread_mutex_unlock(&c->lock);
+    return err < 0 ? users_fault(c, s, err) : 0;
+}
+
+/* What is stored for this hash, by one look-up on each way: 1, 0 or an error. */
+static int stored_verifier(struct auth_check *c, const struct auth_sources *s, struct claim *k,
+                           enum auth_scram_hash hash, struct auth_scram *out)
+{
+    uint8_t main[AUTH_MAIN_BYTES];
+    struct auth_app app = {0};
+    int err;
+
+    auth_accounts_main(&k->secret.verifier, main);
+    err = k->by_app ? auth_accounts_app_verifier(s->accounts, login_of(k),
+                                                 sv_of(k->found.app.label), hash, &app, out)
+                    : auth_accounts_verifier(s->accounts, login_of(k), hash, main, out);
+    if (err < 0 && err != ERR_NOT_FOUND)
+        return accounts_fault(c, s, err);
+    if (!k->possible || k->secret.kind == AUTH_SECRET_NONE)
+        return 0;
+    if (k->by_app) {
+        k->found.app.id = app.id;
+        return err == 0;
+    }
+    if (k->secret.kind == AUTH_SECRET_VERIFIER && hash == k->secret.verifier.hash) {
+        *out = k->secret.verifier;
+        return 1;
+    }
+    return err == 0 && k->secret.kind == AUTH_SECRET_VERIFIER;
+}
+
+int auth_check_verifier(struct auth_check *c, const struct auth_sources *s, struct sv user,
+                        enum auth_scram_hash hash, struct auth_scram *out,
+                        struct auth_found *found_out, bool *known_out)
+{
+    struct auth_scram stored = {0};
+    bool derive = false;
+    struct claim k;
+    struct sv name;
+    int known = may_have_cleartext(c, s, &derive);
+
+    if (known < 0)
+        return known;
+    known = claim(c, s, user, &k);
+    if (known == 0)
+        known = stored_verifier(c, s, &k, hash, &stored);
+    name = k.possible ? auth_name_view(&k.found.claimed) : user;
+    if (known == 0 && k.possible && !k.by_app && k.secret.kind == AUTH_SECRET_CLEARTEXT) {
+        auth_nobody_salt(c->nobody, hash, name, out);
+        auth_scram_derive(out, (struct sv){k.secret.password, k.secret.password_len});
+        known = 1;
+    } else if (known >= 0) {
+        auth_nobody_verifier(c->nobody, hash, name, out);
+        if (derive)
+            (void)auth_scram_matches(out, SV(STAND_IN));
+        if (known == 1)
+            *out = stored;
+    }
+    *known_out = known == 1;
+    *found_out = k.found;
+    mem_wipe(&stored, sizeof(stored));
+    mem_wipe(&k, sizeof(k));
+    return known < 0 ? known : 0;
+}
+
+int auth_check_cleartext(struct auth_check *c, const struct auth_sources *s, struct sv user,
+                         char out[AUTH_PASSWORD_MAX + 1], struct auth_found *found_out,
+                         bool *known_out)
+{
+    struct claim k;
+    int err = claim(c, s, user, &k);
+
+    *known_out = err == 0 && k.possible && !k.by_app && k.secret.kind == AUTH_SECRET_CLEARTEXT;
+    *found_out = k.found;
+    auth_nobody_password(c->nobody, user, out);
+    if (*known_out) {
+        memcpy(out, k.secret.password, k.secret.password_len);
+        out[k.secret.password_len] = '\0';
+    }
+    mem_wipe(&k, sizeof(k));
     return err;
 }
 
-int auth_check_verifier(struct auth_check *c, const struct auth_options *o, struct sv user,
-                        enum auth_scram_hash hash, struct auth_scram *out, bool *known_out)
-{
-    struct auth_secret secret;
-    struct auth_name name;
-    bool possible = name_of(o, user, &name);
-    struct sv login = possible ? auth_name_view(&name) : user;
-    bool derive = false;
-    int err = may_have_cleartext(c, o, &derive);
+/* --- may he? --- */
 
-    if (err == 0)
-        err = auth_users_secret(o->path, &name, &secret);
+static void explain(const struct auth_account *a, char out[AUTH_WHY_MAX])
+{
+    snprintf(out, AUTH_WHY_MAX, "the login is %s%s%s", auth_state_text(a->state),
+             a->reason[0] ? ": " : "", a->reason);
+}
+
+int auth_check_admit(struct auth_check *c, const struct auth_sources *s, struct auth_found *found)
+{
+    struct auth_account account;
+    int err = auth_accounts_get(s->accounts, found ? auth_name_view(&found->login) : SV(STAND_IN),
+                                &account);
+
     if (err < 0)
-        return err;
-    *known_out =
-        possible && (secret.kind == AUTH_SECRET_CLEARTEXT ||
-                     (secret.kind == AUTH_SECRET_VERIFIER && secret.verifier.hash == hash));
-    if (*known_out && secret.kind == AUTH_SECRET_CLEARTEXT) {
-        salt_of(c, hash, login, out);
-        auth_scram_derive(out, (struct sv){secret.password, secret.password_len});
-    } else {
-        verifier_of_nobody(c, hash, login, out);
-        if (derive)
-            (void)auth_scram_matches(out, SV(STAND_IN));
-        if (*known_out)
-            *out = secret.verifier;
-    }
-    mem_wipe(&secret, sizeof(secret));
+        return accounts_fault(c, s, err);
+    if (found == NULL || account.state == AUTH_STATE_ENABLED)
+        return 1;
+    explain(&account, found->why);
     return 0;
+}
+
+void auth_check_changed(struct auth_check *c, struct sv login)
+{
+    char *last;
+
+    pthread_mutex_lock(&c->lock);
+    last = c->changes[++c->changed % CHANGES_KEPT];
+    snprintf(last, AUTH_NAME_MAX + 1, "%.*s", SV_ARG(login));
+    pthread_mutex_unlock(&c->lock);
+}
+
+uint64_t auth_check_now(struct auth_check *c)
+{
+    uint64_t now;
+
+    pthread_mutex_lock(&c->lock);
+    now = c->changed;
+    pthread_mutex_unlock(&c->lock);
+    return now;
+}
+
+bool auth_check_changed_since(struct auth_check *c, struct sv login, uint64_t then)
+{
+    bool changed;
+
+    pthread_mutex_lock(&c->lock);
+    changed = c->changed - then > CHANGES_KEPT; /* it may be among those that were forgotten */
+    for (uint64_t n = then + 1; !changed && n <= c->changed; n++)
+        changed = sv_eq(sv_of(c->changes[n % CHANGES_KEPT]), login);
+    pthread_mutex_unlock(&c->lock);
+    return changed;
+}
+
+int auth_check_probe(const struct auth_sources *s, char why_out[1024])
+{
+    struct auth_account account;
+    bool any;
+    int err = auth_users_has_cleartext(s->options->path, &any);
+
+    why_out[0] = '\0';
+    if (err < 0) {
+        snprintf(why_out, 1024, "%.900s: %s", s->options->path, err_text(err));
+        return err;
+    }
+    err = auth_accounts_get(s->accounts, SV(STAND_IN), &account);
+    if (err < 0)
+        auth_accounts_fault(s->options->accounts_path, err, why_out);
+    return err;
 }

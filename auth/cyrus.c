@@ -100,7 +100,7 @@ static int on_getconfpath(void *context, char **path)
 /* Asked before a file is loaded as a plugin. */
 static int on_verifyfile(void *context, const char *file, sasl_verify_type_t type)
 {
-    static const char *const wanted[] = {"libplain.", "liblogin.", "libscram."};
+    static const char *const wanted[] = {"libplain.", "liblogin.", "libscram.", "libcrammd5."};
     const char *name = strrchr(file, '/');
 
     (void)context;
@@ -115,20 +115,20 @@ static int on_verifyfile(void *context, const char *file, sasl_verify_type_t typ
 }
 
 /* Cyrus asks for "*userPassword" and "*authPassword" of the authentication identity; it gets the
- * verifier and never a password. For PLAIN and LOGIN nobody serves: they need nothing. */
+ * one that the mechanism needs. For PLAIN and LOGIN nobody serves: they need nothing. */
 static int lookup(void *glob, sasl_server_params_t *params, unsigned flags, const char *user,
                   unsigned len)
 {
-    char text[AUTH_SCRAM_TEXT_MAX];
+    char value[AUTH_CYRUS_VALUE_MAX];
     int rc;
 
     (void)glob;
     if (serving == NULL || (flags & SASL_AUXPROP_AUTHZID))
         return SASL_OK;
-    if (serving->verifier(serving->arg, (struct sv){user, len}, text) < 0)
+    if (serving->serve(serving->arg, (struct sv){user, len}, value) < 0)
         return SASL_FAIL;
-    rc = params->utils->prop_set(params->propctx, "*authPassword", text, -1);
-    mem_wipe(text, sizeof(text));
+    rc = params->utils->prop_set(params->propctx, serving->property, value, -1);
+    mem_wipe(value, sizeof(value));
     return rc;
 }
 

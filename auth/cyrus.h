@@ -2,7 +2,8 @@
  * cyrus.h - the process-wide side of Cyrus SASL: start, plugins, locks, and our auxprop plugin.
  *
  * Nothing of the system's configuration is read: every option is answered here, the folder for
- * configuration files does not exist, and of the plugins only PLAIN, LOGIN and SCRAM are loaded.
+ * configuration files does not exist, and of the plugins only PLAIN, LOGIN, SCRAM and CRAM-MD5 are
+ * loaded.
  * auth_cyrus_init() and auth_cyrus_done() from the main thread, around everything else.
  */
 #ifndef AUTH_CYRUS_H
@@ -11,10 +12,13 @@
 #include "msa/base/err.h"
 #include "msa/base/sv.h"
 
-/* How SCRAM gets a verifier: called on the thread that runs the step of an exchange. text_out has
- * AUTH_SCRAM_TEXT_MAX bytes. 0, or a negative error: the exchange fails. */
+#define AUTH_CYRUS_VALUE_MAX 1100 /* bytes of what is served, NUL included */
+
+/* How a mechanism gets what it checks against: called on the thread that runs the step of an
+ * exchange. 0, or a negative error: the exchange fails. */
 struct auth_cyrus_source {
-    int (*verifier)(void *arg, struct sv user, char *text_out);
+    const char *property; /* "*authPassword": a SCRAM verifier; "*userPassword": the password */
+    int (*serve)(void *arg, struct sv user, char out[AUTH_CYRUS_VALUE_MAX]);
     void *arg;
 };
 

@@ -6,6 +6,8 @@
 #include "auth/admin.h"
 #include "auth/asker.h"
 #include "auth/gate.h"
+#include "auth/uses.h"
+#include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 #include "msa/loop/thread.h"
@@ -30,6 +32,7 @@ struct keeper {
     struct auth_work *sasl, *sign;
     struct auth_check *check;
     struct auth_gate *gate;
+    struct auth_uses *uses; /* NULL before the first commit */
     struct auth_generation *prepared, *current, *previous;
     struct listed *askers;
     struct auth_admin *admin;
@@ -71,6 +74,21 @@ int keeper_prepare(struct keeper *k, const struct keeper_material *m, struct buf
     return auth_generation_new(m, k->check, why, &k->prepared);
 }
 
+/* The state folder is the same for the whole run. */
+static void open_accounts(struct keeper *k)
+{
+    const char *path = auth_sasl_options(k->current->sasl)->accounts_path;
+    char why[1024];
+    int err;
+
+    if (k->uses != NULL)
+        return;
+    err = auth_accounts_make(path);
+    if (err < 0) /* logins find the same fault, and say so */
+        log_event(LOG_ERROR, "users.db", NULL, "%s", auth_accounts_fault(path, err, why));
+    k->uses = auth_uses_start(path);
+}
+
 void keeper_commit(struct keeper *k, uint64_t generation)
 {
     REQUIRE(k->prepared != NULL && k->prepared->number == generation);
@@ -79,6 +97,7 @@ void keeper_commit(struct keeper *k, uint64_t generation)
     k->current = k->prepared;
     k->prepared = NULL;
     auth_check_follow(k->check, auth_sasl_options(k->current->sasl)->path);
+    open_accounts(k);
 }
 
 void keeper_abort(struct keeper *k, uint64_t generation)
@@ -97,6 +116,11 @@ static struct auth_generation *current_of(void *arg)
 static struct auth_generation *previous_of(void *arg)
 {
     return ((struct keeper *)arg)->previous;
+}
+
+static void on_login(void *arg, const struct auth_use *use)
+{
+    auth_uses_add(((struct keeper *)arg)->uses, use);
 }
 
 static void on_asker_end(void *arg, struct auth_asker *a)
@@ -121,6 +145,7 @@ void keeper_attach(struct keeper *k, int fd)
                                    .sasl = k->sasl,
                                    .sign = k->sign,
                                    .gate = k->gate,
+                                   .on_login = on_login,
                                    .arg = k,
                                    .current = current_of,
                                    .previous = previous_of,
@@ -143,6 +168,7 @@ static void on_changed(void *arg, struct sv login)
 {
     struct keeper *k = arg;
 
+    auth_check_changed(k->check, login); /* before askers are told */
     for (struct listed *l = k->askers; l != NULL; l = l->next)
         auth_asker_tell_changed(l->asker, login);
 }
@@ -178,6 +204,7 @@ void keeper_free(struct keeper *k)
     auth_generation_unref(k->prepared);
     auth_generation_unref(k->current);
     auth_generation_unref(k->previous);
+    auth_uses_stop(k->uses);
     auth_gate_free(k->gate);
     auth_check_free(k->check);
     auth_sasl_done();

@@ -2,7 +2,9 @@
 
 static const char *const database_names[] = {"sasldb", NULL};
 
-static const char *const mechanism_names[] = {"SCRAM-SHA-256", "PLAIN", "LOGIN"};
+static const char *const mechanism_names[] = {
+    "SCRAM-SHA-256", "SCRAM-SHA-512", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5",
+};
 #define MECHANISMS (sizeof mechanism_names / sizeof mechanism_names[0])
 
 bool auth_options_mechanism(struct sv name)
@@ -19,7 +21,9 @@ bool auth_options_mechanism(struct sv name)
 static void check_mechanism(const char *value, struct conf_faults *faults)
 {
     if (!auth_options_mechanism(sv_of(value)))
-        conf_fault(faults, "one of \"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\"",
+        conf_fault(faults,
+                   "one of \"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"SCRAM-SHA-512\", "
+                   "\"SCRAM-SHA-1\", \"PLAIN\", \"LOGIN\", \"CRAM-MD5\"",
                    "the mechanism \"%s\" is not known", value);
 }
 
@@ -77,18 +81,30 @@ const struct conf_option auth_options_rows[] = {
         "offered and then fails under TLS 1.3: there, set smtp_authenticators. PLAIN (RFC 4616) "
         "and LOGIN send "
         "it, protected by TLS only; most mail programs use one of these two, LOGIN mainly old "
-        "ones. An empty array means the default.",
+        "ones. SCRAM-SHA-1 (RFC 5802), SCRAM-SHA-512 (each also with -PLUS) and CRAM-MD5 (RFC "
+        "2195, which needs store_cleartext) are for programs that have nothing better. Users who "
+        "got their password before one of these was named here need a new one for it: msactl "
+        "check counts them, msactl user show names what is missing. An empty array means the "
+        "default.",
         .flags = CONF_RELOAD, .check = check_mechanism),
-    CONF_ROW(CONF_ENUM, struct auth_options, database, "database", "sasldb",
-             "kind of user database",
-             "\"sasldb\" is the file database of Cyrus SASL. msactl user add writes no password "
-             "into it but a SCRAM-SHA-256 verifier, against which all mechanisms are checked. "
-             "Databases made with saslpasswd2 work as they are.",
-             .names = database_names),
+    CONF_ROW(
+        CONF_ENUM, struct auth_options, database, "database", "sasldb", "kind of user database",
+        "\"sasldb\" is the file database of Cyrus SASL. msactl user add writes no password "
+        "into it but a SCRAM-SHA-256 verifier, against which PLAIN and LOGIN are checked, too. "
+        "Databases made with saslpasswd2 work as they are. What it has no place for (state of "
+        "a login, roles, app passwords, verifiers of other mechanisms, last logins) stands in "
+        "<state>/auth/users.db, an SQLite file of the keeper's.",
+        .names = database_names),
     CONF_ROW(CONF_PATH, struct auth_options, path, "path", "<state>/auth/sasldb2",
              "file of the user database",
              "Only the keeper process (auth_user) opens it; the process that talks to the network "
              "cannot. It is created by the first msactl user add."),
+    CONF_ROW(CONF_BOOL, struct auth_options, store_cleartext, "store_cleartext", "false",
+             "keep passwords in clear text, for CRAM-MD5",
+             "CRAM-MD5 cannot be checked without the password itself. While true, msactl user add "
+             "and passwd write it into the user database: whoever gets that file, or a backup of "
+             "it, has every password. App passwords are never kept.",
+             .flags = CONF_RELOAD),
     CONF_ROW(CONF_BOOL, struct auth_options, require_tls, "require_tls", "true",
              "AUTH only under TLS",
              "While true, AUTH is not offered before STARTTLS, and an attempt is answered 538 "

@@ -24,6 +24,8 @@ struct auth_options {
     struct conf_strings mechanisms; /* SASL names in upper case, in the order offered */
     int database;                   /* enum auth_database */
     const char *path;               /* of the database */
+    const char *accounts_path;      /* <state>/auth/users.db; no key of its own */
+    bool store_cleartext;           /* user add and passwd keep the password itself, too */
     bool require_tls;               /* AUTH is neither offered nor taken without TLS */
     int64_t max_failures;           /* failed logins in one session, then 421 */
     bool open_postmaster;           /* one message to the postmaster needs no login */

@@ -23,12 +23,13 @@
 struct entry {
     uint8_t mac[MAC_BYTES];
     uint64_t until_ms; /* 0: free */
+    struct auth_app app;
 };
 
 struct auth_proven {
     pthread_mutex_t lock;
     uint8_t key[MAC_BYTES];
-    struct auth_users_identity db; /* what the entries were proved against */
+    struct auth_proven_at at; /* what the entries were proved against */
     struct entry entries[AUTH_PROVEN_ENTRIES];
 };
 
@@ -50,19 +51,19 @@ void auth_proven_free(struct auth_proven *p)
     free(p);
 }
 
-/* MAC of login NUL password; a login holds no NUL, so the two cannot be mixed up. */
-static bool mac_of(const struct auth_proven *p, struct sv login, struct sv password,
+/* MAC of name NUL password; a name holds no NUL, so the two cannot be mixed up. */
+static bool mac_of(const struct auth_proven *p, struct sv name, struct sv password,
                    uint8_t mac[MAC_BYTES])
 {
     unsigned char message[MESSAGE_MAX];
     unsigned len = 0;
 
-    if (login.len > AUTH_NAME_MAX || password.len > AUTH_PASSWORD_MAX || password.len == 0)
+    if (name.len > AUTH_NAME_MAX || password.len > AUTH_PASSWORD_MAX || password.len == 0)
         return false;
-    memcpy(message, login.ptr, login.len);
-    message[login.len] = 0;
-    memcpy(message + login.len + 1, password.ptr, password.len);
-    REQUIRE(HMAC(EVP_sha256(), p->key, sizeof(p->key), message, login.len + 1 + password.len, mac,
+    memcpy(message, name.ptr, name.len);
+    message[name.len] = 0;
+    memcpy(message + name.len + 1, password.ptr, password.len);
+    REQUIRE(HMAC(EVP_sha256(), p->key, sizeof(p->key), message, name.len + 1 + password.len, mac,
                  &len) != NULL);
     mem_wipe(message, sizeof(message));
     return true;
@@ -75,44 +76,54 @@ static struct entry *group_of(struct auth_proven *p, const uint8_t mac[MAC_BYTES
     return &p->entries[group * GROUP];
 }
 
-/* With the lock: entries of another database are of no use. */
-static void follow_database(struct auth_proven *p, const struct auth_users_identity *db)
+static bool is_at(const struct auth_proven_at *a, const struct auth_proven_at *b)
 {
-    if (auth_users_identity_eq(&p->db, db))
-        return;
-    mem_wipe(p->entries, sizeof(p->entries));
-    p->db = *db;
+    return auth_users_identity_eq(&a->users, &b->users) && a->accounts.dev == b->accounts.dev &&
+           a->accounts.ino == b->accounts.ino && a->accounts.changes == b->accounts.changes;
 }
 
-bool auth_proven_has(struct auth_proven *p, const struct auth_users_identity *db, struct sv login,
-                     struct sv password, uint64_t now_ms)
+/* With the lock: entries of other databases are of no use. */
+static void follow_databases(struct auth_proven *p, const struct auth_proven_at *at)
+{
+    if (is_at(&p->at, at))
+        return;
+    mem_wipe(p->entries, sizeof(p->entries));
+    p->at = *at;
+}
+
+bool auth_proven_has(struct auth_proven *p, const struct auth_proven_at *at, struct sv name,
+                     struct sv password, uint64_t now_ms, struct auth_app *app_out)
 {
     uint8_t mac[MAC_BYTES];
     bool found = false;
 
-    if (!mac_of(p, login, password, mac))
+    if (!mac_of(p, name, password, mac))
         return false;
     pthread_mutex_lock(&p->lock);
-    follow_database(p, db);
+    follow_databases(p, at);
     for (unsigned i = 0; i < GROUP; i++) {
         const struct entry *e = group_of(p, mac) + i;
 
-        found |= e->until_ms > now_ms && mem_equal_ct(e->mac, mac, sizeof(mac)) != 0;
+        if (e->until_ms <= now_ms || mem_equal_ct(e->mac, mac, sizeof(mac)) == 0)
+            continue;
+        found = true;
+        if (app_out != NULL)
+            *app_out = e->app;
     }
     pthread_mutex_unlock(&p->lock);
     return found;
 }
 
-void auth_proven_put(struct auth_proven *p, const struct auth_users_identity *db, struct sv login,
-                     struct sv password, uint64_t now_ms)
+void auth_proven_put(struct auth_proven *p, const struct auth_proven_at *at, struct sv name,
+                     struct sv password, uint64_t now_ms, const struct auth_app *app)
 {
     uint8_t mac[MAC_BYTES];
     struct entry *oldest;
 
-    if (!mac_of(p, login, password, mac))
+    if (!mac_of(p, name, password, mac))
         return;
     pthread_mutex_lock(&p->lock);
-    if (auth_users_identity_eq(&p->db, db)) {
+    if (is_at(&p->at, at)) {
         oldest = group_of(p, mac);
         for (unsigned i = 0; i < GROUP; i++) {
             struct entry *e = group_of(p, mac) + i;
@@ -126,6 +137,7 @@ void auth_proven_put(struct auth_proven *p, const struct auth_users_identity *db
         }
         memcpy(oldest->mac, mac, sizeof(mac));
         oldest->until_ms = now_ms + AUTH_PROVEN_MS;
+        oldest->app = *app;
     }
     pthread_mutex_unlock(&p->lock);
 }

@@ -2,8 +2,9 @@
  * sasl.c - AUTH exchanges, server side.
  *
  * Cyrus' verdict alone does not count. For PLAIN and LOGIN our callback has the last word (Cyrus
- * goes on to pwcheck_method after a callback's no), for SCRAM the verifier must be a user's;
- * afterwards the name must be one of ours. So all ways to fail end in the one AUTH_DENIED.
+ * goes on to pwcheck_method after a callback's no), for the others what was served must be a
+ * user's; then the name must be the one that was looked up, and auth_check_admit() must agree. So
+ * all ways to fail end in the one AUTH_DENIED.
  */
 #include "auth/sasl.h"
 
@@ -27,6 +28,7 @@ struct auth_sasl {
     const char *hostname;
     char *mech_list; /* as Cyrus is told: without -PLUS, which it adds itself */
     struct auth_check *check;
+    struct auth_sources sources;
 };
 
 typedef int callback(void);
@@ -43,9 +45,11 @@ struct auth_exchange {
     sasl_channel_binding_t binding; /* Cyrus keeps the pointer */
     enum auth_scram_hash hash;      /* of SCRAM */
     bool refuses_empty; /* LOGIN: an empty response is nobody's, and Cyrus leaks memory over it */
-    bool known;         /* password right, or the SCRAM verifier is a user's */
-    int trouble;        /* negative: why the database could not be asked */
-    struct auth_name login;
+    bool known;         /* password right, or what was served is a user's */
+    bool is_judged;     /* auth_check_admit() was asked */
+    int trouble;        /* negative: why the databases could not be asked */
+    uint64_t began;     /* auth_check_now() */
+    struct auth_found found;
     char tried[AUTH_NAME_MAX + 1]; /* name that was claimed, cut, for the log */
 };
 
@@ -96,9 +100,13 @@ struct auth_sasl *auth_sasl_new(const struct auth_options *options, struct sv ho
     s->options.realms = copy_strings(&s->arena, &options->realms);
     s->options.mechanisms = copy_strings(&s->arena, &options->mechanisms);
     s->options.path = arena_str(&s->arena, sv_of(options->path));
+    s->options.accounts_path = arena_str(&s->arena, sv_of(options->accounts_path));
     s->hostname = arena_str(&s->arena, hostname);
     s->mech_list = join_bases(&s->arena, &s->options.mechanisms);
     s->check = check;
+    s->sources = (struct auth_sources){
+        .options = &s->options,
+        .accounts = auth_accounts_new(s->options.accounts_path, AUTH_LOGIN_WAIT_MS)};
     return s;
 }
 
@@ -112,6 +120,7 @@ void auth_sasl_unref(struct auth_sasl *s)
 {
     if (s == NULL || atomic_fetch_sub(&s->refs, 1) > 1)
         return;
+    auth_accounts_free(s->sources.accounts);
     arena_deinit(&s->arena);
     free(s);
 }
@@ -119,6 +128,11 @@ void auth_sasl_unref(struct auth_sasl *s)
 const struct auth_options *auth_sasl_options(const struct auth_sasl *s)
 {
     return &s->options;
+}
+
+const struct auth_sources *auth_sasl_sources(const struct auth_sasl *s)
+{
+    return &s->sources;
 }
 
 const char *auth_sasl_missing(const struct auth_sasl *s)
@@ -150,31 +164,41 @@ static int on_checkpass(sasl_conn_t *conn, void *context, const char *user, cons
                         unsigned passlen, struct propctx *props)
 {
     struct auth_exchange *x = context;
-    int right = auth_check_password(x->sasl->check, &x->sasl->options, sv_of(user),
-                                    (struct sv){pass, passlen}, &x->login);
+    int right = auth_check_password(x->sasl->check, &x->sasl->sources, sv_of(user),
+                                    (struct sv){pass, passlen}, &x->found);
 
     (void)conn;
     (void)props;
     remember(x, sv_of(user));
+    x->is_judged = true;
     x->known = right == 1;
     x->trouble = right < 0 ? right : 0;
     return right == 1 ? SASL_OK : right == 0 ? SASL_BADAUTH : SASL_FAIL;
 }
 
-static int on_verifier(void *arg, struct sv user, char *text_out)
+static int serve_verifier(void *arg, struct sv user, char out[AUTH_CYRUS_VALUE_MAX])
 {
     struct auth_exchange *x = arg;
     struct auth_scram verifier;
-    int err =
-        auth_check_verifier(x->sasl->check, &x->sasl->options, user, x->hash, &verifier, &x->known);
 
     remember(x, user);
-    x->trouble = err;
-    if (err < 0)
-        return err;
-    auth_scram_write(&verifier, text_out);
+    x->trouble = auth_check_verifier(x->sasl->check, &x->sasl->sources, user, x->hash, &verifier,
+                                     &x->found, &x->known);
+    if (x->trouble < 0)
+        return x->trouble;
+    auth_scram_write(&verifier, out);
     mem_wipe(&verifier, sizeof(verifier));
     return 0;
+}
+
+static int serve_password(void *arg, struct sv user, char out[AUTH_CYRUS_VALUE_MAX])
+{
+    struct auth_exchange *x = arg;
+
+    remember(x, user);
+    x->trouble =
+        auth_check_cleartext(x->sasl->check, &x->sasl->sources, user, out, &x->found, &x->known);
+    return x->trouble;
 }
 
 static int open_conn(struct auth_exchange *x, bool tls)
@@ -196,29 +220,46 @@ static int open_conn(struct auth_exchange *x, bool tls)
     return 0;
 }
 
-/* What Cyrus says is the login must be what we found. */
-static bool is_login(struct auth_exchange *x)
+/* Who Cyrus says it is must be who we found. */
+static bool is_found(struct auth_exchange *x)
 {
     const void *user = NULL;
+    struct auth_name name;
 
     return x->known && sasl_getprop(x->conn, SASL_USERNAME, &user) == SASL_OK && user != NULL &&
-           auth_name_parse(&x->sasl->options.realms, sv_of(user), &x->login) == AUTH_NAME_OK;
+           auth_name_parse(&x->sasl->options.realms, sv_of(user), &name) == AUTH_NAME_OK &&
+           sv_eq(auth_name_view(&name), auth_name_view(&x->found.claimed));
+}
+
+/* At the end, whatever it is; the question costs the same for a failure. */
+static bool is_admitted(struct auth_exchange *x, bool success)
+{
+    int admitted;
+
+    if (x->is_judged)
+        return success;
+    x->is_judged = true;
+    admitted = auth_check_admit(x->sasl->check, &x->sasl->sources, success ? &x->found : NULL);
+    if (admitted < 0)
+        x->trouble = admitted;
+    return success && admitted == 1;
 }
 
 static void conclude(struct auth_exchange *x, int rc, const char *data, unsigned len,
                      struct auth_sasl_result *out)
 {
+    bool over = rc != SASL_CONTINUE;
+    bool admitted = over && x->trouble == 0 && is_admitted(x, rc == SASL_OK && is_found(x));
+
     *out = (struct auth_sasl_result){.verdict = AUTH_DENIED};
     if (x->trouble < 0) {
-        log_event(LOG_ERROR, "auth-database", NULL, "%s: %s", x->sasl->options.path,
-                  err_text(x->trouble));
         out->verdict = AUTH_TEMPORARY;
-    } else if (rc == SASL_CONTINUE) {
+    } else if (!over) {
         out->verdict = AUTH_CONTINUE;
         out->data = (struct sv){data ? data : "", len};
-    } else if (rc == SASL_OK && is_login(x)) {
+    } else if (admitted) {
         out->verdict = AUTH_OK;
-        out->login = auth_name_view(&x->login);
+        out->login = auth_name_view(&x->found.login);
     } else if (rc == SASL_NOMEM || rc == SASL_UNAVAIL) {
         out->verdict = AUTH_TEMPORARY;
     }
@@ -274,7 +315,7 @@ static void begin(struct auth_exchange *x, bool has_message, struct sv message,
         *out = (struct auth_sasl_result){.verdict = AUTH_DENIED};
         return;
     }
-    auth_cyrus_serve(x->is_scram ? &x->source : NULL);
+    auth_cyrus_serve(x->source.serve ? &x->source : NULL);
     rc = sasl_server_start(x->conn, x->mechanism,
                            has_message ? (message.ptr ? message.ptr : "") : NULL,
                            (unsigned)message.len, &data, &len);
@@ -295,7 +336,10 @@ static void open_exchange(struct auth_exchange *x, const struct auth_sasl_start 
     }
     x->is_scram = auth_scram_hash_of(sv_of(x->mechanism), &x->hash);
     x->refuses_empty = strcmp(x->mechanism, "LOGIN") == 0;
-    x->source = (struct auth_cyrus_source){on_verifier, x};
+    if (x->is_scram)
+        x->source = (struct auth_cyrus_source){"*authPassword", serve_verifier, x};
+    else if (strcmp(x->mechanism, "CRAM-MD5") == 0)
+        x->source = (struct auth_cyrus_source){"*userPassword", serve_password, x};
     /* Cyrus has to know the binding at its start, and that stands in the first message */
     if (x->is_scram && !start->has_initial)
         *out = (struct auth_sasl_result){.verdict = AUTH_CONTINUE, .data = SV("")};
@@ -310,6 +354,7 @@ struct auth_exchange *auth_exchange_new(struct auth_sasl *s, const struct auth_s
 
     REQUIRE(start->initial.len <= AUTH_WIRE_DATA_MAX);
     x->sasl = auth_sasl_ref(s);
+    x->began = auth_check_now(s->check);
     x->mechanism = offered(s, start->mechanism);
     if (x->mechanism == NULL || (!start->tls && auth_bound_is_plus(start->mechanism)))
         *out = (struct auth_sasl_result){.verdict = AUTH_NO_MECHANISM};
@@ -330,7 +375,7 @@ bool auth_exchange_is_quick(struct auth_sasl *s, const struct auth_sasl_start *s
         return false;
     sv_split(&password, '\0');
     user = sv_split(&password, '\0');
-    return user.len > 0 && auth_check_is_proven(s->check, &s->options, user, password);
+    return user.len > 0 && auth_check_is_proven(s->check, &s->sources, user, password);
 }
 
 void auth_exchange_step(struct auth_exchange *x, struct sv bytes, struct auth_sasl_result *out)
@@ -348,7 +393,7 @@ void auth_exchange_step(struct auth_exchange *x, struct sv bytes, struct auth_sa
         *out = (struct auth_sasl_result){.verdict = AUTH_DENIED};
         return;
     }
-    auth_cyrus_serve(x->is_scram ? &x->source : NULL);
+    auth_cyrus_serve(x->source.serve ? &x->source : NULL);
     rc = sasl_server_step(x->conn, bytes.ptr ? bytes.ptr : "", (unsigned)bytes.len, &data, &len);
     auth_cyrus_serve(NULL);
     conclude(x, rc, data, len, out);
@@ -357,6 +402,21 @@ void auth_exchange_step(struct auth_exchange *x, struct sv bytes, struct auth_sa
 struct sv auth_exchange_tried(const struct auth_exchange *x)
 {
     return sv_of(x->tried);
+}
+
+const struct auth_app *auth_exchange_app(const struct auth_exchange *x)
+{
+    return &x->found.app;
+}
+
+const char *auth_exchange_why(const struct auth_exchange *x)
+{
+    return x->found.why;
+}
+
+bool auth_exchange_is_outdated(const struct auth_exchange *x)
+{
+    return auth_check_changed_since(x->sasl->check, auth_name_view(&x->found.login), x->began);
 }
 
 void auth_exchange_free(struct auth_exchange *x)

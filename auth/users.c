@@ -5,12 +5,11 @@
  * folder
  *
  * Before the rename nothing is changed, after it everything is; a crash leaves "<path>.new", which
- * the next change removes. The lock is a file of its own because the database is another inode
- * after each change. It is never removed: a waiting process would then hold a lock that nobody
- * sees.
+ * the next change removes.
  */
 #include "auth/users.h"
 
+#include "auth/lock.h"
 #include "auth/userdb.h"
 #include "msa/base/arena.h"
 #include "msa/base/mem.h"
@@ -21,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,7 +28,7 @@
 
 struct change {
     const char *path;
-    char folder[PATH_BYTES], lock[PATH_BYTES], copy[PATH_BYTES];
+    char folder[PATH_BYTES], copy[PATH_BYTES];
     int lock_fd;
     bool existed;    /* there is an old file */
     struct stat old; /* of the old file; of the folder if there is none */
@@ -38,46 +36,22 @@ struct change {
 
 static int change_paths(struct change *c, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    size_t folder = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
-
-    if (strlen(path) + sizeof(".lock") > PATH_BYTES)
-        return -ENAMETOOLONG;
     *c = (struct change){.path = path, .lock_fd = -1};
-    snprintf(c->folder, sizeof(c->folder), "%.*s", folder ? (int)folder : 1, folder ? path : ".");
-    snprintf(c->lock, sizeof(c->lock), "%s.lock", path);
-    snprintf(c->copy, sizeof(c->copy), "%s.new", path);
-    return 0;
-}
-
-/* As root (msactl) we leave files to the owner of the old file, else of the folder, so that the
- * keeper can use them. */
-static int give_away(int fd, const struct stat *owner)
-{
-    if (geteuid() == 0 && fchown(fd, owner->st_uid, owner->st_gid) < 0)
-        return -errno;
-    return 0;
+    if (snprintf(c->copy, sizeof(c->copy), "%s.new", path) >= (int)sizeof(c->copy))
+        return -ENAMETOOLONG;
+    return auth_lock_folder(path, c->folder, sizeof(c->folder));
 }
 
 static int change_lock(struct change *c)
 {
-    struct stat folder;
+    int err = auth_lock_take(c->path, &c->lock_fd);
 
-    if (stat(c->folder, &folder) < 0)
-        return -errno;
-    c->lock_fd = open(c->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (c->lock_fd < 0)
-        return -errno;
-    while (flock(c->lock_fd, LOCK_EX) < 0) {
-        if (errno != EINTR)
-            return -errno;
-    }
+    if (err < 0)
+        return err;
     c->existed = stat(c->path, &c->old) == 0;
-    if (!c->existed && errno != ENOENT)
+    if (!c->existed && (errno != ENOENT || stat(c->folder, &c->old) < 0))
         return -errno;
-    if (!c->existed)
-        c->old = folder;
-    return give_away(c->lock_fd, &folder);
+    return 0;
 }
 
 static int copy_bytes(int from, int to)
@@ -138,7 +112,7 @@ static int change_publish(const struct change *c)
 
     if (fd < 0)
         return -errno;
-    err = give_away(fd, &c->old);
+    err = auth_lock_give(fd, c->old.st_uid, c->old.st_gid);
     if (err == 0 && c->existed && fchmod(fd, c->old.st_mode & 0660) < 0)
         err = -errno;
     if (err == 0 && fsync(fd) < 0)
@@ -151,9 +125,14 @@ static int change_publish(const struct change *c)
 
 enum what { WHAT_ADD, WHAT_PASSWD, WHAT_DELETE };
 
-/* On the copy: all that is there of the user goes, then the verifier comes. */
+/* What comes in place of what was there; empty: that property does not. */
+struct values {
+    struct sv verifier, cleartext;
+};
+
+/* On the copy: all that is there of the user goes, then the new comes. */
 static int edit(struct auth_userdb *u, enum what what, const struct auth_name *name,
-                struct sv verifier)
+                const struct values *v)
 {
     size_t had = 0, left = 0;
     int err = auth_userdb_remove(u, name, &had);
@@ -169,13 +148,15 @@ static int edit(struct auth_userdb *u, enum what what, const struct auth_name *n
         if (err == 0 && left > 0)
             err = ERR_CORRUPT;
     } else {
-        err = auth_userdb_put(u, name, AUTH_USERDB_VERIFIER, verifier);
+        err = auth_userdb_put(u, name, AUTH_USERDB_VERIFIER, v->verifier);
     }
+    if (err == 0 && v->cleartext.len > 0)
+        err = auth_userdb_put(u, name, AUTH_USERDB_CLEARTEXT, v->cleartext);
     return err < 0 ? err : auth_userdb_flush(u);
 }
 
 static int change_apply(const struct change *c, enum what what, const struct auth_name *name,
-                        struct sv verifier)
+                        const struct values *v)
 {
     struct auth_userdb *u = NULL;
     int err = 0;
@@ -189,7 +170,7 @@ static int change_apply(const struct change *c, enum what what, const struct aut
     if (err == 0)
         err = auth_userdb_open(c->copy, c->existed ? AUTH_USERDB_CHANGE : AUTH_USERDB_CREATE, &u);
     if (err == 0)
-        err = edit(u, what, name, verifier);
+        err = edit(u, what, name, v);
     auth_userdb_close(u);
     if (err == 0)
         err = change_publish(c);
@@ -199,7 +180,7 @@ static int change_apply(const struct change *c, enum what what, const struct aut
 }
 
 static int change(const char *path, enum what what, const struct auth_name *name,
-                  struct sv verifier)
+                  const struct values *v)
 {
     struct change c;
     int err = change_paths(&c, path);
@@ -208,42 +189,40 @@ static int change(const char *path, enum what what, const struct auth_name *name
         return err;
     err = change_lock(&c);
     if (err == 0)
-        err = change_apply(&c, what, name, verifier);
+        err = change_apply(&c, what, name, v);
     if (c.lock_fd >= 0)
         close(c.lock_fd);
     return err;
 }
 
-/* The derivation is done before the lock is taken. */
-static int change_password(const char *path, enum what what, const struct auth_name *name,
-                           struct sv password)
+static int store(const char *path, enum what what, const struct auth_name *name,
+                 const struct auth_scram *verifier, struct sv cleartext)
 {
     char text[AUTH_SCRAM_TEXT_MAX];
-    struct auth_scram verifier;
     int err;
 
-    REQUIRE(auth_password_fault(password) == NULL);
-    auth_scram_new(&verifier, AUTH_SCRAM_SHA256, password);
-    auth_scram_write(&verifier, text);
-    err = change(path, what, name, sv_of(text));
-    mem_wipe(&verifier, sizeof(verifier));
+    REQUIRE(verifier->hash == AUTH_SCRAM_SHA256);
+    auth_scram_write(verifier, text);
+    err = change(path, what, name, &(struct values){sv_of(text), cleartext});
     mem_wipe(text, sizeof(text));
     return err;
 }
 
-int auth_users_add(const char *path, const struct auth_name *name, struct sv password)
+int auth_users_add(const char *path, const struct auth_name *name,
+                   const struct auth_scram *verifier, struct sv cleartext)
 {
-    return change_password(path, WHAT_ADD, name, password);
+    return store(path, WHAT_ADD, name, verifier, cleartext);
 }
 
-int auth_users_passwd(const char *path, const struct auth_name *name, struct sv password)
+int auth_users_passwd(const char *path, const struct auth_name *name,
+                      const struct auth_scram *verifier, struct sv cleartext)
 {
-    return change_password(path, WHAT_PASSWD, name, password);
+    return store(path, WHAT_PASSWD, name, verifier, cleartext);
 }
 
 int auth_users_delete(const char *path, const struct auth_name *name)
 {
-    return change(path, WHAT_DELETE, name, SV_NONE);
+    return change(path, WHAT_DELETE, name, &(struct values){0});
 }
 
 /* What is stored of one user, in the order in which it counts. */
@@ -351,6 +330,41 @@ int auth_users_list(const char *path, void (*each)(void *arg, const struct auth_
     return err;
 }
 
+struct search {
+    const struct auth_name *name;
+    bool found;
+};
+
+static void look_for_name(void *arg, const struct auth_userdb_row *row)
+{
+    struct search *s = arg;
+
+    s->found |=
+        sv_eq(row->user, auth_name_user(s->name)) && sv_eq(row->realm, auth_name_realm(s->name));
+}
+
+static int look_through(const char *path, void (*each)(void *arg, const struct auth_userdb_row *),
+                        void *arg)
+{
+    struct auth_userdb *u;
+    int err = auth_userdb_open(path, AUTH_USERDB_READ, &u);
+
+    if (err < 0)
+        return err == -ENOENT ? 0 : err;
+    err = auth_userdb_each(u, each, arg);
+    auth_userdb_close(u);
+    return err;
+}
+
+int auth_users_exists(const char *path, const struct auth_name *name, bool *out)
+{
+    struct search search = {.name = name};
+    int err = look_through(path, look_for_name, &search);
+
+    *out = search.found;
+    return err;
+}
+
 static void look_for_cleartext(void *arg, const struct auth_userdb_row *row)
 {
     bool *found = arg;
@@ -360,15 +374,8 @@ static void look_for_cleartext(void *arg, const struct auth_userdb_row *row)
 
 int auth_users_has_cleartext(const char *path, bool *out)
 {
-    struct auth_userdb *u;
-    int err = auth_userdb_open(path, AUTH_USERDB_READ, &u);
-
     *out = false;
-    if (err < 0)
-        return err == -ENOENT ? 0 : err;
-    err = auth_userdb_each(u, look_for_cleartext, out);
-    auth_userdb_close(u);
-    return err;
+    return look_through(path, look_for_cleartext, out);
 }
 
 int auth_users_identity(const char *path, struct auth_users_identity *out)

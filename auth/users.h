@@ -1,12 +1,12 @@
 /*
  * users.h - users in the SASL database: a Berkeley DB hash file as Cyrus' sasldb plugin keeps it.
  *
- * Key "user \0 realm \0 property", value the property. We write one property only: authPassword, a
- * SCRAM-SHA-256 verifier (RFC 5803 form as Cyrus writes it); no clear text is ever stored.
- * Databases made by saslpasswd2 (userPassword, clear text) are read as they are; where both
- * properties are there userPassword counts, since saslpasswd2 changes only that one. Safe at the
- * same time: every write takes an exclusive flock on "<path>.lock", changes a copy, syncs it and
- * renames it over the old file; readers need no lock and see the old or the new file, whole.
+ * Key "user \0 realm \0 property", value the property. We write authPassword, a SCRAM-SHA-256
+ * verifier (RFC 5803 form as Cyrus writes it), and userPassword, clear text, only where the caller
+ * gives one. Databases made by saslpasswd2 (userPassword, clear text) are read as they are; where
+ * both properties are there userPassword counts, since saslpasswd2 changes only that one. Safe at
+ * the same time: every write takes an exclusive flock on "<path>.lock", changes a copy, syncs it
+ * and renames it over the old file; readers need no lock and see the old or the new file, whole.
  * saslpasswd2 itself knows no lock: it must not run beside another writer. Threads: any, blocking
  * (disk and locks): not on a loop's thread. Errors: negative, err.h; ERR_CORRUPT where the file is
  * no Berkeley DB.
@@ -17,11 +17,13 @@
 #include "auth/name.h"
 #include "auth/scram.h"
 
-/* ERR_EXISTS. Creates file and lock if absent (0600, owned by the folder's owner). */
-int auth_users_add(const char *path, const struct auth_name *name, struct sv password) MUST_CHECK;
-/* ERR_NOT_FOUND. Also turns a clear-text entry into a verifier. */
+/* ERR_EXISTS. Creates file and lock if absent (0600, owned by the folder's owner). verifier is of
+ * SCRAM-SHA-256; cleartext empty: none is stored. */
+int auth_users_add(const char *path, const struct auth_name *name,
+                   const struct auth_scram *verifier, struct sv cleartext) MUST_CHECK;
+/* ERR_NOT_FOUND. Takes the place of all that was stored. */
 int auth_users_passwd(const char *path, const struct auth_name *name,
-                      struct sv password) MUST_CHECK;
+                      const struct auth_scram *verifier, struct sv cleartext) MUST_CHECK;
 /* ERR_NOT_FOUND. Removes every property of the user and looks that none is left. */
 int auth_users_delete(const char *path, const struct auth_name *name) MUST_CHECK;
 /* One user with what is stored for him. */
@@ -48,6 +50,8 @@ struct auth_secret {
 int auth_users_secret(const char *path, const struct auth_name *name,
                       struct auth_secret *out) MUST_CHECK;
 
+/* Whether anything is stored of this user. */
+int auth_users_exists(const char *path, const struct auth_name *name, bool *out) MUST_CHECK;
 /* Whether any user has a clear-text entry. */
 int auth_users_has_cleartext(const char *path, bool *out) MUST_CHECK;
 

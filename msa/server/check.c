@@ -144,6 +144,15 @@ static void check_auth(struct checking *c)
                 FAULT(c, key, "name it once", "%s is named twice", m->items[i]);
                 break;
             }
+    for (size_t i = 0; i < m->count; i++)
+        if (strcmp(m->items[i], "CRAM-MD5") == 0 && !c->o->auth.store_cleartext) {
+            snprintf(key, sizeof key, "auth.mechanisms[%zu]", i);
+            FAULT(c, key, "auth.store_cleartext = true, or without this mechanism",
+                  "CRAM-MD5 cannot be checked: passwords are not kept");
+        }
+    if (c->o->auth.store_cleartext)
+        WARNING(c, "auth.store_cleartext", "false, and SCRAM in place of CRAM-MD5",
+                "whoever gets the user database, or a backup of it, has every password");
     if (!c->o->auth.require_tls)
         WARNING(c, "auth.require_tls", "true, but for tests and loopback",
                 "passwords may cross the network unprotected");

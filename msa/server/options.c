@@ -414,6 +414,7 @@ static void complete_auth(struct arena *a, struct msa_options *o)
     lower_all(a, &o->auth.realms);
     if (o->auth.realms.count == 0)
         o->auth.realms = o->domains;
+    o->auth.accounts_path = arena_printf(a, "%s/auth/users.db", o->state);
 }
 
 static bool speaks_tls(const struct msa_options *o)

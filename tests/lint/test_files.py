@@ -18,10 +18,13 @@ PLACES = {
         "auth/gate.c", "auth/generation.c", "auth/work.c",
     ],
     "unit/auth/test_sasl.c": [
-        "auth/cyrus.c", "auth/login.c",
+        "auth/cyrus.c", "auth/login.c", "auth/nobody.c",
     ],
     "unit/auth/test_users.c": [
-        "auth/check.c", "auth/salt.c", "auth/userdb.c",
+        "auth/check.c", "auth/lock.c", "auth/salt.c", "auth/userdb.c",
+    ],
+    "unit/auth/test_accounts.c": [
+        "auth/uses.c",
     ],
     "unit/auth_tls/test_stream.c": [
         "auth/tls/fault.c",
@@ -57,7 +60,8 @@ PLACES = {
         "msa/ctl/ask.c", "msa/ctl/show.c",
     ],
     "e2e/test_control.py": [
-        "auth/admin.c", "auth/admin_ask.c", "auth/admin_serve.c", "auth/admin_wire.c",
+        "auth/admin.c", "auth/admin_ask.c", "auth/admin_serve.c", "auth/admin_tell.c",
+        "auth/admin_wire.c", "auth/change.c",
         "msa/daemon/main.c",
     ],
     "e2e/test_guard.py": [

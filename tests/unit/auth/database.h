@@ -24,10 +24,13 @@ static const struct conf_strings database_realm_list = {database_realms, 2};
 static inline struct auth_options database_options(const char *path)
 {
     static const char *names[] = {"SCRAM-SHA-256", "PLAIN", "LOGIN"};
+    static char accounts[80];
 
+    snprintf(accounts, sizeof(accounts), "%.*susers.db", (int)strlen(path) - 7, path);
     return (struct auth_options){.realms = database_realm_list,
                                  .mechanisms = {names, 3},
                                  .path = path,
+                                 .accounts_path = accounts,
                                  .require_tls = true,
                                  .max_failures = 5};
 }
@@ -45,15 +48,17 @@ static inline const char *database_new(void)
 
 static inline void database_drop(const char *path)
 {
-    static const char *const ends[] = {"", ".lock", ".new", ".salt"};
-    char name[80];
+    static const char *const files[] = {"sasldb2",      "sasldb2.lock",  "sasldb2.new",
+                                        "sasldb2.salt", "users.db",      "users.db-wal",
+                                        "users.db-shm", "users.db.made", "users.db.lock"};
+    char name[96];
+    int folder = (int)strlen(path) - 7;
 
-    for (size_t i = 0; i < 4; i++) {
-        snprintf(name, sizeof(name), "%s%s", path, ends[i]);
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        snprintf(name, sizeof(name), "%.*s%s", folder, path, files[i]);
         unlink(name);
     }
-    snprintf(name, sizeof(name), "%s", path);
-    *strrchr(name, '/') = '\0';
+    snprintf(name, sizeof(name), "%.*s", folder, path);
     assert_int_equal(rmdir(name), 0);
 }
 
@@ -65,18 +70,28 @@ static inline struct auth_name database_name(const char *text)
     return name;
 }
 
+static inline int database_put(const char *path, bool is_new, const struct auth_name *name,
+                               const char *password)
+{
+    struct auth_scram v;
+
+    auth_scram_new(&v, AUTH_SCRAM_SHA256, sv_of(password));
+    return is_new ? auth_users_add(path, name, &v, SV_NONE)
+                  : auth_users_passwd(path, name, &v, SV_NONE);
+}
+
 static inline void database_add(const char *path, const char *user, const char *password)
 {
     struct auth_name name = database_name(user);
 
-    assert_int_equal(auth_users_add(path, &name, sv_of(password)), 0);
+    assert_int_equal(database_put(path, true, &name, password), 0);
 }
 
 static inline void database_passwd(const char *path, const char *user, const char *password)
 {
     struct auth_name name = database_name(user);
 
-    assert_int_equal(auth_users_passwd(path, &name, sv_of(password)), 0);
+    assert_int_equal(database_put(path, false, &name, password), 0);
 }
 
 static inline void database_delete(const char *path, const char *user)

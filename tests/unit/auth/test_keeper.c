@@ -502,7 +502,9 @@ static void *msactl_main(void *arg)
 static void ask(struct msactl *m, const char *socket, enum auth_admin_verb verb, const char *name,
                 const char *password)
 {
-    *m = (struct msactl){.socket = socket, .request = {verb, sv_of(name), sv_of(password)}};
+    *m = (struct msactl){
+        .socket = socket,
+        .request = {.verb = verb, .name = sv_of(name), .password = sv_of(password)}};
     auth_admin_answer_init(&m->answer);
     pthread_create(&m->thread, NULL, msactl_main, m);
     for (unsigned i = 0; i < 400; i++) {
@@ -526,7 +528,7 @@ static void administration(void **state)
     snprintf(at.sun_path, sizeof(at.sun_path), "%s.sock", w.path);
     auth_admin_answer_init(&q.answer);
     assert_int_equal(auth_admin_ask(at.sun_path,
-                                    &(struct auth_admin_request){AUTH_ADMIN_LIST, SV_NONE, SV_NONE},
+                                    &(struct auth_admin_request){.verb = AUTH_ADMIN_LIST},
                                     &q.answer),
                      ERR_KEEPER);
     auth_admin_answer_deinit(&q.answer);
@@ -596,8 +598,9 @@ static void many_administrators(void **state)
     commit(&m);
     for (unsigned i = 0; i < MANY; i++) {
         snprintf(names[i], sizeof(names[i]), "u%u", i);
-        q[i] = (struct msactl){.socket = at.sun_path,
-                               .request = {AUTH_ADMIN_ADD, sv_of(names[i]), SV("secret")}};
+        q[i] = (struct msactl){
+            .socket = at.sun_path,
+            .request = {.verb = AUTH_ADMIN_ADD, .name = sv_of(names[i]), .password = SV("secret")}};
         auth_admin_answer_init(&q[i].answer);
         pthread_create(&q[i].thread, NULL, msactl_main, &q[i]);
     }

@@ -38,19 +38,19 @@ static void changes(void **state)
     struct stat st;
 
     (void)state;
-    assert_int_equal(auth_users_passwd(path, &alice, SV("x")), ERR_NOT_FOUND);
+    assert_int_equal(database_put(path, false, &alice, "x"), ERR_NOT_FOUND);
     assert_int_equal(auth_users_delete(path, &alice), ERR_NOT_FOUND);
     assert_int_equal(auth_users_list(path, see, &seen), 0);
     assert_string_equal(seen.text, "");
-    assert_int_equal(auth_users_add(path, &alice, SV("secret")), 0);
+    assert_int_equal(database_put(path, true, &alice, "secret"), 0);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
-    assert_int_equal(auth_users_add(path, &alice, SV("other")), ERR_EXISTS);
+    assert_int_equal(database_put(path, true, &alice, "other"), ERR_EXISTS);
     assert_int_equal(auth_users_secret(path, &alice, &secret), 0);
     assert_int_equal(secret.kind, AUTH_SECRET_VERIFIER);
     assert_true(auth_scram_matches(&secret.verifier, SV("secret")));
-    assert_int_equal(auth_users_add(path, &bob, SV("b")), 0);
-    assert_int_equal(auth_users_passwd(path, &alice, SV("new")), 0);
+    assert_int_equal(database_put(path, true, &bob, "b"), 0);
+    assert_int_equal(database_put(path, false, &alice, "new"), 0);
     assert_int_equal(auth_users_secret(path, &alice, &secret), 0);
     assert_true(auth_scram_matches(&secret.verifier, SV("new")));
     assert_false(auth_scram_matches(&secret.verifier, SV("secret")));
@@ -161,7 +161,7 @@ static void add_many(const char *path, unsigned n)
     for (unsigned i = 0; i < USERS; i++) {
         snprintf(text, sizeof(text), "user-%u-%u", n, i);
         if (auth_name_parse(&database_realm_list, sv_of(text), &name) != AUTH_NAME_OK ||
-            auth_users_add(path, &name, SV("pw")) != 0)
+            database_put(path, true, &name, "pw") != 0)
             _exit(1);
     }
 }
@@ -220,7 +220,7 @@ static void killed_writer(void **state)
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
         assert_int_equal(kind_of(path, "alice"), AUTH_SECRET_VERIFIER);
-        assert_int_equal(auth_users_add(path, &name, SV("x")), 0);
+        assert_int_equal(database_put(path, true, &name, "x"), 0);
         assert_int_equal(kind_of(path, "after"), AUTH_SECRET_VERIFIER);
         assert_int_equal(auth_users_delete(path, &name), 0);
         for (unsigned u = 0; u < USERS; u++) {
@@ -246,11 +246,11 @@ static void damaged(void **state)
     (void)state;
     database_garbage(path);
     assert_int_equal(auth_users_secret(path, &name, &secret), ERR_CORRUPT);
-    assert_int_equal(auth_users_add(path, &name, SV("x")), ERR_CORRUPT);
+    assert_int_equal(database_put(path, true, &name, "x"), ERR_CORRUPT);
     assert_int_equal(auth_users_list(path, see, &seen), ERR_CORRUPT);
     assert_int_equal(access(path, F_OK), 0); /* left as it was */
     database_drop(path);
-    assert_int_equal(auth_users_add("/nonexistent/sasldb2", &name, SV("x")), -ENOENT);
+    assert_int_equal(database_put("/nonexistent/sasldb2", true, &name, "x"), -ENOENT);
 }
 
 int main(void)

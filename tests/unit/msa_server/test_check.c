@@ -129,9 +129,17 @@ static const struct bad bad[] = {
     {DOMAINS "tls_minimum = 1.2;",
      "m:2: tls_minimum: a fraction cannot stand here; \"1.2\" or \"1.3\"\n"},
     /* logins */
-    {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"CRAM-MD5\" ]; };",
-     "m:2: auth.mechanisms[1]: the mechanism \"CRAM-MD5\" is not known; one of "
-     "\"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\"\n"},
+    {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"DIGEST-MD5\" ]; };",
+     "m:2: auth.mechanisms[1]: the mechanism \"DIGEST-MD5\" is not known; one of "
+     "\"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"SCRAM-SHA-512\", \"SCRAM-SHA-1\", \"PLAIN\", "
+     "\"LOGIN\", \"CRAM-MD5\"\n"},
+    {DOMAINS "auth = { mechanisms = [ \"SCRAM-SHA-1\", \"scram-sha-512\" ]; };", ""},
+    {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"cram-md5\" ]; };",
+     "m:2: auth.mechanisms[1]: CRAM-MD5 cannot be checked: passwords are not kept; "
+     "auth.store_cleartext = true, or without this mechanism\n"},
+    {DOMAINS "auth = { mechanisms = [ \"CRAM-MD5\" ]; store_cleartext = true; };",
+     "m:2: auth.store_cleartext: warning: whoever gets the user database, or a backup of it, has "
+     "every password; false, and SCRAM in place of CRAM-MD5\n"},
     {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"plain\" ]; };",
      "m:2: auth.mechanisms[1]: PLAIN is named twice; name it once\n"},
     {DOMAINS "auth = { realms = \"a@b\"; };", "m:2: auth.realms: \"a@b\" is no realm: only ASCII "

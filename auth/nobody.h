@@ -1,0 +1,34 @@
+/*
+ * nobody.h - what stands in for the secrets of users who do not exist.
+ *
+ * Salts, verifiers and passwords are made up of a secret, a mechanism and a name, always the same
+ * for the same, so that a name that is nobody's answers as one that is somebody's, today and
+ * tomorrow. The secret comes from auth/salt.h. Ownership: auth_nobody_new/free. Any thread.
+ */
+#ifndef AUTH_NOBODY_H
+#define AUTH_NOBODY_H
+
+#include "auth/scram.h"
+
+#define AUTH_NOBODY_PASSWORD_BYTES 32
+
+struct auth_nobody;
+
+/* With a secret that lives as long as the object. */
+struct auth_nobody *auth_nobody_new(void);
+void auth_nobody_free(struct auth_nobody *n); /* NULL is allowed */
+/* From now on with the secret beside this user database; where it cannot be had (logged) nothing
+ * changes. */
+void auth_nobody_follow(struct auth_nobody *n, const char *path);
+
+/* Hash, iterations and salt; the keys are zero. */
+void auth_nobody_salt(struct auth_nobody *n, enum auth_scram_hash hash, struct sv name,
+                      struct auth_scram *out);
+/* A verifier for which nobody knows a password. */
+void auth_nobody_verifier(struct auth_nobody *n, enum auth_scram_hash hash, struct sv name,
+                          struct auth_scram *out);
+/* A password that nobody knows. */
+void auth_nobody_password(struct auth_nobody *n, struct sv name,
+                          char out[AUTH_NOBODY_PASSWORD_BYTES + 1]);
+
+#endif
