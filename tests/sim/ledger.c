@@ -11,10 +11,9 @@
 
 #define FAULT_LINES_MAX 20
 #define CONTENT_MAX     (16u << 20)
-#define ID_MAX          32
 
 struct report {
-    char id[ID_MAX];
+    char id[LEDGER_ID_MAX];
     bool seen, may_repeat, recorded, queued;
 };
 
@@ -22,7 +21,7 @@ static struct {
     struct ledger_message **messages; /* pointers to them stay good */
     unsigned count;
     struct report *reports;
-    unsigned nreports;
+    unsigned nreports, crashes;
     struct buf faults;
     unsigned nfaults;
     uint64_t digest;
@@ -183,13 +182,7 @@ static void deliver(struct sv from, struct sv to, struct sv content, bool may_re
         ledger_fault("<%s>: delivered after its end was committed", r->address);
     r->deliveries++;
     r->may_repeat = may_repeat;
-}
-
-void ledger_on_refusal(struct sv to)
-{
-    struct ledger_recipient *r = find(to, NULL);
-    if (r)
-        r->refused = true;
+    r->handed = LEDGER_DEFERRED; /* what was given before cannot be on the disk */
 }
 
 /* The value of "Name: value" if the line is that. */
@@ -301,6 +294,16 @@ void ledger_on_delivery(struct sv from, const struct sv *to, unsigned count, str
 
 /* ---- results ---- */
 
+void ledger_on_handed(struct sv to, enum ledger_verdict verdict, struct sv report)
+{
+    struct ledger_recipient *r = find(to, NULL);
+    if (!r)
+        return; /* told when it is recorded */
+    r->handed = verdict;
+    r->handed_after = ledger.crashes;
+    snprintf(r->report, sizeof r->report, "%.*s", SV_ARG(report));
+}
+
 void ledger_on_recorded(struct sv id, struct sv from, struct sv to, enum ledger_verdict verdict)
 {
     if (!from.len) {
@@ -338,6 +341,7 @@ void ledger_on_answers_lost(void)
 
 void ledger_on_crash(void)
 {
+    ledger.crashes++;
     for (unsigned i = 0; i < ledger.count; i++) {
         struct ledger_message *m = ledger.messages[i];
         if (m->state == LEDGER_OPEN)
@@ -359,25 +363,31 @@ void ledger_on_queued(struct sv id, struct sv to)
 
 /* ---- the end ---- */
 
-static bool report_is_queued(void)
+/* The report that went along with its end. */
+static bool has_report(const struct ledger_recipient *r)
 {
-    for (unsigned i = 0; i < ledger.nreports; i++)
-        if (ledger.reports[i].queued)
-            return true;
-    return false;
+    const struct report *report = r->report[0] ? report_get(sv_of(r->report)) : NULL;
+    return report && (report->seen || report->queued);
+}
+
+/* Its end was committed. The power may go when that is on the disk and nobody has been told: what
+ * was given to the store before a crash, and is not queued after it, was. */
+static bool has_ended(const struct ledger_recipient *r, enum ledger_verdict verdict)
+{
+    if (verdict == LEDGER_DELIVERED ? r->recorded_delivered : r->recorded_failed)
+        return true;
+    return !r->queued && r->handed == verdict && r->handed_after < ledger.crashes;
 }
 
 /* One fate, and only one. A delivery whose answer was lost may also end as a failure. */
 static void settle_recipient(const struct ledger_recipient *r, struct ledger_sum *sum)
 {
-    bool delivered = r->deliveries > 0, reported = r->failed_reports > 0;
-    if (r->recorded_failed && !reported)
-        reported = report_is_queued() || r->notify == LEDGER_NOTIFY_NEVER;
-    /* The power may go when its end is on the disk and nobody has been told. */
-    if (r->refused && r->notify == LEDGER_NOTIFY_NEVER)
-        reported = true;
-    if (r->notify == LEDGER_NOTIFY_SUCCESS && r->recorded_delivered && r->relayed_reports == 0 &&
-        !report_is_queued())
+    bool delivered = r->deliveries > 0;
+    bool failed = has_ended(r, LEDGER_FAILED);
+    bool reported = failed && (r->notify == LEDGER_NOTIFY_NEVER || has_report(r));
+    if (r->failed_reports > 0 && !failed)
+        ledger_fault("<%s>: reported, and has not failed", r->address);
+    if (r->notify == LEDGER_NOTIFY_SUCCESS && r->recorded_delivered && !has_report(r))
         ledger_fault("<%s>: not reported as relayed", r->address);
     if (r->queued && (r->recorded_delivered || r->recorded_failed))
         ledger_fault("<%s>: ended, and still queued", r->address);
@@ -385,8 +395,6 @@ static void settle_recipient(const struct ledger_recipient *r, struct ledger_sum
         ledger_fault("<%s>: lost", r->address);
     if (delivered && (reported || r->queued) && !r->may_repeat)
         ledger_fault("<%s>: delivered, and %s", r->address, reported ? "reported" : "queued");
-    if (reported && r->queued)
-        ledger_fault("<%s>: reported, and still queued", r->address);
     sum->queued += r->queued;
     sum->reported += !r->queued && reported;
     sum->delivered += !r->queued && !reported && delivered;
@@ -395,7 +403,7 @@ static void settle_recipient(const struct ledger_recipient *r, struct ledger_sum
 
 static bool is_seen(const struct ledger_recipient *r)
 {
-    return r->deliveries > 0 || r->failed_reports > 0 || r->queued || r->recorded_failed;
+    return r->deliveries > 0 || r->failed_reports > 0 || r->queued || has_ended(r, LEDGER_FAILED);
 }
 
 /* All or nothing; a whole one is an accepted one from here on. */

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 
 #define LEDGER_ATTEMPTS_MAX 64
+#define LEDGER_ID_MAX       32
 
 enum ledger_state {
     LEDGER_NEW,
@@ -34,12 +35,17 @@ enum ledger_state {
 /* What the author asked for: RFC 3461 4.1. */
 enum ledger_notify { LEDGER_NOTIFY_DEFAULT, LEDGER_NOTIFY_NEVER, LEDGER_NOTIFY_SUCCESS };
 
+enum ledger_verdict { LEDGER_DEFERRED, LEDGER_DELIVERED, LEDGER_FAILED };
+
 struct ledger_recipient {
     char address[48];
     enum ledger_notify notify; /* SUCCESS: of failures and delays, too */
     unsigned deliveries;
     bool may_repeat; /* the last delivery's result may be unknown to the server */
-    bool refused;    /* a receiver has refused it for good */
+    /* what the store was last given for it, after how many crashes, and the report along with it */
+    enum ledger_verdict handed;
+    unsigned handed_after;
+    char report[LEDGER_ID_MAX];
     bool recorded_delivered, recorded_failed; /* committed */
     unsigned failed_reports, delay_reports, relayed_reports;
     bool queued;                               /* at the end */
@@ -70,10 +76,9 @@ unsigned ledger_count(void);
  * server, or it is not sure to. from "" is a report. */
 void ledger_on_delivery(struct sv from, const struct sv *to, unsigned count, struct sv content,
                         bool may_repeat);
-/* A receiver refuses the recipient for good. */
-void ledger_on_refusal(struct sv to);
-/* What the store has committed for one row. */
-enum ledger_verdict { LEDGER_DELIVERED, LEDGER_FAILED, LEDGER_DEFERRED };
+/* What the store is given for one row, and the id of the report in the same transaction. */
+void ledger_on_handed(struct sv to, enum ledger_verdict verdict, struct sv report);
+/* What it has committed. */
 void ledger_on_recorded(struct sv id, struct sv from, struct sv to, enum ledger_verdict verdict);
 /* All connections were reset: any answer may have been under way. */
 void ledger_on_answers_lost(void);

@@ -48,7 +48,7 @@ struct session {
     struct timer timer;
     enum phase fault_at;
     enum fault fault;
-    bool link_faulty, ended, in_data, waiting, has_mail, refuses_mail;
+    bool link_faulty, ended, in_data, waiting, has_mail;
     uint64_t chunk_left; /* of BDAT */
     bool in_chunk, last_chunk;
     struct buf in, content, late; /* late: a reply that is delayed */
@@ -126,9 +126,6 @@ static bool answer(struct session *s, enum phase phase, const char *good)
         say(s, "451 4.3.0 Not now\r\n");
         return false;
     case PERMANENT:
-        s->refuses_mail = phase == AT_MAIL;
-        for (unsigned i = phase == AT_RCPT ? s->count : 0; i < s->count + (phase == AT_RCPT); i++)
-            ledger_on_refusal(sv_of(s->to[i]));
         say(s, "550 5.7.1 Never\r\n");
         return false;
     case SLOW:
@@ -160,16 +157,12 @@ static void copy_path(struct sv line, char *out, size_t size)
 static void reset_mail(struct session *s)
 {
     s->count = 0;
-    s->has_mail = s->refuses_mail = false;
+    s->has_mail = false;
     buf_reset(&s->content);
 }
 
 static void on_rcpt(struct session *s, struct sv line)
 {
-    if (s->refuses_mail) { /* pipelined behind it */
-        copy_path(line, s->to[0], sizeof s->to[0]);
-        ledger_on_refusal(sv_of(s->to[0]));
-    }
     if (!s->has_mail) {
         say(s, "503 5.5.1 MAIL first\r\n");
         return;

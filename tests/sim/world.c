@@ -47,6 +47,8 @@ static const char own_options[] =
 
 /* ---- what was committed ---- */
 
+void __real_store_record(struct store *s, struct store_record *r);
+void __wrap_store_record(struct store *s, struct store_record *r);
 void __real_relay_on_recorded(void *relay, struct store_record *r, int err);
 void __wrap_relay_on_recorded(void *relay, struct store_record *r, int err);
 
@@ -58,16 +60,30 @@ static const struct queue_row *row_of(const struct queue_batch *b, uint32_t numb
     return NULL;
 }
 
+static enum ledger_verdict verdict_of(const struct store_result *result)
+{
+    return result->verdict == STORE_DELIVERED ? LEDGER_DELIVERED
+           : result->verdict == STORE_FAILED  ? LEDGER_FAILED
+                                              : LEDGER_DEFERRED;
+}
+
 static void tell_result(const struct store_record *r, const struct store_result *result)
 {
     const struct queue_message *m = r->batch->message;
     const struct queue_row *row = row_of(r->batch, result->number);
-    enum ledger_verdict verdict = result->verdict == STORE_DELIVERED ? LEDGER_DELIVERED
-                                  : result->verdict == STORE_FAILED  ? LEDGER_FAILED
-                                                                     : LEDGER_DEFERRED;
     REQUIRE(row);
     if (result->verdict != STORE_RELEASED)
-        ledger_on_recorded(sv_of(m->id), sv_of(m->reverse_path), sv_of(row->address), verdict);
+        ledger_on_recorded(sv_of(m->id), sv_of(m->reverse_path), sv_of(row->address),
+                           verdict_of(result));
+}
+
+void __wrap_store_record(struct store *s, struct store_record *r)
+{
+    const char *report = r->report ? r->report->id : "";
+    for (size_t i = 0; i < r->nresults && *r->batch->message->reverse_path; i++)
+        ledger_on_handed(sv_of(row_of(r->batch, r->results[i].number)->address),
+                         verdict_of(&r->results[i]), sv_of(report));
+    __real_store_record(s, r);
 }
 
 void __wrap_relay_on_recorded(void *relay, struct store_record *r, int err)
