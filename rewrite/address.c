@@ -370,7 +370,8 @@ static bool read_angle(struct rewrite_addresses *w, struct rewrite_address *out)
     step(w);
     if (!skip_cfws(w))
         return false;
-    if ((peek(w) == '@' || peek(w) == ',') && !skip_route(w))
+    bool has_route = peek(w) == '@' || peek(w) == ',';
+    if (has_route && !skip_route(w))
         return false;
     if (!read_words(w, &words))
         return false;
@@ -383,6 +384,7 @@ static bool read_angle(struct rewrite_addresses *w, struct rewrite_address *out)
         return fail(w, REWRITE_ADDRESS_CHARACTER);
     if (!read_addr_spec(w, &words, true, out))
         return false;
+    out->has_route = has_route;
     c = peek(w);
     if (c != '>')
         return c == '@'                        ? fail(w, REWRITE_ADDRESS_SECOND_AT)
@@ -428,7 +430,7 @@ static bool begin_group(struct rewrite_addresses *w, const struct words *words)
         return fail(w, REWRITE_ADDRESS_GROUP_NAME);
     if (words->leading_dot)
         return fail_at(w, REWRITE_ADDRESS_DOTS, words->from);
-    w->in_group = true;
+    w->in_group = w->has_group = true;
     w->group = words->from;
     step(w);
     return true;
@@ -458,8 +460,10 @@ static bool read_element(struct rewrite_addresses *w, struct rewrite_address *ou
             return fail_at(w, REWRITE_ADDRESS_WORDS, words.from);
         if (peek(w) == ';')
             return end_group(w);
-        if (peek(w) == ',')
+        if (peek(w) == ',') {
+            w->has_empty = true;
             step(w);
+        }
         return true;
     default:
         return fail(w, REWRITE_ADDRESS_CHARACTER);

@@ -78,7 +78,8 @@ struct rewrite_address {
     size_t domain, domain_end;
     enum rewrite_domain_kind domain_kind;
     bool in_group;
-    bool has_cfws; /* folding, comments or space outside of quotes lie inside */
+    bool has_cfws;  /* folding, comments or space outside of quotes lie inside */
+    bool has_route; /* a source route stood before it */
 };
 
 enum rewrite_address_step {
@@ -95,6 +96,7 @@ struct rewrite_addresses {
     size_t group;    /* where the group at hand begins */
     uint64_t walked; /* bytes looked at, each look counted */
     bool in_group, has_cfws;
+    bool has_group, has_empty; /* so far: a group; a list element of nothing */
     enum rewrite_address_fault fault;
     size_t fault_at;
 };

@@ -106,6 +106,12 @@ bool rewrite_complete_answer(struct rewrite_complete *c, enum rewrite_name_answe
     return true;
 }
 
+struct sv rewrite_complete_domain(const struct rewrite_complete *c, struct sv label)
+{
+    const struct rewrite_label *l = find(c, label);
+    return l && l->domain < c->domain_count ? c->domains[l->domain] : SV_NONE;
+}
+
 struct editing {
     const struct rewrite_complete *complete;
     struct sv section;

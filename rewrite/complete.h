@@ -68,6 +68,8 @@ enum rewrite_complete_step rewrite_complete_next(struct rewrite_complete *c, str
 /* False: refused for now, the answer being REWRITE_NAME_UNKNOWN. */
 bool rewrite_complete_answer(struct rewrite_complete *c, enum rewrite_name_answer answer,
                              struct rewrite_refusal *refusal_out);
+/* The domain that completes a label, once all are answered; empty where none does. */
+struct sv rewrite_complete_domain(const struct rewrite_complete *c, struct sv label);
 /* Adds the edits, all behind those that are there. False: refused, a line would become too long.
  * walked: bytes looked at are added. */
 bool rewrite_complete_edit(const struct rewrite_complete *c, struct sv section, size_t line_max,

@@ -2,6 +2,8 @@
 
 static const char *const header_errors_names[] = {"refuse", "accept", NULL};
 
+static const char *const add_sender_names[] = {"on-behalf", "never", NULL};
+
 const struct conf_option rewrite_options_rows[] = {
     CONF_ROW(CONF_BOOL, struct rewrite_options, complete_domains, "complete_domains", "false",
              "complete single-label domains to one of ours",
@@ -22,6 +24,13 @@ const struct conf_option rewrite_options_rows[] = {
              "Replies, threads and duplicate suppression need a Message-ID (RFC 6409 8.3). The one "
              "added is made of the queue id and hostname, so that it leads back to the log.",
              .flags = CONF_RELOAD),
+    CONF_ROW(CONF_ENUM, struct rewrite_options, add_sender, "add_sender", "on-behalf",
+             "add a Sender field",
+             "\"on-behalf\": where From is an address that the login may send on behalf of only "
+             "(permissions), a Sender field with the address of the login is added, unless there "
+             "is a Sender (RFC 6409 8.1). \"never\": such a message must have its Sender and is "
+             "else refused, 550 5.7.1.",
+             .names = add_sender_names, .flags = CONF_RELOAD),
     CONF_ROW(CONF_BOOL, struct rewrite_options, hide_client, "hide_client", "true",
              "leave the client's address out of Received",
              "While true, the Received field that is added (RFC 5321 4.4) tells the queue id but "
@@ -33,7 +42,9 @@ const struct conf_option rewrite_options_rows[] = {
              "Refused with 554 are addresses in From, Sender, Reply-To, To, Cc, Bcc and their "
              "Resent- forms that cannot be read or whose domain is not fully qualified, a From "
              "without an address, and a second From or Sender (RFC 6409 4.2, 5.1, 6.3). With "
-             "\"accept\" they are sent as they are; receivers then choose what they mean. A header "
+             "\"accept\" they are sent as they are; receivers then choose what they mean. But From "
+             "and Sender are refused as before, unless the login may send as anybody "
+             "(permissions). A header "
              "that is no header at all (lines without a colon, over-long lines) is refused in any "
              "case.",
              .names = header_errors_names, .flags = CONF_RELOAD),

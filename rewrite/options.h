@@ -9,12 +9,14 @@
 
 #include "msa/base/conf.h"
 
+enum rewrite_add_sender { REWRITE_SENDER_ON_BEHALF, REWRITE_SENDER_NEVER };
 enum rewrite_header_errors { REWRITE_ERRORS_REFUSE, REWRITE_ERRORS_ACCEPT };
 
 struct rewrite_options {
     bool complete_domains; /* single labels, in the envelope too */
     bool add_date;         /* when missing */
     bool add_message_id;   /* when missing */
+    int add_sender;        /* enum rewrite_add_sender */
     bool hide_client;      /* Received tells nothing about the client's address or name */
     int header_errors;     /* enum rewrite_header_errors */
 };

@@ -3,7 +3,8 @@
  * is whole in the first piece is used where it lies; otherwise pieces are gathered in a buffer that
  * holds at most header_size bytes. When the empty line is seen, the fields are judged one by one in
  * a second pass, the edits are made, and the state goes HEADER -> EMITTING -> BODY -> DONE, with
- * ASKING behind HEADER where labels are to be completed; REFUSED is final.
+ * ASKING behind HEADER where labels are to be completed, and JUDGING behind both where authors are
+ * judged; REFUSED is final.
  */
 #include "rewrite/stream.h"
 
@@ -24,11 +25,12 @@ void rewrite_stream_init(struct rewrite_stream *s, const struct rewrite_stream_c
     s->config.received.hide_client = config->options->hide_client;
     buf_init(&s->header, config->header_size, 0);
     buf_init(&s->held, SIZE_MAX, 0); /* one piece of the caller's at most */
-    bool completes = config->options->complete_domains;
+    bool completes = config->options->complete_domains && !config->gateway;
     rewrite_edits_init(&s->edits, ADDED_MAX + (completes ? REWRITE_COMPLETE_BYTES : 0));
     rewrite_judge_init(&s->judge, config->options, completes ? &s->complete : NULL);
     rewrite_complete_init(&s->complete, config->domains, config->domain_count,
                           config->options->header_errors == REWRITE_ERRORS_ACCEPT);
+    rewrite_authors_init(&s->authors);
 }
 
 void rewrite_stream_deinit(struct rewrite_stream *s)
@@ -36,6 +38,7 @@ void rewrite_stream_deinit(struct rewrite_stream *s)
     buf_deinit(&s->header);
     buf_deinit(&s->held);
     rewrite_edits_deinit(&s->edits);
+    rewrite_authors_deinit(&s->authors);
 }
 
 static void end_refused(struct rewrite_stream *s)
@@ -141,6 +144,8 @@ static int put_top_fields(struct rewrite_stream *s, struct buf *text)
     }
     if (!err && c->options->add_date && !f->has_date)
         err = buf_printf(text, "Date: %s\r\n", rewrite_date_write(date, c->received.wall_s));
+    if (!err && s->sender.len)
+        err = buf_printf(text, "Sender: <%.*s>\r\n", SV_ARG(s->sender));
     return err;
 }
 
@@ -153,9 +158,11 @@ static bool read_fields(struct rewrite_stream *s, struct sv section)
     while (good && rewrite_fields_next(section, &at, &f)) {
         s->walked += 2 * (f.end - f.start); /* to find it, and what is noted of it */
         rewrite_facts_note(&s->facts, section, &f);
-        good = rewrite_judge_field(&s->judge, section, &f, &s->refusal);
+        good = s->config.gateway || rewrite_judge_field(&s->judge, section, &f, &s->refusal);
+        if (good && s->config.judge_authors)
+            rewrite_authors_note(&s->authors, section, &f);
     }
-    s->walked += s->judge.walked;
+    s->walked += s->judge.walked + s->authors.walked;
     if (!good)
         end_refused(s);
     return good;
@@ -166,7 +173,7 @@ static bool make_edits(struct rewrite_stream *s)
 {
     struct buf text;
     size_t end = s->section.len;
-    s->facts.eight_bit_header = !utf8_is_ascii(s->section);
+    s->facts.eight_bit_header = !utf8_is_ascii(s->section) || !utf8_is_ascii(s->sender);
     buf_init(&text, ADDED_MAX - 8, 0);
     int err = put_top_fields(s, &text);
     if (!err)
@@ -194,6 +201,17 @@ static void begin_output(struct rewrite_stream *s, struct sv body)
         take_body(s, body);
 }
 
+/* The same, once it is known whether the authors may be named. */
+static void begin_judging(struct rewrite_stream *s, struct sv body)
+{
+    if (!s->config.judge_authors) {
+        begin_output(s, body);
+        return;
+    }
+    s->state = REWRITE_STREAM_JUDGING;
+    s->run = body;
+}
+
 /* Keeps the section and the body bytes behind it until the names are resolved. in_header: it lies
  * in s->header already. */
 static void hold(struct rewrite_stream *s, struct sv body, bool in_header)
@@ -217,7 +235,7 @@ static void end_section(struct rewrite_stream *s, struct sv section, bool in_hea
     if (s->complete.count)
         hold(s, body, in_header);
     else
-        begin_output(s, body);
+        begin_judging(s, body);
 }
 
 static void feed_header(struct rewrite_stream *s, struct sv bytes)
@@ -297,7 +315,7 @@ static void take_body(struct rewrite_stream *s, struct sv bytes)
 void rewrite_stream_feed(struct rewrite_stream *s, struct sv bytes)
 {
     REQUIRE(!s->ended && !s->run.len && s->state != REWRITE_STREAM_EMITTING &&
-            s->state != REWRITE_STREAM_ASKING);
+            s->state != REWRITE_STREAM_ASKING && s->state != REWRITE_STREAM_JUDGING);
     if (!bytes.len)
         return;
     if (s->state == REWRITE_STREAM_HEADER) {
@@ -311,7 +329,8 @@ void rewrite_stream_feed(struct rewrite_stream *s, struct sv bytes)
 
 void rewrite_stream_end(struct rewrite_stream *s)
 {
-    REQUIRE(!s->ended && !s->run.len && s->state != REWRITE_STREAM_EMITTING);
+    REQUIRE(!s->ended && !s->run.len && s->state != REWRITE_STREAM_EMITTING &&
+            s->state != REWRITE_STREAM_JUDGING);
     s->ended = true;
     if (s->state == REWRITE_STREAM_HEADER)
         end_header(s);
@@ -347,7 +366,7 @@ static bool ask(struct rewrite_stream *s, struct rewrite_action *out)
         *out = (struct rewrite_action){.kind = REWRITE_RESOLVE, .name = name};
         return true;
     case REWRITE_COMPLETE_DONE:
-        begin_output(s, buf_view(&s->held));
+        begin_judging(s, buf_view(&s->held));
         break;
     case REWRITE_COMPLETE_REFUSED:
         end_refused(s);
@@ -364,6 +383,33 @@ void rewrite_stream_resolved(struct rewrite_stream *s, enum rewrite_name_answer 
         end_refused(s);
 }
 
+static bool ask_authors(struct rewrite_stream *s, struct rewrite_action *out)
+{
+    REQUIRE(!s->is_pending);
+    s->is_pending = true;
+    rewrite_authors_finish(&s->authors, s->complete.count ? &s->complete : NULL);
+    *out = (struct rewrite_action){.kind = REWRITE_AUTHORS, .authors = &s->authors};
+    return true;
+}
+
+void rewrite_stream_permit(struct rewrite_stream *s, struct sv sender)
+{
+    REQUIRE(s->state == REWRITE_STREAM_JUDGING && s->is_pending);
+    struct sv body = s->run;
+    s->is_pending = false;
+    s->run = SV_NONE;
+    s->sender = sender.len ? arena_sv(&s->authors.arena, sender) : SV_NONE;
+    begin_output(s, body);
+}
+
+void rewrite_stream_refuse(struct rewrite_stream *s)
+{
+    REQUIRE(s->state == REWRITE_STREAM_JUDGING && s->is_pending);
+    s->is_pending = false;
+    s->told = true;
+    end_refused(s);
+}
+
 bool rewrite_stream_next(struct rewrite_stream *s, struct rewrite_action *out)
 {
     struct sv run;
@@ -372,6 +418,8 @@ bool rewrite_stream_next(struct rewrite_stream *s, struct rewrite_action *out)
         return false;
     case REWRITE_STREAM_ASKING:
         return ask(s, out);
+    case REWRITE_STREAM_JUDGING:
+        return ask_authors(s, out);
     case REWRITE_STREAM_EMITTING:
         if (rewrite_edits_next(&s->edits, s->section, &s->cursor, &run))
             return emit(s, run, out);

@@ -14,6 +14,9 @@
  * by rewrite_stream_resolved(), at once or later; until then next() gives false and feed must not
  * be called, while end may. Then next() goes on: further names, REFUSE, or the output. What was fed
  * so far is kept, so that the caller's bytes need not wait.
+ * REWRITE_AUTHORS (only with judge_authors) follows, and asks whether this user may be the author
+ * that the header names (authors.h). It is answered before the next call of next(), by
+ * rewrite_stream_permit() or rewrite_stream_refuse(); after the latter no REFUSE is given out.
  *
  * Ownership: the struct is the caller's and stays where it is after init; views in the
  * configuration and options live until deinit.
@@ -29,6 +32,7 @@
 #ifndef REWRITE_STREAM_H
 #define REWRITE_STREAM_H
 
+#include "rewrite/authors.h"
 #include "rewrite/edits.h"
 #include "rewrite/facts.h"
 #include "rewrite/judge.h"
@@ -39,6 +43,7 @@
 enum rewrite_action_kind {
     REWRITE_EMIT,    /* bytes: the next run of the completed content */
     REWRITE_RESOLVE, /* name: is there such a domain name? */
+    REWRITE_AUTHORS, /* authors: may they be named? */
     REWRITE_REFUSE,  /* refusal: the message must not be accepted */
     REWRITE_DONE,    /* all content is out; facts are final */
 };
@@ -47,6 +52,7 @@ struct rewrite_action {
     enum rewrite_action_kind kind;
     struct sv bytes;
     struct sv name; /* in lower case */
+    const struct rewrite_authors *authors;
     const struct rewrite_refusal *refusal;
 };
 
@@ -57,6 +63,9 @@ struct rewrite_stream_config {
     size_t header_size;   /* limits.header_size, bytes */
     size_t received_hops; /* limits.received_hops */
     bool binary;          /* BODY=BINARYMIME */
+    bool judge_authors;
+    /* Of a gateway: address fields are neither judged nor completed. */
+    bool gateway;
     /* the option domains: single labels are completed to the first where the name exists */
     const struct sv *domains;
     size_t domain_count;
@@ -65,6 +74,7 @@ struct rewrite_stream_config {
 enum rewrite_stream_state {
     REWRITE_STREAM_HEADER,   /* collecting the header section */
     REWRITE_STREAM_ASKING,   /* names are to be resolved */
+    REWRITE_STREAM_JUDGING,  /* authors are to be judged */
     REWRITE_STREAM_EMITTING, /* runs of the edited header, then of the body that came with it */
     REWRITE_STREAM_BODY,
     REWRITE_STREAM_DONE,
@@ -78,18 +88,20 @@ struct rewrite_stream {
     struct rewrite_refusal refusal;
     struct rewrite_judge judge;
     struct rewrite_complete complete;
+    struct rewrite_authors authors;
     struct buf header;  /* of a section that comes in pieces, or must wait for answers */
     struct buf held;    /* body bytes that wait with it */
     struct sv section;  /* the whole section, in header or in what was fed */
     struct sv end_text; /* what the section's end lacks */
     struct rewrite_edits edits;
     struct rewrite_edits_cursor cursor;
-    struct sv run;     /* body bytes to emit */
+    struct sv run;     /* body bytes to emit, or that wait for a judgement */
+    struct sv sender;  /* of the Sender field that is added; empty: none */
     size_t line_start; /* header: offset of the unfinished line */
     size_t line_len;   /* body: bytes of the unfinished line */
     uint64_t walked;   /* header: bytes looked at, each look counted */
     bool line_cr;      /* body: the unfinished line ends with CR so far */
-    bool is_pending;   /* a name that was given out waits for its answer */
+    bool is_pending;   /* a name that was given out, or the authors, wait for the answer */
     bool ended, told;
 };
 
@@ -101,5 +113,9 @@ void rewrite_stream_end(struct rewrite_stream *s); /* the content is complete */
 bool rewrite_stream_next(struct rewrite_stream *s, struct rewrite_action *out);
 /* The answer to the last RESOLVE. */
 void rewrite_stream_resolved(struct rewrite_stream *s, enum rewrite_name_answer answer);
+/* The answers to AUTHORS: go on, with a Sender field of this address where it is not empty; */
+void rewrite_stream_permit(struct rewrite_stream *s, struct sv sender);
+/* the caller refuses the message. */
+void rewrite_stream_refuse(struct rewrite_stream *s);
 
 #endif

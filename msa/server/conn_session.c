@@ -137,6 +137,7 @@ static void act_open(struct conn *c, const struct smtp_action *a)
         .envelope = a->envelope,
         .session = sv_of(c->session),
         .login = sv_of(c->login),
+        .rights = conn_rights(c),
         .owner = c->login     ? sv_of(c->login)
                  : c->trusted ? SV("@trusted")
                               : SV("@postmaster"),

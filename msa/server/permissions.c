@@ -26,6 +26,9 @@ static void check_pattern(const char *value, struct conf_faults *faults)
     arena_deinit(&scratch);
 }
 
+static const char *const class_names[] = {
+    [PERMISSION_USER] = "user", [PERMISSION_GATEWAY] = "gateway", NULL};
+
 const struct conf_option permission_options_rows[] = {
     CONF_ROW(CONF_STRING, struct permission_options, login, "login", NULL, "whom the row is for",
              "A user, with its realm or of the first of auth.realms. \"*\": everybody who has no "
@@ -33,10 +36,22 @@ const struct conf_option permission_options_rows[] = {
              "log in. No login has two rows.",
              .flags = CONF_RELOAD, .example = "\"alice@example.net\""),
     CONF_ROW(
+        CONF_ENUM, struct permission_options, class, "class", "user",
+        "whether the header is judged",
+        "\"user\": a person or a program that writes mail; From and Sender are judged. "
+        "\"gateway\": another server whose users we do not know, such as Exchange, Mailman or "
+        "a forwarder; only MAIL FROM is judged, and of the header nothing is judged, completed "
+        "or rewritten, but that Received and a missing Date and Message-ID are added.",
+        .names = class_names, .flags = CONF_RELOAD),
+    CONF_ROW(
         CONF_STRINGS, struct permission_options, may_send_as, "may_send_as", "[ \"%u\" ]",
         "addresses that may be the sender",
-        "In MAIL FROM; the null reverse-path <> may always stand there. Anything else is answered "
-        "550 5.7.1. \"%u\" is the login's own address, \"%u+*\" its sub-addresses; "
+        "Judged are MAIL FROM, where the null reverse-path <> may always stand, and every address "
+        "of From and Sender in the header, also one in a display name or a comment; anything else "
+        "is answered 550 5.7.1. These fields must have one reading: groups, routes, "
+        "several From fields, comments inside of addresses and the like are answered 554 5.6.0, "
+        "domains that mix scripts or look like one of ours 550 5.7.1. \"%u\" is the login's own "
+        "address, \"%u+*\" its sub-addresses; "
         "\"bob@example.net\" that address; \"bob+*@example.net\" the sub-addresses of bob, such as "
         "bob+shop@example.net, but not bob; \"@example.net\" all of that domain; "
         "\"@*.example.net\" all of the domains below it; \"*\" every address. Domains "
@@ -44,11 +59,23 @@ const struct conf_option permission_options_rows[] = {
         "ASCII letters. For \"@trusted\" the default is \"*\".",
         .flags = CONF_RELOAD, .check = check_pattern,
         .example = "[ \"%u\", \"@sales.example.net\" ]"),
+    CONF_ROW(CONF_STRINGS, struct permission_options, may_send_on_behalf_of,
+             "may_send_on_behalf_of", NULL, "further addresses that may stand in From",
+             "Entries as in may_send_as. Such a From needs a Sender that may_send_as has, as "
+             "receivers show both; where there is none, rewrite.add_sender adds it.",
+             .flags = CONF_RELOAD, .check = check_pattern, .example = "[ \"boss@example.net\" ]"),
     CONF_ROW(CONF_STRINGS, struct permission_options, may_send_to, "may_send_to", "[ \"*\" ]",
              "addresses that may be written to",
              "Entries as in may_send_as. Another recipient is answered 550 5.7.1. The postmaster "
              "of our own domains may always be written to.",
              .flags = CONF_RELOAD, .check = check_pattern, .example = "[ \"@example.net\" ]"),
+    CONF_ROW(CONF_BOOL, struct permission_options, allow_resent, "allow_resent", "false",
+             "pass on the mail of others",
+             "true: a message with Resent-From is judged by the Resent-From and Resent-Sender of "
+             "its topmost block of such fields, and its From and Sender may be anybody's (RFC "
+             "5322 3.6.6). false: From and Sender are judged as always, and every Resent-From and "
+             "Resent-Sender must be an address of may_send_as too.",
+             .flags = CONF_RELOAD),
     CONF_END,
 };
 
@@ -128,8 +155,9 @@ static void check_login(const struct checking *c, const struct permission_option
     struct sv user = sv_first(text, at), realm = sv_skip(text, at + 1);
     if (!is_login(row))
         return;
-    if (user.len == 0 || text.len > LOGIN_MAX || sv_find(user, '@') < user.len || sv_find(user, ' ') < user.len ||
-        sv_find(user, '*') < user.len || !utf8_is_printable(user)) {
+    if (user.len == 0 || text.len > LOGIN_MAX || sv_find(user, '@') < user.len ||
+        sv_find(user, ' ') < user.len || sv_find(user, '*') < user.len ||
+        !utf8_is_printable(user)) {
         FAULT(c, "login", "\"alice@example.net\", \"*\" or \"@trusted\"", "\"%s\" can be no login",
               row->login);
         return;
@@ -177,6 +205,19 @@ static void check_twice(const struct checking *c, const struct permission_option
     HASH_ADD_KEYPTR(hh, *c->seen, fresh->login, strlen(fresh->login), fresh);
 }
 
+/* What speaks of the header counts only where that is judged. */
+static void check_gateway(const struct checking *c, const struct permission_options *row)
+{
+    if (row->class != PERMISSION_GATEWAY)
+        return;
+    if (row->may_send_on_behalf_of.count)
+        FAULT(c, "may_send_on_behalf_of", "leave it out, or class = \"user\"",
+              "a gateway's header is not judged");
+    if (row->allow_resent)
+        FAULT(c, "allow_resent", "leave it out, or class = \"user\"",
+              "a gateway's header is not judged");
+}
+
 static void check_row(const struct checking *c, const struct permission_options *row)
 {
     if (!row->login[0]) {
@@ -187,8 +228,10 @@ static void check_row(const struct checking *c, const struct permission_options 
     check_twice(c, row);
     if (strcmp(row->login, PERMISSION_TRUSTED) == 0) {
         check_trusted(c, "may_send_as", &row->may_send_as);
+        check_trusted(c, "may_send_on_behalf_of", &row->may_send_on_behalf_of);
         check_trusted(c, "may_send_to", &row->may_send_to);
     }
+    check_gateway(c, row);
 }
 
 void permissions_check(struct permissions_seen **seen, const struct conf_list *rows,

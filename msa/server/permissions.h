@@ -1,7 +1,7 @@
 /*
  * permissions.h - the rows of "permissions": who may send as whom and to whom, as options.
  *
- * RFC 6409 6.1, 6.2. Values are plain memory inside a generation. What the rows mean is in
+ * RFC 6409 6.1 to 6.3. Values are plain memory inside a generation. What the rows mean is in
  * rights.h. Any thread.
  */
 #ifndef MSA_SERVER_PERMISSIONS_H
@@ -12,10 +12,15 @@
 #define PERMISSION_EVERYBODY_ELSE "*"        /* as login: who has no row */
 #define PERMISSION_TRUSTED        "@trusted" /* as login: who needs none */
 
+enum permission_class { PERMISSION_USER, PERMISSION_GATEWAY };
+
 struct permission_options {
     const char *login; /* user@realm, or one of the above */
+    int class;         /* enum permission_class */
     struct conf_strings may_send_as;
+    struct conf_strings may_send_on_behalf_of;
     struct conf_strings may_send_to;
+    bool allow_resent;
 };
 
 extern const struct conf_option permission_options_rows[];

@@ -23,7 +23,8 @@ struct rights_set {
 };
 
 struct rights_row {
-    struct rights_set may_send_as, may_send_to;
+    struct rights_set may_send_as, may_send_on_behalf_of, may_send_to;
+    bool gateway, allow_resent;
 };
 
 struct key {
@@ -112,7 +113,10 @@ static const struct rights_row *make_row(struct rights *r, const struct permissi
 {
     struct rights_row *row = arena_alloc(r->arena, sizeof *row);
     row->may_send_as = make_set(r, &o->may_send_as);
+    row->may_send_on_behalf_of = make_set(r, &o->may_send_on_behalf_of);
     row->may_send_to = make_set(r, &o->may_send_to);
+    row->gateway = o->class == PERMISSION_GATEWAY;
+    row->allow_resent = o->allow_resent;
     return row;
 }
 
@@ -266,22 +270,56 @@ static struct sv holder_name(const struct rights_holder *h)
     return h->login.len ? h->login : SV("a client without a login");
 }
 
-static bool refuse(const struct rights_holder *h, const struct rights_set *set, const char *what,
-                   const struct smtp_path *path, struct arena *a, struct smtp_reply *reply_out)
+const char *rights_words(const struct rights_holder *h, bool on_behalf, struct arena *a)
+{
+    const struct rights_set *behalf = &h->row->may_send_on_behalf_of;
+    on_behalf = on_behalf && behalf->texts->count;
+    return arena_printf(a, "%.*s may send as; allowed: %s%s%s", SV_ARG(holder_name(h)),
+                        allowed(h, &h->row->may_send_as, a), on_behalf ? "; on behalf of: " : "",
+                        on_behalf ? allowed(h, behalf, a) : "");
+}
+
+static bool refuse(const struct smtp_path *path, const char *words, struct arena *a,
+                   struct smtp_reply *reply_out)
 {
     *reply_out = SMTP_REPLY_SETTING(550, 5, 7, 1, "", "permissions");
     reply_out->text =
-        sv_of(arena_printf(a, "<%.*s> is not an address that %.*s may send %s; allowed: %s",
-                           SV_ARG(path->text), SV_ARG(holder_name(h)), what, allowed(h, set, a)));
+        sv_of(arena_printf(a, "<%.*s> is not an address that %s", SV_ARG(path->text), words));
     return false;
+}
+
+/* ---- interface ---- */
+
+bool rights_is_gateway(const struct rights_holder *h)
+{
+    return h->row->gateway;
+}
+
+bool rights_allow_resent(const struct rights_holder *h)
+{
+    return h->row->allow_resent;
+}
+
+bool rights_may_send_as_all(const struct rights_holder *h)
+{
+    return h->row->may_send_as.all;
+}
+
+bool rights_may_send_as(const struct rights_holder *h, const struct smtp_path *path)
+{
+    return has(h, &h->row->may_send_as, path);
+}
+
+bool rights_may_send_on_behalf_of(const struct rights_holder *h, const struct smtp_path *path)
+{
+    return has(h, &h->row->may_send_on_behalf_of, path);
 }
 
 bool rights_reverse_path(const struct rights_holder *h, const struct smtp_path *path,
                          struct arena *a, struct smtp_reply *reply_out)
 {
-    const struct rights_set *set = &h->row->may_send_as;
     return path->kind == SMTP_PATH_NULL || /* RFC 6409 3.2: must not be refused for itself */
-           has(h, set, path) || refuse(h, set, "as", path, a, reply_out);
+           rights_may_send_as(h, path) || refuse(path, rights_words(h, false, a), a, reply_out);
 }
 
 bool rights_forward_path(const struct rights_holder *h, const struct smtp_path *path,
@@ -289,5 +327,8 @@ bool rights_forward_path(const struct rights_holder *h, const struct smtp_path *
 {
     const struct rights_set *set = &h->row->may_send_to;
     return path->kind == SMTP_PATH_POSTMASTER || has(h, set, path) ||
-           refuse(h, set, "to", path, a, reply_out);
+           refuse(path,
+                  arena_printf(a, "%.*s may send to; allowed: %s", SV_ARG(holder_name(h)),
+                               allowed(h, set, a)),
+                  a, reply_out);
 }

@@ -1,12 +1,12 @@
 /*
  * rights.h - the permissions, compiled: who may send as whom, and to whom. Pure.
  *
- * RFC 6409 6.1, 6.2, 6.3. Built once from a generation's rows, read-only afterwards; a look-up
- * takes the same time however many rows and patterns there are. Without a row of its own, and
- * without a row "*", a login may send as its own address to everybody; a client that needs no login
- * may send as anybody, unless a row "@trusted" says otherwise.
- * Ownership: what it keeps lies in the arena that it was built with, together with the generation's
- * options. Any thread.
+ * RFC 6409 6.1, 6.2; the header is judged by rights_header.h. Built once from a generation's rows,
+ * read-only afterwards; a look-up takes the same time however many rows and patterns there are.
+ * Without a row of its own, and without a row "*", a login may send as its own address to
+ * everybody; a client that needs no login may send as anybody, unless a row "@trusted" says
+ * otherwise. Ownership: what it keeps lies in the arena that it was built with, together with the
+ * generation's options. Any thread.
  */
 #ifndef MSA_SERVER_RIGHTS_H
 #define MSA_SERVER_RIGHTS_H
@@ -30,6 +30,16 @@ struct rights_holder rights_of_login(const struct rights *r, struct sv login);
 struct rights_holder rights_of_trusted(const struct rights *r);
 /* Who may write to the postmaster alone, as anybody. */
 struct rights_holder rights_of_anybody(const struct rights *r);
+
+/* The header is neither judged nor completed. */
+bool rights_is_gateway(const struct rights_holder *h);
+bool rights_allow_resent(const struct rights_holder *h);
+bool rights_may_send_as_all(const struct rights_holder *h);
+bool rights_may_send_as(const struct rights_holder *h, const struct smtp_path *path);
+bool rights_may_send_on_behalf_of(const struct rights_holder *h, const struct smtp_path *path);
+/* For a refusal, bounded: "alice@example.net may send as; allowed: alice@example.net". on_behalf:
+ * also what may stand in From with a Sender. */
+const char *rights_words(const struct rights_holder *h, bool on_behalf, struct arena *a);
 
 /* Ask for each path of the envelope. True: allowed; else *reply_out says which address is refused
  * to whom, and which are allowed (text in the arena). */

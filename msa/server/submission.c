@@ -15,6 +15,7 @@
 #include "msa/server/policy.h"
 #include "msa/server/refused.h"
 #include "msa/server/reject.h"
+#include "msa/server/rights_header.h"
 #include "msa/smtp/dot.h"
 #include "msa/smtp/solicit.h"
 #include "rewrite/stream.h"
@@ -51,6 +52,7 @@ struct submission {
     struct names_query *query; /* of a name in the header */
     bool refused;              /* with reply, which nobody has been told */
     struct sv solicit;         /* of MAIL; empty: none */
+    struct rights_holder rights;
     size_t nrows;
     struct smtp_reply reply;
     char reply_text[sizeof(((struct rewrite_refusal *)0)->text)];
@@ -201,6 +203,22 @@ static bool judge_solicitation(struct submission *s, struct smtp_reply *reply_ou
     return false;
 }
 
+/* The reply's text lives as long as the message. */
+static bool judge_authors(struct submission *s, const struct rewrite_authors *authors,
+                          struct smtp_reply *reply_out)
+{
+    struct rights_header header = {.authors = authors,
+                                   .reverse_path = sv_of(s->message->reverse_path),
+                                   .options = &s->service->generation->options};
+    struct sv sender;
+    if (rights_header(&s->rights, &header, &s->message->arena, &sender, reply_out)) {
+        rewrite_stream_permit(&s->rewrite, sender);
+        return true;
+    }
+    rewrite_stream_refuse(&s->rewrite);
+    return false;
+}
+
 static bool drain(struct submission *s, struct smtp_reply *reply_out);
 
 /* A name of the header is known, or not: the completer goes on. What is refused now is told with
@@ -245,6 +263,11 @@ static bool drain(struct submission *s, struct smtp_reply *reply_out)
         }
         if (a.kind == REWRITE_RESOLVE) {
             resolve(s, a.name);
+            continue;
+        }
+        if (a.kind == REWRITE_AUTHORS) {
+            if (!judge_authors(s, a.authors, reply_out))
+                return false;
             continue;
         }
         if (!s->header_judged && !judge_solicitation(s, reply_out))
@@ -528,6 +551,9 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
     s->message->received_ms = clock_wall_ms();
     queue_id_make(s->message->id, s->message->received_ms, random_u64());
     fill_envelope(s, f);
+    s->rights = (struct rights_holder){f->rights.rights, f->rights.row, sv_of(s->message->login)};
+    if (!f->login.len)
+        s->rights.login = SV_NONE;
     struct arena *a = &s->message->arena;
     struct rewrite_stream_config config = {
         .options = &o->rewrite,
@@ -547,7 +573,9 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
         .header_size = (size_t)o->limits.header_size_bytes,
         .received_hops = (size_t)o->limits.received_hops,
         .binary = f->envelope->values[SMTP_MAIL_BODY].number == SMTP_BODY_BINARYMIME,
+        .gateway = rights_is_gateway(&f->rights),
     };
+    config.judge_authors = !config.gateway;
     rewrite_stream_init(&s->rewrite, &config);
     s->resumable_binary = config.binary && s->partial;
     smtp_dot_init(&s->look, SMTP_DOT_BINARY, false);

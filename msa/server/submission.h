@@ -23,8 +23,9 @@ struct submission_from {
     struct service *service;
     const struct smtp_envelope *envelope;
     struct sv session, login, client, helo;
-    struct sv owner;      /* login, or what stands for it in the queue where there is none */
-    struct sv tls_cipher; /* empty without TLS */
+    struct rights_holder rights; /* of the login, or of who needs none */
+    struct sv owner;             /* login, or what stands for it in the queue where there is none */
+    struct sv tls_cipher;        /* empty without TLS */
     bool esmtp;
     bool filtered;              /* a filter will come with the commit */
     struct partial *partial;    /* NULL: no TRANSID; else it outlives the submission */

@@ -299,14 +299,20 @@ def binary_content_has_a_header_of_lines(w):
 
 @test()
 def header_errors_accept_leaves_addresses_alone(w):
-    w.start({"rewrite": {"header_errors": "accept"}, "limits": {"messages_per_session": 100}})
-    s = w.session()
-    for header, words in HEADERS:
-        s.want(250, f"MAIL FROM:<{USER}>")
-        s.want(250, "RCPT TO:<bob@else.test>")
-        code, text = s.data(header + b"\r\nbody\r\n")
-        structural = words and "ine " in words
-        equal(code, 554 if structural else 250, text)
+    """But an author that cannot be read is nobody's, unless the login may be anybody."""
+    for anybody in (False, True):
+        w.start({"rewrite": {"header_errors": "accept"}, "limits": {"messages_per_session": 100},
+                 "permissions": [{"login": USER, "may_send_as": ["*" if anybody else "%u"]}]},
+                user=not anybody)
+        s = w.session()
+        for header, words in HEADERS:
+            s.want(250, f"MAIL FROM:<{USER}>")
+            s.want(250, "RCPT TO:<bob@else.test>")
+            code, text = s.data(header + b"\r\nbody\r\n")
+            structural = words and "ine " in words
+            no_author = words and words.startswith("From") and not anybody
+            equal(code, 554 if structural or no_author else 250, f"{header} {text}")
+        w.stop()
 
 
 @test()

@@ -3,6 +3,7 @@
  * order inside of it, an address that was read is read again when it stands alone, and the bytes
  * looked at are few. The input as a message through the completer: pieces of any size have one
  * outcome, and what is accepted holds every submitted byte, in one run unless labels are completed.
+ * Whoever is told as an author is a fault or a good address.
  */
 #include "msa/base/buf.h"
 #include "msa/base/require.h"
@@ -50,7 +51,28 @@ struct outcome {
     struct buf out;
     struct rewrite_refusal refusal; /* code 0: accepted */
     size_t asked;
+    uint64_t authors; /* what was told of them, in short */
 };
+
+/* Every author has a fault or an address that an envelope could have. */
+static void check_authors(const struct rewrite_authors *authors, struct outcome *o)
+{
+    REQUIRE(authors->count <= REWRITE_AUTHORS_MAX);
+    for (size_t i = 0; i < authors->count; i++) {
+        const struct rewrite_author *author = &authors->list[i];
+        o->authors = o->authors * 31 + author->field + 7 * author->fault;
+        if (author->fault)
+            continue;
+        struct arena a;
+        struct smtp_path again;
+        arena_init(&a);
+        REQUIRE(smtp_path_parse_address(&a, author->path.text, SMTP_PATH_FORWARD, &again) ==
+                    SMTP_PATH_OK &&
+                smtp_path_same(&again, &author->path));
+        o->authors = o->authors * 31 + author->path.text.len;
+        arena_deinit(&a);
+    }
+}
 
 static void drain(struct rewrite_stream *s, struct outcome *o)
 {
@@ -60,6 +82,10 @@ static void drain(struct rewrite_stream *s, struct outcome *o)
             REQUIRE(a.bytes.len && !o->refusal.code && buf_put(&o->out, a.bytes) == 0);
         if (a.kind == REWRITE_REFUSE)
             o->refusal = *a.refusal;
+        if (a.kind == REWRITE_AUTHORS) {
+            check_authors(a.authors, o);
+            rewrite_stream_permit(s, o->authors % 2 ? SV("s@a.example") : SV_NONE);
+        }
         if (a.kind == REWRITE_RESOLVE) {
             REQUIRE(smtp_domain_valid(a.name) && ++o->asked <= 2 * REWRITE_LABELS_MAX);
             rewrite_stream_resolved(s, a.name.ptr[0] == 'u' ? REWRITE_NAME_UNKNOWN
@@ -76,6 +102,7 @@ static void complete(const struct rewrite_stream_config *c, struct sv text, size
     struct rewrite_stream s;
     o->refusal = (struct rewrite_refusal){.code = 0};
     o->asked = 0;
+    o->authors = 0;
     buf_init(&o->out, 2u << 20, 0);
     rewrite_stream_init(&s, c);
     for (struct sv rest = text; rest.len; rest = sv_skip(rest, piece)) {
@@ -84,7 +111,7 @@ static void complete(const struct rewrite_stream_config *c, struct sv text, size
     }
     rewrite_stream_end(&s);
     drain(&s, o);
-    REQUIRE(s.walked <= 12 * text.len + 1000 * o->asked + 8);
+    REQUIRE(s.walked <= 16 * text.len + 1000 * o->asked + 8);
     rewrite_stream_deinit(&s);
 }
 
@@ -108,13 +135,14 @@ static void check_message(struct sv text, bool binary, const struct rewrite_opti
                                       .header_size = 1000,
                                       .received_hops = 3,
                                       .binary = binary,
+                                      .judge_authors = true,
                                       .domains = domains,
                                       .domain_count = 2};
     struct outcome whole, parts;
     complete(&c, text, text.len, &whole);
     for (size_t piece = 1; piece < 40; piece += 6) {
         complete(&c, text, piece, &parts);
-        REQUIRE(parts.asked == whole.asked);
+        REQUIRE(parts.asked == whole.asked && parts.authors == whole.authors);
         REQUIRE(parts.refusal.code == whole.refusal.code);
         REQUIRE(strcmp(parts.refusal.text, whole.refusal.text) == 0);
         if (!parts.refusal.code)
