@@ -3,7 +3,7 @@
 static const char *const database_names[] = {"sasldb", NULL};
 
 static const char *const mechanism_names[] = {
-    "SCRAM-SHA-256", "SCRAM-SHA-512", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5",
+    "SCRAM-SHA-256", "SCRAM-SHA-512", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5", "EXTERNAL",
 };
 #define MECHANISMS (sizeof mechanism_names / sizeof mechanism_names[0])
 
@@ -23,7 +23,7 @@ static void check_mechanism(const char *value, struct conf_faults *faults)
     if (!auth_options_mechanism(sv_of(value)))
         conf_fault(faults,
                    "one of \"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"SCRAM-SHA-512\", "
-                   "\"SCRAM-SHA-1\", \"PLAIN\", \"LOGIN\", \"CRAM-MD5\"",
+                   "\"SCRAM-SHA-1\", \"PLAIN\", \"LOGIN\", \"CRAM-MD5\", \"EXTERNAL\"",
                    "the mechanism \"%s\" is not known", value);
 }
 
@@ -43,6 +43,38 @@ static void check_realm(const char *value, struct conf_faults *faults)
     if (realm.len > 255)
         conf_fault(faults, "at most 255 bytes", "the realm is %zu bytes long", realm.len);
 }
+
+static void check_fingerprint(const char *value, struct conf_faults *faults)
+{
+    size_t digits = 0;
+    bool bad = false;
+    for (const char *c = value; *c; c++) {
+        bool hex = ascii_digit(*c) || (ascii_lower(*c) >= 'a' && ascii_lower(*c) <= 'f');
+        digits += hex;
+        bad |= !hex && *c != ':';
+    }
+    if (bad || digits != 64)
+        conf_fault(faults,
+                   "what \"openssl x509 -noout -fingerprint -sha256\" prints behind the \"=\"",
+                   "\"%s\" is no SHA-256 fingerprint", value);
+}
+
+static const char *const client_names[] = {"email", "common-name", "table", NULL};
+
+static const struct conf_option client_rows[] = {
+    CONF_ROW(CONF_STRING, struct auth_client_row, fingerprint, "fingerprint", NULL,
+             "SHA-256 fingerprint of a certificate",
+             "Sixty-four hexadecimal digits, with or without colons.", .flags = CONF_RELOAD,
+             .check = check_fingerprint, .example = "\"0A:1B:...\""),
+    CONF_ROW(CONF_STRING, struct auth_client_row, subject, "subject", NULL,
+             "its whole subject in place of a fingerprint",
+             "As openssl x509 -noout -subject -nameopt RFC2253 prints it behind \"subject=\".",
+             .flags = CONF_RELOAD, .example = "\"CN=printer 7,O=Example\""),
+    CONF_ROW(CONF_STRING, struct auth_client_row, login, "login", NULL,
+             "the login that it stands for", "As everywhere, without \"@\" of the first realm.",
+             .flags = CONF_RELOAD | CONF_REQUIRED, .example = "\"printer7@example.net\""),
+    CONF_END,
+};
 
 static const struct conf_option block_rows[] = {
     CONF_ROW(CONF_INT, struct auth_block_options, failures, "failures", "10",
@@ -71,8 +103,7 @@ const struct conf_option auth_options_rows[] = {
              .flags = CONF_RELOAD, .check = check_realm,
              .example = "[ \"example.net\", \"example.org\" ]"),
     CONF_ROW(
-        CONF_STRINGS, struct auth_options, mechanisms, "mechanisms",
-        "[ \"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\" ]",
+        CONF_STRINGS, struct auth_options, mechanisms, "mechanisms", NULL,
         "SASL mechanisms offered, in this order",
         "SCRAM-SHA-256 (RFC 7677) never sends the password; as SCRAM-SHA-256-PLUS, offered "
         "under TLS only, the login also fails where somebody in between has made the TLS "
@@ -84,9 +115,11 @@ const struct conf_option auth_options_rows[] = {
         "ones. SCRAM-SHA-1 (RFC 5802), SCRAM-SHA-512 (each also with -PLUS) and CRAM-MD5 (RFC "
         "2195, which needs store_cleartext) are for programs that have nothing better. Users who "
         "got their password before one of these was named here need a new one for it: msactl "
-        "check counts them, msactl user show names what is missing. An empty array means the "
-        "default.",
-        .flags = CONF_RELOAD, .check = check_mechanism),
+        "check counts them, msactl user show names what is missing. EXTERNAL (RFC 4422) is offered "
+        "to clients with a certificate (client_ca). Default: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, "
+        "PLAIN, LOGIN, before them EXTERNAL where client_ca is set.",
+        .flags = CONF_RELOAD, .check = check_mechanism,
+        .example = "[ \"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\" ]"),
     CONF_ROW(
         CONF_ENUM, struct auth_options, database, "database", "sasldb", "kind of user database",
         "\"sasldb\" is the file database of Cyrus SASL. msactl user add writes no password "
@@ -116,6 +149,33 @@ const struct conf_option auth_options_rows[] = {
              "After so many failed AUTH commands in one session it is answered 421 4.7.0 and "
              "closed, so that guessing needs a new connection each time.",
              .min = 1, .max = 100, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_PATH, struct auth_options, client_ca, "client_ca", NULL,
+             "authorities of clients' certificates, for EXTERNAL",
+             "A PEM file. Clients are then asked for a certificate, which they need not have. One "
+             "that shows a certificate of these authorities may log in with AUTH EXTERNAL (RFC "
+             "4422) as the user whom the certificate names; he must be in the user database, and "
+             "not be disabled. A certificate that does not hold is a line in the log (certificate-"
+             "refused), and the client goes on as one without. Sessions of clients with "
+             "certificates are not resumed: each is checked. Empty: no client is asked.",
+             .flags = CONF_RELOAD | CONF_FILE, .example = "\"/etc/msa/clients.pem\""),
+    CONF_ROW(CONF_PATH, struct auth_options, client_crl, "client_crl", NULL,
+             "their revocation lists",
+             "A PEM file. If it is set each authority on the way needs a list that is in force: "
+             "renew the file, and send SIGHUP, before nextUpdate passes.",
+             .flags = CONF_RELOAD | CONF_FILE, .example = "\"/etc/msa/clients-crl.pem\""),
+    CONF_ROW(CONF_ENUM, struct auth_options, client_name, "client_name", "email",
+             "what in a certificate names the login",
+             "\"email\": its addresses (subjectAltName rfc822Name, or emailAddress of the "
+             "subject). \"common-name\": the subject's CN. \"table\": client_table alone. "
+             "client_table comes before. Where there are several names, the client says which "
+             "(authorization identity), else the first counts.",
+             .names = client_names, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_LIST, struct auth_options, client_table, "client_table", NULL,
+             "single certificates, and whose they are",
+             "Each entry has fingerprint or subject, and login. The certificate must be of "
+             "client_ca all the same.",
+             .flags = CONF_RELOAD, .rows = client_rows,
+             .item_bytes = sizeof(struct auth_client_row)),
     CONF_ROW(CONF_GROUP, struct auth_options, block, "block", NULL, "guessing of passwords",
              "Who guesses is slowed down, then blocked: AUTH is answered 454 4.7.0 before the "
              "secret is looked at. A login is neither slowed nor blocked at an address (or IPv6 "

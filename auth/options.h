@@ -19,16 +19,28 @@ struct auth_block_options {
     int64_t window_s, time_s;
 };
 
+enum auth_client_name { AUTH_CLIENT_EMAIL, AUTH_CLIENT_COMMON_NAME, AUTH_CLIENT_TABLE };
+
+/* One certificate of auth.client_table: either is set. */
+struct auth_client_row {
+    const char *fingerprint; /* SHA-256 of the certificate, 64 hex digits, colons allowed */
+    const char *subject;     /* distinguished name in the form of RFC 4514 */
+    const char *login;
+};
+
 struct auth_options {
-    struct conf_strings realms;     /* lower case; the first is added to a login without "@" */
-    struct conf_strings mechanisms; /* SASL names in upper case, in the order offered */
-    int database;                   /* enum auth_database */
-    const char *path;               /* of the database */
-    const char *accounts_path;      /* <state>/auth/users.db; no key of its own */
-    bool store_cleartext;           /* user add and passwd keep the password itself, too */
-    bool require_tls;               /* AUTH is neither offered nor taken without TLS */
-    int64_t max_failures;           /* failed logins in one session, then 421 */
-    bool open_postmaster;           /* one message to the postmaster needs no login */
+    struct conf_strings realms;         /* lower case; the first is added to a login without "@" */
+    struct conf_strings mechanisms;     /* SASL names in upper case, in the order offered */
+    int database;                       /* enum auth_database */
+    const char *path;                   /* of the database */
+    const char *accounts_path;          /* <state>/auth/users.db; no key of its own */
+    bool store_cleartext;               /* user add and passwd keep the password itself, too */
+    bool require_tls;                   /* AUTH is neither offered nor taken without TLS */
+    int64_t max_failures;               /* failed logins in one session, then 421 */
+    bool open_postmaster;               /* one message to the postmaster needs no login */
+    const char *client_ca, *client_crl; /* PEM files; "": no client is asked for a certificate */
+    int client_name;                    /* enum auth_client_name */
+    struct conf_list client_table;      /* of struct auth_client_row */
     struct auth_block_options block;
     struct conf_strings exempt_networks;  /* never counted, slowed or blocked */
     struct conf_strings refused_networks; /* no session */

@@ -93,7 +93,10 @@ static int on_ticket_made(SSL *ssl, void *arg)
 static SSL_TICKET_RETURN on_ticket_opened(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
                                           size_t name_len, SSL_TICKET_STATUS status, void *arg)
 {
-    (void)ssl, (void)session, (void)name, (void)name_len, (void)arg;
+    (void)ssl, (void)name, (void)name_len, (void)arg;
+    /* a certificate is checked anew each time, against what is trusted and revoked by now */
+    if (status <= SSL_TICKET_SUCCESS_RENEW && session && SSL_SESSION_get0_peer(session))
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
     switch (status) {
     case SSL_TICKET_SUCCESS:
         return SSL_TICKET_RETURN_USE;

@@ -50,6 +50,11 @@ struct tls_ctx_server_options {
     size_t cert_count;                /* 1 or more */
     enum tls_ctx_minimum minimum;
     struct tls_ticket_keys tickets;
+    /* Authorities of clients' certificates, PEM; empty: no client is asked for one. Asked for, not
+     * required: a client without one, or with one that does not hold, is let in all the same
+     * (tls_stream_certificate()). Where revocation lists (PEM) are given, each authority needs one
+     * that is in force. */
+    struct sv client_ca_pem, client_crl_pem;
 };
 
 /* Entries of the same names but another kind of key (RSA, EC) are offered side by side. */

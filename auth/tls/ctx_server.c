@@ -193,6 +193,14 @@ int tls_ctx_server_new(const struct tls_ctx_server_options *options, struct tls_
             return err;
         }
     }
+    for (size_t i = 0; i < ctx->site_count && options->client_ca_pem.len > 0; i++) {
+        int err = tls_clients_use(ctx->sites[i].ssl, options->client_ca_pem,
+                                  options->client_crl_pem, why);
+        if (err < 0) {
+            tls_ctx_drop(ctx);
+            return err;
+        }
+    }
     ctx->ssl = ctx->sites[0].ssl;
     SSL_CTX_up_ref(ctx->ssl);
     *out = ctx;

@@ -33,7 +33,10 @@ struct tls_ctx {
     struct tls_sessions *sessions; /* NULL: none kept */
 };
 
+struct tls_stream;
 struct tls_ctx *tls_ctx_alloc(void);
+/* clients.c: asks clients for certificates of these authorities. */
+int tls_clients_use(SSL_CTX *ssl, struct sv ca_pem, struct sv crl_pem, struct buf *why) MUST_CHECK;
 /* binding.c: a server's tickets remember the certificate. */
 void tls_binding_use(SSL_CTX *ssl);
 /* binding.c: tls_stream_binding() */
@@ -41,6 +44,8 @@ uint8_t tls_binding(SSL *ssl, bool is_server, enum auth_binding type,
                     uint8_t out[AUTH_BINDING_MAX]);
 /* tickets.c: makes ssl seal and open tickets with the keys of ctx. */
 void tls_tickets_use(SSL_CTX *ssl, struct tls_ctx *ctx);
+/* stream.c */
+SSL *tls_stream_ssl(const struct tls_stream *s);
 /* stream.c: SSL_CTX_set_cert_verify_callback of the client's contexts. */
 int tls_stream_on_chain(X509_STORE_CTX *chain, void *arg);
 /* stream.c: SSL_CTX_sess_set_new_cb of the client's contexts. */

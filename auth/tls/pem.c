@@ -60,6 +60,48 @@ int tls_pem_chain(struct sv pem, STACK_OF(X509) * *out, struct buf *why)
     return 0;
 }
 
+int tls_pem_crls(struct sv pem, STACK_OF(X509_CRL) * *out, struct buf *why)
+{
+    ERR_clear_error();
+    BIO *text = open_text(pem, "revocation list", why);
+    if (!text)
+        return ERR_TLS;
+    STACK_OF(X509_CRL) *all = sk_X509_CRL_new_null();
+    X509_CRL *crl;
+    while ((crl = PEM_read_bio_X509_CRL(text, NULL, NULL, NULL)))
+        sk_X509_CRL_push(all, crl);
+    BIO_free(text);
+    int count = sk_X509_CRL_num(all);
+    int err = 0;
+    if (!at_end_of_pem())
+        err = tls_fault(why, "revocation list %d is damaged: %s", count + 1, tls_fault_reason());
+    else if (count == 0)
+        err = tls_fault(why, "no PEM revocation list (BEGIN X509 CRL) is in the file");
+    if (err < 0) {
+        sk_X509_CRL_pop_free(all, X509_CRL_free);
+        return err;
+    }
+    ERR_clear_error();
+    *out = all;
+    return 0;
+}
+
+int tls_pem_check_clients(struct sv ca_pem, struct sv crl_pem, struct buf *why)
+{
+    STACK_OF(X509) * authorities;
+    STACK_OF(X509_CRL) * lists;
+    int err = tls_pem_chain(ca_pem, &authorities, why);
+    if (err < 0)
+        return err;
+    sk_X509_pop_free(authorities, X509_free);
+    if (crl_pem.len == 0)
+        return 0;
+    err = tls_pem_crls(crl_pem, &lists, why);
+    if (err == 0)
+        sk_X509_CRL_pop_free(lists, X509_CRL_free);
+    return err;
+}
+
 /* OpenSSL would ask the terminal. */
 static int refuse_passphrase(char *into, int size, int writing, void *asked)
 {

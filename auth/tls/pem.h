@@ -17,6 +17,10 @@
 
 /* The certificates in order, the server's own first; free with sk_X509_pop_free(). */
 int tls_pem_chain(struct sv pem, STACK_OF(X509) * *out, struct buf *why) MUST_CHECK;
+/* Revocation lists; free with sk_X509_CRL_pop_free(). */
+int tls_pem_crls(struct sv pem, STACK_OF(X509_CRL) * *out, struct buf *why) MUST_CHECK;
+/* Whether authorities, and revocation lists unless crl_pem is empty, can be read. */
+int tls_pem_check_clients(struct sv ca_pem, struct sv crl_pem, struct buf *why) MUST_CHECK;
 /* An unencrypted private key; free with EVP_PKEY_free(). */
 int tls_pem_key(struct sv pem, EVP_PKEY **out, struct buf *why) MUST_CHECK;
 /* All of it: chain and key readable, both of one pair and of a kind that we serve. */

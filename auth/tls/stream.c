@@ -400,3 +400,8 @@ uint8_t tls_stream_binding(const struct tls_stream *s, enum auth_binding type,
 {
     return tls_binding(s->ssl, s->is_server, type, out);
 }
+
+SSL *tls_stream_ssl(const struct tls_stream *s)
+{
+    return s->ssl;
+}

@@ -92,6 +92,16 @@ struct tls_stream_info {
 /* After the handshake. Views live as long as the stream. */
 void tls_stream_info(const struct tls_stream *s, struct tls_stream_info *out);
 
+/* What the client has shown, after a server's handshake; *why_out says what is wrong with it. */
+enum tls_certificate {
+    AUTH_TLS_NO_CERTIFICATE, /* or it was not asked for one */
+    AUTH_TLS_BAD_CERTIFICATE,
+    AUTH_TLS_CERTIFICATE, /* it holds, and the client owns it */
+};
+enum tls_certificate tls_stream_certificate(const struct tls_stream *s, const char **why_out);
+/* Appends it. ERR_NOT_FOUND unless AUTH_TLS_CERTIFICATE, or an error of the buffer. */
+int tls_stream_certificate_der(const struct tls_stream *s, struct buf *out) MUST_CHECK;
+
 /* A channel binding, and its length; 0 where this connection has none of the type, or one that
  * another connection could have, too. After the handshake, on both sides.
  * tls-exporter: TLS 1.3, and TLS 1.2 with extended master secret (RFC 9266 4.2).

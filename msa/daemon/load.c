@@ -1,4 +1,5 @@
 #include "msa/daemon/load.h"
+#include "auth/name.h"
 #include "auth/tls/pem.h"
 #include "msa/base/mem.h"
 #include "msa/daemon/total_memory.h"
@@ -95,6 +96,30 @@ static void check_certificates(struct reading *r)
                           SV_ARG(buf_view(&why)));
         }
         buf_deinit(&why);
+    }
+}
+
+static void check_clients(struct reading *r)
+{
+    const struct auth_options *o = &r->g->options.auth;
+    struct sv ca, crl = SV_NONE;
+    struct buf why;
+    buf_init(&why, 1024, 0);
+    generation_file(r->g, "auth.client_crl", &crl);
+    if (generation_file(r->g, "auth.client_ca", &ca) && tls_pem_check_clients(ca, crl, &why) < 0)
+        conf_fault_at(r->faults, r->src, false, "auth.client_ca",
+                      "PEM certificates in client_ca, PEM revocation lists in client_crl", "%.*s",
+                      SV_ARG(buf_view(&why)));
+    buf_deinit(&why);
+    for (size_t i = 0; i < o->client_table.count; i++) {
+        const char *login = CONF_ITEM(o->client_table, i, struct auth_client_row)->login;
+        struct auth_name name;
+        char key[64];
+        enum auth_name_fault fault = auth_name_parse(&o->realms, sv_of(login), &name);
+        snprintf(key, sizeof key, "auth.client_table[%zu].login", i);
+        if (fault != AUTH_NAME_OK)
+            conf_fault_at(r->faults, r->src, false, key, "\"alice@example.net\"", "%s",
+                          auth_name_fault_text(fault));
     }
 }
 
@@ -206,6 +231,7 @@ struct generation *load_generation(const char *path, uint32_t number, struct are
         struct reading r = {.g = g, .src = &src, .faults = faults};
         conf_walk(msa_options_rows, &g->options, read_file, &r);
         check_certificates(&r);
+        check_clients(&r);
         read_resolvers(&r);
         read_authorities(&r);
         read_own_addresses(&r);

@@ -133,6 +133,39 @@ static void check_trust(struct checking *c)
                     "the networks that trouble comes from", "nobody can connect");
 }
 
+static bool has_mechanism(const struct msa_options *o, const char *name)
+{
+    for (size_t i = 0; i < o->auth.mechanisms.count; i++)
+        if (strcmp(o->auth.mechanisms.items[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void check_clients(struct checking *c)
+{
+    const struct auth_options *a = &c->o->auth;
+    char key[KEY_MAX];
+    if (!*a->client_ca && has_mechanism(c->o, "EXTERNAL"))
+        FAULT(c, "auth.mechanisms", "auth.client_ca = \"/etc/msa/clients.pem\"; or without it",
+              "EXTERNAL needs the authorities of clients' certificates");
+    if (*a->client_ca && !has_mechanism(c->o, "EXTERNAL"))
+        WARNING(c, "auth.client_ca", "\"EXTERNAL\" in auth.mechanisms",
+                "clients are asked for certificates that they cannot log in with");
+    if (!*a->client_ca && *a->client_crl)
+        WARNING(c, "auth.client_crl", "auth.client_ca beside it",
+                "it counts nowhere: auth.client_ca is not set");
+    if (!*a->client_ca && a->client_table.count)
+        WARNING(c, "auth.client_table", "auth.client_ca beside it",
+                "it counts nowhere: auth.client_ca is not set");
+    for (size_t i = 0; i < a->client_table.count; i++) {
+        const struct auth_client_row *row = CONF_ITEM(a->client_table, i, struct auth_client_row);
+        snprintf(key, sizeof key, "auth.client_table[%zu]", i);
+        if (!*row->fingerprint == !*row->subject)
+            FAULT(c, key, "either of them", "fingerprint and subject are %s",
+                  *row->subject ? "both set" : "both missing");
+    }
+}
+
 static void check_auth(struct checking *c)
 {
     const struct conf_strings *m = &c->o->auth.mechanisms;
@@ -290,6 +323,7 @@ void check_options(const struct msa_options *o, const struct conf_source *src,
         check_listener(&c, i);
     check_trust(&c);
     check_auth(&c);
+    check_clients(&c);
     check_limits(&c);
     check_policy(&c);
     check_queue(&c);

@@ -75,16 +75,24 @@ void conn_auth_cancel(struct conn *c)
     c->op_auth = 0;
 }
 
-/* What TLS knows, where the mechanism asks. */
-static bool ask_channel(struct conn *c, struct sv mechanism, struct auth_channel *out)
+/* What TLS knows, where the mechanism asks; the certificate is put into der. */
+static bool ask_channel(struct conn *c, struct sv mechanism, struct auth_channel *out,
+                        struct buf *der)
 {
     *out = (struct auth_channel){.certificate = SV_NONE};
-    if (!c->tls || !sv_iends(mechanism, SV("-PLUS")))
-        return false;
-    for (unsigned i = 0; i < AUTH_BINDINGS; i++)
-        out->bindings[i].len =
-            tls_stream_binding(c->tls, (enum auth_binding)i, out->bindings[i].bytes);
-    return true;
+    if (c->tls && sv_iends(mechanism, SV("-PLUS"))) {
+        for (unsigned i = 0; i < AUTH_BINDINGS; i++)
+            out->bindings[i].len =
+                tls_stream_binding(c->tls, (enum auth_binding)i, out->bindings[i].bytes);
+        return true;
+    }
+    /* one that is too long stays away: it names nobody */
+    if (c->tls && sv_eq(mechanism, SV("EXTERNAL")) &&
+        tls_stream_certificate_der(c->tls, der) == 0) {
+        out->certificate = buf_view(der);
+        return true;
+    }
+    return false;
 }
 
 void conn_auth_step(struct conn *c, const struct smtp_action *a)
@@ -100,7 +108,9 @@ void conn_auth_step(struct conn *c, const struct smtp_action *a)
     }
     snprintf(c->mechanism, sizeof c->mechanism, "%.*s", SV_ARG(a->mechanism));
     struct auth_channel channel;
-    bool asked = ask_channel(c, a->mechanism, &channel);
+    struct buf der;
+    buf_init(&der, AUTH_CERTIFICATE_MAX, 0);
+    bool asked = ask_channel(c, a->mechanism, &channel, &der);
     struct auth_start start = {.mechanism = a->mechanism,
                                .initial = a->bytes,
                                .has_initial = a->has_response,
@@ -108,4 +118,5 @@ void conn_auth_step(struct conn *c, const struct smtp_action *a)
                                .channel = asked ? &channel : NULL,
                                .client = sv_of(c->client_text)};
     c->auth_id = auth_client_start(c->worker->auth, &start, on_auth, c);
+    buf_deinit(&der);
 }

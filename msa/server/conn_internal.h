@@ -78,6 +78,7 @@ struct conn {
     bool lost;          /* nothing can be written any more */
     bool blocked;       /* the submission takes no content; the timer is for that */
     bool trusted;       /* needs no login: auth.trusted_networks */
+    bool certified;     /* the client has shown a certificate that holds */
     bool untold;        /* by a proxy: client is the proxy itself */
     bool told_rcpts;    /* to the filter, as they came */
     struct path_check *path; /* of op_path */

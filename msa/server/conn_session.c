@@ -15,7 +15,7 @@
 void conn_answer(struct conn *c, uint32_t op, enum smtp_outcome outcome,
                  const struct smtp_reply *reply)
 {
-    struct smtp_result r = {.outcome = outcome};
+    struct smtp_result r = {.outcome = outcome, .certified = c->certified};
     c->op_watched = 0;
     if (reply)
         r.reply = *reply;
@@ -397,6 +397,8 @@ void conn_start_session(struct conn *c, const struct smtp_reply *refusal)
     const struct smtp_server_setup *setups = c->trusted ? c->service->trusting : c->service->setups;
     c->smtp = smtp_server_new(&setups[c->listen], sv_of(c->session));
     smtp_server_watch(c->smtp, conn_on_refused, c);
+    if (c->certified)
+        smtp_server_certify(c->smtp);
     smtp_server_start(c->smtp, refusal);
     conn_pump(c, SV_NONE);
 }

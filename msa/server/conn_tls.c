@@ -62,6 +62,18 @@ void conn_tls_start(struct conn *c, uint32_t op)
     conn_arm(c, CONN_HANDSHAKE_MS);
 }
 
+/* One that does not hold is none, but somebody will ask why. */
+static void look_at_certificate(struct conn *c)
+{
+    const char *why;
+    enum tls_certificate shown = tls_stream_certificate(c->tls, &why);
+    c->certified = shown == AUTH_TLS_CERTIFICATE;
+    if (shown == AUTH_TLS_BAD_CERTIFICATE && conn_may_log(c)) {
+        struct log_ctx ctx = conn_ctx(c);
+        log_event(LOG_WARNING, "certificate-refused", &ctx, "%s (auth.client_ca)", why);
+    }
+}
+
 static void handshake_done(struct conn *c)
 {
     struct tls_stream_info info;
@@ -70,6 +82,7 @@ static void handshake_done(struct conn *c)
     tls_stream_info(c->tls, &info);
     log_event(LOG_DEBUG, "tls", &ctx, "%s %s%s", info.version, info.cipher,
               info.resumed ? " resumed" : "");
+    look_at_certificate(c);
     c->op_tls = 0;
     if (!c->smtp) {
         conn_start_session(c, c->refusal.code ? &c->refusal : NULL);

@@ -404,11 +404,13 @@ static void upper_all(struct arena *a, struct conf_strings *strings)
 
 static void complete_auth(struct arena *a, struct msa_options *o)
 {
-    static const char *const every[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"};
+    static const char *const every[] = {"EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN",
+                                        "LOGIN"};
     if (o->auth.mechanisms.count == 0) {
+        size_t skipped = *o->auth.client_ca ? 0 : 1;
         o->auth.mechanisms.items = arena_alloc(a, sizeof every);
-        memcpy(o->auth.mechanisms.items, every, sizeof every);
-        o->auth.mechanisms.count = sizeof every / sizeof every[0];
+        memcpy(o->auth.mechanisms.items, every + skipped, sizeof every - skipped * sizeof *every);
+        o->auth.mechanisms.count = sizeof every / sizeof *every - skipped;
     }
     upper_all(a, &o->auth.mechanisms);
     lower_all(a, &o->auth.realms);

@@ -55,6 +55,8 @@ static bool make_tls(struct service *s, struct buf *why)
                                                       ? AUTH_TLS_MINIMUM_1_3
                                                       : AUTH_TLS_MINIMUM_1_2};
     _Static_assert(GENERATION_TICKET_KEY_BYTES == AUTH_TLS_TICKET_KEY_BYTES, "one size of keys");
+    generation_file(g, "auth.client_ca", &o.client_ca_pem);
+    generation_file(g, "auth.client_crl", &o.client_crl_pem);
     memcpy(o.tickets.current, g->ticket_keys[0], sizeof o.tickets.current);
     memcpy(o.tickets.previous, g->ticket_keys[1], sizeof o.tickets.previous);
     return tls_ctx_server_new(&o, &s->tls, why) == 0;
@@ -138,14 +140,17 @@ static void make_listeners(struct service *s)
         };
 }
 
-/* What may be offered without TLS: nothing that binds to its channel. */
-static struct sv without_tls(struct service *s)
+/* What may be offered where: what binds to the channel of TLS only there, EXTERNAL only to a client
+ * with a certificate. */
+static struct sv offer(struct service *s, bool tls, bool certified)
 {
     const struct auth_options *o = &s->generation->options.auth;
     struct conf_strings kept = {arena_alloc(&s->arena, o->mechanisms.count * sizeof(char *)), 0};
-    for (size_t i = 0; i < o->mechanisms.count && !o->require_tls; i++)
-        if (!sv_iends(sv_of(o->mechanisms.items[i]), SV("-PLUS")))
+    for (size_t i = 0; i < o->mechanisms.count && (tls || !o->require_tls); i++) {
+        struct sv name = sv_of(o->mechanisms.items[i]);
+        if ((tls || !sv_iends(name, SV("-PLUS"))) && (certified || !sv_eq(name, SV("EXTERNAL"))))
             kept.items[kept.count++] = o->mechanisms.items[i];
+    }
     return join(&s->arena, &kept, ' ');
 }
 
@@ -153,7 +158,8 @@ static void make_setups(struct service *s)
 {
     const struct msa_options *o = &s->generation->options;
     const struct msa_listen_options *l = o->listen.items;
-    struct sv mechanisms = join(&s->arena, &o->auth.mechanisms, ' '), clear = without_tls(s);
+    struct sv clear = offer(s, false, false), tls = offer(s, true, false);
+    struct sv certified = offer(s, true, true);
     struct smtp_ext_config ext = make_extensions(s);
 
     s->limits = (struct smtp_server_limits){
@@ -172,7 +178,8 @@ static void make_setups(struct service *s)
         s->setups[i] = (struct smtp_server_setup){
             .hostname = sv_of(o->hostname),
             .postmaster = sv_of(o->postmaster),
-            .mechanisms_tls = mechanisms,
+            .mechanisms_tls = tls,
+            .mechanisms_cert = certified,
             .mechanisms_clear = clear,
             .tls_from_start = l[i].tls == MSA_LISTEN_IMPLICIT,
             .starttls = l[i].tls == MSA_LISTEN_STARTTLS && s->tls &&

@@ -202,6 +202,8 @@ void session_clear(struct smtp_server *s)
 
 struct sv session_mechanisms(const struct smtp_server *s)
 {
+    if (s->certified && s->setup->mechanisms_cert.len)
+        return s->setup->mechanisms_cert;
     return s->tls ? s->setup->mechanisms_tls : s->setup->mechanisms_clear;
 }
 
@@ -215,6 +217,12 @@ struct smtp_ext_offer session_offer(const struct smtp_server *s)
         .mechanisms = session_mechanisms(s),
         .message_size = s->setup->limits->message_size,
     };
+}
+
+void smtp_server_certify(struct smtp_server *s)
+{
+    REQUIRE(s->state == SESSION_NEW && s->tls);
+    s->certified = true;
 }
 
 void smtp_server_start(struct smtp_server *s, const struct smtp_reply *refusal)
@@ -416,6 +424,7 @@ static void on_tls_done(struct smtp_server *s, const struct smtp_result *r)
     }
     session_reset(s);
     s->tls = true;
+    s->certified = r->certified;
     s->authenticated = s->esmtp = false;
     free(s->helo);
     s->helo = NULL;

@@ -67,6 +67,7 @@ struct smtp_server_setup {
     struct sv hostname;         /* greeting and EHLO */
     struct sv postmaster;       /* address that <Postmaster> stands for */
     struct sv mechanisms_tls;   /* SASL mechanisms under TLS, separated by spaces */
+    struct sv mechanisms_cert;  /* the same for a client with a certificate; empty: as TLS */
     struct sv mechanisms_clear; /* and without; empty when auth.require_tls */
     bool tls_from_start;        /* implicit TLS */
     bool starttls;              /* a certificate is there */
@@ -140,6 +141,7 @@ struct smtp_result {
     enum smtp_outcome outcome;
     struct smtp_reply reply; /* code 0 with SMTP_OK: the usual one; needed with SMTP_FAILED */
     struct sv challenge;     /* SMTP_MORE: before base64 */
+    bool certified;          /* START_TLS, OK: the client has shown a certificate that holds */
     struct sv address;       /* CHECK_PATH, OK: stands in the path's place, a qualified address */
     /* RESUME, OK. */
     bool resumed;               /* it was interrupted, or finished, before */
@@ -166,6 +168,8 @@ struct smtp_refused {
 /* Before smtp_server_start(). The callback must not call the session. */
 void smtp_server_watch(struct smtp_server *s,
                        void (*on_refused)(void *arg, const struct smtp_refused *r), void *arg);
+/* Under implicit TLS the client has shown a certificate that holds; before smtp_server_start(). */
+void smtp_server_certify(struct smtp_server *s);
 /* Begins with the greeting; with a refusal (421, 554) that is sent instead and the session ends. */
 void smtp_server_start(struct smtp_server *s, const struct smtp_reply *refusal);
 /* The wall clock, seconds, before bytes are fed: extensions count by it. */

@@ -58,7 +58,8 @@ void session_auth(struct smtp_server *s, struct sv args)
         session_refuse(s, SMTP_REPLY(503, 5, 5, 1, "Authenticated already"));
         return;
     }
-    if (s->setup->mechanisms_tls.len == 0 && session_mechanisms(s).len == 0) {
+    if (s->setup->mechanisms_tls.len == 0 && s->setup->mechanisms_cert.len == 0 &&
+        session_mechanisms(s).len == 0) {
         session_refuse(s, SMTP_REPLY_SETTING(502, 5, 5, 1, "Authentication is not available",
                                              "auth.mechanisms"));
         return;
