@@ -148,6 +148,20 @@ static struct sv login_of(const struct claim *k)
     return auth_name_view(&k->found.login);
 }
 
+int auth_check_user(struct auth_check *c, const struct auth_sources *s,
+                    const struct auth_name *login, struct auth_found *out)
+{
+    struct auth_secret secret;
+    int err = auth_users_secret(s->options->path, login, &secret);
+    bool known = err == 0 && secret.kind != AUTH_SECRET_NONE;
+
+    mem_wipe(&secret, sizeof(secret));
+    if (err < 0)
+        return users_fault(c, s, err);
+    *out = (struct auth_found){.login = *login, .claimed = *login};
+    return known;
+}
+
 /* --- PLAIN and LOGIN --- */
 
 /* Compares whole arrays, so that the time tells nothing of the length. */

@@ -63,6 +63,11 @@ int auth_check_cleartext(struct auth_check *c, const struct auth_sources *s, str
                          char out[AUTH_PASSWORD_MAX + 1], struct auth_found *found_out,
                          bool *known_out) MUST_CHECK;
 
+/* For who has proved himself otherwise, by a certificate or a token: 1: there is such a user, *out
+ * is filled; 0: there is none; negative: cannot be told now. */
+int auth_check_user(struct auth_check *c, const struct auth_sources *s,
+                    const struct auth_name *login, struct auth_found *out) MUST_CHECK;
+
 /* At the end of every exchange, also of those that failed (found NULL), so that all cost the same;
  * auth_check_password() has done it. 1: he may log in; 0: no, found->why is filled; negative:
  * cannot be told now. */

@@ -1,6 +1,7 @@
 /*
  * sasl.c - AUTH exchanges, server side.
  *
+ * EXTERNAL is done here without Cyrus: it is one message.
  * Cyrus' verdict alone does not count. For PLAIN and LOGIN our callback has the last word (Cyrus
  * goes on to pwcheck_method after a callback's no), for the others what was served must be a
  * user's; then the name must be the one that was looked up, and auth_check_admit() must agree. So
@@ -9,6 +10,7 @@
 #include "auth/sasl.h"
 
 #include "auth/bound.h"
+#include "auth/certificate.h"
 #include "auth/cyrus.h"
 #include "msa/base/arena.h"
 #include "msa/base/log.h"
@@ -40,8 +42,9 @@ struct auth_exchange {
     sasl_callback_t callbacks[CALLBACK_COUNT];
     struct auth_cyrus_source source;
     const char *mechanism;
-    bool tls, is_scram, has_begun;
-    struct auth_channel channel;
+    bool tls, is_scram, is_external, has_begun;
+    struct auth_channel channel;    /* without the certificate */
+    struct buf certificate;         /* for EXTERNAL */
     sasl_channel_binding_t binding; /* Cyrus keeps the pointer */
     enum auth_scram_hash hash;      /* of SCRAM */
     bool refuses_empty; /* LOGIN: an empty response is nobody's, and Cyrus leaks memory over it */
@@ -72,6 +75,20 @@ static struct conf_strings copy_strings(struct arena *a, const struct conf_strin
     return to;
 }
 
+static struct conf_list copy_clients(struct arena *a, const struct conf_list *from)
+{
+    struct auth_client_row *rows = arena_alloc(a, (from->count + 1) * sizeof(*rows));
+
+    for (size_t i = 0; i < from->count; i++) {
+        const struct auth_client_row *row = CONF_ITEM(*from, i, struct auth_client_row);
+
+        rows[i] = (struct auth_client_row){arena_str(a, sv_of(row->fingerprint)),
+                                           arena_str(a, sv_of(row->subject)),
+                                           arena_str(a, sv_of(row->login))};
+    }
+    return (struct conf_list){rows, from->count};
+}
+
 /* Without "-PLUS". */
 static struct sv base_of(struct sv mechanism)
 {
@@ -99,6 +116,7 @@ struct auth_sasl *auth_sasl_new(const struct auth_options *options, struct sv ho
     s->options = *options;
     s->options.realms = copy_strings(&s->arena, &options->realms);
     s->options.mechanisms = copy_strings(&s->arena, &options->mechanisms);
+    s->options.client_table = copy_clients(&s->arena, &options->client_table);
     s->options.path = arena_str(&s->arena, sv_of(options->path));
     s->options.accounts_path = arena_str(&s->arena, sv_of(options->accounts_path));
     s->hostname = arena_str(&s->arena, hostname);
@@ -143,6 +161,8 @@ const char *auth_sasl_missing(const struct auth_sasl *s)
         struct sv base = base_of(sv_of(s->options.mechanisms.items[i]));
         size_t n = 0;
 
+        if (sv_eq(base, SV("EXTERNAL")))
+            continue;
         while (loaded != NULL && loaded[n] != NULL && !sv_eq(sv_of(loaded[n]), base))
             n++;
         if (loaded == NULL || loaded[n] == NULL)
@@ -265,6 +285,18 @@ static void conclude(struct auth_exchange *x, int rc, const char *data, unsigned
     }
 }
 
+/* The end of an exchange without Cyrus. */
+static void finish(struct auth_exchange *x, bool success, struct auth_sasl_result *out)
+{
+    bool admitted = x->trouble == 0 && is_admitted(x, success);
+
+    *out = (struct auth_sasl_result){.verdict = x->trouble < 0 ? AUTH_TEMPORARY : AUTH_DENIED};
+    if (x->trouble == 0 && admitted) {
+        out->verdict = AUTH_OK;
+        out->login = auth_name_view(&x->found.login);
+    }
+}
+
 /* The name as the options write it; NULL if it is not offered. */
 static const char *offered(const struct auth_sasl *s, struct sv mechanism)
 {
@@ -302,6 +334,22 @@ static bool bind_channel(struct auth_exchange *x, struct sv message)
     return sasl_setprop(x->conn, SASL_CHANNEL_BINDING, &x->binding) == SASL_OK;
 }
 
+/* RFC 4422 appendix A: the message is the authorization identity, or empty. */
+static void run_external(struct auth_exchange *x, struct sv authzid, struct auth_sasl_result *out)
+{
+    struct auth_name login;
+    int known = 0;
+
+    x->has_begun = true;
+    remember(x, authzid.ptr != NULL ? authzid : SV(""));
+    if (auth_certificate_login(&x->sasl->options, buf_view(&x->certificate), authzid, &login)) {
+        remember(x, auth_name_view(&login));
+        known = auth_check_user(x->sasl->check, &x->sasl->sources, &login, &x->found);
+    }
+    x->trouble = known < 0 ? known : 0;
+    finish(x, known == 1, out);
+}
+
 /* With the client's first message, or without one. */
 static void begin(struct auth_exchange *x, bool has_message, struct sv message,
                   struct auth_sasl_result *out)
@@ -310,6 +358,10 @@ static void begin(struct auth_exchange *x, bool has_message, struct sv message,
     unsigned len = 0;
     int rc;
 
+    if (x->is_external) {
+        run_external(x, message, out);
+        return;
+    }
     x->has_begun = true;
     if (x->is_scram && !bind_channel(x, message)) {
         *out = (struct auth_sasl_result){.verdict = AUTH_DENIED};
@@ -329,8 +381,11 @@ static void open_exchange(struct auth_exchange *x, const struct auth_sasl_start 
     x->tls = start->tls;
     if (start->channel != NULL)
         x->channel = *start->channel;
+    x->is_external = strcmp(x->mechanism, "EXTERNAL") == 0;
+    if (x->is_external && buf_put(&x->certificate, x->channel.certificate) < 0)
+        buf_reset(&x->certificate);
     x->channel.certificate = SV_NONE; /* a view of the caller's */
-    if (open_conn(x, start->tls) < 0) {
+    if (!x->is_external && open_conn(x, start->tls) < 0) {
         *out = (struct auth_sasl_result){.verdict = AUTH_TEMPORARY};
         return;
     }
@@ -341,7 +396,7 @@ static void open_exchange(struct auth_exchange *x, const struct auth_sasl_start 
     else if (strcmp(x->mechanism, "CRAM-MD5") == 0)
         x->source = (struct auth_cyrus_source){"*userPassword", serve_password, x};
     /* Cyrus has to know the binding at its start, and that stands in the first message */
-    if (x->is_scram && !start->has_initial)
+    if ((x->is_scram || x->is_external) && !start->has_initial)
         *out = (struct auth_sasl_result){.verdict = AUTH_CONTINUE, .data = SV("")};
     else
         begin(x, start->has_initial, start->initial, out);
@@ -353,6 +408,7 @@ struct auth_exchange *auth_exchange_new(struct auth_sasl *s, const struct auth_s
     struct auth_exchange *x = NEW(struct auth_exchange);
 
     REQUIRE(start->initial.len <= AUTH_WIRE_DATA_MAX);
+    buf_init(&x->certificate, AUTH_CERTIFICATE_MAX, 0);
     x->sasl = auth_sasl_ref(s);
     x->began = auth_check_now(s->check);
     x->mechanism = offered(s, start->mechanism);
@@ -384,7 +440,7 @@ void auth_exchange_step(struct auth_exchange *x, struct sv bytes, struct auth_sa
     unsigned len = 0;
     int rc;
 
-    REQUIRE(x->conn != NULL && bytes.len <= AUTH_WIRE_DATA_MAX);
+    REQUIRE((x->conn != NULL || x->is_external) && bytes.len <= AUTH_WIRE_DATA_MAX);
     if (!x->has_begun) {
         begin(x, true, bytes, out);
         return;
@@ -425,6 +481,7 @@ void auth_exchange_free(struct auth_exchange *x)
         return;
     if (x->conn != NULL)
         sasl_dispose(&x->conn);
+    buf_deinit(&x->certificate);
     auth_sasl_unref(x->sasl);
     free(x);
 }

@@ -137,3 +137,144 @@ def mechanisms_bind_in_resumed_sessions(w):
                 gs2, binding = "p=tls-unique,,", wire.sock.get_channel_binding("tls-unique")
             equal(wire.scram(USER, PASSWORD, PLUS, gs2, binding)[0], 235, f"{version} {gs2}")
             wire.close()
+
+
+class Authority:
+    """A CA of openssl's, with its clients and its revocation list."""
+
+    def __init__(self, w, name):
+        self.w, self.name = w, name
+        self.key, self.cert, self.crl = (w.path(f"{name}.{x}") for x in ("key", "pem", "crl"))
+        self.run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                 "-days", "10", "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.cert)
+        with open(w.path(f"{name}.cnf"), "w", encoding="ascii") as f:
+            f.write(f"[ca]\ndefault_ca=d\n[d]\ndatabase={w.path(name)}.db\n"
+                    "default_md=sha256\ndefault_crl_days=1\n")
+        open(w.path(f"{name}.db"), "w", encoding="ascii").close()
+        self.publish()
+
+    def run(self, *words):
+        return subprocess.run(["openssl", *words], check=True, capture_output=True, text=True)
+
+    def client(self, name, subject, san=None, days=5):
+        """Certificate and key of a client, as files."""
+        key, cert, request = (self.w.path(f"{name}.{x}") for x in ("key", "pem", "csr"))
+        extra = ["-addext", f"subjectAltName={san}"] if san else []
+        self.run("req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", subject, "-keyout", key,
+                 "-out", request, *extra)
+        self.run("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key,
+                 "-CAcreateserial", "-days", str(days), "-copy_extensions", "copy", "-out", cert)
+        return cert, key
+
+    def ca(self, *words):
+        self.run("ca", "-config", self.w.path(f"{self.name}.cnf"), "-keyfile", self.key, "-cert",
+                 self.cert, *words)
+
+    def publish(self):
+        self.ca("-gencrl", "-out", self.crl)
+
+    def revoke(self, cert):
+        self.ca("-revoke", cert)
+        self.publish()
+
+
+def certified(pair, port=587, **versions):
+    context = tls_context(**versions)
+    if pair:
+        context.load_cert_chain(*pair)
+    return session(port=port, context=context)
+
+
+def external(wire, authzid="", initial=True):
+    said = base64.b64encode(authzid.encode()).decode() or "="
+    if initial:
+        return without_id(wire.say(f"AUTH EXTERNAL {said}"))
+    equal(wire.say("AUTH EXTERNAL"), (334, ""), "an empty challenge")
+    return without_id(wire.say("" if said == "=" else said))
+
+
+@test()
+def mechanisms_external_by_certificate(w):
+    ours, theirs = Authority(w, "ours"), Authority(w, "theirs")
+    alice = ours.client("alice", "/CN=Alice", "email:alice@our.test,email:bob@our.test")
+    eve = theirs.client("eve", "/CN=Eve", "email:alice@our.test")
+    nobody = ours.client("nobody", "/CN=Nobody", "email:nobody@our.test")
+    foreign = ours.client("foreign", "/CN=F", "email:alice@other.test")
+    w.start({"auth": {"client_ca": ours.cert, "block": {"failures": 0}}})
+    w.ctl("user", "add", "bob", "--password-stdin", stdin="bobs\n")
+    w.ctl("user", "add", "carol", "--password-stdin", stdin="carols\n")
+    for port in (587, 465):
+        for version in (TLS12, TLS13):
+            for initial in (True, False):
+                s = certified(alice, port, **version)
+                check("EXTERNAL" in offered(s), "offered")
+                equal(external(s, "", initial)[0], 235, "the first name")
+                w.submit("bob@else.test", wire=s)
+                s = certified(alice, port, **version)
+                equal(external(s, "carol", initial), DENIED, "a name that is not in it")
+                equal(external(s, "bob@our.test", initial)[0], 235, "the second")
+                s.close()
+            s = certified(None, port, **version)
+            check("EXTERNAL" not in offered(s), "offered without a certificate")
+            equal(s.say("AUTH EXTERNAL =")[0], 504, "without a certificate")
+            equal(s.plain(USER, PASSWORD)[0], 235, "by password all the same")
+            s = certified(eve, port, **version)
+            check("EXTERNAL" not in offered(s), "offered with a foreign certificate")
+            equal(s.say("AUTH EXTERNAL =")[0], 504, "with a foreign certificate")
+            equal(s.plain(USER, PASSWORD)[0], 235, "by password all the same")
+    check(re.search(r"certificate-refused .*client=127.0.0.1: unable to get local issuer", w.log()),
+          "the foreign certificate is in the log")
+    for pair in (nobody, foreign):
+        equal(external(certified(pair)), DENIED, "no user of ours")
+    # openssl itself
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", "127.0.0.1:465", "-quiet", "-crlf", "-ign_eof",
+         "-cert", alice[0], "-key", alice[1]], input="EHLO c\nAUTH EXTERNAL =\nQUIT\n",
+        capture_output=True, text=True, timeout=30, check=False)
+    check("235 2.7.0" in done.stdout, done.stdout, done.stderr)
+    w.ctl("user", "delete", "bob")
+    equal(external(certified(alice), "bob"), DENIED, "a user who is gone")
+
+
+@test()
+def mechanisms_external_revoked_and_by_table(w):
+    ours = Authority(w, "ours")
+    alice = ours.client("alice", "/CN=alice", "email:alice@our.test")
+    printer = ours.client("printer", "/O=Example/CN=printer 7")
+    done = ours.run("x509", "-in", printer[0], "-noout", "-fingerprint", "-sha256")
+    fingerprint = done.stdout.strip().split("=")[1]
+    auth = {"client_ca": ours.cert, "client_crl": ours.crl}
+    w.start({"auth": auth})
+    w.ctl("user", "add", "printer7", "--password-stdin", stdin="p\n")
+    equal(external(certified(alice))[0], 235, "before")
+    equal(external(certified(printer)), DENIED, "it names nobody")
+    for row in ({"fingerprint": fingerprint}, {"subject": "CN=printer 7,O=Example"}):
+        w.write({"auth": dict(auth, client_table=[dict(row, login="printer7")])})
+        w.ctl("reload")
+        equal(external(certified(printer))[0], 235, f"{row}")
+        equal(external(certified(alice))[0], 235, "the others by their names")
+    w.wait_log("mechanism=EXTERNAL login=printer7@our.test")
+    w.write({"auth": dict(auth, client_name="table")})
+    w.ctl("reload")
+    equal(external(certified(alice)), DENIED, "by the table alone")
+    w.write({"auth": dict(auth, client_name="common-name")})
+    ours.revoke(printer[0])
+    w.ctl("reload")
+    equal(external(certified(alice))[0], 235, "by common name")
+    s = certified(printer)
+    check("EXTERNAL" not in offered(s), "offered to a revoked certificate")
+    w.wait_log("certificate revoked (auth.client_ca)")
+    # faults of the configuration
+    rows = [({"client_ca": w.path("none.pem")}, "auth.client_ca: cannot read"),
+            ({"client_ca": ours.key}, "auth.client_ca: no PEM certificate"),
+            ({"client_ca": ours.cert, "client_crl": ours.cert}, "no PEM revocation list"),
+            ({"client_ca": ours.cert, "client_table": [{"login": "a@other.test", "subject": "CN=x"}]},
+             "auth.client_table[0].login: the realm after '@' is not one of auth.realms"),
+            ({"client_ca": ours.cert, "client_table": [{"login": "a"}]},
+             "auth.client_table[0]: fingerprint and subject are both missing"),
+            ({"client_ca": ours.cert, "client_table": [{"login": "a", "fingerprint": "12:34"}]},
+             "is no SHA-256 fingerprint"),
+            ({"mechanisms": ["EXTERNAL"]}, "EXTERNAL needs the authorities")]
+    for options, fault in rows:
+        w.write({"auth": options})
+        check(fault in w.ctl("check", code=1), fault, w.ctl("check", code=1))

@@ -3,6 +3,7 @@
 #include "auth/sasl.h"
 #include "msa/base/b64.h"
 #include "tests/unit/auth/database.h"
+#include "tests/unit/auth_tls/fixture.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -577,6 +578,84 @@ static void channel_bindings(void **state)
     database_drop(path);
 }
 
+static enum auth_verdict external(struct auth_sasl *s, struct sv certificate, const char *authzid,
+                                  bool initial, char login[AUTH_NAME_MAX + 1])
+{
+    struct auth_channel channel = {.certificate = certificate};
+    struct auth_sasl_start start = {.mechanism = SV("external"),
+                                    .initial = sv_of(initial ? authzid : ""),
+                                    .has_initial = initial,
+                                    .tls = true,
+                                    .channel = &channel};
+    struct auth_sasl_result r;
+    struct auth_exchange *x = auth_exchange_new(s, &start, &r);
+    enum auth_verdict verdict;
+
+    if (!initial) {
+        assert_int_equal(r.verdict, AUTH_CONTINUE);
+        assert_int_equal(r.data.len, 0);
+        auth_exchange_step(x, sv_of(authzid), &r);
+    }
+    verdict = r.verdict;
+    snprintf(login, AUTH_NAME_MAX + 1, "%.*s", SV_ARG(r.login));
+    auth_exchange_free(x);
+    return verdict;
+}
+
+/* A certificate opens the door for users who are there and not disabled, and for no other. */
+static void certificates(void **state)
+{
+    static const char *names[] = {"EXTERNAL", "PLAIN"};
+    struct cert cert = make_cert(EVP_EC_gen("P-256"),
+                                 "email:alice@example.net,email:bob@example.net", 0, DAY_S, NULL);
+    struct cert gone = make_cert(EVP_EC_gen("P-256"), "email:gone@example.net", 0, DAY_S, NULL);
+    unsigned char *der = NULL, *gone_der = NULL;
+    struct sv ours = {NULL, (size_t)i2d_X509(cert.x509, &der)};
+    struct sv nobodys = {NULL, (size_t)i2d_X509(gone.x509, &gone_der)};
+    const char *path = database_new();
+    struct auth_options o = database_options(path);
+    char login[AUTH_NAME_MAX + 1];
+    struct auth_accounts *accounts;
+    struct auth_sasl *s;
+
+    (void)state;
+    ours.ptr = (char *)der;
+    nobodys.ptr = (char *)gone_der;
+    o.mechanisms = (struct conf_strings){names, 2};
+    database_add(path, "alice", "secret");
+    database_add(path, "bob", "secret");
+    assert_int_equal(auth_accounts_make(o.accounts_path), 0);
+    s = auth_sasl_new(&o, SV("mail.example.net"), check);
+    assert_null(auth_sasl_missing(s));
+    for (int initial = 0; initial < 2; initial++) {
+        assert_int_equal(external(s, ours, "", initial, login), AUTH_OK);
+        assert_string_equal(login, "alice@example.net");
+        assert_int_equal(external(s, ours, "bob", initial, login), AUTH_OK);
+        assert_string_equal(login, "bob@example.net");
+        assert_int_equal(external(s, ours, "carol", initial, login), AUTH_DENIED);
+        assert_int_equal(external(s, nobodys, "", initial, login), AUTH_DENIED);
+        assert_int_equal(external(s, SV_NONE, "", initial, login), AUTH_DENIED);
+        assert_int_equal(external(s, SV("junk"), "alice", initial, login), AUTH_DENIED);
+    }
+    accounts = auth_accounts_new(o.accounts_path, 1000);
+    assert_int_equal(auth_accounts_set_state(accounts, SV("alice@example.net"), AUTH_STATE_DISABLED,
+                                             SV("test"), 1),
+                     0);
+    assert_int_equal(external(s, ours, "", true, login), AUTH_DENIED);
+    assert_int_equal(external(s, ours, "bob", true, login), AUTH_OK);
+    database_delete(path, "bob");
+    assert_int_equal(external(s, ours, "bob", true, login), AUTH_DENIED);
+    database_garbage(path);
+    assert_int_equal(external(s, ours, "bob", true, login), AUTH_TEMPORARY);
+    auth_accounts_free(accounts);
+    auth_sasl_unref(s);
+    OPENSSL_free(der);
+    OPENSSL_free(gone_der);
+    free_cert(&cert);
+    free_cert(&gone);
+    database_drop(path);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -586,6 +665,7 @@ int main(void)
         T(unknown_user_in_scram), T(plain_messages),      T(proven),
         T(quick_is_proven_plain), T(not_offered),         T(bad_input),
         T(empty_responses),       T(unreadable),          T(channel_bindings),
+        T(certificates),
     };
 
     return cmocka_run_group_tests(tests, start_all, stop_all);

@@ -7,6 +7,9 @@
 #include <string.h>
 
 #define DOMAINS "domains = \"example.net\";\n"
+#define FINGERPRINT                                    \
+    "00:11:22:33:44:55:66:77:88:99:aa:BB:cc:dd:ee:ff:" \
+    "00:11:22:33:44:55:66:77:88:99:aa:BB:cc:dd:ee:ff"
 
 struct bad {
     const char *text;
@@ -100,6 +103,26 @@ static const struct bad bad[] = {
              "listen = { port = 2525; tls = \"none\"; auth = \"trusted\" };",
      "m:2: auth.trusted_networks[1]: warning: anybody may send mail through this server; the "
      "networks of your own machines\n"},
+    {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"EXTERNAL\" ]; };",
+     "m:2: auth.mechanisms: EXTERNAL needs the authorities of clients' certificates; "
+     "auth.client_ca = \"/etc/msa/clients.pem\"; or without it\n"},
+    {DOMAINS "auth = { client_ca = \"/ca\"; mechanisms = [ \"PLAIN\" ]; };",
+     "m:2: auth.client_ca: warning: clients are asked for certificates that they cannot log in "
+     "with; \"EXTERNAL\" in auth.mechanisms\n"},
+    {DOMAINS "auth = { client_crl = \"/crl\"; client_table = { subject = \"CN=a\"; login = "
+             "\"a\"; }; };",
+     "m:2: auth.client_crl: warning: it counts nowhere: auth.client_ca is not set; auth.client_ca "
+     "beside it\n"
+     "m:2: auth.client_table: warning: it counts nowhere: auth.client_ca is not set; "
+     "auth.client_ca beside it\n"},
+    {DOMAINS "auth = { client_ca = \"/ca\"; client_table = ( { login = \"a\"; },\n"
+             "{ login = \"a\"; subject = \"CN=a\"; fingerprint = \"" FINGERPRINT "\"; } ); };",
+     "m:2: auth.client_table[0]: fingerprint and subject are both missing; either of them\n"
+     "m:3: auth.client_table[1]: fingerprint and subject are both set; either of them\n"},
+    {DOMAINS "auth = { client_ca = \"/ca\"; client_table = { login = \"a\"; fingerprint = "
+             "\"0g" FINGERPRINT "\"; }; };",
+     "m:2: auth.client_table[0].fingerprint: \"0g" FINGERPRINT "\" is no SHA-256 fingerprint; what "
+     "\"openssl x509 -noout -fingerprint -sha256\" prints behind the \"=\"\n"},
     {DOMAINS "auth = { exempt_networks = \"::/0\"; refused_networks = [ \"0.0.0.0/0\" ]; };",
      "m:2: auth.exempt_networks[0]: warning: nobody who guesses passwords is blocked; the networks "
      "of your own machines, or auth.block.failures = 0\n"
@@ -132,7 +155,7 @@ static const struct bad bad[] = {
     {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"DIGEST-MD5\" ]; };",
      "m:2: auth.mechanisms[1]: the mechanism \"DIGEST-MD5\" is not known; one of "
      "\"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"SCRAM-SHA-512\", \"SCRAM-SHA-1\", \"PLAIN\", "
-     "\"LOGIN\", \"CRAM-MD5\"\n"},
+     "\"LOGIN\", \"CRAM-MD5\", \"EXTERNAL\"\n"},
     {DOMAINS "auth = { mechanisms = [ \"SCRAM-SHA-1\", \"scram-sha-512\" ]; };", ""},
     {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"cram-md5\" ]; };",
      "m:2: auth.mechanisms[1]: CRAM-MD5 cannot be checked: passwords are not kept; "

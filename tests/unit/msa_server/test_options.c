@@ -104,7 +104,6 @@ static void defaults_are_as_designed(void **state)
 static void keys_without_effect_are_unknown(void **state)
 {
     static const char *const keys[] = {
-        "auth = { client_ca = \"\"; }",
         "auth = { oauth = { issuer = \"\"; }; }",
         "permissions = { login = \"a\"; messages_per_hour = 0; }",
         "rewrite = { dkim = ( ); }",
