@@ -143,6 +143,12 @@ struct auth_app_row {
 int auth_accounts_each_app(struct auth_accounts *a, struct sv login,
                            void (*each)(void *arg, const struct auth_app_row *row),
                            void *arg) MUST_CHECK;
+/* The networks of all logins that were used at or after since_ms, the oldest first. client: an
+ * address, of an IPv6 /64 the first. */
+int auth_accounts_each_network(struct auth_accounts *a, int64_t since_ms,
+                               void (*each)(void *arg, struct sv login, const struct ip *client,
+                                            int64_t last_ms),
+                               void *arg) MUST_CHECK;
 struct auth_place_row {
     struct sv client, mechanism, label;
     int64_t last_ms;

@@ -60,6 +60,7 @@
        " network, row_number() OVER (PARTITION BY login ORDER BY last DESC) AS place"             \
        " FROM network) WHERE place>?1)")                                                          \
     XX(SEEN, "SELECT 1 FROM network WHERE login=?1 AND network=?2 AND last>=?3")                  \
+    XX(EACH_NETWORK, "SELECT login, network, last FROM network WHERE last>=?1 ORDER BY last")     \
     XX(EACH, "SELECT login, state, admin FROM account ORDER BY login")                            \
     XX(EACH_APP, "SELECT label, used_from, created, used, revoked FROM app WHERE login=?1"        \
                  " ORDER BY label")                                                               \

@@ -164,6 +164,28 @@ int auth_accounts_each_app(struct auth_accounts *a, struct sv login,
     return accounts_leave(a, err);
 }
 
+int auth_accounts_each_network(struct auth_accounts *a, int64_t since_ms,
+                               void (*each)(void *arg, struct sv login, const struct ip *client,
+                                            int64_t last_ms),
+                               void *arg)
+{
+    int err = accounts_enter(a);
+    sqlite3_stmt *st;
+
+    if (err != 0)
+        return accounts_leave(a, err == ACCOUNTS_NONE ? 0 : err);
+    st = sql_use(&a->db, ACCOUNTS_EACH_NETWORK);
+    sql_int(st, 1, since_ms);
+    while ((err = accounts_row(a, st)) == 1) {
+        struct sv network = column(st, 1);
+        struct ip client;
+
+        if (ip_parse(sv_split(&network, '/'), &client))
+            each(arg, column(st, 0), &client, sqlite3_column_int64(st, 2));
+    }
+    return accounts_leave(a, err);
+}
+
 int auth_accounts_each_place(struct auth_accounts *a, struct sv login,
                              void (*each)(void *arg, const struct auth_place_row *row), void *arg)
 {

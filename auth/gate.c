@@ -29,6 +29,23 @@ void auth_gate_free(struct auth_gate *g)
     free(g);
 }
 
+static void on_owner(void *arg, struct sv login, const struct ip *client, int64_t last_ms)
+{
+    struct auth_gate *g = arg;
+
+    guard_remember(g->guard, login, client, last_ms / 1000);
+}
+
+void auth_gate_load(struct auth_gate *g, struct auth_accounts *accounts)
+{
+    int err = auth_accounts_each_network(accounts, clock_wall_ms() - GUARD_OWNER_S * (int64_t)1000,
+                                         on_owner, g);
+
+    if (err < 0)
+        log_event(LOG_WARNING, "users.db", NULL,
+                  "%s; until they log in again, blocks also count for owners", err_text(err));
+}
+
 /* "alice" and "alice/phone@example.net" are counted as alice@example.net: a user's names for
  * several secrets are one user. What can be nobody's name is counted as it is. */
 static struct sv name_of(const struct auth_generation *generation, struct sv tried,

@@ -5,6 +5,8 @@
  * The keeper owns it and not the server: it alone knows the name that was tried and who got in, it
  * serves all workers, and a server that has been taken over cannot guess without limit.
  *
+ * Owners outlive it in users.db (uses.h writes down each login); counts and blocks do not.
+ *
  * Log, for people and for fail2ban (documented in msad(8)): "address-blocked client=ADDRESS" and
  * "name-blocked login=NAME" when a block begins. Thread: the loop's.
  */
@@ -25,6 +27,8 @@ struct auth_gate_try {
 
 struct auth_gate *auth_gate_new(void);
 void auth_gate_free(struct auth_gate *g);
+/* Owners of earlier runs; blocking, at the start. */
+void auth_gate_load(struct auth_gate *g, struct auth_accounts *accounts);
 /* Whether the secret may be looked at. */
 bool auth_gate_admits(struct auth_gate *g, const struct auth_gate_try *t);
 /* It has been, and was right or wrong. blocked: refuse all the same. */

@@ -87,6 +87,7 @@ static void open_accounts(struct keeper *k)
     if (err < 0) /* logins find the same fault, and say so */
         log_event(LOG_ERROR, "users.db", NULL, "%s", auth_accounts_fault(path, err, why));
     k->uses = auth_uses_start(path);
+    auth_gate_load(k->gate, auth_sasl_sources(k->current->sasl)->accounts);
 }
 
 void keeper_commit(struct keeper *k, uint64_t generation)

@@ -99,6 +99,19 @@ def guard_blocks_a_login_and_not_its_owner_at_home(w):
 
 
 @test()
+def guard_knows_owners_after_a_restart(w):
+    w.start(BLOCK)
+    w.ctl("user", "add", "bob", "--password-stdin", stdin="bobs\n")
+    check(accepted(USER, PASSWORD, "127.0.2.1"), "the owner's first login")
+    w.stop()
+    w.launch()
+    w.wait_ready()
+    fail(w, "127.0.2.1", 5)
+    equal(plain("bob", "bobs", "127.0.2.1")[0], BLOCKED, "bob")
+    check(accepted(USER, PASSWORD, "127.0.2.1"), "the owner")
+
+
+@test()
 def guard_blocks_end_by_themselves(w):
     w.start({"auth": {"block": {"failures": 3, "window": "1h", "time": "2s"}}})
     fail(w, "127.0.2.1", 3)

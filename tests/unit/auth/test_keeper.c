@@ -774,6 +774,37 @@ static void slowed_scram(void **state)
     auth_login_free(x);
 }
 
+/* A keeper that is started anew still knows who is at home where. */
+static void owners_outlive_the_keeper(void **state)
+{
+    struct keeper_material m = guarded(1);
+
+    (void)state;
+    database_add(w.path, "alice", "secret");
+    database_add(w.path, "bob", "secret");
+    commit(&m);
+    login_from("PLAIN", "2001:db8::1", right_alice);
+    assert_int_equal(w.verdict, AUTH_OK);
+    auth_client_free(w.client);
+    keeper_free(w.keeper);
+    w.keeper = keeper_new(w.loop);
+    w.client = attach();
+    commit(&m);
+    for (size_t i = 0; i < 5; i++)
+        auth_client_start(w.client,
+                          &(struct auth_start){.mechanism = SV("PLAIN"),
+                                               .initial = {"\0eve\0wrong", 10},
+                                               .has_initial = true,
+                                               .tls = true,
+                                               .client = SV("2001:db8::7")},
+                          on_answer, NULL);
+    wait_for(5);
+    login_from("PLAIN", "2001:db8::8", right_bob);
+    assert_int_equal(w.verdict, AUTH_BLOCKED);
+    login_from("PLAIN", "2001:db8::9", right_alice);
+    assert_int_equal(w.verdict, AUTH_OK);
+}
+
 struct block_ask {
     pthread_t thread;
     const char *socket;
@@ -865,9 +896,14 @@ static void blocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(logins),   T(steps),        T(smarthost),     T(signatures),     T(bad_generation),
-        T(restart),  T(fairness),     T(broken_askers), T(administration), T(many_administrators),
-        T(guessing), T(held_answers), T(slowed_scram),  T(blocks),
+        T(logins),         T(steps),
+        T(smarthost),      T(signatures),
+        T(bad_generation), T(restart),
+        T(fairness),       T(broken_askers),
+        T(administration), T(many_administrators),
+        T(guessing),       T(held_answers),
+        T(slowed_scram),   T(owners_outlive_the_keeper),
+        T(blocks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
