@@ -71,7 +71,7 @@ void show_queue(struct show *s, json_t *line)
     printf(" -> ");
     put(text_of(line, "to"));
     if (*text_of(line, "text")) {
-        printf(" (%s ", text_of(line, "status"));
+        printf(" (%s%s", text_of(line, "status"), *text_of(line, "status") ? " " : "");
         put(text_of(line, "text"));
         putchar(')');
     }

@@ -31,6 +31,7 @@ struct sim_peer {
     const char *lists; /* behind the negotiation */
     size_t lists_len;
     /* policy service and next hop */
+    struct sim_peer_conn *last; /* the newest connection, while it lives */
     const char *action;
     unsigned dies_after; /* so many answers on one connection */
 };
@@ -199,6 +200,8 @@ UNUSED static void on_peer_end(void *arg, int err)
 UNUSED static void on_peer_closed(void *arg)
 {
     struct sim_peer_conn *c = arg;
+    if (c->peer->last == c)
+        c->peer->last = NULL;
     buf_deinit(&c->in);
     free(c);
 }
@@ -210,6 +213,7 @@ UNUSED static struct sim_peer_conn *peer_conn(struct sim_peer *p, struct stream 
     c->stream = s;
     buf_init(&c->in, 16u << 20, 0);
     p->connections++;
+    p->last = c;
     return c;
 }
 

@@ -65,6 +65,15 @@ static size_t put_packet(size_t at, char letter, const char *data, size_t len)
 
 #define PACKET(at, letter, literal) put_packet((at), (letter), (literal), sizeof(literal) - 1)
 
+static size_t times(const struct sim_peer *p, const char *words)
+{
+    struct sv told = buf_view(&p->told);
+    size_t n = 0;
+    for (const char *at; told.len && (at = memmem(told.ptr, told.len, words, strlen(words))); n++)
+        told = sv_skip(told, (size_t)(at - told.ptr) + 1);
+    return n;
+}
+
 /* ---- what is told ---- */
 
 static void test_stages(void **state)
@@ -102,6 +111,7 @@ static void test_stages(void **state)
     client_expect(c, "250 2.0.0 Queued");
     assert_int_equal(milter->connections, 1);
     peer_expect(milter, "R <a@example.org>\nA \nD M"); /* given up, not ended */
+    assert_int_equal(times(milter, "\nA \n"), 1);      /* not what was ended */
     peer_expect(milter, "\nE \nQ \n");
     world_assert_idle();
     stop(c);
@@ -396,6 +406,108 @@ static void test_in_order(void **state)
     settle();
     client_expect(c, "550 5.7.0 ");
     assert_int_equal(buf_len(&second->told), before);
+    stop(c);
+}
+
+/* ---- transactions with TRANSID (RFC 1845) ---- */
+
+#define TRANSID   "MAIL FROM:<u@example.net> TRANSID=<1@c.example>\r\n"
+#define RESUMABLE TRANSID "RCPT TO:<a@example.org>\r\nRCPT TO:<b@example.org> NOTIFY=NEVER\r\n"
+
+static void lose(struct sim_client *c)
+{
+    stream_reset(c->stream);
+    sim_run_for(1000);
+    client_free(c);
+}
+
+/* Continued on another connection, whose milter hears of the whole message and of the recipients
+ * that nobody names again. */
+static void test_resumed(void **state)
+{
+    (void)state;
+    for (int refuse = 0; refuse < 2; refuse++) {
+        start(MILTER(""));
+        struct sim_client *c = client_ready();
+        client_say(c, RESUMABLE "DATA\r\nFrom: u@example.net\r\n\r\nfirst\r\n");
+        client_expect(c, "354 ");
+        lose(c);
+        buf_reset(&milter->told);
+        if (refuse)
+            answer_with(milter, 'R', script, PACKET(0, 'r', ""));
+        milter->skip['R'] = 1;
+        c = client_ready();
+        client_say(c, TRANSID);
+        client_expect(c, "355 ");
+        client_say(c, "DATA\r\n");
+        peer_expect(milter, "\nM <u@example.net>|TRANSID=<1@c.example>\n");
+        peer_expect(milter, "\nR <a@example.org>\n");
+        peer_expect(milter, "\nR <b@example.org>");
+        if (refuse) {
+            client_expect(c, "550 5.7.0 ");
+            assert_int_equal(world_stats().accepted_messages, 0);
+            stop(c);
+            continue;
+        }
+        client_expect(c, "354 ");
+        client_say(c, "second\r\n.\r\n");
+        settle();
+        client_expect(c, "250 2.0.0 Queued");
+        peer_expect(milter, "\nB first\r\nsecond\r\n\n");
+        assert_int_equal(world_stats().accepted_messages, 1);
+        stop(c);
+    }
+}
+
+/* The client is gone while the milter looks at the message, and comes again: it is told how that
+ * ended, and the milter is not asked twice. */
+static void test_lost_reply(void **state)
+{
+    (void)state;
+    start(ROUTE
+          "policy = { milters = { socket = \"inet:8891@127.0.0.1\"; timeout = \"60s\"; }; };\n");
+    milter->hangs_at = 'E';
+    struct sim_client *c = client_ready();
+    client_say(c, RESUMABLE "DATA\r\n" MESSAGE ".\r\n");
+    lose(c);
+    struct sim_peer_conn *first = milter->last;
+    c = client_ready();
+    client_put(c, SV(TRANSID)); /* waits for the one before */
+    sim_run_for(5000);
+    assert_false(client_heard(c, "355 "));
+    peer_write(first, script, PACKET(0, 'c', ""));
+    sim_run_for(2000);
+    client_expect(c, "355 ");
+    assert_int_equal(world_stats().accepted_messages, 1);
+    client_say(c, "DATA\r\n");
+    client_expect(c, "354 ");
+    client_say(c, ".\r\n");
+    client_expect(c, "250 2.0.0 Queued as ");
+    assert_int_equal(world_stats().accepted_messages, 1);
+    assert_int_equal(times(milter, "\nE "), 1);
+    stop(c);
+}
+
+/* Refused for now, it can be tried again without sending it again. */
+static void test_tried_again(void **state)
+{
+    (void)state;
+    start(MILTER(""));
+    answer_with(milter, 'E', script, PACKET(0, 't', ""));
+    struct sim_client *c = client_ready();
+    client_say(c, RESUMABLE "DATA\r\n" MESSAGE ".\r\n");
+    client_expect(c, "451 4.7.1 ");
+    lose(c);
+    answer_with(milter, 'E', NULL, 0);
+    c = client_ready();
+    client_say(c, TRANSID);
+    client_expect(c, "355 ");
+    client_say(c, "DATA\r\n");
+    client_say(c, ".\r\n");
+    settle();
+    client_expect(c, "250 2.0.0 Queued as ");
+    assert_int_equal(times(milter, "\nB body\r\n.dot\r\n\n"), 2);
+    assert_int_equal(world_stats().accepted_messages, 1);
     stop(c);
 }
 
@@ -720,6 +832,9 @@ int main(void)
         cmocka_unit_test(test_all_recipients_deleted),
         cmocka_unit_test(test_quarantine),
         cmocka_unit_test(test_in_order),
+        cmocka_unit_test(test_resumed),
+        cmocka_unit_test(test_lost_reply),
+        cmocka_unit_test(test_tried_again),
         cmocka_unit_test(test_hang_and_die),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_half_changed),
