@@ -62,12 +62,13 @@ void conf_check_network(const char *value, struct conf_faults *faults)
                    "\"%s\" is no network, nor an address", value);
 }
 
-/* Of the key itself, or of something inside it. */
-static bool has_error(const struct conf_faults *f, const char *key)
+/* Of the key itself, or of something inside it, in the same file. */
+static bool has_error(const struct conf_faults *f, const char *file, const char *key)
 {
     size_t len = strlen(key);
     for (const struct conf_fault *e = f->first; e; e = e->next)
-        if (!e->warning && len && strncmp(e->key, key, len) == 0 && strchr(".[", e->key[len]))
+        if (!e->warning && len && strcmp(e->file, file) == 0 && strncmp(e->key, key, len) == 0 &&
+            strchr(".[", e->key[len]))
             return true;
     return false;
 }
@@ -90,7 +91,7 @@ static unsigned line_of(const struct conf_source *src, struct arena *a, const ch
 void conf_fault_at(struct conf_faults *f, const struct conf_source *src, bool warning,
                    const char *key, const char *right, const char *fmt, ...)
 {
-    if (has_error(f, key))
+    if (has_error(f, src->file, key))
         return;
     f->file = src->file;
     f->key = key;

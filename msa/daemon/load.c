@@ -2,6 +2,7 @@
 #include "auth/name.h"
 #include "auth/tls/pem.h"
 #include "msa/base/mem.h"
+#include "msa/daemon/load_permissions.h"
 #include "msa/daemon/total_memory.h"
 
 #include <errno.h>
@@ -15,7 +16,6 @@
 #include <unistd.h>
 
 #define CONFIG_MAX_BYTES (4u << 20)
-#define FILE_MAX_BYTES   (4u << 20)
 
 int load_file(const char *path, struct buf *out)
 {
@@ -62,7 +62,7 @@ static void read_file(void *arg, const char *key, const struct conf_option *row,
     bool optional = strcmp(key, "dns.trust_anchor") == 0;
     if (!*path || (optional && r->g->options.dns.dnssec == DNS_DNSSEC_OFF))
         return;
-    buf_init(&bytes, FILE_MAX_BYTES, BUF_SECRET);
+    buf_init(&bytes, LOAD_FILE_MAX_BYTES, BUF_SECRET);
     int err = load_file(path, &bytes);
     if (err == 0) {
         generation_add_file(r->g, key, path, buf_view(&bytes), (row->flags & CONF_SECRET) != 0);
@@ -187,7 +187,7 @@ static void read_authorities(struct reading *r)
         wanted |= route[i].tls == RELAY_ROUTE_TLS_VERIFY;
     if (!wanted)
         return;
-    buf_init(&bytes, FILE_MAX_BYTES, 0);
+    buf_init(&bytes, LOAD_FILE_MAX_BYTES, 0);
     int err = load_file(path, &bytes);
     if (err < 0)
         conf_fault_at(r->faults, r->src, true, "relay.routes",
@@ -229,6 +229,7 @@ struct generation *load_generation(const char *path, uint32_t number, struct are
     } else if (options_read(path, buf_view(&text), options_fqdn(&g->arena), &g->arena, &g->options,
                             faults, &src)) {
         struct reading r = {.g = g, .src = &src, .faults = faults};
+        load_permissions(g, path, &src, faults);
         conf_walk(msa_options_rows, &g->options, read_file, &r);
         check_certificates(&r);
         check_clients(&r);

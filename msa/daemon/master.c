@@ -110,6 +110,7 @@ static void close_all(struct master *m)
             signal_watch_close(m->signals[i]);
     timer_stop(&m->grace);
     timer_stop(&m->tickets);
+    master_files_deinit(m);
     timer_stop(&m->reload_timeout);
     sockets_close(&m->sockets);
     generation_drop(m->current);
@@ -145,6 +146,7 @@ int master_run(const char *config_path)
 
     m->loop = loop_new();
     master_generation_init(m);
+    master_files_init(m);
     timer_init(&m->grace, m->loop, on_grace_over, m);
     for (size_t i = 0; i < 3; i++)
         m->signals[i] = signal_watch_new(m->loop, watched[i], on_signal, m);

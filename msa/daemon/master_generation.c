@@ -47,7 +47,7 @@ void master_send_current(struct master *m, struct member *to)
     send_generation(to, m->current, to == &m->keeper);
 }
 
-static bool can_reload(const struct master *m)
+bool master_can_propose(const struct master *m)
 {
     return !m->next && !m->stopping && m->keeper.state == MEMBER_SERVING &&
            m->server.state == MEMBER_SERVING;
@@ -132,7 +132,7 @@ static void on_kept(void *arg, const char *key)
               key);
 }
 
-static void log_faults(const struct conf_faults *faults)
+void master_log_faults(const struct conf_faults *faults)
 {
     for (const struct conf_fault *f = faults->first; f; f = f->next) {
         char line[16] = "";
@@ -151,7 +151,7 @@ static struct generation *load_next(struct master *m, struct buf *why)
     struct conf_faults faults;
     arena_init(&arena);
     struct generation *g = load_generation(m->config_path, ++m->last_number, &arena, &faults);
-    log_faults(&faults);
+    master_log_faults(&faults);
     if (g)
         g = reload_merge(m->current, g, on_kept, m, why);
     else
@@ -165,7 +165,7 @@ static struct generation *load_next(struct master *m, struct buf *why)
 void master_reload(struct master *m, uint64_t request)
 {
     struct buf why;
-    if (!can_reload(m)) {
+    if (!master_can_propose(m)) {
         if (request)
             control_end(m->control, request, 1,
                         "another reload, a start or the end is under way; try again");
@@ -188,7 +188,7 @@ void master_reload(struct master *m, uint64_t request)
 
 void master_reload_if_wanted(struct master *m)
 {
-    if (m->reload_wanted && can_reload(m))
+    if (m->reload_wanted && master_can_propose(m))
         master_reload(m, 0);
 }
 
@@ -200,16 +200,10 @@ static void renew_ticket_key(struct generation *g)
     random_fill(g->ticket_keys[0], sizeof g->ticket_keys[0]);
 }
 
-/* A changed key is a new generation like any other, so that both sides of a reload agree on it. */
-static void on_tickets(void *arg)
+/* The current generation once more, under a new number, to be changed. */
+static struct generation *copy_current(struct master *m)
 {
-    struct master *m = arg;
     struct buf record, why;
-    if (!can_reload(m)) {
-        timer_start(&m->tickets, TICKET_RETRY_MS);
-        return;
-    }
-    timer_start(&m->tickets, TICKET_KEY_LIFE_MS);
     buf_init(&why, 4096, 0);
     pack(m->current, true, &record);
     struct generation *g = generation_unpack(buf_view(&record), &why);
@@ -217,8 +211,38 @@ static void on_tickets(void *arg)
     buf_deinit(&why);
     REQUIRE(g != NULL);
     g->number = ++m->last_number;
+    return g;
+}
+
+/* A changed key is a new generation like any other, so that both sides of a reload agree on it. */
+static void on_tickets(void *arg)
+{
+    struct master *m = arg;
+    if (!master_can_propose(m)) {
+        timer_start(&m->tickets, TICKET_RETRY_MS);
+        return;
+    }
+    timer_start(&m->tickets, TICKET_KEY_LIFE_MS);
+    struct generation *g = copy_current(m);
     renew_ticket_key(g);
     propose(m, g);
+}
+
+void master_propose_file(struct master *m, const char *key, struct sv bytes)
+{
+    struct buf record;
+    struct generation *g = copy_current(m);
+    generation_set_file(g, key, bytes);
+    buf_init(&record, GENERATION_RECORD_MAX, BUF_SECRET);
+    bool fits = generation_pack(g, true, &record) == 0;
+    buf_deinit(&record);
+    if (fits) {
+        propose(m, g);
+        return;
+    }
+    log_event(LOG_ERROR, "addresses-refused", NULL,
+              "too large together with all other files; the former contents go on");
+    generation_drop(g);
 }
 
 /* ---- start ---- */
@@ -233,7 +257,7 @@ int master_load_first(struct master *m)
         follow_log_options(m->current);
         random_fill(m->current->ticket_keys, sizeof m->current->ticket_keys);
     }
-    log_faults(&faults);
+    master_log_faults(&faults);
     arena_deinit(&arena);
     return m->current ? 0 : ERR_SYNTAX;
 }

@@ -31,7 +31,8 @@ struct master {
     uint64_t reload_request; /* of control; 0: SIGHUP */
     uint64_t commit_request; /* the same, until the server is under the new generation */
     bool reload_wanted;      /* SIGHUP came when it could not be done */
-    struct timer reload_timeout, tickets, grace;
+    struct timer reload_timeout, tickets, grace, files;
+    struct watched *watched; /* files of addresses */
     uint32_t last_number;
     unsigned workers;
     struct sockets sockets;
@@ -68,6 +69,16 @@ void master_on_prepared(struct master *m, struct member *from, uint32_t number, 
                         struct sv why);
 /* A child serves: what had to wait for it. */
 void master_reload_if_wanted(struct master *m);
+
+void master_log_faults(const struct conf_faults *faults);
+/* A new generation can be proposed now. */
+bool master_can_propose(const struct master *m);
+/* The current generation with other contents of one file. */
+void master_propose_file(struct master *m, const char *key, struct sv bytes);
+
+/* master_files.c */
+void master_files_init(struct master *m);
+void master_files_deinit(struct master *m);
 
 /* master_control.c */
 extern const struct control_ops master_control_ops;

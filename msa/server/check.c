@@ -277,7 +277,7 @@ static void check_routes(struct checking *c)
 static void check_permissions(struct checking *c)
 {
     struct permissions_seen *seen = NULL;
-    permissions_check(&seen, &c->o->permissions, &c->o->auth.realms, c->src, c->faults);
+    permissions_check(&seen, &c->o->permissions, &c->o->auth.realms, false, c->src, c->faults);
     permissions_seen_free(seen);
 }
 

@@ -57,6 +57,13 @@ void generation_add_file(struct generation *g, const char *key, const char *path
     };
 }
 
+void generation_set_file(struct generation *g, const char *key, struct sv bytes)
+{
+    for (size_t i = 0; i < g->nfiles; i++)
+        if (strcmp(g->files[i].key, key) == 0)
+            g->files[i].bytes = arena_sv(&g->arena, bytes);
+}
+
 bool generation_file(const struct generation *g, const char *key, struct sv *out)
 {
     for (size_t i = 0; i < g->nfiles; i++) {

@@ -33,6 +33,7 @@ struct generation {
     struct generation_refs *refs;
 };
 
+/* Files of addresses (msa/server/aliases.h) have the pattern as their key: "file:/path". */
 /* Keys of files that no option names: the system's resolvers, where dns.servers is empty, */
 #define GENERATION_RESOLV_CONF "resolv.conf"
 /* Addresses of this machine, a line each. */
@@ -48,6 +49,8 @@ void generation_drop(struct generation *g); /* NULL is allowed */
 /* Adds a file; copies. */
 void generation_add_file(struct generation *g, const char *key, const char *path, struct sv bytes,
                          bool secret);
+/* Other contents of a file that is there; copies. */
+void generation_set_file(struct generation *g, const char *key, struct sv bytes);
 /* Contents of the file behind an option; false if there is none. */
 bool generation_file(const struct generation *g, const char *key, struct sv *out);
 /* printf-like key: generation_file_at(g, &bytes, "tls[%zu].key", i). */

@@ -105,8 +105,8 @@ bool pattern_parse(struct arena *a, struct sv text, struct pattern *out, const c
     if (sv_starts(text, SV(PATTERN_FILE_PREFIX))) {
         out->form = PATTERN_FILE;
         out->key = arena_sv(a, sv_skip(text, sizeof PATTERN_FILE_PREFIX - 1));
-        return sv_starts(out->key, SV("/")) ||
-               fail(wrong_out, "is no pattern: the path is not absolute", right_out,
+        return (sv_starts(out->key, SV("/")) && out->key.len < SMTP_PATH_MAX) ||
+               fail(wrong_out, "is no pattern: the path is not absolute, or too long", right_out,
                     "for example \"file:/etc/msa/aliases\"");
     }
     if (sv_starts(text, SV("*@")))

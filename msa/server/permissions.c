@@ -21,8 +21,6 @@ static void check_pattern(const char *value, struct conf_faults *faults)
     arena_init(&scratch);
     if (!pattern_parse(&scratch, sv_of(value), &unused, &wrong, &right))
         conf_fault(faults, right, "\"%s\" %s", value, wrong);
-    else if (unused.form == PATTERN_FILE)
-        conf_fault(faults, "the addresses themselves", "\"%s\" is not read yet", value);
     arena_deinit(&scratch);
 }
 
@@ -54,7 +52,9 @@ const struct conf_option permission_options_rows[] = {
         "address, \"%u+*\" its sub-addresses; "
         "\"bob@example.net\" that address; \"bob+*@example.net\" the sub-addresses of bob, such as "
         "bob+shop@example.net, but not bob; \"@example.net\" all of that domain; "
-        "\"@*.example.net\" all of the domains below it; \"*\" every address. Domains "
+        "\"@*.example.net\" all of the domains below it; \"*\" every address; \"file:/path\" "
+        "what that file says of the login, in lines such as \"alice: sales@example.net, "
+        "alice+*@example.net\" (a change of it counts within seconds). Domains "
         "are compared as A-labels, local parts without quotes and without the case of "
         "ASCII letters. For \"@trusted\" the default is \"*\".",
         .flags = CONF_RELOAD, .check = check_pattern,
@@ -76,6 +76,20 @@ const struct conf_option permission_options_rows[] = {
              "5322 3.6.6). false: From and Sender are judged as always, and every Resent-From and "
              "Resent-Sender must be an address of may_send_as too.",
              .flags = CONF_RELOAD),
+    CONF_ROW(CONF_STRING, struct permission_options, include, "include", NULL,
+             "a folder with further rows",
+             "Stands alone in its row, and for the rows of every file in that folder whose name "
+             "ends with .conf; each has the key permissions as the main file has it. A "
+             "relative path begins at the folder of the main file. The files are read, and "
+             "checked, with the main file.",
+             .flags = CONF_RELOAD, .example = "\"permissions.d\""),
+    CONF_END,
+};
+
+const struct conf_option permissions_file_rows[] = {
+    CONF_ROW(CONF_LIST, struct permissions_file, permissions, "permissions", NULL,
+             "rows of permissions", "As in the main file.", .flags = CONF_RELOAD,
+             .rows = permission_options_rows, .item_bytes = sizeof(struct permission_options)),
     CONF_END,
 };
 
@@ -90,13 +104,12 @@ static bool is_login(const struct permission_options *row)
            strcmp(row->login, PERMISSION_TRUSTED) != 0;
 }
 
-/* user@realm, the realm in lower case, which is how a session names who has logged in. */
-static const char *full_login(struct arena *a, const char *login, const struct conf_strings *realms)
+/* user@realm, the realm in lower case. */
+static const char *full_login(struct arena *a, struct sv text, const struct conf_strings *realms)
 {
-    struct sv text = sv_of(login);
     size_t at = sv_rfind(text, '@');
-    if (at == text.len)
-        return realms->count ? arena_printf(a, "%s@%s", login, realms->items[0]) : login;
+    if (at == text.len && realms->count)
+        return arena_printf(a, "%.*s@%s", SV_ARG(text), realms->items[0]);
     char *full = arena_str(a, text);
     for (char *c = full + at; *c; c++)
         *c = ascii_lower(*c);
@@ -119,8 +132,49 @@ void permissions_complete(struct arena *a, const struct conf_list *rows,
         if (strcmp(row->login, PERMISSION_TRUSTED) == 0 && !is_written(src, i, "may_send_as"))
             row->may_send_as = (struct conf_strings){all, 1};
         if (row->login[0] && is_login(row))
-            row->login = full_login(a, row->login, realms);
+            row->login = full_login(a, sv_of(row->login), realms);
     }
+}
+
+static bool fail(const char **wrong_out, const char *wrong, const char **right_out,
+                 const char *right)
+{
+    *wrong_out = wrong;
+    *right_out = right;
+    return false;
+}
+
+static bool is_name(struct sv user)
+{
+    return user.len && sv_find(user, '@') == user.len && sv_find(user, ' ') == user.len &&
+           sv_find(user, '*') == user.len && utf8_is_printable(user);
+}
+
+static bool is_realm(struct sv text, const struct conf_strings *realms)
+{
+    for (size_t i = 0; i < realms->count; i++)
+        if (sv_eq(text, sv_of(realms->items[i])))
+            return true;
+    return false;
+}
+
+const char *permissions_login(struct arena *a, struct sv text, const struct conf_strings *realms,
+                              const char **wrong_out, const char **right_out)
+{
+    struct sv full = sv_of(full_login(a, text, realms));
+    size_t at = sv_rfind(full, '@');
+    struct sv user = sv_first(full, at);
+    bool good = true;
+    if (!is_name(user) || full.len > LOGIN_MAX)
+        good = fail(wrong_out, "can be no login", right_out,
+                    "\"alice@example.net\", \"*\" or \"@trusted\"");
+    else if (smtp_lookalike_mixed_text(user))
+        good = fail(wrong_out, "mixes scripts: it looks like a name that it is not", right_out,
+                    "the name written in one script");
+    else if (!is_realm(sv_skip(full, at + 1), realms))
+        good = fail(wrong_out, "is nobody's login: the realm behind the @ is none of auth.realms",
+                    right_out, "one of auth.realms");
+    return good ? full.ptr : NULL;
 }
 
 /* ---- checks ---- */
@@ -137,6 +191,7 @@ struct checking {
     const struct conf_strings *realms;
     const struct conf_source *src;
     struct conf_faults *faults;
+    bool included;
     size_t index;
 };
 
@@ -150,29 +205,10 @@ static const char *key_of(const struct checking *c, const char *name)
 
 static void check_login(const struct checking *c, const struct permission_options *row)
 {
-    struct sv text = sv_of(row->login);
-    size_t at = sv_rfind(text, '@');
-    struct sv user = sv_first(text, at), realm = sv_skip(text, at + 1);
-    if (!is_login(row))
-        return;
-    if (user.len == 0 || text.len > LOGIN_MAX || sv_find(user, '@') < user.len ||
-        sv_find(user, ' ') < user.len || sv_find(user, '*') < user.len ||
-        !utf8_is_printable(user)) {
-        FAULT(c, "login", "\"alice@example.net\", \"*\" or \"@trusted\"", "\"%s\" can be no login",
-              row->login);
-        return;
-    }
-    if (smtp_lookalike_mixed_text(user)) {
-        FAULT(c, "login", "the name written in one script",
-              "\"%s\" mixes scripts: it looks like a name that it is not", row->login);
-        return;
-    }
-    for (size_t i = 0; i < c->realms->count; i++)
-        if (sv_ieq(realm, sv_of(c->realms->items[i])))
-            return;
-    FAULT(c, "login", "one of auth.realms behind the @",
-          "nobody can log in as \"%s\": \"%.*s\" is none of auth.realms", row->login,
-          SV_ARG(realm));
+    const char *wrong, *right;
+    if (is_login(row) &&
+        !permissions_login(c->faults->arena, sv_of(row->login), c->realms, &wrong, &right))
+        FAULT(c, "login", right, "\"%s\" %s", row->login, wrong);
 }
 
 /* What speaks of the login has no meaning where there is none. */
@@ -218,8 +254,22 @@ static void check_gateway(const struct checking *c, const struct permission_opti
               "a gateway's header is not judged");
 }
 
+/* A row that includes has nothing else; a folder is not included by its own files. */
+static void check_include(const struct checking *c)
+{
+    for (const struct conf_option *o = permission_options_rows; o->name; o++)
+        if (strcmp(o->name, "include") != 0 && is_written(c->src, c->index, o->name))
+            FAULT(c, o->name, "in a row of its own", "it stands beside include");
+    if (c->included)
+        FAULT(c, "include", "in the main file alone", "a file that is included includes nothing");
+}
+
 static void check_row(const struct checking *c, const struct permission_options *row)
 {
+    if (row->include[0]) {
+        check_include(c);
+        return;
+    }
     if (!row->login[0]) {
         FAULT(c, "login", "login = \"alice@example.net\";", "is missing");
         return;
@@ -235,10 +285,11 @@ static void check_row(const struct checking *c, const struct permission_options 
 }
 
 void permissions_check(struct permissions_seen **seen, const struct conf_list *rows,
-                       const struct conf_strings *realms, const struct conf_source *src,
-                       struct conf_faults *faults)
+                       const struct conf_strings *realms, bool included,
+                       const struct conf_source *src, struct conf_faults *faults)
 {
-    struct checking c = {.seen = seen, .realms = realms, .src = src, .faults = faults};
+    struct checking c = {
+        .seen = seen, .realms = realms, .included = included, .src = src, .faults = faults};
     for (c.index = 0; c.index < rows->count; c.index++)
         check_row(&c, row_at(rows, c.index));
 }

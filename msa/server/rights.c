@@ -6,7 +6,7 @@
 #include "msa/server/rights.h"
 
 #include "msa/base/require.h"
-#include "msa/server/pattern.h"
+#include "msa/server/aliases.h"
 
 #include <string.h>
 #include <uthash.h>
@@ -14,12 +14,16 @@
 #define SHOWN_PATTERNS 5   /* of those that a refusal names */
 #define SHOWN_BYTES    240 /* all of them together */
 
-#define FORM_LOGIN 0xFF /* as the form of a row's key */
+/* Forms of keys that are no patterns. */
+#define FORM_LOGIN 0xFF /* a row's */
+#define FORM_ALIAS 0xFE /* a login's, of a file */
 
 struct rights_set {
     uint32_t number;
     bool all, own, own_sub;
-    const struct conf_strings *texts; /* as written */
+    uint32_t *files; /* their numbers */
+    size_t nfiles;
+    struct conf_strings texts; /* as written */
 };
 
 struct rights_row {
@@ -34,11 +38,15 @@ struct key {
 
 struct entry {
     UT_hash_handle hh;
-    const struct rights_row *row; /* of a login; else NULL */
+    const struct rights_row *row; /* FORM_LOGIN */
+    struct rights_set *set;       /* FORM_ALIAS */
+    size_t room;                  /* FORM_ALIAS: of the set's texts */
+    uint32_t file;                /* PATTERN_FILE */
 };
 
 struct rights {
     struct arena *arena;
+    const struct generation *generation;
     struct entry *entries;
     uint32_t sets;
     const struct rights_row *everybody, *trusted, *anybody;
@@ -80,12 +88,56 @@ static struct entry *add(struct rights *r, uint32_t set, unsigned form, struct s
     return e;
 }
 
+static void add_pattern(struct rights *r, struct rights_set *set, struct sv text);
+
+struct aliasing {
+    struct rights *rights;
+    uint32_t file;
+};
+
+/* One pattern of one login in a file: its set grows. */
+static void add_alias(void *arg, struct sv login, struct sv pattern)
+{
+    struct aliasing *to = arg;
+    struct rights *r = to->rights;
+    struct entry *e = add(r, to->file, FORM_ALIAS, login);
+    if (!e->set) {
+        e->set = arena_alloc(r->arena, sizeof *e->set);
+        e->set->number = ++r->sets;
+    }
+    struct conf_strings *texts = &e->set->texts;
+    if (texts->count == e->room) {
+        e->room = e->room ? 2 * e->room : 2;
+        const char **items = arena_alloc(r->arena, e->room * sizeof *items);
+        if (texts->count)
+            memcpy(items, texts->items, texts->count * sizeof *items);
+        texts->items = items;
+    }
+    texts->items[texts->count++] = arena_str(r->arena, pattern);
+    add_pattern(r, e->set, pattern);
+}
+
+/* The number of a file, which is read when it is named first. */
+static uint32_t file_number(struct rights *r, struct sv path)
+{
+    struct entry *e = add(r, 0, PATTERN_FILE, path);
+    struct sv text;
+    if (e->file)
+        return e->file;
+    e->file = ++r->sets;
+    struct aliasing to = {r, e->file};
+    const char *key = arena_printf(r->arena, PATTERN_FILE_PREFIX "%.*s", SV_ARG(path));
+    if (generation_file(r->generation, key, &text)) /* without it nothing would be allowed by it */
+        aliases_read(text, &r->generation->options.auth.realms, r->arena, add_alias, &to);
+    return e->file;
+}
+
 static void add_pattern(struct rights *r, struct rights_set *set, struct sv text)
 {
     struct pattern p;
     const char *wrong, *right;
     bool good = pattern_parse(r->arena, text, &p, &wrong, &right);
-    REQUIRE(good); /* the option's check has read it */
+    REQUIRE(good); /* the option's check, or the reader of the file, has read it */
     switch (p.form) {
     case PATTERN_ALL:
         set->all = true;
@@ -96,6 +148,10 @@ static void add_pattern(struct rights *r, struct rights_set *set, struct sv text
     case PATTERN_OWN_SUB:
         set->own_sub = true;
         break;
+    case PATTERN_FILE:
+        REQUIRE(set->files);
+        set->files[set->nfiles++] = file_number(r, p.key);
+        break;
     default:
         add(r, set->number, p.form, p.key);
     }
@@ -103,7 +159,8 @@ static void add_pattern(struct rights *r, struct rights_set *set, struct sv text
 
 static struct rights_set make_set(struct rights *r, const struct conf_strings *texts)
 {
-    struct rights_set set = {.number = ++r->sets, .texts = texts};
+    struct rights_set set = {.number = ++r->sets, .texts = *texts};
+    set.files = arena_alloc(r->arena, texts->count * sizeof *set.files);
     for (size_t i = 0; i < texts->count; i++)
         add_pattern(r, &set, sv_of(texts->items[i]));
     return set;
@@ -129,6 +186,7 @@ struct rights *rights_new(const struct generation *g, struct arena *a)
     const struct conf_list *rows = &g->options.permissions;
     struct rights *r = arena_alloc(a, sizeof *r);
     r->arena = a;
+    r->generation = g;
     r->everybody = make_row(r, &self);
     r->trusted = r->anybody = make_row(r, &any);
     for (size_t i = 0; i < rows->count; i++) {
@@ -220,17 +278,35 @@ static bool is_own(const struct rights_holder *h, const struct rights_set *set, 
     return own;
 }
 
+static bool has_key(const struct rights_holder *h, const struct rights_set *set,
+                    const struct smtp_path *path, struct sv key)
+{
+    if (set->all || find(h->rights, set->number, PATTERN_ADDRESS, key) ||
+        is_own(h, set, key, path->local_len) || is_sub_address(h, set, key, path->local_len))
+        return true;
+    return path->kind == SMTP_PATH_MAILBOX && in_domain(h, set, sv_skip(key, path->local_len + 1u));
+}
+
+/* What a file says of the login; NULL: nothing. */
+static const struct rights_set *aliases_of(const struct rights_holder *h, uint32_t file)
+{
+    const struct entry *e = h->login.len ? find(h->rights, file, FORM_ALIAS, h->login) : NULL;
+    return e ? e->set : NULL;
+}
+
 static bool has(const struct rights_holder *h, const struct rights_set *set,
                 const struct smtp_path *path)
 {
     char text[SMTP_PATH_MAX];
-    if (set->all)
-        return true;
     struct sv key = pattern_key(path, text);
-    if (find(h->rights, set->number, PATTERN_ADDRESS, key) ||
-        is_own(h, set, key, path->local_len) || is_sub_address(h, set, key, path->local_len))
+    if (has_key(h, set, path, key))
         return true;
-    return path->kind == SMTP_PATH_MAILBOX && in_domain(h, set, sv_skip(key, path->local_len + 1u));
+    for (size_t i = 0; i < set->nfiles; i++) {
+        const struct rights_set *aliases = aliases_of(h, set->files[i]);
+        if (aliases && has_key(h, aliases, path, key))
+            return true;
+    }
+    return false;
 }
 
 /* ---- refusals ---- */
@@ -247,22 +323,47 @@ static struct sv shown(const struct rights_holder *h, struct arena *a, struct sv
     return text;
 }
 
+/* The first patterns of a set in words, and how many there are. */
+struct listing {
+    const char *words;
+    size_t shown, all;
+};
+
+static bool list_text(struct sv text, struct arena *a, struct listing *l)
+{
+    if (l->shown == SHOWN_PATTERNS || strlen(l->words) + text.len > SHOWN_BYTES)
+        return false;
+    l->words = arena_printf(a, "%s%s%.*s", l->words, l->shown ? ", " : "", SV_ARG(text));
+    l->shown++;
+    return true;
+}
+
+static void list_texts(const struct rights_holder *h, const struct rights_set *set, struct arena *a,
+                       struct listing *l)
+{
+    bool going = l->shown == l->all;
+    l->all += set->texts.count - set->nfiles;
+    for (size_t i = 0; going && i < set->texts.count; i++) {
+        struct sv text = sv_of(set->texts.items[i]);
+        going = sv_starts(text, SV(PATTERN_FILE_PREFIX)) || list_text(shown(h, a, text), a, l);
+    }
+}
+
 static const char *allowed(const struct rights_holder *h, const struct rights_set *set,
                            struct arena *a)
 {
-    const char *list = "";
-    size_t i = 0;
-    for (; i < set->texts->count && i < SHOWN_PATTERNS; i++) {
-        struct sv text = shown(h, a, sv_of(set->texts->items[i]));
-        if (strlen(list) + text.len > SHOWN_BYTES)
-            break;
-        list = arena_printf(a, "%s%s%.*s", list, i ? ", " : "", SV_ARG(text));
+    struct listing l = {.words = ""};
+    list_texts(h, set, a, &l);
+    for (size_t i = 0; i < set->nfiles; i++) {
+        const struct rights_set *aliases = aliases_of(h, set->files[i]);
+        if (aliases)
+            list_texts(h, aliases, a, &l);
     }
-    if (set->texts->count == 0)
+    if (l.all == 0)
         return "none";
-    if (i < set->texts->count)
-        list = arena_printf(a, "%s%s%zu more", list, i ? " and " : "", set->texts->count - i);
-    return list;
+    if (l.shown < l.all)
+        l.words = arena_printf(a, "%s%s%zu more", l.words, l.shown ? " and " : "", l.all - l.shown);
+    return l.words;
 }
 
 static struct sv holder_name(const struct rights_holder *h)
@@ -273,7 +374,7 @@ static struct sv holder_name(const struct rights_holder *h)
 const char *rights_words(const struct rights_holder *h, bool on_behalf, struct arena *a)
 {
     const struct rights_set *behalf = &h->row->may_send_on_behalf_of;
-    on_behalf = on_behalf && behalf->texts->count;
+    on_behalf = on_behalf && behalf->texts.count;
     return arena_printf(a, "%.*s may send as; allowed: %s%s%s", SV_ARG(holder_name(h)),
                         allowed(h, &h->row->may_send_as, a), on_behalf ? "; on behalf of: " : "",
                         on_behalf ? allowed(h, behalf, a) : "");

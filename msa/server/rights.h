@@ -23,6 +23,7 @@ struct rights_holder {
     struct sv login; /* user@realm; empty: a client that needs none */
 };
 
+/* g has the files that patterns name, and outlives the rights. */
 struct rights *rights_new(const struct generation *g, struct arena *a);
 void rights_free(struct rights *r); /* NULL is allowed; before the arena is released */
 

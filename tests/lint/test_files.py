@@ -76,6 +76,9 @@ PLACES = {
         "msa/daemon/master_child.c", "msa/daemon/master_control.c",
         "msa/daemon/master_generation.c", "msa/daemon/server_process.c",
     ],
+    "e2e/test_rights.py": [
+        "msa/daemon/master_files.c",
+    ],
     "sim/test_world_day.c": [
         "relay/job.c", "relay/result.c", "relay/settings.c", "relay/worker.c",
     ],

@@ -31,12 +31,11 @@ static const struct row {
     {"permissions = ( { login = \"*\"; },\n{ login = \"*\"; } );",
      "m:3: permissions[1].login: \"*\" has a row already: m:2; one row for each login\n"},
     {"permissions = { login = \"alice@else.test\"; };",
-     "m:2: permissions[0].login: nobody can log in as \"alice@else.test\": \"else.test\" is none "
-     "of "
-     "auth.realms; one of auth.realms behind the @\n"},
+     "m:2: permissions[0].login: \"alice@else.test\" is nobody's login: the realm behind the @ "
+     "is none of auth.realms; one of auth.realms\n"},
     {"permissions = { login = \"alice@exаmple.net\"; };",
-     "m:2: permissions[0].login: nobody can log in as \"alice@exаmple.net\": \"exаmple.net\" is "
-     "none of auth.realms; one of auth.realms behind the @\n"},
+     "m:2: permissions[0].login: \"alice@exаmple.net\" is nobody's login: the realm behind the @ "
+     "is none of auth.realms; one of auth.realms\n"},
     {"permissions = { login = \"аlice\"; };",
      "m:2: permissions[0].login: \"аlice@example.net\" mixes scripts: it looks like a name that it "
      "is not; the name written in one script\n"},
@@ -65,6 +64,21 @@ static const struct row {
      "m:2: permissions[0].may_send_as[1]: \"%u\" speaks of a login, which trusted clients have "
      "none "
      "of; addresses, or \"*\" for all of them\n"},
+    {"permissions = { login = \"@trusted\"; may_send_to = \"file:/aliases\"; };",
+     "m:2: permissions[0].may_send_to[0]: \"file:/aliases\" speaks of a login, which trusted "
+     "clients have none of; addresses, or \"*\" for all of them\n"},
+    {"permissions = { login = \"alice\"; class = \"gateway\"; allow_resent = true; };",
+     "m:2: permissions[0].allow_resent: a gateway's header is not judged; leave it out, or class = "
+     "\"user\"\n"},
+    {"permissions = { login = \"alice\"; class = \"gateway\"; may_send_on_behalf_of = \"*\"; };",
+     "m:2: permissions[0].may_send_on_behalf_of: a gateway's header is not judged; leave it out, "
+     "or "
+     "class = \"user\"\n"},
+    {"permissions = { login = \"alice\"; class = \"users\"; };",
+     "m:2: permissions[0].class: \"users\" is not known; \"user\" or \"gateway\"\n"},
+    {"permissions = { include = \"permissions.d\"; };", ""},
+    {"permissions = { include = \"permissions.d\"; class = \"user\"; };",
+     "m:2: permissions[0].class: it stands beside include; in a row of its own\n"},
     {"permissions = { login = \"alice\"; may_send = \"*\"; };",
      "m:2: permissions[0].may_send: unknown key; the nearest known key is "
      "permissions[0].may_send_as\n"},

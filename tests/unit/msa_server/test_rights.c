@@ -38,6 +38,11 @@ static void table_start(struct table *t, const char *permissions)
         fail_msg("%.*s", SV_ARG(buf_view(&out)));
     }
     buf_deinit(&text);
+    generation_add_file(
+        t->g, "file:/aliases", "/aliases",
+        SV("alice: file@example.net\nfiled: a@example.net, b+*@example.net, @c.test\n"
+           "filed@example.net: d@example.net\n"),
+        false);
     t->rights = rights_new(t->g, &t->arena);
 }
 
@@ -58,6 +63,9 @@ static const char rows_text[] =
     "{ login = \"below\"; may_send_as = [ \"@*.example.net\" ]; },"
     "{ login = \"none\"; may_send_as = [ ]; may_send_to = [ ]; },"
     "{ login = \"deep\"; may_send_as = [ \"a+b+*@example.net\" ]; },"
+    "{ login = \"filed\"; may_send_as = [ \"%u\", \"file:/aliases\", \"x@example.org\" ]; "
+    "  may_send_to = \"file:/aliases\"; },"
+    "{ login = \"unfiled\"; may_send_as = [ \"file:/aliases\" ]; },"
     "{ login = \"idn\"; may_send_as = [ \"@bücher.example\" ]; },"
     "{ login = \"@trusted\"; may_send_as = \"printer@example.net\"; may_send_to = "
     "\"@example.net\"; } );";
@@ -129,6 +137,20 @@ static const struct row {
     {"idn@example.net", 'f', "<x@bücher.example>", true},
     {"idn@example.net", 'f', "<x@xn--bcher-kva.example>", true},
     {"idn@example.net", 'f', "<x@bucher.example>", false},
+    /* files of addresses: the login's lines alone */
+    {"filed@example.net", 'f', "<filed@example.net>", true},
+    {"filed@example.net", 'f', "<A@example.net>", true},
+    {"filed@example.net", 'f', "<b+x@example.net>", true},
+    {"filed@example.net", 'f', "<x@c.test>", true},
+    {"filed@example.net", 'f', "<d@example.net>", true},
+    {"filed@example.net", 'f', "<x@example.org>", true},
+    {"filed@example.net", 'f', "<b@example.net>", false},
+    {"filed@example.net", 'f', "<file@example.net>", false},
+    {"filed@example.net", 't', "<d@example.net>", true},
+    {"filed@example.net", 't', "<filed@example.net>", false},
+    {"unfiled@example.net", 'f', "<a@example.net>", false},
+    {"unfiled@example.net", 'f', "<unfiled@example.net>", false},
+    {"alice@example.net", 'f', "<file@example.net>", false}, /* her row names no file */
     /* the name of a login has its case */
     {"Admin@example.net", 'f', "<x@example.org>", false},
     {"Admin@example.net", 'f', "<admin@example.net>", true},
@@ -220,6 +242,11 @@ static const struct {
      "sub+*@example.net"},
     {"none@example.net", "<v@example.net>",
      "<v@example.net> is not an address that none@example.net may send as; allowed: none"},
+    {"filed@example.net", "<v@example.net>",
+     "<v@example.net> is not an address that filed@example.net may send as; allowed: "
+     "filed@example.net, x@example.org, a@example.net, b+*@example.net, @c.test and 1 more"},
+    {"unfiled@example.net", "<v@example.net>",
+     "<v@example.net> is not an address that unfiled@example.net may send as; allowed: none"},
     {"", "<v@example.net>",
      "<v@example.net> is not an address that a client without a login may send as; allowed: "
      "printer@example.net"},

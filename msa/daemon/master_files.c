@@ -1,0 +1,140 @@
+/*
+ * Files of addresses (msa/server/aliases.h) count as soon as they change, without a signal: every
+ * other second the master looks at each. What has kept its new form for one more look is read; if
+ * it is good, a generation with it and all else as it was goes its usual way, else the faults are
+ * logged once and the former contents go on.
+ */
+#include "msa/base/log.h"
+#include "msa/base/mem.h"
+#include "msa/daemon/load.h"
+#include "msa/daemon/load_permissions.h"
+#include "msa/daemon/master_internal.h"
+#include "msa/server/aliases.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define LOOK_MS 2000
+
+/* What changes with a file's contents; zeros: there is none. */
+struct look {
+    struct timespec modified, changed;
+    uint64_t bytes, inode;
+};
+
+/* One file under watch. */
+struct watched {
+    char *key;
+    struct look seen;   /* at the last look */
+    struct look judged; /* when it was read last */
+    struct watched *next;
+};
+
+static struct look look_at(const char *path)
+{
+    struct stat st;
+    struct look l;
+    memset(&l, 0, sizeof l); /* it is compared as a whole */
+    if (stat(path, &st) < 0)
+        return l;
+    l.modified = st.st_mtim;
+    l.changed = st.st_ctim;
+    l.bytes = (uint64_t)st.st_size;
+    l.inode = st.st_ino;
+    return l;
+}
+
+static bool same(const struct look *a, const struct look *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+static struct watched *watched_of(struct master *m, const char *key)
+{
+    for (struct watched *w = m->watched; w; w = w->next)
+        if (strcmp(w->key, key) == 0)
+            return w;
+    struct watched *w = NEW(struct watched);
+    w->key = sv_dup(sv_of(key));
+    w->next = m->watched;
+    m->watched = w;
+    return w;
+}
+
+static bool is_good(const struct master *m, const char *path, struct sv text)
+{
+    struct arena arena;
+    struct conf_faults faults;
+    arena_init(&arena);
+    conf_faults_init(&faults, &arena);
+    aliases_check(path, text, &m->current->options.auth.realms, &faults);
+    master_log_faults(&faults);
+    bool good = faults.errors == 0;
+    if (!good)
+        log_event(LOG_ERROR, "addresses-refused", NULL, "%s: its former contents go on", path);
+    arena_deinit(&arena);
+    return good;
+}
+
+/* Reads the file; true if its contents are other ones, and good. */
+static bool has_news(struct master *m, const struct generation_file *f, struct buf *text)
+{
+    int err = load_file(f->path, text);
+    if (err < 0) {
+        log_event(LOG_ERROR, "addresses-refused", NULL,
+                  "cannot read %s: %s; its former contents go on", f->path, err_text(err));
+        return false;
+    }
+    return !sv_eq(buf_view(text), f->bytes) && is_good(m, f->path, buf_view(text));
+}
+
+/* True: a generation with the new contents is on its way. */
+static bool look_after(struct master *m, const struct generation_file *f)
+{
+    struct watched *w = watched_of(m, f->key);
+    struct look now = look_at(f->path);
+    bool still = same(&now, &w->seen), read = still && !same(&now, &w->judged);
+    struct buf text;
+    w->seen = now;
+    if (!read)
+        return false;
+    w->judged = now;
+    buf_init(&text, LOAD_FILE_MAX_BYTES, 0);
+    bool news = has_news(m, f, &text);
+    if (news) {
+        log_event(LOG_INFO, "addresses-changed", NULL, "%s has changed", f->path);
+        master_propose_file(m, f->key, buf_view(&text));
+    }
+    buf_deinit(&text);
+    return news;
+}
+
+static void on_look(void *arg)
+{
+    struct master *m = arg;
+    timer_start(&m->files, LOOK_MS);
+    if (!master_can_propose(m))
+        return; /* what has changed is still so at the next look */
+    for (size_t i = 0; i < m->current->nfiles; i++)
+        if (sv_starts(sv_of(m->current->files[i].key), SV(PATTERN_FILE_PREFIX)) &&
+            look_after(m, &m->current->files[i]))
+            return; /* one at a time */
+}
+
+void master_files_init(struct master *m)
+{
+    timer_init(&m->files, m->loop, on_look, m);
+    timer_start(&m->files, LOOK_MS);
+}
+
+void master_files_deinit(struct master *m)
+{
+    timer_stop(&m->files);
+    while (m->watched) {
+        struct watched *w = m->watched;
+        m->watched = w->next;
+        free(w->key);
+        free(w);
+    }
+}
