@@ -9,6 +9,7 @@
 #include "msa/base/require.h"
 #include "msa/base/utf8.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,11 +62,9 @@ static const struct rule {
     [AUTH_ADMIN_ENABLE] = {.done = "enabled"},
     [AUTH_ADMIN_UNLOCK] = {.done = "unlocked"},
     [AUTH_ADMIN_ROLE] = {.done = "role set"},
-    [AUTH_ADMIN_APP_ADD] = {.has_label = true, .done = "app password added"},
+    [AUTH_ADMIN_APP_ADD] = {.has_label = true, .done = "added"},
     [AUTH_ADMIN_APP_LIST] = {.is_question = true},
-    [AUTH_ADMIN_APP_REVOKE] = {.has_label = true,
-                               .ends_sessions = true,
-                               .done = "app password revoked"},
+    [AUTH_ADMIN_APP_REVOKE] = {.has_label = true, .ends_sessions = true, .done = "revoked"},
 };
 
 bool auth_admin_is_question(enum auth_admin_verb verb)
@@ -155,8 +154,9 @@ static void say_result(struct work *w, int err)
     bool is_app = rules[r->verb].has_label;
     char done[128];
 
-    snprintf(done, sizeof(done), "%s%s%.*s", rules[r->verb].done, is_app ? " " : "",
-             is_app ? (int)r->word.len : 0, r->word.ptr ? r->word.ptr : "");
+    snprintf(done, sizeof(done), "%s%.*s%s%s", is_app ? "app password " : "",
+             is_app ? (int)r->word.len : 0, r->word.ptr ? r->word.ptr : "", is_app ? " " : "",
+             rules[r->verb].done);
     if (err == 0 && w->refusal != NULL)
         admin_say(w->out, ERR_EXISTS, w->name->text, w->refusal);
     else if (err == 0)
@@ -181,7 +181,9 @@ static void apply_change(const struct auth_options *o, const struct auth_admin_r
     struct work w = {.request = r, .name = name, .out = out};
     int err = auth_change_begin(&w.change, o);
 
-    if (err < 0) {
+    if (err == -ENOENT) { /* no state folder yet, so nobody is there */
+        admin_say(out, ERR_NOT_FOUND, name->text, "there is no such user");
+    } else if (err < 0) {
         char lock[1024];
 
         snprintf(lock, sizeof(lock), "%.900s.lock", o->accounts_path);

@@ -50,6 +50,7 @@ struct auth_exchange {
     bool refuses_empty; /* LOGIN: an empty response is nobody's, and Cyrus leaks memory over it */
     bool known;         /* password right, or what was served is a user's */
     bool is_judged;     /* auth_check_admit() was asked */
+    unsigned messages;  /* of the client, that Cyrus has seen */
     int trouble;        /* negative: why the databases could not be asked */
     uint64_t began;     /* auth_check_now() */
     struct auth_found found;
@@ -251,7 +252,7 @@ static bool is_found(struct auth_exchange *x)
            sv_eq(auth_name_view(&name), auth_name_view(&x->found.claimed));
 }
 
-/* At the end, whatever it is; the question costs the same for a failure. */
+/* Once it is decided, whatever it is; the question costs the same for a failure. */
 static bool is_admitted(struct auth_exchange *x, bool success)
 {
     int admitted;
@@ -268,13 +269,17 @@ static bool is_admitted(struct auth_exchange *x, bool success)
 static void conclude(struct auth_exchange *x, int rc, const char *data, unsigned len,
                      struct auth_sasl_result *out)
 {
-    bool over = rc != SASL_CONTINUE;
-    bool admitted = over && x->trouble == 0 && is_admitted(x, rc == SASL_OK && is_found(x));
+    bool goes_on = rc == SASL_CONTINUE, admitted = true;
 
+    /* SCRAM's answer to the second message tells the client already that his proof was right */
+    if (x->trouble == 0 && goes_on && x->is_scram && x->messages == 2)
+        admitted = is_admitted(x, x->known);
+    else if (x->trouble == 0 && !goes_on)
+        admitted = is_admitted(x, rc == SASL_OK && is_found(x));
     *out = (struct auth_sasl_result){.verdict = AUTH_DENIED};
     if (x->trouble < 0) {
         out->verdict = AUTH_TEMPORARY;
-    } else if (!over) {
+    } else if (goes_on && admitted) {
         out->verdict = AUTH_CONTINUE;
         out->data = (struct sv){data ? data : "", len};
     } else if (admitted) {
@@ -367,6 +372,7 @@ static void begin(struct auth_exchange *x, bool has_message, struct sv message,
         *out = (struct auth_sasl_result){.verdict = AUTH_DENIED};
         return;
     }
+    x->messages += has_message;
     auth_cyrus_serve(x->source.serve ? &x->source : NULL);
     rc = sasl_server_start(x->conn, x->mechanism,
                            has_message ? (message.ptr ? message.ptr : "") : NULL,
@@ -449,6 +455,7 @@ void auth_exchange_step(struct auth_exchange *x, struct sv bytes, struct auth_sa
         *out = (struct auth_sasl_result){.verdict = AUTH_DENIED};
         return;
     }
+    x->messages++;
     auth_cyrus_serve(x->source.serve ? &x->source : NULL);
     rc = sasl_server_step(x->conn, bytes.ptr ? bytes.ptr : "", (unsigned)bytes.len, &data, &len);
     auth_cyrus_serve(NULL);

@@ -21,13 +21,15 @@ struct args {
     const char *config;
     bool json, dry_run, password_stdin;
     const char *positional; /* NAME, ID or ADDRESS */
+    const char *word;       /* LABEL or ROLE */
+    const char *reason;     /* --reason; NULL: none */
     json_t *filter;         /* id, user, from, to, domain, error, older, since, message_id */
 };
 
-enum takes { TAKES_NOTHING, TAKES_NAME, TAKES_FILTER, TAKES_ID, TAKES_ADDRESS };
+enum takes { TAKES_NOTHING, TAKES_NAME, TAKES_NAME_WORD, TAKES_FILTER, TAKES_ID, TAKES_ADDRESS };
 
 struct command {
-    const char *group, *verb; /* verb NULL: a single word */
+    const char *group, *verb; /* verb NULL: a single word; "app add": two */
     enum takes takes;
     const char *request; /* of the control socket; NULL: done here */
     void (*text)(struct show *s, json_t *line);
@@ -50,6 +52,21 @@ static const struct command commands[] = {
     {"user", "delete", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_DELETE,
      "NAME  remove a login; its sessions end"},
     {"user", "list", TAKES_NOTHING, NULL, NULL, run_user, AUTH_ADMIN_LIST, "all logins"},
+    {"user", "show", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_SHOW,
+     "NAME  state, roles, mechanisms, app passwords, last logins"},
+    {"user", "disable", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_DISABLE,
+     "NAME [--reason TEXT]  no login any more; its sessions end"},
+    {"user", "enable", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_ENABLE, "NAME  end that"},
+    {"user", "unlock", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_UNLOCK,
+     "NAME  end a lock that msad has set"},
+    {"user", "role", TAKES_NAME_WORD, NULL, NULL, run_user, AUTH_ADMIN_ROLE,
+     "NAME admin|none  give or take a role"},
+    {"user", "app add", TAKES_NAME_WORD, NULL, NULL, run_user, AUTH_ADMIN_APP_ADD,
+     "NAME LABEL  a further password, for one program; it is shown once"},
+    {"user", "app list", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_APP_LIST,
+     "NAME  app passwords and their last use"},
+    {"user", "app revoke", TAKES_NAME_WORD, NULL, NULL, run_user, AUTH_ADMIN_APP_REVOKE,
+     "NAME LABEL  end an app password; the login's sessions end"},
     {"block", "list", TAKES_NOTHING, NULL, NULL, run_block, 0,
      "addresses and logins that are blocked for guessing (auth.block)"},
     {"block", "remove", TAKES_NAME, NULL, NULL, run_block, 0,
@@ -153,8 +170,11 @@ static int run_user(const struct command *c, const struct args *a)
     arena_init(&arena);
     int code = CTL_REFUSED;
     if (read_options(a->config, &arena, &o))
-        code = users_run(&o, (enum auth_admin_verb)c->number, a->positional, a->password_stdin,
-                         a->json);
+        code = users_run(&o, &(struct users_command){.verb = (enum auth_admin_verb)c->number,
+                                                     .name = a->positional,
+                                                     .word = a->reason ? a->reason : a->word,
+                                                     .password_stdin = a->password_stdin,
+                                                     .json = a->json});
     arena_deinit(&arena);
     return code;
 }
@@ -242,12 +262,30 @@ static int run_extensions(const struct command *c, const struct args *a)
     return good ? CTL_DONE : CTL_REFUSED;
 }
 
-static const struct command *find(const char *group, const char *verb)
+/* How many of the words after the first are the command's verb; -1: they are another's. */
+static int verb_words(const struct command *c, const char *const *words, size_t n)
 {
-    for (size_t i = 0; i < NCOMMANDS; i++)
-        if (strcmp(commands[i].group, group) == 0 &&
-            (!commands[i].verb || (verb && strcmp(commands[i].verb, verb) == 0)))
-            return &commands[i];
+    char two[64];
+    if (!c->verb)
+        return 0;
+    if (n > 0 && strcmp(c->verb, words[0]) == 0)
+        return 1;
+    if (n < 2)
+        return -1;
+    snprintf(two, sizeof two, "%s %s", words[0], words[1]);
+    return strcmp(c->verb, two) == 0 ? 2 : -1;
+}
+
+/* used_out: how many of the words are the command itself. */
+static const struct command *find(const char *const *words, size_t n, size_t *used_out)
+{
+    for (size_t i = 0; i < NCOMMANDS; i++) {
+        int used = verb_words(&commands[i], words + 1, n - 1);
+        if (strcmp(commands[i].group, words[0]) != 0 || used < 0)
+            continue;
+        *used_out = (size_t)used + 1;
+        return &commands[i];
+    }
     return NULL;
 }
 
@@ -265,6 +303,10 @@ static bool take_option(struct args *a, int argc, char **argv, int *at)
     }
     if (strcmp(option, "--password-stdin") == 0) {
         a->password_stdin = true;
+        return true;
+    }
+    if (strcmp(option, "--reason") == 0 && *at + 1 < argc) {
+        a->reason = argv[++*at];
         return true;
     }
     for (size_t i = 0; i < NVALUED; i++) {
@@ -302,12 +344,14 @@ static const char *misplaced(const struct command *c, const struct args *a)
             return valued[i].option;
     if (a->dry_run && !changes)
         return "--dry-run";
+    if (a->reason && (c->run != run_user || c->number != AUTH_ADMIN_DISABLE))
+        return "--reason";
     return a->password_stdin && !sets_password ? "--password-stdin" : NULL;
 }
 
 static int run(int argc, char **argv, struct args *a)
 {
-    const char *words[3];
+    const char *words[5];
     size_t n = 0;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
@@ -318,7 +362,7 @@ static int run(int argc, char **argv, struct args *a)
         } else if (strncmp(argv[i], "--", 2) == 0) {
             if (!take_option(a, argc, argv, &i))
                 return usage("unknown option, or one with a wrong value", argv[i]);
-        } else if (n < 3) {
+        } else if (n < sizeof words / sizeof *words) {
             words[n++] = argv[i];
         } else {
             return usage("one argument too many", argv[i]);
@@ -326,15 +370,18 @@ static int run(int argc, char **argv, struct args *a)
     }
     if (n == 0)
         return usage("no command", NULL);
-    const struct command *c = find(words[0], n > 1 ? words[1] : NULL);
+    size_t used;
+    const struct command *c = find(words, n, &used);
     if (!c)
         return usage("unknown command", words[0]);
-    size_t used = c->verb ? 2 : 1;
-    if (n > used + 1 || (n > used && c->takes == TAKES_NOTHING))
+    size_t most = c->takes == TAKES_NOTHING ? 0 : c->takes == TAKES_NAME_WORD ? 2 : 1;
+    size_t least = c->takes == TAKES_FILTER ? 0 : most;
+    if (n > used + most)
         return usage("one argument too many", words[n - 1]);
-    a->positional = n > used ? words[used] : NULL;
-    if (!a->positional && c->takes != TAKES_NOTHING && c->takes != TAKES_FILTER)
+    if (n < used + least)
         return usage("something is missing", c->help);
+    a->positional = n > used ? words[used] : NULL;
+    a->word = n > used + 1 ? words[used + 1] : NULL;
     if (misplaced(c, a))
         return usage("this command does not take the option", misplaced(c, a));
     return c->run(c, a);

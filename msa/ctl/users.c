@@ -1,6 +1,7 @@
 #include "msa/ctl/users.h"
 #include "msa/base/mem.h"
 #include "msa/ctl/codes.h"
+#include "msa/ctl/users_print.h"
 #include "msa/daemon/privileges.h"
 
 #include <jansson.h>
@@ -77,72 +78,68 @@ static bool make_state(const struct msa_options *o)
     return err == 0;
 }
 
-static void print_users(const struct auth_admin_answer *a, bool json)
-{
-    for (size_t i = 0; i < a->nusers; i++) {
-        const struct auth_admin_user *u = &a->users[i];
-        if (json) {
-            json_t *line = json_pack("{s:s, s:b}", "login", u->login, "cleartext", u->cleartext);
-            json_dumpf(line, stdout, JSON_COMPACT);
-            putchar('\n');
-            json_decref(line);
-        } else {
-            printf("%s%s\n", u->login,
-                   u->cleartext ? "  (clear-text password; \"msactl user passwd\" ends that)" : "");
-        }
-    }
-}
-
 static int say_result(const struct auth_admin_answer *a, bool json)
 {
     struct sv text = buf_view(&a->text);
     if (json && text.len) {
         json_t *line = json_pack("{s:b, s:s%}", a->err < 0 ? "refused" : "done", 1, "text",
                                  text.ptr, text.len);
-        json_dumpf(line, stdout, JSON_COMPACT);
-        putchar('\n');
-        json_decref(line);
+        if (*a->secret)
+            json_object_set_new(line, "secret", json_string(a->secret));
+        users_print_line(line);
     } else if (text.len) {
         fprintf(a->err < 0 ? stderr : stdout, "%.*s\n", SV_ARG(text));
+        if (*a->secret)
+            printf("%s\n", a->secret);
     } else if (a->err < 0) {
         fprintf(stderr, "msactl: %s\n", err_text(a->err));
     }
     return a->err < 0 ? CTL_REFUSED : CTL_DONE;
 }
 
-int users_run(const struct msa_options *o, enum auth_admin_verb verb, const char *name,
-              bool password_stdin, bool json)
+static bool needs_password(enum auth_admin_verb verb)
+{
+    return verb == AUTH_ADMIN_ADD || verb == AUTH_ADMIN_PASSWD;
+}
+
+/* Through the keeper, or, where the daemon is stopped, the same work under the same locks. */
+static int run(const struct msa_options *o, const struct auth_admin_request *request,
+               struct auth_admin_answer *answer)
 {
     char socket_path[4096];
+    snprintf(socket_path, sizeof socket_path, "%s/auth/keeper.sock", o->state);
+    int err = auth_admin_ask(socket_path, request, answer);
+    if (err == ERR_KEEPER) {
+        if (request->verb == AUTH_ADMIN_ADD && !make_state(o))
+            return CTL_REFUSED;
+        auth_admin_apply(&o->auth, request, answer, NULL);
+    } else if (err < 0) {
+        fprintf(stderr, "msactl: %s: %s\n", socket_path, err_text(err));
+        return CTL_UNREACHABLE;
+    }
+    return CTL_DONE;
+}
+
+int users_run(const struct msa_options *o, const struct users_command *c)
+{
     struct buf password;
     struct auth_admin_answer answer;
-    struct auth_admin_request request = {.verb = verb, .name = sv_of(name)};
+    struct auth_admin_request request = {
+        .verb = c->verb, .name = sv_of(c->name), .word = sv_of(c->word)};
     buf_init(&password, PASSWORD_LINE_MAX, BUF_SECRET);
-    if ((verb == AUTH_ADMIN_ADD || verb == AUTH_ADMIN_PASSWD) &&
-        !get_password(password_stdin, &password)) {
+    if (needs_password(c->verb) && !get_password(c->password_stdin, &password)) {
         fprintf(stderr, "msactl: no password was given\n");
         buf_deinit(&password);
         return CTL_USAGE;
     }
     request.password = buf_view(&password);
     auth_admin_answer_init(&answer);
-    snprintf(socket_path, sizeof socket_path, "%s/auth/keeper.sock", o->state);
-    int err = auth_admin_ask(socket_path, &request, &answer);
-    int code;
-    if (err == ERR_KEEPER) {
-        /* the daemon is stopped: the same work, under the same file lock */
-        code = CTL_REFUSED;
-        if (verb != AUTH_ADMIN_ADD || make_state(o)) {
-            auth_admin_apply(&o->auth, &request, &answer, NULL);
-            code = say_result(&answer, json);
-        }
-    } else if (err < 0) {
-        fprintf(stderr, "msactl: %s: %s\n", socket_path, err_text(err));
-        code = CTL_UNREACHABLE;
-    } else {
-        code = say_result(&answer, json);
+    int code = run(o, &request, &answer);
+    if (code == CTL_DONE) {
+        code = say_result(&answer, c->json);
+        if (code == CTL_DONE)
+            users_print(c->verb, &answer, c->json);
     }
-    print_users(&answer, json);
     auth_admin_answer_deinit(&answer);
     buf_deinit(&password);
     return code;

@@ -8,8 +8,14 @@
 #include "auth/admin.h"
 #include "msa/server/options.h"
 
-/* Exit code; what is to be said has been printed. name NULL only for LIST. */
-int users_run(const struct msa_options *o, enum auth_admin_verb verb, const char *name,
-              bool password_stdin, bool json);
+struct users_command {
+    enum auth_admin_verb verb;
+    const char *name; /* NULL only for LIST */
+    const char *word; /* label, role or reason; may be NULL */
+    bool password_stdin, json;
+};
+
+/* Exit code; what is to be said has been printed. */
+int users_run(const struct msa_options *o, const struct users_command *c);
 
 #endif

@@ -49,7 +49,8 @@ static int teardown(void **state)
     return system(command);
 }
 
-static char said[4096]; /* on standard output */
+static char said[4096];  /* on standard output */
+static const char *word; /* of the next command */
 
 /* With this on standard input; the exit code. */
 static int run(enum auth_admin_verb verb, const char *name, const char *input, bool json)
@@ -65,7 +66,10 @@ static int run(enum auth_admin_verb verb, const char *name, const char *input, b
     snprintf(path, sizeof path, "%s/out", dir);
     int old = dup(STDOUT_FILENO), to = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     dup2(to, STDOUT_FILENO);
-    int code = users_run(&options, verb, name, true, json);
+    int code = users_run(
+        &options,
+        &(struct users_command){
+            .verb = verb, .name = name, .word = word, .password_stdin = true, .json = json});
     fflush(stdout);
     dup2(old, STDOUT_FILENO);
     close(old);
@@ -95,13 +99,77 @@ static void a_life(void **state)
     assert_int_equal(run(AUTH_ADMIN_LIST, NULL, "", false), CTL_DONE);
     assert_string_equal(said, "u@example.net\nv@example.net\n");
     assert_int_equal(run(AUTH_ADMIN_LIST, NULL, "", true), CTL_DONE);
-    assert_string_equal(said, "{\"login\":\"u@example.net\",\"cleartext\":false}\n"
-                              "{\"login\":\"v@example.net\",\"cleartext\":false}\n");
+    assert_string_equal(
+        said,
+        "{\"login\":\"u@example.net\",\"state\":\"enabled\",\"roles\":[],\"cleartext\":false}\n"
+        "{\"login\":\"v@example.net\",\"state\":\"enabled\",\"roles\":[],\"cleartext\":false}\n");
     assert_int_equal(run(AUTH_ADMIN_PASSWD, "u", "secret-3\n", false), CTL_DONE);
     assert_int_equal(run(AUTH_ADMIN_DELETE, "u", "", false), CTL_DONE);
     assert_int_equal(run(AUTH_ADMIN_DELETE, "u", "", false), CTL_REFUSED);
     assert_int_equal(run(AUTH_ADMIN_LIST, NULL, "", false), CTL_DONE);
     assert_string_equal(said, "v@example.net\n");
+}
+
+static int run_word(enum auth_admin_verb verb, const char *name, const char *w, bool json)
+{
+    word = w;
+    int code = run(verb, name, "", json);
+    word = NULL;
+    return code;
+}
+
+/* States, roles and app passwords, and how they are told. */
+static void state_and_roles(void **state)
+{
+    (void)state;
+    assert_int_equal(run(AUTH_ADMIN_DISABLE, "nobody", "", false), CTL_REFUSED);
+    assert_int_equal(run_word(AUTH_ADMIN_DISABLE, "v", "on leave", false), CTL_DONE);
+    assert_string_equal(said, "v@example.net: disabled\n");
+    assert_int_equal(run_word(AUTH_ADMIN_DISABLE, "v", "a\nb", false), CTL_REFUSED);
+    assert_int_equal(run(AUTH_ADMIN_UNLOCK, "v", "", false), CTL_REFUSED);
+    assert_int_equal(run_word(AUTH_ADMIN_ROLE, "v", "admin", false), CTL_DONE);
+    assert_int_equal(run_word(AUTH_ADMIN_ROLE, "v", "king", false), CTL_REFUSED);
+    assert_int_equal(run(AUTH_ADMIN_LIST, NULL, "", false), CTL_DONE);
+    assert_string_equal(said, "v@example.net  disabled  admin\n");
+    assert_int_equal(run(AUTH_ADMIN_SHOW, "v", "", false), CTL_DONE);
+    assert_non_null(strstr(said, "login         v@example.net\n"));
+    assert_non_null(strstr(said, "state         disabled since "));
+    assert_non_null(strstr(said, ": on leave\n"));
+    assert_non_null(strstr(said, "roles         admin\n"));
+    assert_non_null(strstr(said, "mechanisms    SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\n"));
+    assert_null(strstr(said, "not usable"));
+    assert_int_equal(run(AUTH_ADMIN_ENABLE, "v", "", false), CTL_DONE);
+    assert_int_equal(run(AUTH_ADMIN_ENABLE, "v", "", false), CTL_DONE);
+    assert_int_equal(run_word(AUTH_ADMIN_ROLE, "v", "none", false), CTL_DONE);
+    assert_int_equal(run(AUTH_ADMIN_LIST, NULL, "", false), CTL_DONE);
+    assert_string_equal(said, "v@example.net\n");
+    assert_int_equal(run(AUTH_ADMIN_SHOW, "nobody", "", true), CTL_REFUSED);
+}
+
+static void app_passwords(void **state)
+{
+    char secret[24];
+    (void)state;
+    assert_int_equal(run_word(AUTH_ADMIN_APP_ADD, "v", "my phone", false), CTL_REFUSED);
+    assert_int_equal(run_word(AUTH_ADMIN_APP_ADD, "nobody", "phone", false), CTL_REFUSED);
+    assert_int_equal(run_word(AUTH_ADMIN_APP_ADD, "v", "phone", false), CTL_DONE);
+    assert_int_equal(strncmp(said, "v@example.net: app password phone added\n", 40), 0);
+    memcpy(secret, said + 40, 23);
+    secret[23] = '\0';
+    assert_int_equal(strlen(said), 40 + 24);
+    assert_int_equal(run_word(AUTH_ADMIN_APP_ADD, "v", "phone", false), CTL_REFUSED);
+    assert_int_equal(run_word(AUTH_ADMIN_APP_ADD, "v", "tablet", true), CTL_DONE);
+    assert_non_null(strstr(said, "\"secret\":\""));
+    assert_int_equal(run(AUTH_ADMIN_APP_LIST, "v", "", false), CTL_DONE);
+    assert_int_equal(strncmp(said, "phone            made ", 22), 0);
+    assert_non_null(strstr(said, ", never used\ntablet           made "));
+    assert_null(strstr(said, secret));
+    assert_int_equal(run_word(AUTH_ADMIN_APP_REVOKE, "v", "phone", false), CTL_DONE);
+    assert_int_equal(run_word(AUTH_ADMIN_APP_REVOKE, "v", "phone", false), CTL_REFUSED);
+    assert_int_equal(run(AUTH_ADMIN_SHOW, "v", "", true), CTL_DONE);
+    assert_non_null(strstr(said, "\"apps\":[{\"label\":\"phone\","));
+    assert_non_null(strstr(said, "\"revoked_ms\":0}],\"logins\":[]}\n"));
+    assert_int_equal(run(AUTH_ADMIN_ADD, "v/x", "secret-1\n", false), CTL_REFUSED);
 }
 
 /* Neither the end of the input is a password, nor an empty line, nor one beyond the maximum. */
@@ -122,6 +190,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_life),
+        cmocka_unit_test(state_and_roles),
+        cmocka_unit_test(app_passwords),
         cmocka_unit_test(no_password),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
