@@ -31,6 +31,7 @@ struct auth_check {
     bool scanned, any_cleartext;
     struct auth_users_identity scanned_db;
     uint64_t scanned_ms, logged_ms;
+    char logged[1024];                             /* the last fault that was */
     uint64_t changed;                              /* number of the last change */
     char changes[CHANGES_KEPT][AUTH_NAME_MAX + 1]; /* logins of the last ones, by number */
 };
@@ -62,16 +63,18 @@ void auth_check_free(struct auth_check *c)
 
 /* --- faults --- */
 
-/* Logs a fault, but not for each of many logins, and gives it back. */
+/* Logs a fault, but not the same for each of many logins, and gives it back. */
 static int fault(struct auth_check *c, const char *what, int err)
 {
     uint64_t now = clock_mono_ms();
     bool tell;
 
     pthread_mutex_lock(&c->lock);
-    tell = c->logged_ms == 0 || now - c->logged_ms >= LOG_EACH_MS;
-    if (tell)
+    tell = now - c->logged_ms >= LOG_EACH_MS || strcmp(what, c->logged) != 0;
+    if (tell) {
         c->logged_ms = now;
+        snprintf(c->logged, sizeof(c->logged), "%s", what);
+    }
     pthread_mutex_unlock(&c->lock);
     if (tell)
         log_event(LOG_ERROR, "auth-database", NULL, "%s; nobody can log in until that ends", what);
