@@ -160,7 +160,7 @@ int keeper_process(const struct process_args *args)
     static const struct chan_ops ops = {.on_message = on_message, .on_end = on_end};
     struct keeper_proc p = {0};
     log_setup("keeper", LOG_TEXT, LOG_INFO);
-    int err = priv_become(args->uid, args->gid, args->change, args->parent);
+    int err = priv_become(args->uid, args->gid, args->change, false, args->parent);
     if (err < 0) {
         log_event(LOG_ERROR, "start-failed", NULL, "cannot give up root: %s", err_text(err));
         return 1;

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define GROUPS_MAX 256 /* of one user; with more of them it has none */
+
 static int say(struct buf *error, int err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 static int say(struct buf *error, int err, const char *fmt, ...)
@@ -153,10 +155,27 @@ int priv_lock_state(const char *state, unsigned wait_ms, struct buf *error)
     return 0;
 }
 
-int priv_become(uid_t uid, gid_t gid, bool change, pid_t parent)
+/* The operator has made the user a member of them, for the sockets of milters. */
+static size_t further_groups(uid_t uid, gid_t gid, gid_t list[GROUPS_MAX])
 {
+    const struct passwd *pw = getpwuid(uid);
+    int n = GROUPS_MAX;
+    size_t kept = 0;
+    if (!pw || getgrouplist(pw->pw_name, gid, list, &n) < 0)
+        return 0;
+    for (int i = 0; i < n; i++)
+        if (list[i] != gid && list[i] != 0)
+            list[kept++] = list[i];
+    return kept;
+}
+
+int priv_become(uid_t uid, gid_t gid, bool change, bool groups, pid_t parent)
+{
+    gid_t list[GROUPS_MAX];
     if (change) {
-        if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+        size_t count = groups ? further_groups(uid, gid, list) : 0;
+        if (setgroups(count, list) < 0 || setresgid(gid, gid, gid) < 0 ||
+            setresuid(uid, uid, uid) < 0)
             return -errno;
         if (setuid(0) == 0)
             return -EPERM;

@@ -29,8 +29,9 @@ int priv_make_state(const char *state, const char *capture, const struct priv_id
  * holder's process id in error. */
 int priv_lock_state(const char *state, unsigned wait_ms, struct buf *error) MUST_CHECK;
 /* Child: gives up root for good, no way back; sets no-new-privileges, no core of secrets, and
- * asks the kernel for SIGKILL when the parent dies (-ESRCH: it is dead already). */
-int priv_become(uid_t uid, gid_t gid, bool change, pid_t parent) MUST_CHECK;
+ * asks the kernel for SIGKILL when the parent dies (-ESRCH: it is dead already). groups: the user
+ * keeps the further groups that it is a member of, else it has none. */
+int priv_become(uid_t uid, gid_t gid, bool change, bool groups, pid_t parent) MUST_CHECK;
 /* Child: a terminal and a service manager send their signals to every process of a service; the
  * master alone answers SIGTERM, SIGINT and SIGHUP, and tells its children in good order. */
 void priv_leave_signals_to_master(void);

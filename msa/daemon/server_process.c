@@ -225,7 +225,7 @@ int server_process(const struct process_args *args)
     int err = crashring_attach(WIRE_FD_EXTRA);
     close(WIRE_FD_EXTRA);
     if (err == 0)
-        err = priv_become(args->uid, args->gid, args->change, args->parent);
+        err = priv_become(args->uid, args->gid, args->change, true, args->parent);
     if (err < 0) {
         log_event(LOG_ERROR, "start-failed", NULL, "cannot give up root: %s", err_text(err));
         return 1;

@@ -114,8 +114,8 @@ static const struct conf_option milter_rows[] = {
              "\"unix:PATH\" or \"inet:PORT@ADDRESS\"; also \"inet:ADDRESS:PORT\". ADDRESS is an "
              "IPv4 or IPv6 address or \"localhost\", no other name. The user of the server "
              "process (user) needs the right to write to a unix socket: make it a member of the "
-             "milter's group. The first unix socket in this file counts at the next start, not at "
-             "a reload.",
+             "milter's group, which counts at the next start. So does the first unix socket in "
+             "this file: a reload that brings it is refused.",
              .flags = CONF_RELOAD | CONF_REQUIRED, .check = check_socket,
              .example = "\"unix:/run/rspamd/milter.sock\""),
     CONF_ROW(CONF_TIME, struct policy_milter_options, timeout_s, "timeout", "30s",

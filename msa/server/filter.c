@@ -5,8 +5,8 @@
  *
  * A part whose connection is there gets an ABORT first where the transaction before was not ended
  * (RSET, a failed command): it is of no use to tell it earlier. HELO is told again when the client
- * has said another one. A verdict on the connection is one on this MAIL: at the next one it is
- * asked anew.
+ * has said another one. Between two messages a connection is kept for FILTER_IDLE_MS. A verdict on
+ * the connection is one on this MAIL: at the next one it is asked anew.
  */
 #include "msa/server/filter_internal.h"
 #include "msa/base/mem.h"
@@ -31,6 +31,14 @@ struct log_ctx filter_ctx(const struct filter *f)
                             .queue = f->queue_id,
                             .login = f->who.login,
                             .client = f->who.client_text};
+}
+
+/* A filter that is gone would fill the log with each message. */
+static bool may_log(struct filter *f)
+{
+    int64_t limit = f->service->generation->options.log.per_client_per_minute;
+    return clientlog_allows(f->worker->clientlog, &f->who.client.ip, (uint64_t)limit,
+                            loop_now_ms(f->worker->loop));
 }
 
 /* ---- the end of a call ---- */
@@ -137,7 +145,7 @@ void filter_part_failed(struct part *p, const char *why)
     struct filter *f = p->filter;
     struct log_ctx ctx = filter_ctx(f);
     bool asked = f->asking && &f->parts[f->at] == p, matters = asked || (p->in_message && !p->over);
-    if (matters)
+    if (matters && may_log(f))
         log_event(LOG_WARNING, "milter-failed", &ctx, "%s: %s; %s %s (policy.milters[].on_error)",
                   p->options->socket, why,
                   p->options->on_error == POLICY_ON_ERROR_ACCEPT ? "it is" : "the client is",
@@ -322,8 +330,9 @@ static void service_failed(struct filter *f, const char *why)
 {
     enum policy_on_error on_error = (enum policy_on_error)f->options->service_on_error;
     struct log_ctx ctx = filter_ctx(f);
-    log_event(LOG_WARNING, "policy-service-failed", &ctx, "%s: %s (policy.service_on_error)",
-              f->options->service, why);
+    if (may_log(f))
+        log_event(LOG_WARNING, "policy-service-failed", &ctx, "%s: %s (policy.service_on_error)",
+                  f->options->service, why);
     if (on_error == POLICY_ON_ERROR_ACCEPT) {
         filter_start_parts(f);
         return;
@@ -442,11 +451,21 @@ static void ask_service(struct filter *f, enum policy_stage stage)
 
 /* ---- budget ---- */
 
+/* The session may stay for long: a milter that has a thread for each connection needs it back. */
+static void close_idle(struct filter *f)
+{
+    for (size_t i = 0; i < f->nparts; i++)
+        if (f->parts[i].link && !f->parts[i].in_message)
+            part_close(&f->parts[i]);
+}
+
 static void on_late(void *arg)
 {
     struct filter *f = arg;
     f->late = true;
-    if (f->question) {
+    if (f->stage == FILTER_NONE) {
+        close_idle(f);
+    } else if (f->question) {
         delegate_cancel(f->question);
         f->question = NULL;
         service_failed(f, "no time is left for it");
@@ -628,6 +647,7 @@ void filter_free(struct filter *f)
     if (!f)
         return;
     filter_cancel(f);
+    timer_stop(&f->timer);
     for (size_t i = 0; i < f->nparts; i++) {
         part_close(&f->parts[i]);
         free(f->parts[i].helo);

@@ -12,6 +12,8 @@
 #include "msa/server/filter_link.h"
 #include "msa/server/filter_reply.h"
 
+#define FILTER_IDLE_MS 30000u /* a connection without a message */
+
 /* What the next answer of a milter is about. */
 enum part_state {
     PART_CLOSED,
@@ -65,7 +67,7 @@ struct filter {
     size_t at;            /* the part that is asked */
     bool asking;          /* it has not answered */
     bool late;            /* the budget is used up */
-    struct timer timer;   /* the budget */
+    struct timer timer;   /* the budget; without a call how long connections are kept */
     struct delegate_question *question;
     filter_done *done;
     void *arg;

@@ -497,7 +497,7 @@ void filter_pass_end(struct filter *f, enum filter_outcome outcome, const struct
     void *arg = f->pass->arg;
     f->stage = FILTER_NONE;
     f->asking = false;
-    timer_stop(&f->timer);
+    timer_start(&f->timer, FILTER_IDLE_MS);
     filter_pass_free(f);
     ended(arg, outcome, reply, f->discard ? f->discard : "");
 }

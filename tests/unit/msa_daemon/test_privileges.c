@@ -8,10 +8,12 @@
 
 #include <errno.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -135,7 +137,7 @@ static int become(bool change, pid_t parent)
     pid_t pid = fork();
     if (pid == 0) {
         uid_t uid = change ? 12345 : geteuid(), r, e, s;
-        int err = priv_become(uid, change ? 12345 : getegid(), change, parent);
+        int err = priv_become(uid, change ? 12345 : getegid(), change, false, parent);
         if (err < 0)
             _exit(err == -ESRCH ? 2 : 1);
         bool good = getresuid(&r, &e, &s) == 0 && r == uid && e == uid && s == uid &&
@@ -148,6 +150,41 @@ static int become(bool change, pid_t parent)
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Wait status of one that becomes the user with its groups: the first group that it has then. */
+static int first_group(const char *name)
+{
+    const struct passwd *pw = getpwnam(name);
+    int status;
+    pid_t parent = getpid(), pid = fork();
+    if (pid == 0) {
+        gid_t list[16];
+        if (priv_become(pw->pw_uid, pw->pw_gid, true, true, parent) < 0)
+            _exit(255);
+        int n = getgroups(16, list);
+        _exit(n == 1 ? (int)(list[0] & 127) : n == 0 ? 0 : 254);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WEXITSTATUS(status);
+}
+
+/* Groups of the user that the system's files name, without its own. */
+static void further_groups_are_kept(void **state)
+{
+    (void)state;
+    char command[600];
+    /* in a mount namespace of its own, so that the system's file stays as it is */
+    if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0)
+        skip();
+    assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    snprintf(command, sizeof command,
+             "cp /etc/group %s/group && echo 'further:x:64777:nobody' >> %s/group && "
+             "mount --bind %s/group /etc/group && rm %s/group",
+             dir, dir, dir, dir);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(first_group("nobody"), 64777 & 127);
+    assert_int_equal(first_group("daemon"), 0);
 }
 
 static void rights_are_lost(void **state)
@@ -166,6 +203,7 @@ int main(void)
         cmocka_unit_test(folders),
         cmocka_unit_test(the_lock),
         cmocka_unit_test(rights_are_lost),
+        cmocka_unit_test(further_groups_are_kept),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -117,6 +117,37 @@ static void test_stages(void **state)
     stop(c);
 }
 
+/* A client may take its time between two commands, in which the milter keeps what it was told; and
+ * between two messages, in which it is let go. */
+static void test_slow_client(void **state)
+{
+    (void)state;
+    start(MILTER(""));
+    struct sim_client *c = client_ready();
+    client_say(c, "MAIL FROM:<u@example.net>\r\n");
+    sim_run_for(250000);
+    client_say(c, "RCPT TO:<a@example.org>\r\n");
+    sim_run_for(250000);
+    client_say(c, "DATA\r\n");
+    client_expect(c, "354 ");
+    client_say(c, MESSAGE ".\r\n");
+    client_expect(c, "250 2.0.0 Queued");
+    assert_int_equal(milter->connections, 1);
+    sim_run_for(20000);
+    assert_false(peer_was_told(milter, "Q "));
+    client_say(c, ENVELOPE "DATA\r\n" MESSAGE ".\r\n");
+    client_expect(c, "250 2.0.0 Queued");
+    assert_int_equal(milter->connections, 1);
+    sim_run_for(40000);
+    peer_expect(milter, "\nE \nQ \n");
+    client_say(c, "NOOP\r\n");
+    client_say(c, ENVELOPE "RCPT TO:<Postmaster> NOTIFY=NEVER\r\nDATA\r\n" MESSAGE ".\r\n");
+    client_expect(c, "250 2.0.0 Queued");
+    assert_int_equal(milter->connections, 2);
+    peer_expect(milter, "\nR <postmaster@example.net>|NOTIFY=NEVER\n");
+    stop(c);
+}
+
 static void test_not_wanted_steps(void **state)
 {
     (void)state;
@@ -822,6 +853,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stages),
+        cmocka_unit_test(test_slow_client),
         cmocka_unit_test(test_not_wanted_steps),
         cmocka_unit_test(test_large),
         cmocka_unit_test(test_verdicts),
