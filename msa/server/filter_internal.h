@@ -1,6 +1,7 @@
 /*
- * filter_internal.h - a filter's insides, shared by filter.c (stages of the session) and
- * filter_message.c (the message), filter_body.c and filter_envelope.c. Nobody else includes it.
+ * filter_internal.h - a filter's insides, shared by filter.c (calls), filter_service.c and
+ * filter_part.c (who is asked), filter_message.c, filter_body.c and filter_envelope.c (the
+ * message). Nobody else includes it.
  */
 #ifndef MSA_SERVER_FILTER_INTERNAL_H
 #define MSA_SERVER_FILTER_INTERNAL_H
@@ -76,20 +77,27 @@ struct filter {
 
 /* filter.c */
 struct log_ctx filter_ctx(const struct filter *f);
-/* The stage goes on with this milter, which passes, or the next. */
-void filter_next(struct filter *f);
+bool filter_may_log(struct filter *f); /* of a filter that fails; within the client's allowance */
+void filter_passed(struct filter *f);  /* all have */
 void filter_refuse(struct filter *f, const struct smtp_reply *reply);
 void filter_discard(struct filter *f, const char *by, struct sv why);
 void filter_hold(struct filter *f, const char *by, struct sv why);
-/* A milter's answer to a command of the stage that is none of its own passing on. */
+void filter_pass_begin(struct filter *f); /* asks the service, then the parts */
+
+/* filter_service.c */
+void filter_ask_service(struct filter *f, enum policy_stage stage);
+void filter_service_failed(struct filter *f, const char *why);
+
+/* filter_part.c */
+/* The stage goes to the parts, from the first. */
+void filter_start_parts(struct filter *f);
+/* It goes on with the next: this one passes. */
+void filter_next(struct filter *f);
+/* A milter's answer to a command of the stage, where that is not for filter_message.c. */
 void filter_judge(struct filter *f, const struct milter_event *e);
 /* The part has failed: its link is closed, and its on_error counts. */
 void filter_part_failed(struct part *p, const char *why);
-
-void filter_pass_begin(struct filter *f); /* asks the service, then the parts */
-
-/* The stage goes to the parts, from the first. */
-void filter_start_parts(struct filter *f);
+void filter_part_close(struct part *p);
 
 /* filter_message.c: the part's turn; its answers and changes; the end of all parts. */
 /* True: something must be read first; filter_start_parts() comes again. */

@@ -14,7 +14,7 @@
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 #include "msa/loop/clock.h"
-#include "msa/server/filter_internal.h"
+#include "msa/server/filter_pass.h"
 #include "msa/server/reject.h"
 
 #include <stdlib.h>
@@ -25,44 +25,7 @@
 #define HEADER_ROOM  (64u << 10)
 #define CHANGES_ROOM (256u << 10)
 
-enum pass_step { PASS_HEADER, PASS_EOH, PASS_BODY, PASS_END };
-
-struct filter_pass {
-    struct filter_target target;
-    filter_ended *ended;
-    void *arg;
-    struct buf text; /* of the header section, as it was read */
-    struct header header;
-    bool header_read, body_changed;
-    /* where the body is */
-    struct queue_message *source; /* target.message, or other */
-    struct queue_message *other;
-    uint64_t body_at;
-    /* the part asked */
-    enum pass_step step;
-    size_t field;    /* next to be told */
-    uint64_t offset; /* likewise, in source */
-    struct store_read *read;
-    struct changes changes;
-    struct content_writer *body; /* the new one it gives */
-    struct queue_message *body_message;
-    struct body_lines lines;
-    uint64_t body_bytes;
-    /* the end */
-    struct content_writer *writer;
-};
-
-static struct store *store_of(const struct filter *f)
-{
-    return f->worker->shared->store;
-}
-
-static const struct msa_limits_options *limits(const struct filter *f)
-{
-    return &f->service->generation->options.limits;
-}
-
-static void storage_failed(struct filter *f, int err)
+void filter_storage_failed(struct filter *f, int err)
 {
     struct log_ctx ctx = filter_ctx(f);
     struct smtp_reply r = reject_storage(err);
@@ -78,7 +41,7 @@ static void read_at(struct filter *f, struct queue_message *m, uint64_t offset,
 {
     struct filter_pass *p = f->pass;
     p->read = store_read_new(m, offset, PIECE_BYTES, f->worker->mailbox, done, f);
-    store_read_start(store_of(f), p->read);
+    store_read_start(filter_store(f), p->read);
 }
 
 /* True: r is ours to look at, and free. */
@@ -94,7 +57,7 @@ static bool take_read(struct store_read *r)
         return true;
     int err = r->err;
     store_read_free(r);
-    storage_failed(f, err);
+    filter_storage_failed(f, err);
     return false;
 }
 
@@ -103,7 +66,7 @@ static void parse_header(struct filter *f, size_t section)
     struct filter_pass *p = f->pass;
     p->header_read = true;
     header_parse(&p->header, sv_first(buf_view(&p->text), section),
-                 (size_t)limits(f)->header_size_bytes + HEADER_ROOM, true);
+                 (size_t)filter_limits(f)->header_size_bytes + HEADER_ROOM, true);
     for (const struct prepend *x = f->prepends; x; x = x->next)
         if (!header_insert(&p->header, 0, x->name, x->value, false)) {
             struct log_ctx ctx = filter_ctx(f);
@@ -122,7 +85,7 @@ static void on_header(struct store_read *r)
     int err = buf_put(&p->text, buf_view(&r->bytes));
     store_read_free(r);
     if (err < 0) {
-        storage_failed(f, ERR_CORRUPT); /* no header of ours is so long */
+        filter_storage_failed(f, ERR_CORRUPT); /* no header of ours is so long */
         return;
     }
     struct sv text = buf_view(&p->text);
@@ -157,11 +120,6 @@ bool filter_pass_reads(struct filter *f)
 
 /* ---- telling ---- */
 
-static struct filter_link *link_of(struct filter *f)
-{
-    return f->parts[f->at].link;
-}
-
 static void tell_next(struct filter *f);
 
 static void on_body(struct store_read *r)
@@ -178,15 +136,15 @@ static void on_body(struct store_read *r)
         tell_next(f);
         return;
     }
-    milter_body(filter_link_core(link_of(f)), buf_view(&r->bytes));
+    milter_body(filter_link_core(filter_link_asked(f)), buf_view(&r->bytes));
     store_read_free(r);
-    filter_link_go(link_of(f));
+    filter_link_go(filter_link_asked(f));
 }
 
 static void tell_next(struct filter *f)
 {
     struct filter_pass *p = f->pass;
-    struct milter *core = filter_link_core(link_of(f));
+    struct milter *core = filter_link_core(filter_link_asked(f));
     while (p->step == PASS_HEADER && p->field < p->header.count &&
            p->header.fields[p->field].hidden)
         p->field++;
@@ -210,7 +168,7 @@ static void tell_next(struct filter *f)
         milter_end(core, &f->macros);
         break;
     }
-    filter_link_go(link_of(f));
+    filter_link_go(filter_link_asked(f));
 }
 
 void filter_pass_part(struct filter *f)
@@ -223,107 +181,6 @@ void filter_pass_part(struct filter *f)
     tell_next(f);
 }
 
-/* ---- the new body ---- */
-
-static void drop_new_body(struct filter_pass *p)
-{
-    if (p->body)
-        content_free(p->body);
-    queue_message_drop(p->body_message);
-    p->body = NULL;
-    p->body_message = NULL;
-    p->lines = (struct body_lines){0};
-    p->body_bytes = 0;
-}
-
-static void drop_other(struct filter *f)
-{
-    struct filter_pass *p = f->pass;
-    if (p->other)
-        content_give_up(store_of(f), p->other);
-    queue_message_drop(p->other);
-    p->other = NULL;
-}
-
-static void on_body_room(void *arg)
-{
-    struct filter *f = arg;
-    if (f->asking && link_of(f))
-        filter_link_hold(link_of(f), false);
-}
-
-static void on_body_finished(void *arg, int err)
-{
-    struct filter *f = arg;
-    struct filter_pass *p = f->pass;
-    if (err < 0) {
-        storage_failed(f, err);
-        return;
-    }
-    content_take(p->body, p->body_message);
-    content_free(p->body);
-    p->body = NULL;
-    drop_other(f);
-    p->other = p->source = p->body_message;
-    p->body_message = NULL;
-    p->body_at = 0;
-    p->body_changed = true;
-    drop_new_body(p);
-    filter_next(f);
-}
-
-static void begin_body(struct filter *f)
-{
-    static const struct content_writer_ops ops = {.on_room = on_body_room,
-                                                  .on_finished = on_body_finished};
-    struct filter_pass *p = f->pass;
-    p->body_message = queue_message_new();
-    queue_id_make(p->body_message->id, clock_wall_ms(), random_u64());
-    p->body = content_begin(store_of(f), p->body_message->id, f->worker->mailbox, &ops, f);
-}
-
-/* False: the part has failed, or the message. */
-static bool append_body(struct filter *f, struct sv piece, bool last)
-{
-    struct filter_pass *p = f->pass;
-    struct buf lines;
-    bool good = true, binary = p->target.message->binary;
-    buf_init(&lines, 3 * MILTER_PACKET_MAX + 16, 0);
-    if (!binary)
-        good = body_lines_feed(&p->lines, piece, &lines);
-    if (last)
-        body_lines_end(&p->lines, &lines);
-    struct sv bytes = binary ? piece : buf_view(&lines);
-    p->body_bytes += bytes.len;
-    bool fits = limits(f)->message_size_bytes == 0 ||
-                p->body_bytes + p->header.bytes <= (uint64_t)limits(f)->message_size_bytes;
-    int err = good && fits ? content_append(p->body, bytes) : 0;
-    buf_deinit(&lines);
-    if (err < 0)
-        storage_failed(f, err);
-    else if (!good)
-        filter_part_failed(&f->parts[f->at], "the body it gives has a NUL");
-    else if (!fits)
-        filter_part_failed(&f->parts[f->at],
-                           "the body it gives is too large (limits.message_size)");
-    return err == 0 && good && fits;
-}
-
-void filter_pass_change(struct filter *f, const struct milter_event *e)
-{
-    struct filter_pass *p = f->pass;
-    struct part *part = &f->parts[f->at];
-    if (e->change != MILTER_REPLACE_BODY) {
-        if (!changes_add(&p->changes, e))
-            filter_part_failed(part, "it changes too much");
-        return;
-    }
-    if (!p->body)
-        begin_body(f);
-    if (append_body(f, e->value, false) && content_full(p->body))
-        filter_link_hold(part->link, true);
-}
-
 /* ---- the end of a part ---- */
 
 void filter_pass_failed(struct filter *f)
@@ -332,7 +189,7 @@ void filter_pass_failed(struct filter *f)
     if (p->read)
         atomic_store(&p->read->canceled, true);
     p->read = NULL;
-    drop_new_body(p);
+    filter_body_drop(p);
 }
 
 static void conclude(struct filter *f)
@@ -352,14 +209,8 @@ static void conclude(struct filter *f)
     }
     part->over = true;
     filter_envelope_apply(f, &p->changes, &p->target);
-    if (!p->body) {
+    if (!filter_body_conclude(f))
         filter_next(f);
-        return;
-    }
-    if (!append_body(f, SV_NONE, true))
-        return;
-    f->asking = false; /* what is late now is the disk */
-    content_finish(p->body);
 }
 
 void filter_pass_answer(struct filter *f, const struct milter_event *e)
@@ -406,7 +257,7 @@ static void on_copied(struct store_read *r)
     store_read_free(r);
     p->offset += got;
     if (err < 0)
-        storage_failed(f, err);
+        filter_storage_failed(f, err);
     else if (got)
         copy_body(f);
     else
@@ -431,7 +282,7 @@ static void on_writer_finished(void *arg, int err)
     struct filter_pass *p = f->pass;
     struct queue_message *m = p->target.message;
     if (err < 0) {
-        storage_failed(f, err);
+        filter_storage_failed(f, err);
         return;
     }
     content_take(p->writer, m);
@@ -464,11 +315,11 @@ void filter_pass_apply(struct filter *f)
     }
     queue_id_make(id, clock_wall_ms(), random_u64());
     p->writer =
-        content_begin_other(store_of(f), p->target.message, id, f->worker->mailbox, &ops, f);
+        content_begin_other(filter_store(f), p->target.message, id, f->worker->mailbox, &ops, f);
     p->offset = p->body_at;
     int err = write_header(p);
     if (err < 0)
-        storage_failed(f, err);
+        filter_storage_failed(f, err);
     else
         copy_body(f);
 }
@@ -478,7 +329,7 @@ void filter_pass_apply(struct filter *f)
 void filter_message(struct filter *f, const struct filter_target *t, filter_ended *ended, void *arg)
 {
     struct filter_pass *p = NEW(struct filter_pass);
-    size_t header_max = (size_t)limits(f)->header_size_bytes;
+    size_t header_max = (size_t)filter_limits(f)->header_size_bytes;
     REQUIRE(!f->pass);
     f->pass = p;
     p->target = *t;
@@ -511,8 +362,8 @@ void filter_pass_free(struct filter *f)
         atomic_store(&p->read->canceled, true);
     if (p->writer)
         content_free(p->writer);
-    drop_new_body(p);
-    drop_other(f);
+    filter_body_drop(p);
+    filter_body_forget(f);
     changes_deinit(&p->changes);
     if (p->header_read)
         header_deinit(&p->header);
