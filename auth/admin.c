@@ -142,6 +142,7 @@ static int change(struct work *w)
     case AUTH_ADMIN_LIST:
     case AUTH_ADMIN_SHOW:
     case AUTH_ADMIN_APP_LIST:
+    case AUTH_ADMIN_PROBE:
     case AUTH_ADMIN_VERBS:
         break;
     }
@@ -208,6 +209,10 @@ void auth_admin_apply(const struct auth_options *o, const struct auth_admin_requ
         *changed_out = (struct auth_name){0};
     if (r->verb == AUTH_ADMIN_LIST) {
         admin_tell_all(o, out);
+        return;
+    }
+    if (r->verb == AUTH_ADMIN_PROBE) {
+        admin_tell_health(o, out);
         return;
     }
     fault = auth_name_parse(&o->realms, r->name, &name);

@@ -32,12 +32,13 @@ enum auth_admin_verb {
     AUTH_ADMIN_APP_ADD,
     AUTH_ADMIN_APP_LIST,
     AUTH_ADMIN_APP_REVOKE,
+    AUTH_ADMIN_PROBE, /* can the databases be read? */
     AUTH_ADMIN_VERBS
 };
 
 struct auth_admin_request {
     enum auth_admin_verb verb;
-    struct sv name;     /* NAME or NAME@realm; not for LIST */
+    struct sv name;     /* NAME or NAME@realm; not for LIST and PROBE */
     struct sv password; /* ADD, PASSWD */
     struct sv word;     /* DISABLE: why, may be empty; ROLE: "admin" or "none"; APP_*: label */
 };

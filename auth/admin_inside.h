@@ -13,6 +13,8 @@ void admin_say(struct auth_admin_answer *out, int err, const char *who, const ch
 void admin_say_fault(struct auth_admin_answer *out, int err, const struct auth_options *o,
                      bool in_accounts);
 
+/* PROBE: whether the databases can be read. */
+void admin_tell_health(const struct auth_options *o, struct auth_admin_answer *out);
 /* LIST, and SHOW and APP_LIST of a name. */
 void admin_tell_all(const struct auth_options *o, struct auth_admin_answer *out);
 void admin_tell_one(const struct auth_options *o, const struct auth_name *name, bool apps_only,

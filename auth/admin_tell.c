@@ -3,6 +3,8 @@
  */
 #include "auth/admin_inside.h"
 
+#include "auth/check.h"
+#include "auth/review.h"
 #include "auth/users.h"
 #include "msa/base/mem.h"
 
@@ -80,6 +82,19 @@ void admin_tell_all(const struct auth_options *o, struct auth_admin_answer *out)
     auth_accounts_free(accounts);
 }
 
+/* --- PROBE --- */
+
+void admin_tell_health(const struct auth_options *o, struct auth_admin_answer *out)
+{
+    struct auth_sources sources = {
+        .options = o, .accounts = auth_accounts_new(o->accounts_path, AUTH_LOGIN_WAIT_MS)};
+    char why[1024];
+    int err = auth_check_probe(&sources, why);
+
+    admin_say(out, err, "", err < 0 ? why : "readable");
+    auth_accounts_free(sources.accounts);
+}
+
 /* --- SHOW, APP_LIST --- */
 
 struct telling {
@@ -115,36 +130,13 @@ static void tell_place(void *arg, const struct auth_place_row *row)
                                   .count = row->count};
 }
 
-/* Whether what a mechanism checks against is stored: 1, 0 or an error; ERR_NOT_FOUND for one that
- * checks no stored password. */
-static int usable(struct auth_accounts *accounts, const struct auth_name *name,
-                  const struct auth_secret *secret, const char *mechanism)
-{
-    uint8_t main[AUTH_MAIN_BYTES];
-    enum auth_scram_hash hash;
-    struct auth_scram v;
-    int err;
-
-    if (strcmp(mechanism, "CRAM-MD5") == 0)
-        return secret->kind == AUTH_SECRET_CLEARTEXT;
-    if (strcmp(mechanism, "PLAIN") == 0 || strcmp(mechanism, "LOGIN") == 0)
-        return secret->kind != AUTH_SECRET_NONE;
-    if (!auth_scram_hash_of(sv_of(mechanism), &hash))
-        return ERR_NOT_FOUND;
-    if (secret->kind != AUTH_SECRET_VERIFIER || hash == secret->verifier.hash)
-        return secret->kind != AUTH_SECRET_NONE;
-    auth_accounts_main(&secret->verifier, main);
-    err = auth_accounts_verifier(accounts, auth_name_view(name), hash, main, &v);
-    return err == ERR_NOT_FOUND ? 0 : err < 0 ? err : 1;
-}
-
 static int tell_mechanisms(const struct auth_options *o, struct auth_accounts *accounts,
                            const struct auth_name *name, const struct auth_secret *secret,
                            struct auth_admin_answer *out)
 {
     out->mechanisms = arena_alloc(&out->mem, o->mechanisms.count * sizeof(*out->mechanisms));
     for (size_t i = 0; i < o->mechanisms.count; i++) {
-        int yes = usable(accounts, name, secret, o->mechanisms.items[i]);
+        int yes = auth_review_usable(accounts, name, secret, o->mechanisms.items[i]);
 
         if (yes == ERR_NOT_FOUND)
             continue;

@@ -212,6 +212,8 @@ static int run_ask(const struct command *c, const struct args *a)
             code = usage("not UTF-8", a->positional);
         } else {
             code = ask_daemon(o.admin.socket, request, show_line, &show, &error);
+            if (code == CTL_DONE && c->text == show_status)
+                users_health(&o, show_line, &show);
         }
         if (buf_len(&error))
             fprintf(stderr, "msactl: %.*s\n", SV_ARG(buf_view(&error)));
@@ -227,7 +229,7 @@ static int run_check(const struct command *c, const struct args *a)
     struct conf_faults faults;
     (void)c;
     arena_init(&arena);
-    struct generation *g = load_generation(a->config, 1, &arena, &faults);
+    struct generation *g = load_review(a->config, &arena, &faults);
     for (const struct conf_fault *f = faults.first; f; f = f->next) {
         if (a->json) {
             json_t *line = json_pack("{s:s, s:i, s:s, s:s, s:s, s:b}", "file", f->file, "line",

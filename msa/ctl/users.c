@@ -102,19 +102,25 @@ static bool needs_password(enum auth_admin_verb verb)
     return verb == AUTH_ADMIN_ADD || verb == AUTH_ADMIN_PASSWD;
 }
 
-/* Through the keeper, or, where the daemon is stopped, the same work under the same locks. */
-static int run(const struct msa_options *o, const struct auth_admin_request *request,
+static int ask(const struct msa_options *o, const struct auth_admin_request *request,
                struct auth_admin_answer *answer)
 {
     char socket_path[4096];
     snprintf(socket_path, sizeof socket_path, "%s/auth/keeper.sock", o->state);
-    int err = auth_admin_ask(socket_path, request, answer);
+    return auth_admin_ask(socket_path, request, answer);
+}
+
+/* Through the keeper, or, where the daemon is stopped, the same work under the same locks. */
+static int run(const struct msa_options *o, const struct auth_admin_request *request,
+               struct auth_admin_answer *answer)
+{
+    int err = ask(o, request, answer);
     if (err == ERR_KEEPER) {
         if (request->verb == AUTH_ADMIN_ADD && !make_state(o))
             return CTL_REFUSED;
         auth_admin_apply(&o->auth, request, answer, NULL);
     } else if (err < 0) {
-        fprintf(stderr, "msactl: %s: %s\n", socket_path, err_text(err));
+        fprintf(stderr, "msactl: %s/auth/keeper.sock: %s\n", o->state, err_text(err));
         return CTL_UNREACHABLE;
     }
     return CTL_DONE;
@@ -143,4 +149,19 @@ int users_run(const struct msa_options *o, const struct users_command *c)
     auth_admin_answer_deinit(&answer);
     buf_deinit(&password);
     return code;
+}
+
+void users_health(const struct msa_options *o, void (*on_line)(void *arg, json_t *line), void *arg)
+{
+    struct auth_admin_request request = {.verb = AUTH_ADMIN_PROBE};
+    struct auth_admin_answer answer;
+    auth_admin_answer_init(&answer);
+    int err = ask(o, &request, &answer);
+    struct sv said = err < 0 ? sv_of(err_text(err)) : buf_view(&answer.text);
+    if (err != ERR_KEEPER) {
+        json_t *line = json_pack("{s:s, s:s%}", "process", "keeper", "users", said.ptr, said.len);
+        on_line(arg, line);
+        json_decref(line);
+    }
+    auth_admin_answer_deinit(&answer);
 }

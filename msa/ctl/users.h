@@ -8,6 +8,8 @@
 #include "auth/admin.h"
 #include "msa/server/options.h"
 
+#include <jansson.h>
+
 struct users_command {
     enum auth_admin_verb verb;
     const char *name; /* NULL only for LIST */
@@ -17,5 +19,7 @@ struct users_command {
 
 /* Exit code; what is to be said has been printed. */
 int users_run(const struct msa_options *o, const struct users_command *c);
+/* For "msactl status": a line that tells whether the keeper can read its databases. */
+void users_health(const struct msa_options *o, void (*on_line)(void *arg, json_t *line), void *arg);
 
 #endif

@@ -1,5 +1,6 @@
 #include "msa/daemon/load.h"
 #include "auth/name.h"
+#include "auth/review.h"
 #include "auth/tls/pem.h"
 #include "msa/base/mem.h"
 #include "msa/daemon/load_permissions.h"
@@ -213,8 +214,14 @@ static void check_size(struct reading *r)
     buf_deinit(&record);
 }
 
-struct generation *load_generation(const char *path, uint32_t number, struct arena *arena,
-                                   struct conf_faults *faults)
+static void add_review(void *arg, const char *key, const char *wrong, const char *right)
+{
+    struct reading *r = arg;
+    conf_fault_at(r->faults, r->src, true, key, right, "%s", wrong);
+}
+
+static struct generation *load(const char *path, uint32_t number, bool review, struct arena *arena,
+                               struct conf_faults *faults)
 {
     struct buf text;
     struct generation *g = generation_new(number);
@@ -238,6 +245,8 @@ struct generation *load_generation(const char *path, uint32_t number, struct are
         read_own_addresses(&r);
         read_total_memory(&r);
         check_size(&r);
+        if (review)
+            auth_review(&r.g->options.auth, add_review, &r);
     }
     buf_deinit(&text);
     if (faults->errors) {
@@ -245,4 +254,15 @@ struct generation *load_generation(const char *path, uint32_t number, struct are
         return NULL;
     }
     return g;
+}
+
+struct generation *load_generation(const char *path, uint32_t number, struct arena *arena,
+                                   struct conf_faults *faults)
+{
+    return load(path, number, false, arena, faults);
+}
+
+struct generation *load_review(const char *path, struct arena *arena, struct conf_faults *faults)
+{
+    return load(path, 1, true, arena, faults);
 }

@@ -13,6 +13,8 @@
  * are not set. */
 struct generation *load_generation(const char *path, uint32_t number, struct arena *arena,
                                    struct conf_faults *faults);
+/* The same, and a look at the users' databases: for --check. */
+struct generation *load_review(const char *path, struct arena *arena, struct conf_faults *faults);
 /* Whole file into out (up to its maximum); negative errno. */
 int load_file(const char *path, struct buf *out) MUST_CHECK;
 

@@ -37,7 +37,7 @@ static int check(const char *config)
     struct buf out;
     arena_init(&arena);
     buf_init(&out, DOCS_MAX_BYTES, 0);
-    struct generation *g = load_generation(config, 1, &arena, &faults);
+    struct generation *g = load_review(config, &arena, &faults);
     conf_faults_print(&faults, &out);
     fwrite(buf_view(&out).ptr, 1, buf_len(&out), stdout);
     if (g && !faults.warnings)

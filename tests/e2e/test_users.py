@@ -160,12 +160,14 @@ def mechanisms_need_a_verifier(w):
     w.ctl("reload")
     usable = {m["name"]: m["usable"] for m in show(w)["mechanisms"]}
     equal(usable, {m: m in ("SCRAM-SHA-256", "PLAIN", "LOGIN") for m in EVERY})
+    check("auth.mechanisms[1]: warning: 1 login cannot use SCRAM-SHA-512" in w.ctl("check"))
     check("not usable    SCRAM-SHA-512 SCRAM-SHA-1 CRAM-MD5" in w.ctl("user", "show", "alice"))
     for mechanism in EVERY:
         equal(code(mechanism), 235 if usable[mechanism] else 535, mechanism)
     w.ctl("user", "passwd", "alice", "--password-stdin", stdin=PASSWORD + "\n")
     for mechanism in EVERY:
         equal(code(mechanism), 235, mechanism)
+    check("cannot use" not in w.ctl("check"))
     check(all(m["usable"] for m in show(w)["mechanisms"]), "all are usable now")
     # saslpasswd2 knows only of the user database: no old password stays
     path = f"{w.state}/auth/sasldb2"
@@ -238,6 +240,11 @@ def a_store_that_is_gone_or_damaged_lets_nobody_in(w):
                       ("user", "app", "add", "alice", "x")):
             check(file in w.ctl(*words, code=1), words)
         equal(stays.say("NOOP")[0], 250, "who is logged in stays")
+        check(file in w.status()["keeper"]["users"], "status says it", w.ctl("status"))
+        for words in (["check"], ["check", "--json"]):
+            check(file in w.ctl(*words), "check says it")
+        check(file in subprocess.run([f"{w.build}/msad", "-c", w.conf, "--check"],
+                                     capture_output=True, text=True, check=True).stdout)
         for end in ("", "-wal", "-shm"):
             if os.path.exists(file + end):
                 os.unlink(file + end)
@@ -246,6 +253,8 @@ def a_store_that_is_gone_or_damaged_lets_nobody_in(w):
         for mechanism in EVERY:
             equal(code(mechanism), 235, f"after it was back: {mechanism}")
         equal(code("PLAIN", "bob", "secret"), 535, "still disabled")
+        equal(w.status()["keeper"]["users"], "readable")
+        check(file not in w.ctl("check"))
 
 
 @test()
