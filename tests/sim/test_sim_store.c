@@ -45,14 +45,32 @@ static struct world {
 
 struct sending {
     struct content_writer *writer;
+    struct queue_message *message; /* its first content is there, which another replaces */
     unsigned n;
 };
 
 static void start_next(void);
+static void on_finished(void *arg, int err);
+
+static void on_room(void *arg)
+{
+    (void)arg;
+}
+
+static const struct content_writer_ops writer_ops = {.on_room = on_room,
+                                                     .on_finished = on_finished};
 
 static size_t size_of(unsigned n)
 {
     return n % 5 == 0 ? QUEUE_SMALL_BYTES + 1000 + n : 100 + 200 * n;
+}
+
+/* Some have had other content before (filters do that): large before small, small before small,
+ * and both before large. */
+static size_t size_before(unsigned n)
+{
+    bool large = n % 10 == 1 || n % 20 == 5, small = n % 10 == 3 || n % 20 == 15;
+    return large ? 2 * QUEUE_SMALL_BYTES + n : small ? 50 : 0;
 }
 
 static void id_of(unsigned n, char id[QUEUE_ID_LEN + 1])
@@ -114,23 +132,37 @@ static void on_put(struct store_put *p, int err)
     start_next();
 }
 
+static void write_content(struct sending *s, char letter, size_t size);
+
 static void on_finished(void *arg, int err)
 {
     struct sending *s = arg;
-    struct store_put *p = NEW(struct store_put);
     if (err < 0) {
         content_free(s->writer);
+        if (s->message)
+            content_give_up(w.store, s->message);
+        queue_message_drop(s->message);
         free(s);
-        free(p);
         w.answered++;
         start_next();
         return;
     }
-    p->message = queue_message_new();
-    id_of(s->n, p->message->id);
-    p->message->received_ms = clock_wall_ms();
-    content_take(s->writer, p->message);
+    bool again = !s->message && size_before(s->n);
+    struct queue_message *m = s->message ? s->message : queue_message_new();
+    id_of(s->n, m->id);
+    m->received_ms = clock_wall_ms();
+    content_take(s->writer, m);
     content_free(s->writer);
+    if (again) {
+        char temporary[QUEUE_ID_LEN + 1];
+        queue_id_make(temporary, SIM_WALL_START_MS + 1, s->n);
+        s->message = m;
+        s->writer = content_begin_other(w.store, m, temporary, w.mailbox, &writer_ops, s);
+        write_content(s, (char)('a' + s->n % 26), size_of(s->n));
+        return;
+    }
+    struct store_put *p = NEW(struct store_put);
+    p->message = m;
     size_t rows = s->n % 4 == 0 && s->n % 3 != 0 ? 3 : 1;
     p->rows = queue_batch_new(p->message, rows);
     for (size_t i = 0; i < rows; i++) {
@@ -145,14 +177,6 @@ static void on_finished(void *arg, int err)
     store_put(w.store, p);
 }
 
-static void on_room(void *arg)
-{
-    (void)arg;
-}
-
-static const struct content_writer_ops writer_ops = {.on_room = on_room,
-                                                     .on_finished = on_finished};
-
 static void start_next(void)
 {
     if (w.started == MESSAGES)
@@ -162,9 +186,17 @@ static void start_next(void)
     s->n = w.started++;
     id_of(s->n, id);
     s->writer = content_begin(w.store, id, w.mailbox, &writer_ops, s);
-    char *bytes = mem_new(1, size_of(s->n));
-    memset(bytes, 'a' + (int)(s->n % 26), size_of(s->n));
-    int err = content_append(s->writer, (struct sv){bytes, size_of(s->n)});
+    if (size_before(s->n))
+        write_content(s, '!', size_before(s->n));
+    else
+        write_content(s, (char)('a' + s->n % 26), size_of(s->n));
+}
+
+static void write_content(struct sending *s, char letter, size_t size)
+{
+    char *bytes = mem_new(1, size);
+    memset(bytes, letter, size);
+    int err = content_append(s->writer, (struct sv){bytes, size});
     assert_int_equal(err, 0);
     free(bytes);
     content_finish(s->writer);
