@@ -85,7 +85,8 @@ static int prepare_system(struct master *m, struct priv_ids *ids, int *control_f
     if (m->workers > CHAN_FDS_MAX - 1)
         m->workers = CHAN_FDS_MAX - 1;
     /* children inherit the limit; the server lowers limits.connections where it is too low */
-    priv_raise_descriptors((size_t)o->limits.connections * 2 + FDS_OF_ONE_WORKER * m->workers);
+    priv_raise_descriptors((size_t)o->limits.connections * (2 + o->policy.milters.count) +
+                           FDS_OF_ONE_WORKER * m->workers);
     err = sockets_bind(o, m->workers, &m->sockets, error);
     if (err == 0)
         err = sockets_bind_unix(o->admin.socket, 0, 0, control_fd, error);

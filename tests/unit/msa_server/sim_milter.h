@@ -27,6 +27,8 @@ struct sim_peer {
     unsigned asked[128];
     char hangs_at, dies_at; /* letter */
     bool deaf;              /* it takes the connection and reads nothing */
+    /* so many commands, and so many message ends, of 1000 are answered by chance */
+    unsigned odd, odd_end;
     uint32_t actions, steps, version;
     const char *lists; /* behind the negotiation */
     size_t lists_len;
@@ -69,6 +71,54 @@ UNUSED static size_t say(char *out, size_t at, char letter, const char *data, si
     return at + len;
 }
 
+/* Any of what a milter may say and of what it may not, or nothing, or its end. */
+UNUSED static void milter_by_chance(struct sim_peer_conn *c)
+{
+    static const struct {
+        char letter;
+        const char *data;
+        size_t len;
+    } said[] = {
+#define SAID(letter, data) {(letter), (data), sizeof(data) - 1}
+        SAID('c', ""),
+        SAID('a', ""),
+        SAID('r', ""),
+        SAID('t', ""),
+        SAID('d', ""),
+        SAID('p', ""),
+        SAID('s', ""),
+        SAID('y', "451 4.7.1 later\0"),
+        SAID('y', "550\0"),
+        SAID('y', "no\0"),
+        SAID('h', "X-A\0b\0"),
+        SAID('i', "\0\0\0\1X-A\0b\nc\0"),
+        SAID('m', "\0\0\0\1Subject\0\0"),
+        SAID('b', "new\n"),
+        SAID('+', "<n@example.org>\0"),
+        SAID('-', "<a@example.org>\0"),
+        SAID('e', "<>\0"),
+        SAID('q', "bad\0"),
+        SAID('2', "<n@example.org>\0NOTIFY=NEVER\0"),
+        SAID('X', "?"),
+#undef SAID
+    };
+    char out[256];
+    size_t n = 0;
+    uint32_t end = sim_below(10);
+    for (uint32_t i = 0; i < sim_below(4); i++) {
+        uint32_t k = sim_below(sizeof said / sizeof *said);
+        n = say(out, n, said[k].letter, said[k].data, said[k].len);
+    }
+    if (end < 5)
+        n = say(out, n, 'c', "", 0);
+    if (n)
+        peer_write(c, out, end == 7 ? n - 1 : n);
+    if (end == 8) {
+        stream_close(c->stream);
+        c->stream = NULL;
+    }
+}
+
 UNUSED static void milter_packet(struct sim_peer_conn *c, const char *data, size_t len)
 {
     struct sim_peer *p = c->peer;
@@ -87,6 +137,10 @@ UNUSED static void milter_packet(struct sim_peer_conn *c, const char *data, size
     note(p, "\n", 1);
     if (letter == 'D' || letter == 'A' || letter == 'Q')
         return;
+    if (p->odd && sim_below(1000) < (letter == 'E' ? p->odd_end : p->odd)) {
+        milter_by_chance(c);
+        return;
+    }
     if (letter == p->dies_at && p->asked[letter]++ >= p->skip[letter]) {
         stream_close(c->stream);
         c->stream = NULL;

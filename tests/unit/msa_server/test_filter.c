@@ -799,6 +799,63 @@ static void test_stop(void **state)
     stop(c);
 }
 
+static size_t replies(const struct sim_client *c)
+{
+    struct sv said = buf_view(&c->said);
+    size_t n = 0;
+    while (said.len) {
+        struct sv line = sv_split(&said, '\n');
+        n += line.len > 3 && line.ptr[3] == ' ';
+    }
+    return n;
+}
+
+/* Two milters that say anything at any time: every command has its answer, and nothing is left. */
+static void test_by_chance(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        TWO_MILTERS, ROUTE "policy = { milters = ( { socket = \"inet:8891@127.0.0.1\"; timeout = "
+                           "\"10s\"; on_error = \"accept\"; }, { socket = "
+                           "\"inet:127.0.0.1:8892\"; on_error = \"accept\"; } ); };\n"};
+    static const char *const commands[] = {ENVELOPE, "RCPT TO:<b@example.org>\r\n", "DATA\r\n"};
+    for (size_t way = 0; way < 2; way++) {
+        start(lines[way]);
+        milter->odd = second->odd = 15;
+        milter->odd_end = second->odd_end = 500;
+        for (int i = 0; i < 400; i++) {
+            struct sim_client *c = client_ready();
+            for (int message = 0; message < 2; message++) {
+                size_t said = 0;
+                buf_reset(&c->said);
+                for (size_t k = 0; k < 3; k++) {
+                    client_put(c, sv_of(commands[k]));
+                    said += k == 0 ? 2 : 1;
+                    for (int n = 0; n < 200 && replies(c) < said; n++)
+                        sim_run_for(1000);
+                    assert_int_equal(replies(c), said);
+                }
+                if (client_heard(c, "354 ")) {
+                    client_put(c, SV(MESSAGE ".\r\n"));
+                    for (int n = 0; n < 100 && replies(c) == said; n++)
+                        sim_run_for(1000);
+                    assert_int_equal(replies(c), said + 1);
+                }
+                client_say(c, "RSET\r\n");
+            }
+            client_free(c);
+        }
+        sim_run_for(100000);
+        world_assert_idle();
+        assert_true(world_stats().accepted_messages > 100);
+        assert_true(world_logged("milter-failed"));
+        assert_true(world_logged(" held "));
+        assert_true(world_logged(" discarded "));
+        assert_false(peer_was_told(sink, "\r\nc: ")); /* no header of the milter's making */
+        stop(NULL);
+    }
+}
+
 /* Half a session at each stage: nothing is left, and the milter is told to go. */
 static void test_leave_anywhere(void **state)
 {
@@ -875,6 +932,7 @@ int main(void)
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_client_gone),
         cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_by_chance),
         cmocka_unit_test(test_leave_anywhere),
         cmocka_unit_test(test_reload),
     };
