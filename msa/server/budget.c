@@ -1,0 +1,383 @@
+/*
+ * A login's slots stand in the order of their time, so that a window is their end; the recipients
+ * it has written to are a sorted array.
+ */
+#include "msa/server/budget.h"
+#include "msa/base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+struct account {
+    UT_hash_handle hh;
+    char *login; /* lower case */
+    struct budget_cost *slots;
+    size_t nslots, slots_cap;
+    uint64_t *known; /* sorted */
+    size_t nknown, known_cap;
+    bool warned, broken;
+    int64_t next_warning_s, next_telling_s; /* wall time; not before */
+};
+
+struct budget {
+    struct account *accounts;
+};
+
+static const struct {
+    const char *key, *words;
+    int64_t window_s;
+} kinds[] = {
+#define BUDGET_ROW(name, key, words, window) {key, words, window},
+    BUDGET_KINDS(BUDGET_ROW)
+#undef BUDGET_ROW
+};
+
+const char *budget_key(enum budget_kind kind)
+{
+    return kinds[kind].key;
+}
+
+const char *budget_words(enum budget_kind kind)
+{
+    return kinds[kind].words;
+}
+
+bool budget_is_limited(const struct budget_limits *l)
+{
+    for (size_t k = 0; k < BUDGET_COUNT; k++)
+        if (l->most[k])
+            return true;
+    return false;
+}
+
+/* FNV-1a */
+uint64_t budget_recipient(struct sv address)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < address.len; i++)
+        h = (h ^ (unsigned char)ascii_lower(address.ptr[i])) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+struct budget *budget_new(void)
+{
+    return NEW(struct budget);
+}
+
+/* ---- accounts ---- */
+
+static void drop(struct budget *b, struct account *a)
+{
+    HASH_DEL(b->accounts, a);
+    free(a->login);
+    free(a->slots);
+    free(a->known);
+    free(a);
+}
+
+void budget_free(struct budget *b)
+{
+    if (!b)
+        return;
+    while (b->accounts)
+        drop(b, b->accounts);
+    free(b);
+}
+
+static char *lower(struct sv login)
+{
+    char *text = sv_dup(login);
+    for (char *c = text; *c; c++)
+        *c = ascii_lower(*c);
+    return text;
+}
+
+static struct account *find(const struct budget *b, struct sv login)
+{
+    struct account *a;
+    char *key = lower(login);
+    HASH_FIND_STR(b->accounts, key, a);
+    free(key);
+    return a;
+}
+
+static struct account *get(struct budget *b, struct sv login)
+{
+    struct account *a = find(b, login);
+    if (a)
+        return a;
+    a = NEW(struct account);
+    a->login = lower(login);
+    HASH_ADD_KEYPTR(hh, b->accounts, a->login, strlen(a->login), a);
+    return a;
+}
+
+/* ---- slots ---- */
+
+static int64_t slot_of(int64_t now_s)
+{
+    return now_s - now_s % BUDGET_SLOT_S;
+}
+
+static uint64_t sum(const struct account *a, enum budget_kind kind, int64_t now_s)
+{
+    uint64_t total = 0;
+    for (size_t i = a->nslots; i > 0; i--) {
+        const struct budget_cost *slot = &a->slots[i - 1];
+        if (slot->slot_s + BUDGET_SLOT_S <= now_s - kinds[kind].window_s)
+            break;
+        total += slot->count[kind];
+    }
+    return total;
+}
+
+static void forget_old(struct account *a, int64_t now_s)
+{
+    size_t gone = 0;
+    while (gone < a->nslots && a->slots[gone].slot_s + BUDGET_SLOT_S <= now_s - BUDGET_DAY_S)
+        gone++;
+    if (gone == 0)
+        return;
+    a->nslots -= gone;
+    memmove(a->slots, a->slots + gone, a->nslots * sizeof *a->slots);
+}
+
+/* A clock that was set back: what it counted then counts from now on. */
+static void mend_future(struct account *a, int64_t now_s)
+{
+    int64_t latest = slot_of(now_s) + BUDGET_SLOT_S;
+    size_t left = a->nslots;
+    struct budget_cost all = {.slot_s = slot_of(now_s)};
+    while (left > 0 && a->slots[left - 1].slot_s > latest) {
+        for (size_t k = 0; k < BUDGET_COUNT; k++)
+            all.count[k] += a->slots[left - 1].count[k];
+        left--;
+    }
+    if (left == a->nslots)
+        return;
+    a->nslots = left;
+    /* it may fit between the last ones: a second slot of one time does no harm */
+    while (left > 0 && a->slots[left - 1].slot_s > all.slot_s) {
+        a->slots[left] = a->slots[left - 1];
+        left--;
+    }
+    a->slots[left] = all;
+    a->nslots++;
+}
+
+static struct budget_cost *slot_at(struct account *a, int64_t slot_s)
+{
+    size_t at = a->nslots;
+    while (at > 0 && a->slots[at - 1].slot_s > slot_s)
+        at--;
+    if (at > 0 && a->slots[at - 1].slot_s == slot_s)
+        return &a->slots[at - 1];
+    if (a->nslots == a->slots_cap) {
+        a->slots_cap = a->slots_cap ? a->slots_cap * 2 : 4;
+        a->slots = mem_resize(a->slots, a->slots_cap, sizeof *a->slots);
+    }
+    memmove(a->slots + at + 1, a->slots + at, (a->nslots - at) * sizeof *a->slots);
+    a->nslots++;
+    a->slots[at] = (struct budget_cost){.slot_s = slot_s};
+    return &a->slots[at];
+}
+
+static void add(struct account *a, const struct budget_cost *cost)
+{
+    struct budget_cost *slot = slot_at(a, cost->slot_s);
+    for (size_t k = 0; k < BUDGET_COUNT; k++)
+        slot->count[k] += cost->count[k];
+}
+
+/* ---- known recipients ---- */
+
+static size_t place_of(const struct account *a, uint64_t recipient)
+{
+    size_t low = 0, high = a->nknown;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (a->known[middle] < recipient)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool is_known(const struct account *a, uint64_t recipient)
+{
+    size_t at = place_of(a, recipient);
+    return at < a->nknown && a->known[at] == recipient;
+}
+
+/* False if it is known already, or there are too many. */
+static bool learn(struct account *a, uint64_t recipient)
+{
+    size_t at = place_of(a, recipient);
+    if ((at < a->nknown && a->known[at] == recipient) || a->nknown == BUDGET_KNOWN_MAX)
+        return false;
+    if (a->nknown == a->known_cap) {
+        a->known_cap = a->known_cap ? a->known_cap * 2 : 16;
+        a->known = mem_resize(a->known, a->known_cap, sizeof *a->known);
+    }
+    memmove(a->known + at + 1, a->known + at, (a->nknown - at) * sizeof *a->known);
+    a->known[at] = recipient;
+    a->nknown++;
+    return true;
+}
+
+/* ---- messages ---- */
+
+static struct budget_cost cost_of(const struct account *a, const struct budget_take *t)
+{
+    struct budget_cost c = {.slot_s = slot_of(t->now_s)};
+    c.count[BUDGET_MESSAGES] = 1;
+    c.count[BUDGET_RECIPIENTS] = (uint32_t)t->nrecipients;
+    for (size_t i = 0; i < t->nrecipients && t->limits.most[BUDGET_NEW_RECIPIENTS]; i++)
+        c.count[BUDGET_NEW_RECIPIENTS] += !is_known(a, t->recipients[i]);
+    return c;
+}
+
+/* When so much of the kind is forgotten that count more fit. */
+static int64_t room_again(const struct account *a, const struct budget_take *t,
+                          enum budget_kind kind, uint64_t used, uint64_t count)
+{
+    uint64_t most = t->limits.most[kind];
+    if (count > most)
+        return 0;
+    for (size_t i = 0; i < a->nslots; i++) {
+        const struct budget_cost *slot = &a->slots[i];
+        int64_t end_s = slot->slot_s + BUDGET_SLOT_S + kinds[kind].window_s;
+        if (end_s <= t->now_s)
+            continue;
+        used -= slot->count[kind];
+        if (used + count <= most)
+            return end_s;
+    }
+    return t->now_s;
+}
+
+static void refuse(struct budget_take *t, int64_t again_s)
+{
+    t->verdict = BUDGET_REFUSED;
+    t->again_s = again_s;
+    t->cost = (struct budget_cost){0};
+}
+
+/* Not twice within the window; a clock that was set back does not make it later. */
+static bool is_time(int64_t *next_s, const struct budget_take *t)
+{
+    int64_t window_s = kinds[t->kind].window_s;
+    if (t->now_s < *next_s && *next_s <= t->now_s + window_s)
+        return false;
+    *next_s = t->now_s + window_s;
+    return true;
+}
+
+void budget_take(struct budget *b, struct budget_take *t)
+{
+    struct account *a = get(b, t->login);
+    bool over = false, near = false;
+    forget_old(a, t->now_s);
+    mend_future(a, t->now_s);
+    t->cost = cost_of(a, t);
+    t->verdict = BUDGET_OK;
+    t->again_s = 0;
+    int64_t again_s = 0;
+    for (size_t k = 0; k < BUDGET_COUNT; k++) {
+        uint64_t most = t->limits.most[k], used = sum(a, (enum budget_kind)k, t->now_s);
+        uint64_t after = used + t->cost.count[k];
+        if (!most || !t->cost.count[k])
+            continue;
+        if (after > most && !over) {
+            over = true;
+            t->kind = (enum budget_kind)k;
+            t->used = after;
+            again_s = room_again(a, t, t->kind, used, t->cost.count[k]);
+        } else if (!over && !near && after * 100 >= most * BUDGET_WARN) {
+            near = true;
+            t->kind = (enum budget_kind)k;
+            t->used = after;
+        }
+    }
+    t->breaks = over && !a->broken;
+    t->tells = over && is_time(&a->next_telling_s, t);
+    t->warns = near && !over && !a->warned && is_time(&a->next_warning_s, t);
+    a->broken = over;
+    a->warned = near || over;
+    if (over && !t->limits.hold) {
+        refuse(t, again_s);
+        return;
+    }
+    if (over)
+        t->verdict = BUDGET_HELD;
+    add(a, &t->cost);
+}
+
+size_t budget_keep(struct budget *b, struct sv login, const uint64_t *recipients,
+                   size_t nrecipients, uint64_t *fresh)
+{
+    struct account *a = get(b, login);
+    size_t count = 0;
+    for (size_t i = 0; i < nrecipients; i++)
+        if (learn(a, recipients[i]))
+            fresh[count++] = recipients[i];
+    return count;
+}
+
+void budget_give_back(struct budget *b, struct sv login, const struct budget_cost *cost)
+{
+    struct account *a = find(b, login);
+    for (size_t i = 0; a && i < a->nslots; i++) {
+        if (a->slots[i].slot_s != cost->slot_s)
+            continue;
+        for (size_t k = 0; k < BUDGET_COUNT; k++)
+            a->slots[i].count[k] -=
+                cost->count[k] < a->slots[i].count[k] ? cost->count[k] : a->slots[i].count[k];
+        return;
+    }
+}
+
+/* ---- the rest ---- */
+
+void budget_remember(struct budget *b, struct sv login, const struct budget_cost *cost)
+{
+    struct account *a = get(b, login);
+    add(a, cost);
+    a->warned = true;
+}
+
+void budget_remember_known(struct budget *b, struct sv login, uint64_t recipient)
+{
+    learn(get(b, login), recipient);
+}
+
+void budget_used(const struct budget *b, struct sv login, int64_t now_s,
+                 uint64_t used_out[BUDGET_COUNT])
+{
+    const struct account *a = find(b, login);
+    for (size_t k = 0; k < BUDGET_COUNT; k++)
+        used_out[k] = a ? sum(a, (enum budget_kind)k, now_s) : 0;
+}
+
+void budget_reset(struct budget *b, struct sv login)
+{
+    struct account *a = find(b, login);
+    if (!a)
+        return;
+    a->nslots = 0;
+    a->warned = a->broken = false;
+    a->next_warning_s = a->next_telling_s = 0;
+}
+
+void budget_sweep(struct budget *b, int64_t now_s)
+{
+    struct account *a, *next;
+    HASH_ITER(hh, b->accounts, a, next)
+    {
+        forget_old(a, now_s);
+        if (a->nslots == 0 && a->nknown == 0)
+            drop(b, a);
+    }
+}
