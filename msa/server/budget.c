@@ -211,12 +211,12 @@ static bool is_known(const struct account *a, uint64_t recipient)
     return at < a->nknown && a->known[at] == recipient;
 }
 
-/* False if it is known already, or there are too many. */
-static bool learn(struct account *a, uint64_t recipient)
+/* Nothing happens if it is known already, or there are too many. */
+static void learn(struct account *a, uint64_t recipient)
 {
     size_t at = place_of(a, recipient);
     if ((at < a->nknown && a->known[at] == recipient) || a->nknown == BUDGET_KNOWN_MAX)
-        return false;
+        return;
     if (a->nknown == a->known_cap) {
         a->known_cap = a->known_cap ? a->known_cap * 2 : 16;
         a->known = mem_resize(a->known, a->known_cap, sizeof *a->known);
@@ -224,18 +224,20 @@ static bool learn(struct account *a, uint64_t recipient)
     memmove(a->known + at + 1, a->known + at, (a->nknown - at) * sizeof *a->known);
     a->known[at] = recipient;
     a->nknown++;
-    return true;
 }
 
 /* ---- messages ---- */
 
-static struct budget_cost cost_of(const struct account *a, const struct budget_take *t)
+static struct budget_cost cost_of(const struct account *a, struct budget_take *t)
 {
     struct budget_cost c = {.slot_s = slot_of(t->now_s)};
     c.count[BUDGET_MESSAGES] = 1;
     c.count[BUDGET_RECIPIENTS] = (uint32_t)t->nrecipients;
+    t->nfresh = 0;
     for (size_t i = 0; i < t->nrecipients && t->limits.most[BUDGET_NEW_RECIPIENTS]; i++)
-        c.count[BUDGET_NEW_RECIPIENTS] += !is_known(a, t->recipients[i]);
+        if (!is_known(a, t->recipients[i]))
+            t->fresh[t->nfresh++] = t->recipients[i];
+    c.count[BUDGET_NEW_RECIPIENTS] = (uint32_t)t->nfresh;
     return c;
 }
 
@@ -315,15 +317,11 @@ void budget_take(struct budget *b, struct budget_take *t)
     add(a, &t->cost);
 }
 
-size_t budget_keep(struct budget *b, struct sv login, const uint64_t *recipients,
-                   size_t nrecipients, uint64_t *fresh)
+void budget_keep(struct budget *b, struct sv login, const uint64_t *fresh, size_t nfresh)
 {
     struct account *a = get(b, login);
-    size_t count = 0;
-    for (size_t i = 0; i < nrecipients; i++)
-        if (learn(a, recipients[i]))
-            fresh[count++] = recipients[i];
-    return count;
+    for (size_t i = 0; i < nfresh; i++)
+        learn(a, fresh[i]);
 }
 
 void budget_give_back(struct budget *b, struct sv login, const struct budget_cost *cost)

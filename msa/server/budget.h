@@ -61,9 +61,11 @@ struct budget_take {
     const uint64_t *recipients; /* budget_recipient(), each once */
     size_t nrecipients;
     int64_t now_s;
+    uint64_t *fresh; /* room for nrecipients */
     /* answers */
     enum budget_verdict verdict;
     struct budget_cost cost; /* nothing with BUDGET_REFUSED */
+    size_t nfresh;           /* in fresh: recipients that it did not know; counted where limited */
     enum budget_kind kind;   /* the one that is broken, or warned of */
     uint64_t used;           /* of that kind, with this message */
     int64_t again_s;         /* REFUSED: when there is room for it; 0: never */
@@ -79,10 +81,8 @@ void budget_free(struct budget *b);
 uint64_t budget_recipient(struct sv address);
 
 void budget_take(struct budget *b, struct budget_take *t);
-/* From here on its recipients are known to the login. fresh: those that were not before; room for
- * all of them. Returns how many they are. */
-size_t budget_keep(struct budget *b, struct sv login, const uint64_t *recipients,
-                   size_t nrecipients, uint64_t *fresh);
+/* From here on the login knows these. */
+void budget_keep(struct budget *b, struct sv login, const uint64_t *fresh, size_t nfresh);
 void budget_give_back(struct budget *b, struct sv login, const struct budget_cost *cost);
 
 /* What an earlier process has counted and known. It is no news: nothing of it warns or breaks. */

@@ -430,6 +430,8 @@ static int open_files(struct store *s, struct buf *error)
     err = remove_orphans(s);
     if (err == 0)
         err = store_partial_open(s);
+    if (err == 0)
+        err = store_read_spent(s);
     /* The database file's own name must survive as well. */
     if (err == 0)
         err = file_sync_dir(s->config.dir);

@@ -31,6 +31,17 @@
 
 struct store;
 
+/* What a message costs its login, kept in the transaction that puts it. */
+#define STORE_SPENT_KINDS 3 /* messages, recipients, new recipients */
+struct store_spent {
+    const char *login;
+    int64_t slot_s; /* wall time; what is counted in one slot is added up */
+    uint32_t count[STORE_SPENT_KINDS];
+    const uint64_t *known; /* recipients that the login had not written to before, each once */
+    size_t nknown;
+};
+#define STORE_SPENT_KEPT_S 90000 /* slots that are older are forgotten */
+
 /* ---- life ---- */
 struct store_config {
     const char *dir;        /* <state>/queue; created 0700 */
@@ -47,6 +58,9 @@ struct store_config {
     struct mailbox *notify;
     void (*on_queued)(void *arg, struct queue_batch *claimed);
     void (*on_due)(void *arg, const char *destination, int64_t due_ms);
+    /* From inside store_open(): what an earlier run has kept of budgets, piece by piece. May be
+     * NULL. */
+    void (*on_spent)(void *arg, const struct store_spent *spent);
     void *arg;
 };
 /* Opens or creates the queue, recovers, removes spool files that no message names. error says what
@@ -111,6 +125,10 @@ struct store_read *store_read_new(struct queue_message *m, uint64_t offset, size
 void store_read_start(struct store *s, struct store_read *r);
 void store_read_free(struct store_read *r);
 
+/* ---- budgets ---- */
+/* The login has spent nothing. */
+void store_forget_spent(struct store *s, struct sv login);
+
 /* ---- put ---- */
 /* On an error a spool file of the message is removed as well. ERR_EXISTS: the id is in use. Rows
  * whose due time is in the future (FUTURERELEASE) or that are held wait in the store. */
@@ -120,6 +138,7 @@ struct store_put {
     struct queue_message *message; /* reference moves to the store */
     struct queue_batch *rows;      /* all recipients; owned by the store from here on */
     struct partial *partial; /* NULL, or what this message completes: finished with it; stays */
+    const struct store_spent *spent; /* NULL: nothing; in the message's arena, as what is in it */
     void (*done)(struct store_put *p, int err); /* frees p */
     void *arg;
     /* Set by the asker before done(): a put that has not been begun is answered ERR_CANCELED and

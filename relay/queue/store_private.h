@@ -64,7 +64,14 @@
                        " ORDER BY expiry, rowid LIMIT 1")                                          \
     XX(PARTIAL_OLDEST_OF, "SELECT expiry, rowid, login, transid, bytes, file FROM partial"         \
                           " INDEXED BY partial_key WHERE login=?3 AND (expiry,rowid)>(?1,?2)"      \
-                          " ORDER BY expiry, rowid LIMIT 1")
+                          " ORDER BY expiry, rowid LIMIT 1")                                       \
+    XX(SPENT_ADD, "INSERT INTO spent VALUES(?1,?2,?3,?4,?5) ON CONFLICT(login, slot) DO UPDATE"    \
+                  " SET messages=messages+?3, recipients=recipients+?4, fresh=fresh+?5")           \
+    XX(KNOWN_ADD, "INSERT OR IGNORE INTO known VALUES(?1,?2)")                                     \
+    XX(SPENT_SWEEP, "DELETE FROM spent WHERE slot<?1")                                             \
+    XX(SPENT_ALL, "SELECT login, slot, messages, recipients, fresh FROM spent")                    \
+    XX(KNOWN_ALL, "SELECT login, recipient FROM known")                                            \
+    XX(SPENT_FORGET, "DELETE FROM spent WHERE login=?1")
 
 enum store_sql {
 #define STORE_SQL_ENUM(name, text) STORE_##name,
@@ -156,6 +163,7 @@ struct store {
     int64_t put_messages, put_rows;  /* change of the two by the running transaction */
     bool sync_spool;                 /* the running transaction names new spool files */
     int64_t wall_ms;                 /* of this turn */
+    int64_t spent_swept_s;           /* wall time */
     struct store_writes writes;      /* of this turn; between turns: records that wait */
     struct task *reads, **reads_end; /* of this turn, run after the commit */
     uint64_t records_since_us;       /* when records began to wait for company; 0: none do */
@@ -219,6 +227,9 @@ extern const size_t store_sql_count, store_read_sql_count;
 /* store_put.c: also for the report of a record */
 int store_apply_put(struct store *s, const struct queue_message *m, const struct queue_batch *rows,
                     int64_t *seq_out) MUST_CHECK;
+/* store_spent.c */
+int store_apply_spent(struct store *s, const struct store_spent *spent) MUST_CHECK;
+int store_read_spent(struct store *s) MUST_CHECK; /* tells on_spent */
 void store_announce(struct store *s, struct queue_message *m, struct queue_batch *rows,
                     int64_t seq); /* after the commit; takes rows, drops one reference of m */
 void store_refuse(struct store *s, const struct queue_message *m);

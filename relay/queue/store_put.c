@@ -216,6 +216,8 @@ static int put_apply(struct store *s, struct task *task)
     int err = store_apply_put(s, p->message, p->rows, &p->seq);
     if (err == 0 && p->partial)
         err = store_partial_finish(s, p->partial, p->message->id);
+    if (err == 0 && p->spent)
+        err = store_apply_spent(s, p->spent);
     return err;
 }
 

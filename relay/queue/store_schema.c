@@ -6,7 +6,7 @@
  * number, so that "the rows of a message" needs no index. Two partial indexes: what may be tried,
  * by (destination, due), and what waits for the operator. totals: one row of counters; it is also
  * what a compensation writes (store_compensate.c). partial: messages on their way in that can be
- * continued (store_partial.c).
+ * continued (store_partial.c). spent, known: what logins have sent, and to whom (store_spent.c).
  *
  * A queue of an earlier version gets what it lacks in one transaction when it is opened.
  */
@@ -24,7 +24,7 @@ const size_t store_sql_count = sizeof store_sql_texts / sizeof *store_sql_texts;
 const size_t store_read_sql_count = sizeof store_read_sql_texts / sizeof *store_read_sql_texts;
 
 #define APPLICATION_ID "1297301809" /* "MSA1" */
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
 /* page_size by measurement: tests/bench/store_put.c. */
 static const char pragmas_new[] = "PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL;";
@@ -42,8 +42,19 @@ static const char pragmas[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
     "CREATE INDEX partial_expiry ON partial(expiry);"                                            \
     "CREATE INDEX partial_file ON partial(file) WHERE state<>2;"
 
-static const char upgrade_1[] = "BEGIN IMMEDIATE;" SCHEMA_PARTIAL "PRAGMA user_version=2;"
-                                "COMMIT;";
+/* What logins have sent (store_spent.c); came with version 3. */
+#define SCHEMA_SPENT                                                                            \
+    "CREATE TABLE spent(login TEXT NOT NULL, slot INTEGER NOT NULL, messages INTEGER NOT NULL," \
+    " recipients INTEGER NOT NULL, fresh INTEGER NOT NULL, PRIMARY KEY(login, slot))"           \
+    " WITHOUT ROWID;"                                                                           \
+    "CREATE TABLE known(login TEXT NOT NULL, recipient INTEGER NOT NULL,"                       \
+    " PRIMARY KEY(login, recipient)) WITHOUT ROWID;"
+
+/* What a queue of an earlier version lacks, by that version. */
+static const char *const upgrades[SCHEMA_VERSION] = {
+    [1] = "BEGIN IMMEDIATE;" SCHEMA_PARTIAL SCHEMA_SPENT "PRAGMA user_version=3; COMMIT;",
+    [2] = "BEGIN IMMEDIATE;" SCHEMA_SPENT "PRAGMA user_version=3; COMMIT;",
+};
 
 static const char schema[] =
     "BEGIN IMMEDIATE;"
@@ -60,8 +71,8 @@ static const char schema[] =
     "CREATE INDEX recipient_parked ON recipient(state) WHERE state<>0;"
     "CREATE TABLE totals(messages INTEGER NOT NULL, rows INTEGER NOT NULL,"
     " compensations INTEGER NOT NULL);"
-    "INSERT INTO totals VALUES(0, 0, 0);" SCHEMA_PARTIAL "PRAGMA application_id=" APPLICATION_ID
-    "; PRAGMA user_version=2;"
+    "INSERT INTO totals VALUES(0, 0, 0);" SCHEMA_PARTIAL SCHEMA_SPENT
+    "PRAGMA application_id=" APPLICATION_ID "; PRAGMA user_version=3;"
     "COMMIT;";
 
 static int tell(struct store *s, struct buf *error, int err, const char *what)
@@ -133,7 +144,7 @@ static int create_or_check(struct store *s, struct buf *error)
     err = check(s, error);
     if (err < 0 || version == SCHEMA_VERSION)
         return err;
-    err = sql_exec(&s->db, upgrade_1);
+    err = sql_exec(&s->db, upgrades[version]);
     return err < 0 ? tell(s, error, err, "the queue cannot be brought to this version") : 0;
 }
 
