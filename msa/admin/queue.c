@@ -1,6 +1,7 @@
 /* Commands on the queue: listings a page at a time, and changes by filter. */
 #include "msa/admin/request.h"
 #include "msa/loop/clock.h"
+#include "msa/server/spending.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -80,16 +81,28 @@ static void on_listed(struct store_admin *a)
     store_admin_free(a);
 }
 
+/* Who lets all of a login's mail go lets its budget begin anew. */
+static bool forgives(const struct store_admin *a)
+{
+    const struct store_filter *f = &a->filter;
+    const char *at = f->user ? strchr(f->user, '@') : NULL;
+    return a->op == STORE_RELEASE && !a->dry_run && at && at > f->user && at[1] && !f->id &&
+           !f->from && !f->to && !f->domain && !f->error && !f->older_than_ms;
+}
+
 static void on_changed(struct store_admin *a)
 {
     struct request *r = a->arg;
+    bool forgiven = a->err == 0 && forgives(a);
+    if (forgiven)
+        spending_forgive(server_spending(r->admin->server), sv_of(a->filter.user));
     request_line(
         r, json_pack("{s:I, s:b}", "recipients", (json_int_t)a->touched, "dry_run", a->dry_run));
     if (a->err == 0 && a->op != STORE_DELETE && !a->dry_run && server_relay(r->admin->server))
         relay_wake(server_relay(r->admin->server));
     if (a->err < 0)
         request_end(r, ADMIN_REFUSED, err_text(a->err));
-    else if (a->touched == 0)
+    else if (a->touched == 0 && !forgiven)
         request_end(r, ADMIN_REFUSED, "nothing in the queue matches");
     else
         request_end(r, ADMIN_DONE, NULL);

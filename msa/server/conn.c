@@ -103,6 +103,7 @@ void conn_linger(struct conn *c)
         return;
     conn_auth_cancel(c);
     conn_path_cancel(c);
+    conn_budget_cancel(c);
     conn_tls_finish(c);
     if (c->lost || (c->eof && stream_pending(c->stream) == 0)) {
         conn_close(c);
@@ -123,6 +124,7 @@ static void leave(struct conn *c, void (*close_stream)(struct stream *s))
     /* an answer that came before on_closed would start the timer again */
     conn_auth_cancel(c);
     conn_path_cancel(c);
+    conn_budget_cancel(c);
     conn_policy_cancel(c);
     conn_tls_finish(c);
     timer_stop(&c->timer);

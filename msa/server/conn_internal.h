@@ -59,7 +59,7 @@ struct conn {
     uint64_t auth_id;  /* of the exchange; 0: none */
     uint64_t sign_id;
     /* operations that are answered later; 0: none */
-    uint32_t op_tls, op_auth, op_path, op_partial, op_open, op_commit;
+    uint32_t op_tls, op_auth, op_path, op_partial, op_budget, op_open, op_commit;
     uint32_t op_watched; /* one that must be answered within OPERATION_MS */
     uint32_t listen;
     struct smtp_reply refusal; /* under implicit TLS, told after the handshake; static text */
@@ -83,7 +83,8 @@ struct conn {
     bool told_rcpts;    /* to the filter, as they came */
     struct path_check *path; /* of op_path */
     struct filter *filter;   /* from the first MAIL on; while committing it is the submission's */
-    const struct smtp_envelope *opening; /* of op_open: the session's */
+    const struct smtp_envelope *opening; /* of op_budget, op_open: the session's */
+    struct spending_ticket *ticket;      /* of op_budget, until the submission has it */
     uint32_t told;                       /* of opening's recipients, to the filter */
     uint32_t transactions;
     struct ip client; /* as told by a proxy, where one is used */
@@ -145,6 +146,14 @@ void conn_policy_path(struct conn *c, enum smtp_path_use use, struct sv path, st
 void conn_policy_open(struct conn *c, uint32_t op, const struct smtp_envelope *e);
 void conn_policy_cancel(struct conn *c); /* no answer comes any more */
 void conn_policy_drop(struct conn *c);   /* and the filter is gone */
+
+/* The message may be opened: what is left of OPEN_MESSAGE. */
+void conn_open(struct conn *c, uint32_t op, const struct smtp_envelope *e);
+
+/* conn_budget.c */
+/* False: there is nothing to ask for. Else conn_open() follows, or a refusal. */
+bool conn_budget_ask(struct conn *c, uint32_t op, const struct smtp_envelope *e);
+void conn_budget_cancel(struct conn *c); /* nothing was taken */
 
 /* conn_resume.c */
 void conn_resume_begin(struct conn *c, const struct smtp_action *a); /* RESUME */

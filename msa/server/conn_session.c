@@ -63,6 +63,8 @@ void conn_give_up_operation(struct conn *c)
         slow = reject_names();
         conn_path_cancel(c);
     }
+    if (c->op_budget == op)
+        conn_budget_cancel(c);
     if (c->op_open == op) {
         conn_policy_cancel(c);
         conn_give_up_submission(c);
@@ -79,6 +81,7 @@ void conn_give_up_operation(struct conn *c)
 
 void conn_give_up_submission(struct conn *c)
 {
+    conn_budget_cancel(c);
     if (c->op_open)
         conn_policy_cancel(c);
     if (!c->submission)
@@ -120,21 +123,17 @@ void conn_open_rest(struct conn *c, uint32_t op, const struct smtp_envelope *e)
         conn_answer(c, op, SMTP_OK, NULL);
 }
 
-static void act_open(struct conn *c, const struct smtp_action *a)
+void conn_open(struct conn *c, uint32_t op, const struct smtp_envelope *e)
 {
     struct smtp_server_info info = smtp_server_info(c->smtp);
     struct tls_stream_info tls = {0};
     struct smtp_reply refusal;
-    if (conn_resume_finished(c)) {
-        conn_answer(c, a->op, SMTP_OK, NULL);
-        return;
-    }
     if (c->tls)
         tls_stream_info(c->tls, &tls);
     struct submission_from from = {
         .worker = c->worker,
         .service = c->service,
-        .envelope = a->envelope,
+        .envelope = e,
         .session = sv_of(c->session),
         .login = sv_of(c->login),
         .rights = conn_rights(c),
@@ -147,20 +146,31 @@ static void act_open(struct conn *c, const struct smtp_action *a)
         .esmtp = info.esmtp,
         .filtered = c->filter != NULL,
         .partial = c->partial,
+        .ticket = c->ticket,
         .on_room = on_submission_room,
         .on_done = on_submission_done,
         .arg = c,
     };
     c->submission = submission_open(&from, &refusal);
     if (!c->submission) {
-        conn_answer(c, a->op, SMTP_FAILED, &refusal);
+        conn_budget_cancel(c);
+        conn_answer(c, op, SMTP_FAILED, &refusal);
         return;
     }
+    c->ticket = NULL;
     crashring_hold(submission_id(c->submission));
     if (c->filter)
-        conn_policy_open(c, a->op, a->envelope);
+        conn_policy_open(c, op, e);
     else
-        conn_open_rest(c, a->op, a->envelope);
+        conn_open_rest(c, op, e);
+}
+
+static void act_open(struct conn *c, const struct smtp_action *a)
+{
+    if (conn_resume_finished(c))
+        conn_answer(c, a->op, SMTP_OK, NULL);
+    else if (!conn_budget_ask(c, a->op, a->envelope))
+        conn_open(c, a->op, a->envelope);
 }
 
 static void act_body(struct conn *c, const struct smtp_action *a)
@@ -335,7 +345,7 @@ static void end_if_due(struct conn *c)
         smtp_server_end(c->smtp, &bye, "shutdown");
         act_all(c);
     } else if (c->eof && buf_len(&c->in) == 0 && !c->op_auth && !c->op_path && !c->op_partial &&
-               !c->op_commit) {
+               !c->op_budget && !c->op_commit) {
         smtp_server_peer_closed(c->smtp);
         act_all(c);
     }

@@ -170,9 +170,5 @@ void filter_envelope_apply(struct filter *f, const struct changes *c, const stru
 
 void filter_envelope_hold(const char *why, struct queue_batch *rows)
 {
-    const char *text = arena_printf(&rows->arena, "held by %s", why);
-    for (size_t i = 0; i < rows->nrows; i++) {
-        rows->rows[i].held = true;
-        rows->rows[i].last_text = text;
-    }
+    queue_batch_hold(rows, arena_printf(&rows->arena, "held by %s", why));
 }

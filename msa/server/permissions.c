@@ -2,6 +2,7 @@
 
 #include "msa/base/mem.h"
 #include "msa/base/utf8.h"
+#include "msa/server/budget.h"
 #include "msa/server/pattern.h"
 #include "msa/smtp/lookalike.h"
 
@@ -26,6 +27,9 @@ static void check_pattern(const char *value, struct conf_faults *faults)
 
 static const char *const class_names[] = {
     [PERMISSION_USER] = "user", [PERMISSION_GATEWAY] = "gateway", NULL};
+
+static const char *const over_budget_names[] = {
+    [PERMISSION_REFUSE] = "refuse", [PERMISSION_HOLD] = "hold", NULL};
 
 const struct conf_option permission_options_rows[] = {
     CONF_ROW(CONF_STRING, struct permission_options, login, "login", NULL, "whom the row is for",
@@ -76,6 +80,33 @@ const struct conf_option permission_options_rows[] = {
              "5322 3.6.6). false: From and Sender are judged as always, and every Resent-From and "
              "Resent-Sender must be an address of may_send_as too.",
              .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INT, struct permission_options, messages_per_hour, "messages_per_hour", "0",
+             "budget: messages in an hour",
+             "How many messages the login may send in any hour; 0: as many as it likes. In a row "
+             "\"*\" each login has its own budget. At 80 % of a budget the user gets a message; "
+             "when it is broken the postmaster gets one, with the figures and the commands that "
+             "end it. Budgets are kept over restarts. They are counted in steps of five minutes, "
+             "and the null reverse-path is not counted.",
+             .min = 0, .max = 1000000, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INT, struct permission_options, recipients_per_day, "recipients_per_day", "0",
+             "budget: recipients in a day",
+             "How many recipients the messages of a login may have in any 24 hours. A recipient "
+             "counts once in a message.",
+             .min = 0, .max = 10000000, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INT, struct permission_options, new_recipients_per_day, "new_recipients_per_day",
+             "0", "budget: recipients never written to before",
+             "Likewise, but only those that the login has not written to since it has this "
+             "budget: a stolen password shows there first. Up to 50000 recipients are remembered "
+             "for a login.",
+             .min = 0, .max = 10000000, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_ENUM, struct permission_options, over_budget, "over_budget", "hold",
+             "what becomes of what is too much",
+             "\"hold\": it is accepted and held, together with all that the login still has in "
+             "the queue, until \"msactl queue release --user LOGIN\" lets it go, which also lets "
+             "the budget begin anew, or \"msactl queue delete --user LOGIN\" removes it. "
+             "\"refuse\": it is answered 450 4.7.1 with the time from which there is room again, "
+             "or 550 5.7.1 where a message alone is more than the whole budget.",
+             .names = over_budget_names, .flags = CONF_RELOAD),
     CONF_ROW(CONF_STRING, struct permission_options, include, "include", NULL,
              "a folder with further rows",
              "Stands alone in its row, and for the rows of every file in that folder whose name "
@@ -254,6 +285,19 @@ static void check_gateway(const struct checking *c, const struct permission_opti
               "a gateway's header is not judged");
 }
 
+/* Those have no login that could be counted for. */
+static void check_budgets(const struct checking *c, const struct permission_options *row)
+{
+    const int64_t most[BUDGET_COUNT] = {[BUDGET_MESSAGES] = row->messages_per_hour,
+                                        [BUDGET_RECIPIENTS] = row->recipients_per_day,
+                                        [BUDGET_NEW_RECIPIENTS] = row->new_recipients_per_day};
+    for (size_t k = 0; k < BUDGET_COUNT; k++)
+        if (most[k])
+            FAULT(c, budget_key((enum budget_kind)k), "a row for a login",
+                  "clients without a login have no budget; limits.connections_per_client and "
+                  "limits.messages_per_session bound them");
+}
+
 /* A row that includes has nothing else; a folder is not included by its own files. */
 static void check_include(const struct checking *c)
 {
@@ -280,6 +324,7 @@ static void check_row(const struct checking *c, const struct permission_options 
         check_trusted(c, "may_send_as", &row->may_send_as);
         check_trusted(c, "may_send_on_behalf_of", &row->may_send_on_behalf_of);
         check_trusted(c, "may_send_to", &row->may_send_to);
+        check_budgets(c, row);
     }
     check_gateway(c, row);
 }

@@ -15,6 +15,8 @@
 
 enum permission_class { PERMISSION_USER, PERMISSION_GATEWAY };
 
+enum permission_over_budget { PERMISSION_REFUSE, PERMISSION_HOLD };
+
 struct permission_options {
     const char *login; /* user@realm, or one of the above */
     int class;         /* enum permission_class */
@@ -22,6 +24,8 @@ struct permission_options {
     struct conf_strings may_send_on_behalf_of;
     struct conf_strings may_send_to;
     bool allow_resent;
+    int64_t messages_per_hour, recipients_per_day, new_recipients_per_day; /* 0: no budget */
+    int over_budget;     /* enum permission_over_budget */
     const char *include; /* a folder, whose files have the rows; no row of a generation has it */
 };
 

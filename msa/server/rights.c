@@ -29,6 +29,7 @@ struct rights_set {
 struct rights_row {
     struct rights_set may_send_as, may_send_on_behalf_of, may_send_to;
     bool gateway, allow_resent;
+    struct budget_limits budget;
 };
 
 struct key {
@@ -174,6 +175,10 @@ static const struct rights_row *make_row(struct rights *r, const struct permissi
     row->may_send_to = make_set(r, &o->may_send_to);
     row->gateway = o->class == PERMISSION_GATEWAY;
     row->allow_resent = o->allow_resent;
+    row->budget.most[BUDGET_MESSAGES] = (uint64_t)o->messages_per_hour;
+    row->budget.most[BUDGET_RECIPIENTS] = (uint64_t)o->recipients_per_day;
+    row->budget.most[BUDGET_NEW_RECIPIENTS] = (uint64_t)o->new_recipients_per_day;
+    row->budget.hold = o->over_budget == PERMISSION_HOLD;
     return row;
 }
 
@@ -212,6 +217,11 @@ struct rights_holder rights_of_login(const struct rights *r, struct sv login)
 {
     const struct entry *e = find(r, 0, FORM_LOGIN, login);
     return (struct rights_holder){r, e ? e->row : r->everybody, login};
+}
+
+const struct budget_limits *rights_budget(const struct rights_holder *h)
+{
+    return &h->row->budget;
 }
 
 struct rights_holder rights_of_trusted(const struct rights *r)

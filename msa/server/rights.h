@@ -11,6 +11,7 @@
 #ifndef MSA_SERVER_RIGHTS_H
 #define MSA_SERVER_RIGHTS_H
 
+#include "msa/server/budget.h"
 #include "msa/server/generation.h"
 #include "msa/smtp/path.h"
 
@@ -29,6 +30,8 @@ void rights_free(struct rights *r); /* NULL is allowed; before the arena is rele
 
 struct rights_holder rights_of_login(const struct rights *r, struct sv login);
 struct rights_holder rights_of_trusted(const struct rights *r);
+/* What the holder may spend; the same for as long as the rights are. */
+const struct budget_limits *rights_budget(const struct rights_holder *h);
 /* Who may write to the postmaster alone, as anybody. */
 struct rights_holder rights_of_anybody(const struct rights *r);
 

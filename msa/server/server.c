@@ -40,6 +40,7 @@ struct server {
     struct relay *relay;
     struct quota *quota;
     struct misfits *misfits;
+    struct spending *spending;
     struct digest *digest;            /* from the first commit on */
     atomic_uint misfit_batches;       /* on their way */
     _Atomic uint64_t misfits_dropped; /* reports that were not */
@@ -131,6 +132,7 @@ static void finish_stop(struct server *s)
     names_stop(s->names);
     if (s->digest)
         digest_stop(s->digest);
+    spending_stop(s->spending);
     /* answers of the store still find their mailboxes: workers run until it is closed */
     if (s->store)
         store_close(s->store);
@@ -237,6 +239,12 @@ static void on_due(void *arg, const char *destination, int64_t due_ms)
     relay_on_due(s->relay, destination, due_ms);
 }
 
+static void on_spent(void *arg, const struct store_spent *spent)
+{
+    struct server *s = arg;
+    spending_remember(s->spending, spent);
+}
+
 static bool open_store(struct server *s, const struct service *v, struct buf *why)
 {
     char dir[4096];
@@ -252,6 +260,7 @@ static bool open_store(struct server *s, const struct service *v, struct buf *wh
         .notify = s->mailbox,
         .on_queued = on_queued,
         .on_due = on_due,
+        .on_spent = on_spent,
         .arg = s,
     };
     snprintf(dir, sizeof dir, "%s/queue", o->state);
@@ -317,8 +326,11 @@ static void apply(struct server *s)
               (size_t)o->limits.connections_per_client);
     atomic_store(&s->shared.memory.max_bytes, s->service->memory_bytes / 2);
     names_set_dns(s->names, s->dns, (uint64_t)o->dns.timeout_s * 1000);
-    if (!s->digest)
+    if (!s->digest) {
         s->digest = digest_new(s->loop, s->mailbox, s->store, s->misfits);
+        spending_start(s->spending, s->loop, s->store);
+    }
+    spending_set(s->spending, o->hostname, o->postmaster);
     digest_set(s->digest, o->log.digest, o->hostname, o->postmaster);
     store_set_history(s->store, (unsigned)(o->queue.history_s / 86400),
                       (uint64_t)o->queue.history_size_bytes);
@@ -388,6 +400,7 @@ static void start_threads(struct server *s)
     s->shared.store = s->store;
     s->shared.disk = pool_start("capture", CAPTURE_THREADS);
     s->shared.names = s->names;
+    s->shared.spending = s->spending;
     s->shared.on_quota = on_quota;
     s->shared.on_misfits = on_misfits;
     s->shared.on_disconnect = on_disconnect;
@@ -460,6 +473,7 @@ struct server *server_new(struct loop *l, unsigned workers, const struct server_
     s->misfits = misfits_new();
     s->started_ms = clock_wall_ms();
     s->names = names_new(s->mailbox);
+    s->spending = spending_new(s->mailbox);
     s->keeper_fds = mem_new(workers + 1, sizeof *s->keeper_fds);
     for (unsigned i = 0; i <= workers; i++)
         s->keeper_fds[i] = -1;
@@ -547,6 +561,7 @@ void server_free(struct server *s)
     names_free(s->names);
     quota_free(s->quota);
     digest_free(s->digest);
+    spending_free(s->spending);
     misfits_free(s->misfits);
     free(s);
 }
@@ -564,6 +579,11 @@ struct relay *server_relay(struct server *s)
 struct misfits *server_misfits(struct server *s)
 {
     return s->misfits;
+}
+
+struct spending *server_spending(struct server *s)
+{
+    return s->spending;
 }
 
 struct mailbox *server_mailbox(struct server *s)

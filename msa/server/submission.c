@@ -35,7 +35,8 @@ struct submission {
     struct queue_message *message;
     struct queue_batch *rows;
     struct content_writer *writer;
-    struct partial *partial; /* its session's, the submission's once that has forgotten it */
+    struct spending_ticket *ticket; /* of the login's budget; NULL: none */
+    struct partial *partial;        /* its session's, the submission's once that has forgotten it */
     struct rewrite_stream rewrite;
     bool resumable_binary; /* BINARYMIME with TRANSID */
     struct smtp_dot look;  /* at all of it, whichever session it came over */
@@ -70,6 +71,10 @@ static void release(struct submission *s)
 {
     if (s->query)
         names_cancel(s->query);
+    if (s->ticket && s->accepted && !s->discarded)
+        spending_keep(s->ticket);
+    else if (s->ticket)
+        spending_give_back(s->ticket);
     if (s->writer)
         content_free(s->writer);
     rewrite_stream_deinit(&s->rewrite);
@@ -356,6 +361,21 @@ static void keep_header_facts(struct submission *s)
             arena_printf(&m->arena, "%s SOLICIT=%s", m->mail_params, facts->solicitation);
 }
 
+/* What is too much is held. */
+static const struct store_spent *spend(struct submission *s)
+{
+    struct arena *a = &s->message->arena;
+    if (spending_is_held(s->ticket)) {
+        const char *why = spending_why(s->ticket, a);
+        queue_batch_hold(s->rows, why);
+        log_event(
+            LOG_INFO, "held",
+            &(struct log_ctx){.queue = sv_of(s->message->id), .login = sv_of(s->message->login)},
+            "%s; \"msactl queue release\" lets it go", why);
+    }
+    return spending_record(s->ticket, a);
+}
+
 static void put(struct submission *s)
 {
     struct queue_message *m = s->message;
@@ -365,6 +385,8 @@ static void put(struct submission *s)
     p->message = queue_message_keep(m);
     p->rows = s->rows;
     p->partial = s->partial;
+    if (s->ticket)
+        p->spent = spend(s);
     p->done = on_put;
     p->arg = s;
     s->nrows = s->rows->nrows;
@@ -541,6 +563,7 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
     s->worker = f->worker;
     s->memory_bytes = memory_bytes;
     s->partial = f->partial;
+    s->ticket = f->ticket;
     s->worker->nsubmissions++;
     s->service = service_keep(f->service);
     s->on_room = f->on_room;

@@ -27,9 +27,10 @@ struct submission_from {
     struct sv owner;             /* login, or what stands for it in the queue where there is none */
     struct sv tls_cipher;        /* empty without TLS */
     bool esmtp;
-    bool filtered;              /* a filter will come with the commit */
-    struct partial *partial;    /* NULL: no TRANSID; else it outlives the submission */
-    void (*on_room)(void *arg); /* submission_full() turned false */
+    bool filtered;                  /* a filter will come with the commit */
+    struct spending_ticket *ticket; /* NULL, or taken over where one is opened */
+    struct partial *partial;        /* NULL: no TRANSID; else it outlives the submission */
+    void (*on_room)(void *arg);     /* submission_full() turned false */
     /* After commit: the reply to the client; accepted: it is on stable storage. */
     void (*on_done)(void *arg, bool accepted, const struct smtp_reply *reply);
     void *arg;

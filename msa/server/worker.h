@@ -19,6 +19,7 @@
 #include "msa/server/names.h"
 #include "msa/server/quota.h"
 #include "msa/server/service.h"
+#include "msa/server/spending.h"
 #include "relay/queue/store.h"
 #include "relay/worker.h"
 
@@ -36,6 +37,7 @@ struct worker_shared {
     struct store *store;
     struct pool *disk;
     struct names *names;
+    struct spending *spending;
     struct memory memory;
     _Atomic uint64_t sessions, accepted_messages, refused_messages, logins, failed_logins;
     _Atomic uint64_t all_sessions, accepted_bytes;         /* since start */

@@ -101,6 +101,15 @@ struct queue_batch *queue_batch_new(struct queue_message *m, size_t nrows)
     return b;
 }
 
+void queue_batch_hold(struct queue_batch *b, const char *why)
+{
+    const char *text = arena_str(&b->arena, sv_of(why));
+    for (size_t i = 0; i < b->nrows; i++) {
+        b->rows[i].held = true;
+        b->rows[i].last_text = text;
+    }
+}
+
 void queue_batch_free(struct queue_batch *b)
 {
     if (!b)

@@ -88,6 +88,9 @@ void queue_batch_free(struct queue_batch *b); /* NULL is allowed */
 struct queue_batch *queue_batch_pick(const struct queue_batch *b, const size_t *indices,
                                      size_t count);
 
+/* All rows wait for the operator; why: for listings, copied. */
+void queue_batch_hold(struct queue_batch *b, const char *why);
+
 /* A fresh id from wall time and randomness: 16 of [0-9a-z], 9 of time first: sorts by time. */
 void queue_id_make(char out[QUEUE_ID_LEN + 1], int64_t wall_ms, uint64_t random);
 bool queue_id_valid(struct sv text);

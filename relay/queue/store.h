@@ -245,7 +245,7 @@ void store_record_free(struct store_record *r);
 
 /* ---- administration ---- */
 /* What an operator may select by; NULL or 0: any. Addresses, user and texts match as substrings
- * without ASCII case, id and domain as a whole. */
+ * without ASCII case, id and domain as a whole, and so does a user with its realm. */
 struct store_filter {
     const char *id, *user, *from, *to, *domain, *error;
     int64_t older_than_ms; /* received before this wall time; 0: any */

@@ -39,12 +39,20 @@ bool store_filter_holds(const char *text, const char *part)
     return false;
 }
 
+/* A whole login is meant where one is named: to delete bob's mail is not to delete bigbob's. */
+static bool is_user(const char *login, const char *user)
+{
+    const char *at = strchr(user, '@');
+    return at && at > user && at[1] ? sv_ieq(sv_of(login), sv_of(user))
+                                    : store_filter_holds(login, user);
+}
+
 bool store_filter_match(const struct store_filter *f, const struct store_row *row)
 {
     return (!f->id || strcmp(f->id, row->id) == 0) &&
            (!f->domain || sv_ieq(sv_of(f->domain), sv_of(row->domain))) &&
            (!f->older_than_ms || row->received_ms < f->older_than_ms) &&
-           (!f->user || store_filter_holds(row->login, f->user)) &&
+           (!f->user || is_user(row->login, f->user)) &&
            (!f->from || store_filter_holds(row->reverse_path, f->from)) &&
            (!f->to || store_filter_holds(row->address, f->to)) &&
            (!f->error || store_filter_holds(row->text, f->error) ||
