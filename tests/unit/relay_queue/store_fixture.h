@@ -43,6 +43,7 @@ struct fixture {
     int err;
     bool answered;
     struct timer guard;
+    void (*on_spent)(void *arg, const struct store_spent *spent); /* NULL: nobody asks */
 };
 
 static inline void fixture_on_queued(void *arg, struct queue_batch *claimed)
@@ -76,6 +77,7 @@ static inline int fixture_open_error(struct fixture *f, struct buf *error)
         .notify = f->mailbox,
         .on_queued = fixture_on_queued,
         .on_due = fixture_on_due,
+        .on_spent = f->on_spent,
         .arg = f,
     };
     int err = store_open(&config, error, &f->store);

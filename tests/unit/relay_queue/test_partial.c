@@ -1,6 +1,6 @@
 /*
  * Unfinished messages: interrupted and continued, finished with the put, held by one session at a
- * time, limited in room and age; and a queue of the version before they came.
+ * time, limited in room and age.
  */
 #include "store_fixture.h"
 #include "fault_vfs.h"
@@ -622,91 +622,6 @@ static void each_operation_fails_once(void **state)
     }
 }
 
-/* ---- a queue of version 1 ---- */
-
-static const char version_1[] =
-    "PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
-    "CREATE TABLE message(seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
-    " received INTEGER NOT NULL, reverse_path TEXT NOT NULL, params TEXT NOT NULL,"
-    " login TEXT NOT NULL, client TEXT NOT NULL, message_id TEXT NOT NULL, size INTEGER NOT NULL,"
-    " flags INTEGER NOT NULL, spooled INTEGER NOT NULL);"
-    "CREATE TABLE content(seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
-    "CREATE TABLE recipient(id INTEGER PRIMARY KEY, destination TEXT NOT NULL,"
-    " due INTEGER NOT NULL, state INTEGER NOT NULL, address TEXT NOT NULL, params TEXT NOT NULL,"
-    " attempts INTEGER NOT NULL, warned INTEGER NOT NULL, status TEXT NOT NULL,"
-    " text TEXT NOT NULL, held INTEGER NOT NULL);"
-    "CREATE INDEX recipient_due ON recipient(destination, due) WHERE state=0;"
-    "CREATE INDEX recipient_parked ON recipient(state) WHERE state<>0;"
-    "CREATE TABLE totals(messages INTEGER NOT NULL, rows INTEGER NOT NULL,"
-    " compensations INTEGER NOT NULL);"
-    "INSERT INTO totals VALUES(1, 1, 0);"
-    "INSERT INTO message VALUES(1,'q000000000000001',1000,'a@x.example','','a','','',3,0,0);"
-    "INSERT INTO content VALUES(1,'abc');"
-    "INSERT INTO recipient VALUES(1048576,'a.example',1000,0,'b@a.example','',0,0,'','',0);"
-    "PRAGMA application_id=1297301809; PRAGMA user_version=1;";
-
-static void make_version_1(struct fixture *f)
-{
-    strcpy(f->dir, "/tmp/msa-store-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    sql(f, version_1);
-}
-
-static void check_upgraded(struct fixture *f)
-{
-    f->vfs = NULL;
-    for (int i = 0; i < 2; i++) { /* upgraded once */
-        fixture_open(f);
-        assert_int_equal(fixture_stats(f).messages, 1);
-        struct store_claim *c = ask_claim(f, "a.example", 10);
-        assert_int_equal(c->nbatches, 1);
-        struct store_read *r = ask_read(f, c->batches[0]->message, 0, 10);
-        assert_true(sv_eq(buf_view(&r->bytes), SV("abc")));
-        store_read_free(r);
-        store_claim_free(c);
-        expect(f, "a", TRANSID, i ? PARTIAL_UNFINISHED : PARTIAL_NEW, i ? 100 : 0);
-        if (i == 0)
-            keep(f, "a", 1, 100);
-        fixture_close(f);
-    }
-    fixture_remove(f);
-}
-
-static void version_1_is_upgraded(void **state)
-{
-    struct fixture f = {.partial_bytes = ROOM};
-    (void)state;
-    make_version_1(&f);
-    check_upgraded(&f);
-    /* the opening fails at each write and sync: the next one finds the old or the new version */
-    for (enum fault_kind kind = FAULT_WRITE_EIO; kind <= FAULT_SYNC; kind++) {
-        bool fired = true;
-        for (int at = 1; fired; at++) {
-            struct buf error;
-            f = (struct fixture){.partial_bytes = ROOM, .vfs = "fault"};
-            make_version_1(&f);
-            buf_init(&error, 1000, 0);
-            fault_arm(kind, at, 1);
-            if (fixture_open_error(&f, &error) == 0)
-                fixture_close(&f);
-            fired = fault.fired;
-            fault_arm(kind, 0, 0);
-            buf_deinit(&error);
-            check_upgraded(&f);
-        }
-    }
-    /* and a later one is refused */
-    f = (struct fixture){.partial_bytes = ROOM};
-    struct buf error;
-    make_version_1(&f);
-    sql(&f, "PRAGMA user_version=3");
-    buf_init(&error, 1000, 0);
-    assert_int_equal(fixture_open_error(&f, &error), ERR_CORRUPT);
-    assert_non_null(memmem(buf_view(&error).ptr, buf_len(&error), "version 3", 9));
-    buf_deinit(&error);
-    fixture_remove(&f);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -721,7 +636,6 @@ int main(void)
         cmocka_unit_test(expired),
         cmocka_unit_test(files_without_record_go),
         cmocka_unit_test(each_operation_fails_once),
-        cmocka_unit_test(version_1_is_upgraded),
     };
     log_setup("test", LOG_TEXT, LOG_ERROR);
     fault_vfs_register();
