@@ -49,6 +49,11 @@ struct smtp_reply reject_literal_return(void)
     return SMTP_REPLY(550, 5, 1, 8, "No mail can go back to this address literal");
 }
 
+struct smtp_reply reject_budget(bool never)
+{
+    return never ? SMTP_REPLY(550, 5, 7, 1, "") : SMTP_REPLY(450, 4, 7, 1, "");
+}
+
 struct smtp_reply reject_trickle(void)
 {
     return SMTP_REPLY_SETTING(421, 4, 4, 2, "The content comes too slowly", "limits.data_rate");

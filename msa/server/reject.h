@@ -14,12 +14,14 @@ struct smtp_reply reject_storage(int err);
 /* The same for what was kept of an interrupted message; -EBUSY: another session has it. */
 struct smtp_reply reject_partial(int err);
 /* Refusals that need no error number. */
-struct smtp_reply reject_slow(void);            /* 451 4.3.0 an operation took too long */
-struct smtp_reply reject_names(void);           /* 451 4.4.3 the DNS does not answer */
-struct smtp_reply reject_no_login(void);        /* 530 5.7.0 */
-struct smtp_reply reject_no_return(void);       /* 550 5.1.8 the return path's domain is not */
-struct smtp_reply reject_null_return(void);     /* 550 5.7.27 it takes no mail */
-struct smtp_reply reject_literal_return(void);  /* 550 5.1.8 no mail is sent to that address */
+struct smtp_reply reject_slow(void);           /* 451 4.3.0 an operation took too long */
+struct smtp_reply reject_names(void);          /* 451 4.4.3 the DNS does not answer */
+struct smtp_reply reject_no_login(void);       /* 530 5.7.0 */
+struct smtp_reply reject_no_return(void);      /* 550 5.1.8 the return path's domain is not */
+struct smtp_reply reject_null_return(void);    /* 550 5.7.27 it takes no mail */
+struct smtp_reply reject_literal_return(void); /* 550 5.1.8 no mail is sent to that address */
+/* 450 4.7.1, or 550 5.7.1 where it will never fit; text and setting are the caller's */
+struct smtp_reply reject_budget(bool never);
 struct smtp_reply reject_trickle(void);         /* 421 4.4.2 limits.data_rate */
 struct smtp_reply reject_shutdown(void);        /* 421 4.3.2 */
 struct smtp_reply reject_memory(void);          /* 452 4.3.1 */

@@ -11,6 +11,7 @@
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 #include "msa/loop/clock.h"
+#include "msa/server/reject.h"
 #include "msa/server/spending_notice.h"
 
 #include <inttypes.h>
@@ -317,7 +318,7 @@ static struct smtp_reply refusal(struct spending_ticket *t)
         BUDGET_KINDS(SETTING)
 #undef SETTING
     };
-    struct smtp_reply r = never ? SMTP_REPLY(550, 5, 7, 1, "") : SMTP_REPLY(450, 4, 7, 1, "");
+    struct smtp_reply r = reject_budget(never);
     r.text = sv_of(t->text);
     r.setting = sv_of(settings[k->kind]);
     return r;

@@ -105,7 +105,7 @@ static void keys_without_effect_are_unknown(void **state)
 {
     static const char *const keys[] = {
         "auth = { oauth = { issuer = \"\"; }; }",
-        "permissions = { login = \"a\"; messages_per_hour = 0; }",
+        "permissions = { login = \"a\"; lock_auth = false; }",
         "rewrite = { dkim = ( ); }",
         "relay = { mx6 = true; }",
         "relay = { bind = ( ); }",

@@ -46,6 +46,7 @@ static void all_can_be_written(void **state)
         {reject_auth_needs_tls(), 538}, {reject_account_changed(), 421},
         {reject_no_login(), 530},       {reject_no_return(), 550},
         {reject_null_return(), 550},    {reject_literal_return(), 550},
+        {reject_budget(false), 450},    {reject_budget(true), 550},
     };
     (void)state;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
