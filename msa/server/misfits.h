@@ -28,24 +28,26 @@
 #define MISFIT_BATCH_MAX   64 /* reports of one message */
 
 /* name, word in listings, what to do about it: one line of the digest */
-#define MISFIT_KINDS(XX)                                                                         \
-    XX(SYNTAX, "syntax", "commands are malformed or out of order: a faulty program, or a probe") \
-    XX(UNQUALIFIED, "unqualified",                                                               \
-       "addresses lack their domain, or it does not exist: mend them in the program, or set "    \
-       "rewrite.complete_domains")                                                               \
-    XX(ADDRESS, "address", "addresses cannot be: look at the list or script they come from")     \
-    XX(NO_LOGIN, "no-login", "mail without a login: switch authentication on in the program")    \
-    XX(LOGIN, "login", "logins fail: an old password in a program, or somebody guesses")         \
-    XX(TLS, "tls",                                                                               \
-       "TLS is not used or fails: switch it on in the program; an old one cannot "               \
-       "(tls_minimum), or it distrusts the certificate")                                         \
-    XX(HEADER, "header",                                                                         \
-       "messages are faulty: mend the program, or take them with rewrite.header_errors")         \
-    XX(SENDER, "sender", "the login may not send under that address: set the program's address") \
-    XX(LIMIT, "limit", "a limit is reached: send less at once, or raise what the example names") \
-    XX(NEWLINE, "bare-newline",                                                                  \
-       "lines end without CR LF: put right here, where listen[].bare_newlines lets it")          \
-    XX(TOLERATED, "tolerated", "commands against the letter: limits.strict_syntax would refuse") \
+#define MISFIT_KINDS(XX)                                                                          \
+    XX(SYNTAX, "syntax", "commands are malformed or out of order: a faulty program, or a probe")  \
+    XX(UNQUALIFIED, "unqualified",                                                                \
+       "addresses lack their domain, or it does not exist: mend them in the program, or set "     \
+       "rewrite.complete_domains")                                                                \
+    XX(ADDRESS, "address", "addresses cannot be: look at the list or script they come from")      \
+    XX(NO_LOGIN, "no-login", "mail without a login: switch authentication on in the program")     \
+    XX(LOGIN, "login", "logins fail: an old password in a program, or somebody guesses")          \
+    XX(TLS, "tls",                                                                                \
+       "TLS is not used or fails: switch it on in the program; an old one cannot "                \
+       "(tls_minimum), or it distrusts the certificate")                                          \
+    XX(HEADER, "header",                                                                          \
+       "messages are faulty: mend the program, or take them with rewrite.header_errors")          \
+    XX(SENDER, "sender",                                                                          \
+       "the login may not send under that address, or to it: set the program's address, or give " \
+       "the login a row in permissions")                                                          \
+    XX(LIMIT, "limit", "a limit is reached: send less at once, or raise what the example names")  \
+    XX(NEWLINE, "bare-newline",                                                                   \
+       "lines end without CR LF: put right here, where listen[].bare_newlines lets it")           \
+    XX(TOLERATED, "tolerated", "commands against the letter: limits.strict_syntax would refuse")  \
     XX(OTHER, "other", "see the example; msactl trace knows more by the id at its end")
 
 enum misfit_kind {

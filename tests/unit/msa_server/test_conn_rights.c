@@ -169,7 +169,8 @@ static void trusted(void **state)
                      "may send to; allowed: @example.net");
     client_say(c, "RCPT TO:<a@example.net>\r\n");
     client_say(c, content);
-    client_expect(c, "550 5.7.1 <x@example.net> in From ");
+    client_expect(c, "550 5.7.1 <x@example.net> in From is not an address that a client without a "
+                     "login may send as; allowed: printer@example.net");
     /* who logs in all the same has the login's rights */
     client_say(c, CLEAR_AUTH MAIL "DATA\r\n" FROM "\r\nx\r\n.\r\n");
     client_expect(c, "250 2.0.0 Queued as ");
@@ -197,6 +198,28 @@ static void reloads(void **state)
     stop();
 }
 
+/* A name that is completed is judged as what it becomes. */
+static void completed(void **state)
+{
+    (void)state;
+    world_start(
+        "rewrite = { complete_domains = true; }; permissions = { login = \"u\"; may_send_as "
+        "= [ \"%u\", \"u@desk.example.net\" ]; };"
+        "relay = { routes = ( { domain = \"desk.example.net\"; to = \"smtp://192.0.2.9\"; "
+        "}, { domain = \"sales.example.net\"; to = \"smtp://192.0.2.9\"; } ); };");
+    struct sim_client *c = client_ready();
+    submit(c, "From: <u@desk>\r\n");
+    client_expect(c, "250 2.0.0 Queued as ");
+    submit(c, "From: <u@sales>\r\n");
+    client_expect(c, "550 5.7.1 <u@sales.example.net> in From is not an address");
+    submit(c, "From: <u@desk>\r\nSender: <u@sales>\r\n");
+    client_expect(c, "550 5.7.1 <u@sales.example.net> in Sender is not an address");
+    client_say(c, "MAIL FROM:<u@sales>\r\n");
+    client_expect(c, "550 5.7.1 <u@sales.example.net> is not an address");
+    client_free(c);
+    stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +230,7 @@ int main(void)
         cmocka_unit_test(gateways),
         cmocka_unit_test(trusted),
         cmocka_unit_test(reloads),
+        cmocka_unit_test(completed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
