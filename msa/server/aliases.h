@@ -18,8 +18,8 @@
 #include "msa/base/conf.h"
 #include "msa/server/pattern.h"
 
-/* Calls each() for every pattern, the login with its realm; lines with a fault are passed over.
- * Texts lie in the arena. */
+/* Calls each() for every pattern, the login with its realm, in lower case; lines with a fault are
+ * passed over. Texts lie in the arena. */
 void aliases_read(struct sv text, const struct conf_strings *realms, struct arena *a,
                   void (*each)(void *arg, struct sv login, struct sv pattern), void *arg);
 /* Names every fault with its line of the file. */

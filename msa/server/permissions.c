@@ -33,7 +33,8 @@ static const char *const over_budget_names[] = {
 
 const struct conf_option permission_options_rows[] = {
     CONF_ROW(CONF_STRING, struct permission_options, login, "login", NULL, "whom the row is for",
-             "A user, with its realm or of the first of auth.realms. \"*\": everybody who has no "
+             "A user, with its realm or of the first of auth.realms, in any case. \"*\": everybody "
+             "who has no "
              "row of their own. \"@trusted\": the clients within auth.trusted_networks that do not "
              "log in. No login has two rows.",
              .flags = CONF_RELOAD, .example = "\"alice@example.net\""),
@@ -135,14 +136,14 @@ static bool is_login(const struct permission_options *row)
            strcmp(row->login, PERMISSION_TRUSTED) != 0;
 }
 
-/* user@realm, the realm in lower case. */
+/* user@realm in lower case: some databases take a name in any case, and it must not be the way
+ * around a row. */
 static const char *full_login(struct arena *a, struct sv text, const struct conf_strings *realms)
 {
-    size_t at = sv_rfind(text, '@');
-    if (at == text.len && realms->count)
-        return arena_printf(a, "%.*s@%s", SV_ARG(text), realms->items[0]);
-    char *full = arena_str(a, text);
-    for (char *c = full + at; *c; c++)
+    bool bare = sv_find(text, '@') == text.len && realms->count;
+    char *full =
+        bare ? arena_printf(a, "%.*s@%s", SV_ARG(text), realms->items[0]) : arena_str(a, text);
+    for (char *c = full; *c; c++)
         *c = ascii_lower(*c);
     return full;
 }

@@ -18,7 +18,7 @@ enum permission_class { PERMISSION_USER, PERMISSION_GATEWAY };
 enum permission_over_budget { PERMISSION_REFUSE, PERMISSION_HOLD };
 
 struct permission_options {
-    const char *login; /* user@realm, or one of the above */
+    const char *login; /* user@realm in lower case, or one of the above */
     int class;         /* enum permission_class */
     struct conf_strings may_send_as;
     struct conf_strings may_send_on_behalf_of;
@@ -37,7 +37,7 @@ struct permissions_file {
     struct conf_list permissions;
 };
 
-/* The login of a user with its realm, as a session names it, in the arena; NULL if nobody can have
+/* The login of a user with its realm, in lower case, in the arena; NULL if nobody can have
  * it: *wrong_out says why and *right_out what would be right. */
 const char *permissions_login(struct arena *a, struct sv text, const struct conf_strings *realms,
                               const char **wrong_out, const char **right_out);

@@ -213,9 +213,21 @@ void rights_free(struct rights *r)
         HASH_CLEAR(hh, r->entries);
 }
 
+/* In any case, as rows and files have it in lower case. */
+static struct entry *find_login(const struct rights *r, uint32_t set, unsigned form,
+                                struct sv login)
+{
+    char text[SMTP_PATH_MAX];
+    if (login.len > sizeof text)
+        return NULL;
+    for (size_t i = 0; i < login.len; i++)
+        text[i] = ascii_lower(login.ptr[i]);
+    return find(r, set, form, (struct sv){text, login.len});
+}
+
 struct rights_holder rights_of_login(const struct rights *r, struct sv login)
 {
-    const struct entry *e = find(r, 0, FORM_LOGIN, login);
+    const struct entry *e = find_login(r, 0, FORM_LOGIN, login);
     return (struct rights_holder){r, e ? e->row : r->everybody, login};
 }
 
@@ -300,7 +312,7 @@ static bool has_key(const struct rights_holder *h, const struct rights_set *set,
 /* What a file says of the login; NULL: nothing. */
 static const struct rights_set *aliases_of(const struct rights_holder *h, uint32_t file)
 {
-    const struct entry *e = h->login.len ? find(h->rights, file, FORM_ALIAS, h->login) : NULL;
+    const struct entry *e = h->login.len ? find_login(h->rights, file, FORM_ALIAS, h->login) : NULL;
     return e ? e->set : NULL;
 }
 

@@ -3,10 +3,10 @@
  *
  * RFC 6409 6.1, 6.2; the header is judged by rights_header.h. Built once from a generation's rows,
  * read-only afterwards; a look-up takes the same time however many rows and patterns there are.
- * Without a row of its own, and without a row "*", a login may send as its own address to
- * everybody; a client that needs no login may send as anybody, unless a row "@trusted" says
- * otherwise. Ownership: what it keeps lies in the arena that it was built with, together with the
- * generation's options. Any thread.
+ * Logins are compared without ASCII case. Without a row of its own, and without a row "*", a login
+ * may send as its own address to everybody; a client that needs no login may send as anybody,
+ * unless a row "@trusted" says otherwise. Ownership: what it keeps lies in the arena that it was
+ * built with, together with the generation's options. Any thread.
  */
 #ifndef MSA_SERVER_RIGHTS_H
 #define MSA_SERVER_RIGHTS_H

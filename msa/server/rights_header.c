@@ -101,6 +101,9 @@ static bool find_sender(struct judging *j, struct sv *sender_out)
     if (j->in->options->rewrite.add_sender == REWRITE_SENDER_NEVER)
         return refuse(j, SMTP_REPLY_SETTING(550, 5, 7, 1, "", "rewrite.add_sender"),
                       "From is sent on behalf of another and needs a Sender field");
+    if (j->in->authors->sender_fields)
+        return refuse(j, SMTP_REPLY_SETTING(550, 5, 7, 1, "", "permissions"),
+                      "From is sent on behalf of another, and the Sender field holds no address");
     *sender_out = is_allowed(j, j->h->login) ? j->h->login : reverse;
     return sender_out->len ||
            refuse(j, SMTP_REPLY_SETTING(550, 5, 7, 1, "", "permissions"),

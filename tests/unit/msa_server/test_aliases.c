@@ -26,7 +26,7 @@ static const struct {
      "a@example.net x@example.net;b@example.net y@example.net;a@example.net z@example.net;", NULL},
     {"alice:\n", "", NULL},
     {"alice: ,,\n", "", NULL},
-    {"Alice: x@example.net\n", "Alice@example.net x@example.net;", NULL},
+    {"Alice: x@example.net\n", "alice@example.net x@example.net;", NULL},
     {"alice: [v6]@x\n", "",
      "/f:1: \"[v6]@x\" is no pattern and no address; \"bob@example.net\", \"bob+*@example.net\", "
      "\"@example.net\", \"@*.example.net\", \"%u\", \"%u+*\", \"*\" or \"file:/path\"\n"},

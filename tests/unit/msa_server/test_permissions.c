@@ -25,7 +25,7 @@ static const struct row {
      ""},
     {"permissions = { may_send_as = \"*\"; };",
      "m:2: permissions[0].login: is missing; login = \"alice@example.net\";\n"},
-    {"permissions = (\n{ login = \"alice\"; },\n{ login = \"alice@EXAMPLE.net\"; } );",
+    {"permissions = (\n{ login = \"alice\"; },\n{ login = \"Alice@EXAMPLE.net\"; } );",
      "m:4: permissions[1].login: \"alice@example.net\" has a row already: m:3; one row for each "
      "login\n"},
     {"permissions = ( { login = \"*\"; },\n{ login = \"*\"; } );",
@@ -125,7 +125,7 @@ static void derived(void **state)
     assert_string_equal(o[0].login, "alice@example.net");
     assert_string_equal(o[0].may_send_as.items[0], "%u");
     assert_string_equal(o[0].may_send_to.items[0], "*");
-    assert_string_equal(o[1].login, "Bob@example.org");
+    assert_string_equal(o[1].login, "bob@example.org");
     assert_string_equal(o[2].login, "@trusted");
     assert_string_equal(o[2].may_send_as.items[0], "*");
     assert_int_equal(o[3].may_send_as.count, 0);

@@ -151,9 +151,10 @@ static const struct row {
     {"unfiled@example.net", 'f', "<a@example.net>", false},
     {"unfiled@example.net", 'f', "<unfiled@example.net>", false},
     {"alice@example.net", 'f', "<file@example.net>", false}, /* her row names no file */
-    /* the name of a login has its case */
-    {"Admin@example.net", 'f', "<x@example.org>", false},
-    {"Admin@example.net", 'f', "<admin@example.net>", true},
+    /* a login in another case has the same row */
+    {"Admin@example.net", 'f', "<x@example.org>", true},
+    {"NONE@Example.NET", 'f', "<none@example.net>", false},
+    {"Filed@example.net", 'f', "<d@example.net>", true},
     /* without a login */
     {"", 'f', "<printer@example.net>", true},
     {"", 'f', "<>", true},

@@ -270,7 +270,8 @@ static const struct row {
     {"office@example.net", "From: <boss@example.net>\r\n", 550, "needs a Sender field", NEVER},
     {"office@example.net", "From: <boss@example.net>\r\nSender: <office@example.net>\r\n", 0, NULL,
      NEVER},
-    {"office@example.net", "From: <boss@example.net>\r\nSender:\r\n", 0, "office@example.net", 0},
+    {"office@example.net", "From: <boss@example.net>\r\nSender:\r\n", 550,
+     "the Sender field holds no address", 0},
     {"noself@example.net", "From: <boss@example.net>\r\n", 0, "desk@example.net", 0},
 
     /* ---- resent ---- */
