@@ -34,12 +34,20 @@ bool filter_may_log(struct filter *f)
 
 /* ---- the end of a call ---- */
 
+void filter_end_call(struct filter *f)
+{
+    struct part *p = f->asking ? &f->parts[f->at] : NULL;
+    if (p && p->link && (p->state != PART_READY || milter_waits(filter_link_core(p->link))))
+        filter_part_close(p);
+    f->asking = false;
+    f->stage = FILTER_NONE;
+}
+
 static void finish(struct filter *f, const struct smtp_reply *refusal)
 {
     filter_done *done = f->done;
     void *arg = f->arg;
-    f->stage = FILTER_NONE;
-    f->asking = false;
+    filter_end_call(f);
     timer_stop(&f->timer);
     done(arg, refusal);
 }
@@ -251,8 +259,7 @@ void filter_cancel(struct filter *f)
     f->question = NULL;
     if (f->asking)
         filter_part_close(&f->parts[f->at]);
-    f->asking = false;
-    f->stage = FILTER_NONE;
+    filter_end_call(f);
     filter_pass_free(f);
 }
 

@@ -78,7 +78,9 @@ struct filter {
 /* filter.c */
 struct log_ctx filter_ctx(const struct filter *f);
 bool filter_may_log(struct filter *f); /* of a filter that fails; within the client's allowance */
-void filter_passed(struct filter *f);  /* all have */
+/* Whatever ended it: a milter that still owes an answer is left. */
+void filter_end_call(struct filter *f);
+void filter_passed(struct filter *f); /* all have */
 void filter_refuse(struct filter *f, const struct smtp_reply *reply);
 void filter_discard(struct filter *f, const char *by, struct sv why);
 void filter_hold(struct filter *f, const char *by, struct sv why);

@@ -346,8 +346,7 @@ void filter_pass_end(struct filter *f, enum filter_outcome outcome, const struct
 {
     filter_ended *ended = f->pass->ended;
     void *arg = f->pass->arg;
-    f->stage = FILTER_NONE;
-    f->asking = false;
+    filter_end_call(f);
     timer_start(&f->timer, FILTER_IDLE_MS);
     filter_pass_free(f);
     ended(arg, outcome, reply, f->discard ? f->discard : "");

@@ -25,6 +25,12 @@ void filter_part_close(struct part *p)
 
 static void part_ask(struct part *p);
 
+static bool is_asked(const struct part *p)
+{
+    const struct filter *f = p->filter;
+    return f->asking && &f->parts[f->at] == p;
+}
+
 void filter_next(struct filter *f)
 {
     f->asking = false;
@@ -62,7 +68,7 @@ void filter_part_failed(struct part *p, const char *why)
                                           [POLICY_ON_ERROR_REJECT] = "refused"};
     struct filter *f = p->filter;
     struct log_ctx ctx = filter_ctx(f);
-    bool asked = f->asking && &f->parts[f->at] == p, matters = asked || (p->in_message && !p->over);
+    bool asked = is_asked(p), matters = asked || (p->in_message && !p->over);
     if (matters && filter_may_log(f))
         log_event(LOG_WARNING, "milter-failed", &ctx, "%s: %s; %s %s (policy.milters[].on_error)",
                   p->options->socket, why,
@@ -146,6 +152,10 @@ static bool judge_session(struct part *p, const struct milter_event *e)
 static void on_answer(void *arg, const struct milter_event *e)
 {
     struct part *p = arg;
+    if (!is_asked(p)) { /* the call has ended without it */
+        filter_part_close(p);
+        return;
+    }
     switch (p->state) {
     case PART_NEGOTIATING:
         tell_connect(p);
@@ -172,7 +182,10 @@ static void on_answer(void *arg, const struct milter_event *e)
 static void on_change(void *arg, const struct milter_event *e)
 {
     struct part *p = arg;
-    filter_pass_change(p->filter, e);
+    if (is_asked(p) && p->filter->stage == FILTER_MESSAGE)
+        filter_pass_change(p->filter, e);
+    else
+        filter_part_close(p);
 }
 
 static void on_fault(void *arg, const char *why)

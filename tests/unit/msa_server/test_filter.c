@@ -10,6 +10,7 @@
 #include "tests/unit/msa_server/sim_milter.h"
 #include "tests/unit/msa_server/sim_world.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #define ROUTE                                                                           \
@@ -544,6 +545,12 @@ static void test_tried_again(void **state)
 
 /* ---- milters that fail ---- */
 
+static void count_name(void *arg, const char *name)
+{
+    (void)name;
+    (*(size_t *)arg)++;
+}
+
 static const struct fault_case {
     const char *on_error;
     const char *heard;
@@ -727,6 +734,53 @@ static void test_not_there(void **state)
     }
 }
 
+/* The disk fails in each operation of reading back, of a new body and of writing anew, also while
+ * the milter has more to say: refused for now, or not even that; then all is well again. */
+static void test_disk(void **state)
+{
+    (void)state;
+    static const unsigned ops[] = {DISK_OP_READ, DISK_OP_WRITE, DISK_OP_SYNC, DISK_OP_NAME};
+    unsigned refused = 0;
+    for (size_t k = 0; k < 4; k++)
+        for (unsigned skip = 0; skip < 12; skip++)
+            for (int ends = 0; ends < 2; ends++) {
+                start(MILTER(""));
+                char *chunk = mem_new(1, 65535);
+                memset(chunk, 'x', 65535);
+                size_t n = PACKET(0, 'h', "X-A\0b\0");
+                for (size_t i = 0; i < 3; i++)
+                    n = put_packet(n, 'b', chunk, 65535);
+                n = ends ? PACKET(n, 'c', "") : n;
+                answer_with(milter, 'E', script, n);
+                struct sim_client *c = client_ready();
+                client_say(c, ENVELOPE "DATA\r\n" MESSAGE);
+                for (size_t i = 0; i < 5000; i++)
+                    client_put(c, SV("0123456789012345678901234567890123456789\r\n"));
+                sim_run_for(2000);
+                disk_fail(ops[k], "spool", skip, 1, -ENOSPC);
+                client_say(c, ".\r\n");
+                sim_run_for(15000);
+                disk_fail(0, NULL, 0, 0, 0);
+                bool good = client_heard(c, "250 2.0.0 Queued"),
+                     full = client_heard(c, "452 4.3.1");
+                refused += full;
+                assert_true(good || full || (!ends && client_heard(c, "451 4.7.1")));
+                assert_int_equal(world_stats().accepted_messages, good);
+                free(chunk);
+                answer_with(milter, 'E', NULL, 0);
+                client_say(c, "RSET\r\n" ENVELOPE "DATA\r\n" MESSAGE ".\r\n");
+                sim_run_for(20000);
+                assert_int_equal(world_stats().accepted_messages, good + 1);
+                sim_run_for(400000); /* what could not be read for delivery is tried again */
+                size_t left = 0;
+                assert_int_equal(disk_list("/s/queue/spool", count_name, &left), 0);
+                /* a removal that fails is made good at the next start */
+                assert_true(left <= world_log_count("spool-left"));
+                stop(c);
+            }
+    assert_true(refused > 10);
+}
+
 /* A milter that says forever that it makes progress, and several that are slow: the client is
  * answered within two minutes (RFC 6409 5.3). */
 static void test_budget(void **state)
@@ -810,7 +864,8 @@ static size_t replies(const struct sim_client *c)
     return n;
 }
 
-/* Two milters that say anything at any time: every command has its answer, and nothing is left. */
+/* Two milters that say anything at any time, also while the disk fails: every command has its
+ * answer, and nothing is left. */
 static void test_by_chance(void **state)
 {
     (void)state;
@@ -819,11 +874,11 @@ static void test_by_chance(void **state)
                            "\"10s\"; on_error = \"accept\"; }, { socket = "
                            "\"inet:127.0.0.1:8892\"; on_error = \"accept\"; } ); };\n"};
     static const char *const commands[] = {ENVELOPE, "RCPT TO:<b@example.org>\r\n", "DATA\r\n"};
-    for (size_t way = 0; way < 2; way++) {
-        start(lines[way]);
+    for (size_t way = 0; way < 4; way++) {
+        start(lines[way & 1]);
         milter->odd = second->odd = 15;
         milter->odd_end = second->odd_end = 500;
-        for (int i = 0; i < 400; i++) {
+        for (int i = 0; i < (way > 1 ? 150 : 400); i++) {
             struct sim_client *c = client_ready();
             for (int message = 0; message < 2; message++) {
                 size_t said = 0;
@@ -836,7 +891,12 @@ static void test_by_chance(void **state)
                     assert_int_equal(replies(c), said);
                 }
                 if (client_heard(c, "354 ")) {
-                    client_put(c, SV(MESSAGE ".\r\n"));
+                    client_put(c, SV(MESSAGE));
+                    if (way > 1)
+                        disk_fail(sim_below(16), "spool", sim_below(10), 1, -EIO);
+                    for (uint32_t n = way > 1 ? sim_below(4000) : 0; n > 0; n--)
+                        client_put(c, SV("0123456789012345678901234567890123456789\r\n"));
+                    client_put(c, SV(".\r\n"));
                     for (int n = 0; n < 100 && replies(c) == said; n++)
                         sim_run_for(1000);
                     assert_int_equal(replies(c), said + 1);
@@ -847,10 +907,10 @@ static void test_by_chance(void **state)
         }
         sim_run_for(100000);
         world_assert_idle();
-        assert_true(world_stats().accepted_messages > 100);
+        assert_true(world_stats().accepted_messages > (way > 1 ? 20 : 100));
         assert_true(world_logged("milter-failed"));
-        assert_true(world_logged(" held "));
-        assert_true(world_logged(" discarded "));
+        assert_true(way > 1 || world_logged(" held "));
+        assert_true(way > 1 || world_logged(" discarded "));
         assert_false(peer_was_told(sink, "\r\nc: ")); /* no header of the milter's making */
         stop(NULL);
     }
@@ -929,6 +989,7 @@ int main(void)
         cmocka_unit_test(test_half_changed),
         cmocka_unit_test(test_what_was_not_negotiated),
         cmocka_unit_test(test_not_there),
+        cmocka_unit_test(test_disk),
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_client_gone),
         cmocka_unit_test(test_stop),
