@@ -139,6 +139,7 @@ static const struct command {
     {"route", admin_route},
     {"status", admin_status},
     {"stats", admin_stats},
+    {"rights", admin_rights},
 };
 
 void admin_request(struct admin *a, uint64_t number, struct sv json)

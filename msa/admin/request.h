@@ -54,5 +54,6 @@ void admin_trace(struct request *r);
 void admin_route(struct request *r);
 void admin_status(struct request *r);
 void admin_stats(struct request *r);
+void admin_rights(struct request *r);
 
 #endif

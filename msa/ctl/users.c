@@ -1,5 +1,6 @@
 #include "msa/ctl/users.h"
 #include "msa/base/mem.h"
+#include "msa/ctl/ask.h"
 #include "msa/ctl/codes.h"
 #include "msa/ctl/users_print.h"
 #include "msa/daemon/privileges.h"
@@ -126,6 +127,30 @@ static int run(const struct msa_options *o, const struct auth_admin_request *req
     return CTL_DONE;
 }
 
+static void keep_line(void *arg, json_t *line)
+{
+    json_t **kept = arg;
+    if (!*kept)
+        *kept = json_incref(line);
+}
+
+/* As the server has them, with what is used of the budgets; NULL: it does not run. */
+static json_t *rights_of(const struct msa_options *o, const char *login)
+{
+    json_t *rights = NULL;
+    struct buf error;
+    buf_init(&error, 4096, 0);
+    int code =
+        ask_daemon(o->admin.socket, json_pack("{s:s, s:s}", "command", "rights", "login", login),
+                   keep_line, &rights, &error);
+    if (code != CTL_DONE && rights) {
+        json_decref(rights);
+        rights = NULL;
+    }
+    buf_deinit(&error);
+    return rights;
+}
+
 int users_run(const struct msa_options *o, const struct users_command *c)
 {
     struct buf password;
@@ -143,8 +168,12 @@ int users_run(const struct msa_options *o, const struct users_command *c)
     int code = run(o, &request, &answer);
     if (code == CTL_DONE) {
         code = say_result(&answer, c->json);
+        json_t *rights = NULL;
+        if (c->verb == AUTH_ADMIN_SHOW && answer.nusers == 1)
+            rights = rights_of(o, answer.users->login);
         if (code == CTL_DONE)
-            users_print(c->verb, &answer, c->json);
+            users_print(c->verb, &answer, rights, c->json);
+        json_decref(rights);
     }
     auth_admin_answer_deinit(&answer);
     buf_deinit(&password);

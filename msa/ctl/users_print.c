@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 void users_print_line(json_t *line)
@@ -83,7 +84,7 @@ static void print_apps(const struct auth_admin_answer *a, bool json)
     }
 }
 
-static void print_show_json(const struct auth_admin_answer *a)
+static void print_show_json(const struct auth_admin_answer *a, json_t *rights)
 {
     json_t *line = user_json(a->users), *mechanisms = json_array(), *apps = json_array(),
            *logins = json_array();
@@ -102,6 +103,7 @@ static void print_show_json(const struct auth_admin_answer *a)
                                         (json_int_t)p->last_ms, "count", (json_int_t)p->count));
     }
     json_object_set_new(line, "mechanisms", mechanisms);
+    json_object_set(line, "rights", rights ? rights : json_null());
     json_object_set_new(line, "apps", apps);
     json_object_set_new(line, "logins", logins);
     users_print_line(line);
@@ -132,8 +134,42 @@ static void print_mechanisms(const struct auth_admin_answer *a)
     printf("%s\n", lacks ? "  (\"msactl user passwd\" ends that)" : "");
 }
 
-/* Rights and budgets have their lines before the app passwords. */
-static void print_show(const struct auth_admin_answer *a)
+static void print_words(const char *head, json_t *rights, const char *key)
+{
+    json_t *list = json_object_get(rights, key), *word;
+    size_t i;
+    if (json_array_size(list) == 0)
+        return;
+    printf("%s", head);
+    json_array_foreach(list, i, word) printf("%s%s", i ? ", " : "", json_string_value(word));
+    putchar('\n');
+}
+
+static void print_budget(const char *head, json_t *budget, const char *over)
+{
+    printf("%s%" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " %s; then %s\n", head,
+           json_integer_value(json_object_get(budget, "used")),
+           json_integer_value(json_object_get(budget, "most")),
+           json_string_value(json_object_get(budget, "words")), over);
+}
+
+static void print_rights(json_t *rights)
+{
+    json_t *budget, *budgets = json_object_get(rights, "budgets");
+    const char *over = json_string_value(json_object_get(rights, "over_budget"));
+    size_t i;
+    printf("class         %s%s\n", json_string_value(json_object_get(rights, "class")),
+           json_is_true(json_object_get(rights, "allow_resent")) ? ", may pass on mail of others"
+                                                                 : "");
+    print_words("may send as   ", rights, "may_send_as");
+    print_words("on behalf of  ", rights, "may_send_on_behalf_of");
+    print_words("may send to   ", rights, "may_send_to");
+    json_array_foreach(budgets, i, budget)
+        print_budget(i ? "              " : "budgets       ", budget,
+                     strcmp(over, "hold") == 0 ? "held" : "refused");
+}
+
+static void print_show(const struct auth_admin_answer *a, json_t *rights)
 {
     char at[32];
     printf("login         %s\n", a->users->login);
@@ -144,6 +180,8 @@ static void print_show(const struct auth_admin_answer *a)
                                        "that, unless auth.store_cleartext is true)"
                                      : "verifiers");
     print_mechanisms(a);
+    if (rights)
+        print_rights(rights);
     for (size_t i = 0; i < a->napps; i++)
         print_app(i == 0 ? "app passwords " : "              ", &a->apps[i]);
     for (size_t i = 0; i < a->nplaces; i++) {
@@ -154,14 +192,15 @@ static void print_show(const struct auth_admin_answer *a)
     }
 }
 
-void users_print(enum auth_admin_verb verb, const struct auth_admin_answer *a, bool json)
+void users_print(enum auth_admin_verb verb, const struct auth_admin_answer *a, json_t *rights,
+                 bool json)
 {
     if (verb == AUTH_ADMIN_LIST)
         print_list(a, json);
     else if (verb == AUTH_ADMIN_APP_LIST)
         print_apps(a, json);
     else if (verb == AUTH_ADMIN_SHOW && a->nusers == 1 && json)
-        print_show_json(a);
+        print_show_json(a, rights);
     else if (verb == AUTH_ADMIN_SHOW && a->nusers == 1)
-        print_show(a);
+        print_show(a, rights);
 }

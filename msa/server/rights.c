@@ -231,6 +231,16 @@ struct rights_holder rights_of_login(const struct rights *r, struct sv login)
     return (struct rights_holder){r, e ? e->row : r->everybody, login};
 }
 
+struct rights_written rights_written(const struct rights_holder *h)
+{
+    const struct rights_row *row = h->row;
+    return (struct rights_written){.may_send_as = &row->may_send_as.texts,
+                                 .may_send_on_behalf_of = &row->may_send_on_behalf_of.texts,
+                                 .may_send_to = &row->may_send_to.texts,
+                                 .gateway = row->gateway,
+                                 .allow_resent = row->allow_resent};
+}
+
 const struct budget_limits *rights_budget(const struct rights_holder *h)
 {
     return &h->row->budget;

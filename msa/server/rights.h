@@ -30,6 +30,12 @@ void rights_free(struct rights *r); /* NULL is allowed; before the arena is rele
 
 struct rights_holder rights_of_login(const struct rights *r, struct sv login);
 struct rights_holder rights_of_trusted(const struct rights *r);
+/* A row as it was written, for people. */
+struct rights_written {
+    const struct conf_strings *may_send_as, *may_send_on_behalf_of, *may_send_to;
+    bool gateway, allow_resent;
+};
+struct rights_written rights_written(const struct rights_holder *h);
 /* What the holder may spend; the same for as long as the rights are. */
 const struct budget_limits *rights_budget(const struct rights_holder *h);
 /* Who may write to the postmaster alone, as anybody. */

@@ -581,6 +581,11 @@ struct misfits *server_misfits(struct server *s)
     return s->misfits;
 }
 
+const struct rights *server_rights(struct server *s)
+{
+    return s->service ? s->service->rights : NULL;
+}
+
 struct spending *server_spending(struct server *s)
 {
     return s->spending;

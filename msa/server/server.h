@@ -45,6 +45,7 @@ struct relay *server_relay(struct server *s);
 struct mailbox *server_mailbox(struct server *s);
 struct misfits *server_misfits(struct server *s); /* at any time */
 struct spending *server_spending(struct server *s);
+const struct rights *server_rights(struct server *s); /* of the present generation; NULL: none */
 
 #define SERVER_SUBJECTS 8 /* of enhanced status codes, RFC 3463 3 */
 struct server_stats {

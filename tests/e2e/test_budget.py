@@ -159,3 +159,23 @@ def what_is_not_accepted_costs_nothing(w):
         return refused(w, ["x@else.test"])[0] == 354
     eventually(submits, "what was taken is given back")
     w.submit("x@else.test")
+
+
+@test()
+def user_show_tells_rights_and_budgets(w):
+    start(w, messages_per_hour=5, recipients_per_day=100, over_budget="refuse",
+          may_send_as=["%u", "@sales.our.test"], may_send_to=["@else.test"])
+    for _ in range(2):
+        w.submit(["a@else.test", "b@else.test"])
+    rights = w.ask("user", "show", USER)[1][0]["rights"]
+    equal(rights["may_send_as"], ["%u", "@sales.our.test"])
+    equal([(b["budget"], b["used"], b["most"]) for b in rights["budgets"]],
+          [("messages_per_hour", 2, 5), ("recipients_per_day", 4, 100)])
+    text = w.ctl("user", "show", "alice")
+    for line in ("may send as   %u, @sales.our.test", "may send to   @else.test",
+                 "budgets       2 of 5 messages in an hour; then refused",
+                 "              4 of 100 recipients in a day; then refused"):
+        check(line in text, f"no {line!r} in:\n", text)
+    w.stop()
+    equal(w.ask("user", "show", USER)[1][0]["rights"], None)
+    check("may send as" not in w.ctl("user", "show", "alice"), "without the server")

@@ -407,6 +407,22 @@ static void stats(void **state)
     assert_int_equal(json_array_size(given.lines), 1);
 }
 
+static void rights(void **state)
+{
+    (void)state;
+    ask("{\"command\":\"rights\",\"login\":\"u@example.net\"}");
+    assert_int_equal(given.code, 0);
+    assert_int_equal(json_array_size(given.lines), 1);
+    json_t *line = json_array_get(given.lines, 0), *as = json_object_get(line, "may_send_as");
+    assert_string_equal(text(0, "class"), "user");
+    assert_int_equal(json_array_size(as), 1);
+    assert_string_equal(json_string_value(json_array_get(as, 0)), "%u");
+    assert_false(json_is_true(json_object_get(line, "allow_resent")));
+    assert_int_equal(json_array_size(json_object_get(line, "budgets")), 0);
+    ask("{\"command\":\"rights\"}");
+    assert_int_equal(given.code, 2);
+}
+
 static void refused(void **state)
 {
     static const struct {
@@ -441,9 +457,17 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(listing), T(given_up), T(stopped_between_pages), T(changes),
-        T(traces),  T(refusals), T(refusals_are_limited),  T(figures),
-        T(refused), T(stats),
+        T(listing),
+        T(given_up),
+        T(stopped_between_pages),
+        T(changes),
+        T(traces),
+        T(refusals),
+        T(refusals_are_limited),
+        T(figures),
+        T(refused),
+        T(stats),
+        T(rights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
