@@ -101,7 +101,8 @@ struct auth_admin;
 struct auth_admin_ops {
     /* Options of the current generation, NULL before the first. */
     const struct auth_options *(*options)(void *arg);
-    void (*on_changed)(void *arg, struct sv login);
+    /* Open sessions of this login end; where app is not empty, only those by this app password. */
+    void (*on_changed)(void *arg, struct sv login, struct sv app);
     /* "msactl block", on the loop: the answer is filled at once. */
     void (*on_blocks)(void *arg, const struct auth_blocks_request *request,
                       struct auth_blocks *answer);

@@ -114,7 +114,9 @@ static void on_done(struct pool_job *job)
     if (c->answer.err == 0 && !auth_admin_is_question(c->request.verb))
         log_event(LOG_INFO, "user-changed", NULL, "%.*s", SV_ARG(buf_view(&c->answer.text)));
     if (login.len > 0)
-        c->admin->ops.on_changed(c->admin->arg, login);
+        c->admin->ops.on_changed(c->admin->arg, login,
+                                 c->request.verb == AUTH_ADMIN_APP_REVOKE ? c->request.word
+                                                                          : SV_NONE);
     if (c->chan == NULL) {
         conn_free(c);
         return;

@@ -115,13 +115,13 @@ static void send_verdict(struct auth_asker *a, uint64_t id, enum auth_verdict ve
     asker_send(a, &(struct auth_wire){.type = AUTH_WIRE_ANSWER, .id = id, .code = verdict});
 }
 
-void auth_asker_tell_changed(struct auth_asker *a, struct sv login)
+void auth_asker_tell_changed(struct auth_asker *a, struct sv login, struct sv app)
 {
     struct talk *t, *next;
 
     HASH_ITER(hh, a->talks, t, next)
-    asker_withdraw(t, login);
-    asker_send(a, &(struct auth_wire){.type = AUTH_WIRE_USER_CHANGED, .name = login});
+    asker_withdraw(t, login, app);
+    asker_send(a, &(struct auth_wire){.type = AUTH_WIRE_USER_CHANGED, .name = login, .extra = app});
 }
 
 /* --- messages --- */

@@ -37,8 +37,9 @@ struct auth_asker_host {
 /* Takes fd over. */
 struct auth_asker *auth_asker_new(const struct auth_asker_host *host, int fd);
 void auth_asker_close(struct auth_asker *a);
-/* Sessions of this login end; also one that is about to begin, its answer being held back. */
-void auth_asker_tell_changed(struct auth_asker *a, struct sv login);
+/* Sessions of this login end, or, where app is not empty, those by this app password; also one that
+ * is about to begin, its answer being held back. */
+void auth_asker_tell_changed(struct auth_asker *a, struct sv login, struct sv app);
 /* Ends exchanges that are older than AUTH_EXCHANGE_MAX_MS. */
 void auth_asker_sweep(struct auth_asker *a);
 

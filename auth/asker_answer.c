@@ -39,7 +39,7 @@ static void judge_again(struct job *j)
     if (!auth_exchange_is_outdated(j->talk->server))
         return;
     j->verdict = AUTH_TEMPORARY;
-    j->answer_name = j->answer_data = SV_NONE;
+    j->answer_name = j->answer_data = j->answer_extra = SV_NONE;
 }
 
 static void tell_login(const struct job *j)
@@ -82,7 +82,7 @@ static uint64_t conclude(struct job *j)
     if (end.blocked) {
         j->verdict = AUTH_BLOCKED;
         j->answer_name = try.name;
-        j->answer_data = SV_NONE;
+        j->answer_data = j->answer_extra = SV_NONE;
     }
     return end.delay_ms;
 }
@@ -98,12 +98,12 @@ void asker_on_delay_over(void *arg)
         asker_talk_free(t);
 }
 
-void asker_withdraw(struct talk *t, struct sv login)
+void asker_withdraw(struct talk *t, struct sv login, struct sv app)
 {
     struct auth_wire m;
 
     if (!t->is_held || auth_wire_read(AUTH_WIRE_ANSWER, buf_view(&t->held), &m) < 0 ||
-        m.code != AUTH_OK || !sv_eq(m.name, login))
+        m.code != AUTH_OK || !sv_eq(m.name, login) || (app.len > 0 && !sv_eq(m.extra, app)))
         return;
     m = (struct auth_wire){.type = AUTH_WIRE_ANSWER, .id = m.id, .code = AUTH_TEMPORARY};
     buf_reset(&t->held);
@@ -116,7 +116,8 @@ static void answer(struct job *j, uint64_t delay_ms)
                           .id = j->id,
                           .code = j->verdict,
                           .name = j->answer_name,
-                          .data = j->answer_data};
+                          .data = j->answer_data,
+                          .extra = j->answer_extra};
 
     if (delay_ms == 0) {
         asker_send(j->asker, &m);

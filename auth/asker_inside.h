@@ -57,6 +57,7 @@ struct job {
     struct auth_channel channel;
     enum auth_verdict verdict;
     struct sv answer_name, answer_data; /* the exchange's own, or into signature */
+    struct sv answer_extra;             /* the exchange's own */
     struct buf signature;
 };
 
@@ -66,8 +67,9 @@ void asker_run(struct auth_work_job *work);
 /* asker_answer.c: on the loop. */
 void asker_done(struct auth_work_job *work, bool has_run);
 void asker_on_delay_over(void *arg); /* of a talk's timer */
-/* An AUTH_OK of this login that is held back becomes AUTH_TEMPORARY. */
-void asker_withdraw(struct talk *t, struct sv login);
+/* An AUTH_OK of this login (by this app password, if one is named) that is held back becomes
+ * AUTH_TEMPORARY. */
+void asker_withdraw(struct talk *t, struct sv login, struct sv app);
 /* Who the client of a talk is and says that he is, for the guard. */
 struct auth_gate_try asker_try(const struct talk *t, const struct auth_generation *g);
 

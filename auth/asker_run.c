@@ -21,6 +21,8 @@ static void run_server(struct job *j)
     j->verdict = r.verdict;
     j->answer_name = r.login;
     j->answer_data = r.data;
+    if (r.verdict == AUTH_OK)
+        j->answer_extra = sv_of(auth_exchange_app(j->talk->server)->label);
 }
 
 static void run_login(struct job *j)

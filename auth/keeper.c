@@ -165,13 +165,13 @@ static const struct auth_options *options_of(void *arg)
     return k->current ? auth_sasl_options(k->current->sasl) : NULL;
 }
 
-static void on_changed(void *arg, struct sv login)
+static void on_changed(void *arg, struct sv login, struct sv app)
 {
     struct keeper *k = arg;
 
     auth_check_changed(k->check, login); /* before askers are told */
     for (struct listed *l = k->askers; l != NULL; l = l->next)
-        auth_asker_tell_changed(l->asker, login);
+        auth_asker_tell_changed(l->asker, login, app);
 }
 
 static void on_blocks(void *arg, const struct auth_blocks_request *request,

@@ -182,7 +182,7 @@ static void on_message(void *arg, uint32_t type, struct sv payload, int *fds, si
     }
     if (type == AUTH_WIRE_USER_CHANGED) {
         if (c->ops.on_user_changed != NULL)
-            c->ops.on_user_changed(c->arg, m.name);
+            c->ops.on_user_changed(c->arg, m.name, m.extra);
         return;
     }
     if (type != AUTH_WIRE_ANSWER)
@@ -190,9 +190,10 @@ static void on_message(void *arg, uint32_t type, struct sv payload, int *fds, si
     HASH_FIND(hh, c->table, &m.id, sizeof(m.id), r);
     if (r == NULL || !r->is_waiting || r->is_unsent || r->due_ms == 0)
         return; /* canceled, or answered by its deadline */
-    answer(c, r,
-           &(struct auth_answer){
-               .verdict = (enum auth_verdict)m.code, .data = m.data, .login = m.name});
+    answer(
+        c, r,
+        &(struct auth_answer){
+            .verdict = (enum auth_verdict)m.code, .data = m.data, .login = m.name, .app = m.extra});
 }
 
 static void on_end(void *arg, int err)

@@ -34,8 +34,9 @@
 struct auth_client;
 
 struct auth_client_ops {
-    /* Password changed or user gone: sessions of this login end. May be NULL. */
-    void (*on_user_changed)(void *arg, struct sv login);
+    /* Password changed or user gone: sessions of this login end; where app is not empty, only those
+     * by the app password of this label. May be NULL. */
+    void (*on_user_changed)(void *arg, struct sv login, struct sv app);
     /* The keeper's end was closed; a new one comes by auth_client_attach(). May be NULL. */
     void (*on_lost)(void *arg);
 };
@@ -46,6 +47,7 @@ struct auth_answer {
     /* AUTH_OK of an AUTH exchange: user@realm; AUTH_DENIED or AUTH_BLOCKED of one: what the client
      * said that he is, unchecked, for the log; first answer to a login: mechanism */
     struct sv login;
+    struct sv app; /* AUTH_OK by an app password: its label */
 };
 typedef void auth_on_answer(void *arg, uint64_t id, const struct auth_answer *answer);
 

@@ -66,7 +66,7 @@ static const struct command commands[] = {
     {"user", "app list", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_APP_LIST,
      "NAME  app passwords and their last use"},
     {"user", "app revoke", TAKES_NAME_WORD, NULL, NULL, run_user, AUTH_ADMIN_APP_REVOKE,
-     "NAME LABEL  end an app password; the login's sessions end"},
+     "NAME LABEL  end an app password, and its open sessions"},
     {"block", "list", TAKES_NOTHING, NULL, NULL, run_block, 0,
      "addresses and logins that are blocked for guessing (auth.block)"},
     {"block", "remove", TAKES_NAME, NULL, NULL, run_block, 0,

@@ -158,7 +158,7 @@ static void on_closed(void *arg)
     service_drop(c->service);
     HASH_DEL(w->conns, c);
     w->nconns--;
-    free(c->login);
+    conn_forget_login(c);
     free(c);
     worker_on_ended(w);
 }
@@ -459,12 +459,18 @@ void conn_stop_all(struct worker *w, bool now)
     }
 }
 
-void conn_end_login(struct worker *w, struct sv login)
+static bool is_by(const struct conn *c, struct sv login, struct sv app)
+{
+    return c->login && sv_ieq(sv_of(c->login), login) &&
+           (app.len == 0 || sv_eq(sv_of(c->app), app));
+}
+
+void conn_end_login(struct worker *w, struct sv login, struct sv app)
 {
     struct conn *c, *next;
     HASH_ITER(hh, w->conns, c, next)
     {
-        if (c->login && c->phase == CONN_SESSION && sv_ieq(sv_of(c->login), login)) {
+        if (c->phase == CONN_SESSION && is_by(c, login, app)) {
             c->login_gone = true;
             conn_pump(c, SV_NONE);
         }

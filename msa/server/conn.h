@@ -17,7 +17,8 @@ void conn_start(struct worker *w, struct stream *s, uint32_t listen);
 void conn_quota(struct worker *w, uint64_t number, const struct ip *client, enum quota_verdict v);
 /* The server stops: at once if nothing is in hand, else after it; now: whatever is in hand. */
 void conn_stop_all(struct worker *w, bool now);
-/* Sessions of this login end: its password changed or it is gone. */
-void conn_end_login(struct worker *w, struct sv login);
+/* Sessions of this login end: its password changed or it is gone. app not empty: only those by the
+ * app password of this label. */
+void conn_end_login(struct worker *w, struct sv login, struct sv app);
 
 #endif

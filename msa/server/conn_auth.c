@@ -13,7 +13,14 @@ static void log_login(struct conn *c, const char *event, enum log_level level, s
     ctx.login = login;
     c->login_logged = level == LOG_INFO || conn_may_log(c);
     if (c->login_logged)
-        log_event(level, event, &ctx, "%s", "");
+        log_event(level, event, &ctx, "%s%s", c->app ? "app password " : "", c->app ? c->app : "");
+}
+
+void conn_forget_login(struct conn *c)
+{
+    free(c->login);
+    free(c->app);
+    c->login = c->app = NULL;
 }
 
 static struct smtp_reply refusal_of(struct conn *c, const struct auth_answer *a)
@@ -51,8 +58,9 @@ static void on_auth(void *arg, uint64_t id, const struct auth_answer *a)
         r.challenge = a->data;
     } else if (a->verdict == AUTH_OK) {
         r.outcome = SMTP_OK;
-        free(c->login);
+        conn_forget_login(c);
         c->login = sv_dup(a->login);
+        c->app = a->app.len ? sv_dup(a->app) : NULL;
         atomic_fetch_add(&c->worker->shared->logins, 1);
         log_login(c, "login", LOG_INFO, a->login);
     } else {

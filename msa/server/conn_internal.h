@@ -91,7 +91,8 @@ struct conn {
     char session[CONN_SESSION_CHARS + 1];
     char client_text[IP_TEXT_MAX];
     char mechanism[CONN_MECHANISM_CHARS + 1]; /* of the last AUTH, for the log */
-    char *login;
+    char *login;                              /* NULL: not logged in */
+    char *app;          /* label of the app password by which it is; NULL: the main one */
     struct sv tried;    /* the name of a failed login while its reply is made */
     bool login_denied;  /* such a reply is made */
     bool login_blocked; /* its reason is auth.block */
@@ -172,6 +173,7 @@ void conn_misfit(struct conn *c, enum misfit_kind kind, struct sv example);
 /* conn_auth.c */
 void conn_auth_step(struct conn *c, const struct smtp_action *a);
 void conn_auth_cancel(struct conn *c);
+void conn_forget_login(struct conn *c);
 
 /* conn_tls.c */
 void conn_tls_start(struct conn *c, uint32_t op); /* op: of STARTTLS, or 0 */

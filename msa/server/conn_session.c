@@ -36,9 +36,8 @@ static void act_start_tls(struct conn *c, const struct smtp_action *a)
 {
     /* whatever came with the command, before the handshake, is dropped: CVE-2011-0411 */
     buf_release(&c->in);
-    conn_policy_drop(c); /* what it was told before does not count any more */
-    free(c->login);      /* RFC 3207 4.2 */
-    c->login = NULL;
+    conn_policy_drop(c);  /* what it was told before does not count any more */
+    conn_forget_login(c); /* RFC 3207 4.2 */
     conn_set_reading(c, true);
     conn_tls_start(c, a->op);
 }

@@ -173,9 +173,9 @@ static void run_quota(struct task *t)
     free(o);
 }
 
-static void on_user_changed(void *arg, struct sv login)
+static void on_user_changed(void *arg, struct sv login, struct sv app)
 {
-    conn_end_login(arg, login);
+    conn_end_login(arg, login, app);
 }
 
 static void on_keeper_lost(void *arg)

@@ -135,10 +135,14 @@ def app_passwords_of_programs(w):
         check(part in text, part, text)
     check(phone not in text and tablet not in text, "a secret is shown again")
     # revoked: out, and nothing else is
-    by_phone = session(USER, phone)
+    by_phone, others = session(USER, phone), [session(USER, tablet), w.session()]
     equal(code("PLAIN", password=phone), 235, "proven a moment ago")
     w.ctl("user", "app", "revoke", "alice", "phone")
     check(ended(by_phone), "a session by a revoked app password goes on")
+    for s in others:
+        equal(s.say("NOOP")[0], 250, "a session by another password")
+    check(re.search(r" login session=\w+ client=127.0.0.1 mechanism=PLAIN login=alice@our.test: "
+                    r"app password phone\n", w.log()), "the log names the app password")
     equal([code("PLAIN", password=phone), code("SCRAM-SHA-256", "alice/phone", phone)], [535, 535])
     equal([code("PLAIN", password=tablet), code("PLAIN")], [235, 235])
     w.ctl("user", "app", "revoke", "alice", "phone", code=1)

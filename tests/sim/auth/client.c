@@ -107,7 +107,7 @@ void sim_auth_change(const char *login)
     DL_FOREACH(clients, c)
     {
         if (c->ops.on_user_changed != NULL)
-            c->ops.on_user_changed(c->arg, sv_of(login));
+            c->ops.on_user_changed(c->arg, sv_of(login), SV_NONE);
     }
 }
 

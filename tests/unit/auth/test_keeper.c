@@ -28,7 +28,7 @@ struct world {
     enum auth_verdict verdict;
     char data[AUTH_WIRE_DATA_MAX + 1], login[AUTH_WIRE_NAME_MAX + 1];
     size_t data_len;
-    char changed[AUTH_WIRE_NAME_MAX + 1];
+    char changed[AUTH_WIRE_NAME_MAX + 1], changed_app[80], app[80];
     bool lost;
 };
 
@@ -50,13 +50,15 @@ static void on_answer(void *arg, uint64_t id, const struct auth_answer *a)
     w.data[a->data.len] = '\0';
     memcpy(w.login, a->login.ptr ? a->login.ptr : "", a->login.len);
     w.login[a->login.len] = '\0';
+    snprintf(w.app, sizeof(w.app), "%.*s", SV_ARG(a->app));
     if (++w.answers == w.wanted)
         loop_stop(w.loop);
 }
 
-static void on_user_changed(void *arg, struct sv login)
+static void on_user_changed(void *arg, struct sv login, struct sv app)
 {
     (void)arg;
+    snprintf(w.changed_app, sizeof(w.changed_app), "%.*s", SV_ARG(app));
     memcpy(w.changed, login.ptr, login.len);
     w.changed[login.len] = '\0';
 }
@@ -499,12 +501,9 @@ static void *msactl_main(void *arg)
     return NULL;
 }
 
-static void ask(struct msactl *m, const char *socket, enum auth_admin_verb verb, const char *name,
-                const char *password)
+static void ask_for(struct msactl *m, const char *socket, const struct auth_admin_request *r)
 {
-    *m = (struct msactl){
-        .socket = socket,
-        .request = {.verb = verb, .name = sv_of(name), .password = sv_of(password)}};
+    *m = (struct msactl){.socket = socket, .request = *r};
     auth_admin_answer_init(&m->answer);
     pthread_create(&m->thread, NULL, msactl_main, m);
     for (unsigned i = 0; i < 400; i++) {
@@ -515,6 +514,76 @@ static void ask(struct msactl *m, const char *socket, enum auth_admin_verb verb,
         }
     }
     fail_msg("no answer of the keeper's socket");
+}
+
+static void ask(struct msactl *m, const char *socket, enum auth_admin_verb verb, const char *name,
+                const char *password)
+{
+    ask_for(m, socket,
+            &(struct auth_admin_request){
+                .verb = verb, .name = sv_of(name), .password = sv_of(password)});
+}
+
+/* The keeper listens; the path of its socket. */
+static const char *administer(void)
+{
+    static char path[80];
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(path, sizeof(path), "%s.sock", w.path);
+    snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(keeper_listen(w.keeper, fd), 0);
+    close(fd);
+    return path;
+}
+
+/* An app password: the login that it is, its label, and that only its sessions end. */
+static void app_passwords(void **state)
+{
+    struct keeper_material m = material(1);
+    char message[80];
+    const char *path;
+    struct msactl q;
+    size_t len;
+
+    (void)state;
+    path = administer();
+    database_add(w.path, "alice", "secret");
+    commit(&m);
+    ask_for(&q, path,
+            &(struct auth_admin_request){
+                .verb = AUTH_ADMIN_APP_ADD, .name = SV("alice"), .word = SV("phone")});
+    assert_int_equal(q.answer.err, 0);
+    len = (size_t)snprintf(message, sizeof(message), "%calice%c%s", 0, 0, q.answer.secret);
+    auth_admin_answer_deinit(&q.answer);
+    plain(w.client, (struct sv){message, len});
+    assert_int_equal(w.verdict, AUTH_OK);
+    assert_string_equal(w.login, "alice@example.net");
+    assert_string_equal(w.app, "phone");
+    plain(w.client, (struct sv){"\0alice\0secret", 13});
+    assert_string_equal(w.app, "");
+    ask_for(&q, path,
+            &(struct auth_admin_request){
+                .verb = AUTH_ADMIN_APP_REVOKE, .name = SV("alice"), .word = SV("phone")});
+    auth_admin_answer_deinit(&q.answer);
+    run_for(10);
+    assert_string_equal(w.changed, "alice@example.net");
+    assert_string_equal(w.changed_app, "phone");
+    plain(w.client, (struct sv){message, len});
+    assert_int_equal(w.verdict, AUTH_DENIED);
+    ask(&q, path, AUTH_ADMIN_DISABLE, "alice", "");
+    auth_admin_answer_deinit(&q.answer);
+    run_for(10);
+    assert_string_equal(w.changed_app, "");
+    plain(w.client, (struct sv){"\0alice\0secret", 13});
+    assert_int_equal(w.verdict, AUTH_DENIED);
+    ask_for(&q, path, &(struct auth_admin_request){.verb = AUTH_ADMIN_PROBE});
+    assert_int_equal(q.answer.err, 0);
+    auth_admin_answer_deinit(&q.answer);
+    unlink(path);
 }
 
 static void administration(void **state)
@@ -741,6 +810,42 @@ static void held_answers(void **state)
     run_for(1200);
 }
 
+/* A login that was right, and whose answer is held while the user is disabled, does not begin. */
+static void withdrawn_answers(void **state)
+{
+    struct keeper_material m = guarded(1);
+    const char *path;
+    struct msactl q;
+
+    (void)state;
+    path = administer();
+    database_add(w.path, "alice", "secret");
+    database_add(w.path, "bob", "secret");
+    commit(&m);
+    for (unsigned disabled = 0; disabled < 2; disabled++) {
+        struct auth_start right = {
+            .mechanism = SV("PLAIN"),
+            .initial = {disabled ? "\0bob\0secret" : "\0alice\0secret", disabled ? 11 : 13},
+            .has_initial = true,
+            .tls = true,
+            .client = disabled ? SV("192.0.2.2") : SV("192.0.2.1")};
+
+        for (size_t i = 0; i < 4; i++)
+            login_from("PLAIN", disabled ? "192.0.2.2" : "192.0.2.1",
+                       (struct sv){disabled ? "\0mal\0wrong" : "\0eve\0wrong", 10});
+        w.answers = w.wanted = 0;
+        auth_client_start(w.client, &right, on_answer, NULL);
+        run_for(100);
+        assert_int_equal(w.answers, 0);
+        ask(&q, path, disabled ? AUTH_ADMIN_DISABLE : AUTH_ADMIN_LIST, "bob", "");
+        auth_admin_answer_deinit(&q.answer);
+        assert_int_equal(w.answers, 0); /* held still */
+        wait_for(1);
+        assert_int_equal(w.verdict, disabled ? AUTH_TEMPORARY : AUTH_OK);
+    }
+    unlink(path);
+}
+
 /* Real SCRAM against a slowed address: the server's proof comes late, and the login is good. */
 static void slowed_scram(void **state)
 {
@@ -896,13 +1001,10 @@ static void blocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(logins),         T(steps),
-        T(smarthost),      T(signatures),
-        T(bad_generation), T(restart),
-        T(fairness),       T(broken_askers),
-        T(administration), T(many_administrators),
-        T(guessing),       T(held_answers),
-        T(slowed_scram),   T(owners_outlive_the_keeper),
+        T(logins),         T(steps),         T(smarthost),         T(signatures),
+        T(bad_generation), T(restart),       T(fairness),          T(broken_askers),
+        T(administration), T(app_passwords), T(withdrawn_answers), T(many_administrators),
+        T(guessing),       T(held_answers),  T(slowed_scram),      T(owners_outlive_the_keeper),
         T(blocks),
     };
 

@@ -27,6 +27,7 @@ static const struct auth_wire messages[] = {
      {NULL, 0},
      {NULL, 0}},
     {AUTH_WIRE_USER_CHANGED, 0, 0, {"alice@example.net", 17}, {NULL, 0}, {NULL, 0}, {NULL, 0}},
+    {AUTH_WIRE_USER_CHANGED, 0, 0, {"alice@example.net", 17}, {NULL, 0}, {"phone", 5}, {NULL, 0}},
 };
 
 static void round_trip(void **state)
