@@ -13,6 +13,7 @@
  * An asker is freed when its channel is closed and no job of it is left.
  */
 #include "auth/asker_inside.h"
+#include "auth/bearer.h"
 #include "auth/claim.h"
 #include "auth/client/client.h"
 #include "msa/base/log.h"
@@ -74,6 +75,7 @@ void auth_asker_close(struct auth_asker *a)
     a->jobs++; /* dropping the last job must not free us yet */
     auth_work_drop(a->host.sasl, &a->sasl);
     auth_work_drop(a->host.sign, &a->sign);
+    auth_work_drop(a->host.oauth, &a->oauth);
     HASH_ITER(hh, a->talks, t, next)
     {
         if (t->in_job)
@@ -183,9 +185,18 @@ static bool may_run_here(struct auth_asker *a, const struct job *j)
     return a->quick < QUICK_A_TURN_MAX && is_quick(j) && ++a->quick;
 }
 
+/* False: its lane is full. */
+static bool add_to_lane(struct auth_asker *a, struct job *j)
+{
+    if (j->talk == NULL)
+        return auth_work_add(a->host.sign, &a->sign, &j->work);
+    if (auth_bearer_is(sv_of(j->talk->mechanism)))
+        return auth_work_add(a->host.oauth, &a->oauth, &j->work);
+    return auth_work_add(a->host.sasl, &a->sasl, &j->work);
+}
+
 static void submit(struct auth_asker *a, const struct auth_wire *m, struct talk *t)
 {
-    bool is_sign = m->type == AUTH_WIRE_SIGN;
     struct job *j = job_new(a, m, t);
 
     if (t != NULL)
@@ -196,8 +207,7 @@ static void submit(struct auth_asker *a, const struct auth_wire *m, struct talk 
         asker_done(&j->work, true);
         return;
     }
-    if (!auth_work_add(is_sign ? a->host.sign : a->host.sasl, is_sign ? &a->sign : &a->sasl,
-                       &j->work))
+    if (!add_to_lane(a, j))
         asker_done(&j->work, false);
 }
 

@@ -26,6 +26,8 @@ static void tell_tried(struct job *j)
                           .mechanism = sv_of(j->talk->mechanism)};
 
     ctx.login = j->answer_name = tried(j->talk);
+    if (*why && !auth_gate_may_log(j->talk->asker->host.gate))
+        return;
     if (*why) /* what only the keeper knows: the client is told nothing of it */
         log_event(LOG_WARNING, "login-refused", &ctx, "%s", why);
     else

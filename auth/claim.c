@@ -32,7 +32,7 @@ static struct sv read_cram(struct sv message, char out[AUTH_NAME_MAX + 1])
 }
 
 /* saslname: "=2C" is a comma and "=3D" an equals sign (RFC 5802 5.1). */
-static struct sv read_saslname(struct sv text, char out[AUTH_NAME_MAX + 1])
+struct sv auth_claim_saslname(struct sv text, char out[AUTH_NAME_MAX + 1])
 {
     size_t len = 0;
 
@@ -57,7 +57,7 @@ static struct sv read_scram(struct sv message, char out[AUTH_NAME_MAX + 1])
     (void)sv_split(&message, ',');
     (void)sv_split(&message, ',');
     message = sv_split(&message, ',');
-    return read_saslname(sv_starts(message, SV("n=")) ? sv_skip(message, 2) : SV_NONE, out);
+    return auth_claim_saslname(sv_starts(message, SV("n=")) ? sv_skip(message, 2) : SV_NONE, out);
 }
 
 static const struct {

@@ -16,6 +16,8 @@
 bool auth_claim_is_guessable(struct sv mechanism);
 /* The name in the client's first message; empty if there is none. *out holds it. */
 struct sv auth_claim_name(struct sv mechanism, struct sv message, char out[AUTH_NAME_MAX + 1]);
+/* A name as GS2 writes it (RFC 5802 5.1), decoded into *out. */
+struct sv auth_claim_saslname(struct sv text, char out[AUTH_NAME_MAX + 1]);
 /* With which of the client's messages, 1 the first, the secret is right or wrong. */
 unsigned auth_claim_deciding(struct sv mechanism);
 

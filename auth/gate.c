@@ -9,8 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOG_WINDOW_MS 60000
+#define LOG_LINES_MAX 60 /* in a window */
+
 struct auth_gate {
     struct guard *guard;
+    uint64_t log_ms; /* when the window began */
+    unsigned lines, kept_back;
 };
 
 struct auth_gate *auth_gate_new(void)
@@ -112,6 +117,24 @@ struct guard_end auth_gate_conclude(struct auth_gate *g, const struct auth_gate_
 
     log_blocks(t, &try, &end);
     return end;
+}
+
+bool auth_gate_may_log(struct auth_gate *g)
+{
+    uint64_t now = clock_mono_ms();
+
+    if (g->log_ms == 0 || now - g->log_ms >= LOG_WINDOW_MS) {
+        if (g->kept_back > 0)
+            log_event(LOG_INFO, "log-limited", NULL, "%u refusals were not logged", g->kept_back);
+        g->log_ms = now;
+        g->lines = g->kept_back = 0;
+    }
+    if (g->lines < LOG_LINES_MAX) {
+        g->lines++;
+        return true;
+    }
+    g->kept_back++;
+    return false;
 }
 
 static void add_entry(void *arg, const struct guard_block *block)

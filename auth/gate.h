@@ -33,6 +33,8 @@ void auth_gate_load(struct auth_gate *g, struct auth_accounts *accounts);
 bool auth_gate_admits(struct auth_gate *g, const struct auth_gate_try *t);
 /* It has been, and was right or wrong. blocked: refuse all the same. */
 struct guard_end auth_gate_conclude(struct auth_gate *g, const struct auth_gate_try *t, bool right);
+/* Whether one more line may be logged about what anybody can provoke; what is not is counted. */
+bool auth_gate_may_log(struct auth_gate *g);
 /* "msactl block": the answer is made at once. */
 void auth_gate_serve(struct auth_gate *g, const struct auth_generation *generation,
                      const struct auth_blocks_request *request, struct auth_blocks *answer);

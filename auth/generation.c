@@ -65,6 +65,19 @@ static void add_guard_rules(struct auth_generation *g, const struct auth_options
                                           .exempt_count = count};
 }
 
+static int add_oauth(struct auth_generation *g, const struct keeper_material *m, struct buf *why)
+{
+    struct auth_oauth *oauth;
+    int err;
+
+    if (m->options->oauth.issuer == NULL || *m->options->oauth.issuer == '\0')
+        return 0;
+    err = auth_oauth_new(&m->options->oauth, &m->oauth, &oauth, why);
+    if (err == 0)
+        auth_sasl_use_oauth(g->sasl, oauth);
+    return err;
+}
+
 int auth_generation_new(const struct keeper_material *m, struct auth_check *check, struct buf *why,
                         struct auth_generation **out)
 {
@@ -86,6 +99,8 @@ int auth_generation_new(const struct keeper_material *m, struct auth_check *chec
                        missing) < 0)
             err = ERR_FULL;
     }
+    if (add_oauth(g, m, why) < 0)
+        err = ERR_SYNTAX;
     if (err < 0)
         auth_generation_unref(g);
     else

@@ -5,6 +5,7 @@
 
 #include "auth/admin.h"
 #include "auth/asker.h"
+#include "auth/fetch.h"
 #include "auth/gate.h"
 #include "auth/uses.h"
 #include "msa/base/log.h"
@@ -16,6 +17,7 @@
 
 #define SASL_THREADS  2 /* a step is about a millisecond of CPU when it derives a key */
 #define SIGN_THREADS  2
+#define OAUTH_THREADS 4   /* they may wait for an issuer of tokens, and before nobody else */
 #define SASL_LANE_MAX 256 /* requests of one asker that wait */
 #define SIGN_LANE_MAX 1024
 #define WAIT_MAX_MS   10000 /* less than AUTH_REQUEST_MAX_MS */
@@ -29,7 +31,7 @@ struct listed {
 struct keeper {
     struct loop *loop;
     struct mailbox *mailbox;
-    struct auth_work *sasl, *sign;
+    struct auth_work *sasl, *sign, *oauth;
     struct auth_check *check;
     struct auth_gate *gate;
     struct auth_uses *uses; /* NULL before the first commit */
@@ -52,7 +54,7 @@ struct keeper *keeper_new(struct loop *l)
 {
     struct keeper *k = NEW(struct keeper);
 
-    if (auth_sasl_init() < 0) {
+    if (auth_fetch_init() < 0 || auth_sasl_init() < 0) {
         free(k);
         return NULL;
     }
@@ -61,6 +63,7 @@ struct keeper *keeper_new(struct loop *l)
     k->check = auth_check_new();
     k->gate = auth_gate_new();
     k->sasl = auth_work_new(l, k->mailbox, "sasl", SASL_THREADS, SASL_LANE_MAX, WAIT_MAX_MS);
+    k->oauth = auth_work_new(l, k->mailbox, "oauth", OAUTH_THREADS, SASL_LANE_MAX, WAIT_MAX_MS);
     k->sign = auth_work_new(l, k->mailbox, "sign", SIGN_THREADS, SIGN_LANE_MAX, WAIT_MAX_MS);
     timer_init(&k->sweep, l, on_sweep, k);
     timer_start(&k->sweep, SWEEP_MS);
@@ -145,6 +148,7 @@ void keeper_attach(struct keeper *k, int fd)
     struct auth_asker_host host = {.loop = k->loop,
                                    .sasl = k->sasl,
                                    .sign = k->sign,
+                                   .oauth = k->oauth,
                                    .gate = k->gate,
                                    .on_login = on_login,
                                    .arg = k,
@@ -199,9 +203,11 @@ void keeper_free(struct keeper *k)
         on_asker_end(k, k->askers->asker);
     auth_work_stop(k->sasl);
     auth_work_stop(k->sign);
+    auth_work_stop(k->oauth);
     mailbox_close(k->mailbox); /* the last done() of each job */
     auth_work_free(k->sasl);
     auth_work_free(k->sign);
+    auth_work_free(k->oauth);
     auth_generation_unref(k->prepared);
     auth_generation_unref(k->current);
     auth_generation_unref(k->previous);

@@ -16,6 +16,7 @@
 #ifndef AUTH_KEEPER_H
 #define AUTH_KEEPER_H
 
+#include "auth/oauth.h"
 #include "auth/options.h"
 #include "msa/base/buf.h"
 #include "msa/loop/loop.h"
@@ -46,6 +47,7 @@ struct keeper_material {
     size_t nkeys;
     const struct keeper_secret *secrets;
     size_t nsecrets;
+    struct auth_oauth_files oauth;
 };
 
 /* NULL if Cyrus SASL cannot start. */

@@ -3,7 +3,8 @@
 static const char *const database_names[] = {"sasldb", NULL};
 
 static const char *const mechanism_names[] = {
-    "SCRAM-SHA-256", "SCRAM-SHA-512", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5", "EXTERNAL",
+    "SCRAM-SHA-256", "SCRAM-SHA-512", "SCRAM-SHA-1", "PLAIN",   "LOGIN",
+    "CRAM-MD5",      "EXTERNAL",      "OAUTHBEARER", "XOAUTH2",
 };
 #define MECHANISMS (sizeof mechanism_names / sizeof mechanism_names[0])
 
@@ -23,7 +24,8 @@ static void check_mechanism(const char *value, struct conf_faults *faults)
     if (!auth_options_mechanism(sv_of(value)))
         conf_fault(faults,
                    "one of \"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"SCRAM-SHA-512\", "
-                   "\"SCRAM-SHA-1\", \"PLAIN\", \"LOGIN\", \"CRAM-MD5\", \"EXTERNAL\"",
+                   "\"SCRAM-SHA-1\", \"PLAIN\", \"LOGIN\", \"CRAM-MD5\", \"EXTERNAL\", "
+                   "\"OAUTHBEARER\", \"XOAUTH2\"",
                    "the mechanism \"%s\" is not known", value);
 }
 
@@ -76,6 +78,63 @@ static const struct conf_option client_rows[] = {
     CONF_END,
 };
 
+static const struct conf_option oauth_rows[] = {
+    CONF_ROW(CONF_STRING, struct auth_oauth_options, issuer, "issuer", NULL,
+             "who issues the tokens",
+             "What stands in a token as iss, exactly. Empty: no tokens are taken.",
+             .flags = CONF_RELOAD, .example = "\"https://login.example.net/realms/mail\""),
+    CONF_ROW(CONF_STRINGS, struct auth_oauth_options, audience, "audience", NULL,
+             "for whom tokens are made",
+             "A token must have one of these as aud, so that one for another service of the same "
+             "issuer is no login here.",
+             .flags = CONF_RELOAD, .example = "[ \"mail\" ]"),
+    CONF_ROW(
+        CONF_PATH, struct auth_oauth_options, keys, "keys", NULL,
+        "file with the issuer's public keys",
+        "A JSON Web Key Set, or PEM. RSA of 2048 bits or more, P-256 and Ed25519 are used, with "
+        "RS256, PS256, ES256 and EdDSA.",
+        .flags = CONF_RELOAD | CONF_FILE, .example = "\"/etc/msa/issuer.jwks\""),
+    CONF_ROW(CONF_STRING, struct auth_oauth_options, keys_url, "keys_url", NULL,
+             "where the issuer publishes them, in place of a file",
+             "https, or http on loopback. They are fetched when a token comes, again after 10 "
+             "minutes, and when a token names a key that is not among them. While the issuer does "
+             "not answer, the ones at hand count for a day.",
+             .flags = CONF_RELOAD, .example = "\"https://login.example.net/certs\""),
+    CONF_ROW(CONF_STRING, struct auth_oauth_options, introspection_url, "introspection_url", NULL,
+             "whom to ask about each token, in place of keys",
+             "RFC 7662; for tokens that are no signed JWT, or that can be withdrawn. Each login "
+             "waits for the answer, at most 5 seconds.",
+             .flags = CONF_RELOAD, .example = "\"https://login.example.net/introspect\""),
+    CONF_ROW(CONF_STRING, struct auth_oauth_options, client_id, "client_id", NULL, "our name there",
+             "For introspection_url.", .flags = CONF_RELOAD, .example = "\"msad\""),
+    CONF_ROW(CONF_PATH, struct auth_oauth_options, client_secret_file, "client_secret_file", NULL,
+             "file with our password there", "Its first line. Only the keeper gets it.",
+             .flags = CONF_RELOAD | CONF_FILE | CONF_SECRET,
+             .example = "\"/etc/msa/oauth.secret\""),
+    CONF_ROW(CONF_PATH, struct auth_oauth_options, ca, "ca", NULL,
+             "authorities of the issuer's own certificate", "A PEM file. Empty: the system's.",
+             .flags = CONF_RELOAD | CONF_FILE, .example = "\"/etc/msa/issuer-ca.pem\""),
+    CONF_ROW(CONF_STRING, struct auth_oauth_options, login_claim, "login_claim", "email",
+             "what in a token is the login",
+             "The claim whose value is the login; without \"@\" it is of the first realm. Such as "
+             "email, preferred_username or sub. The user must be in the user database, and not be "
+             "disabled.",
+             .flags = CONF_RELOAD),
+    CONF_ROW(CONF_STRING, struct auth_oauth_options, scope, "scope", NULL,
+             "what a token must grant",
+             "One word of its scope; a client whose token is refused is told it. Empty: any.",
+             .flags = CONF_RELOAD, .example = "\"mail.send\""),
+    CONF_ROW(CONF_STRING, struct auth_oauth_options, discovery_url, "discovery_url", NULL,
+             "where clients find the issuer's endpoints",
+             "Told to a client whose token is refused (openid-configuration of RFC 7628).",
+             .flags = CONF_RELOAD,
+             .example = "\"https://login.example.net/.well-known/openid-configuration\""),
+    CONF_ROW(CONF_TIME, struct auth_oauth_options, clock_skew_s, "clock_skew", "60s",
+             "by how much clocks may differ", "A token counts so much longer, and so much earlier.",
+             .min = 1, .max = 600, .flags = CONF_RELOAD),
+    CONF_END,
+};
+
 static const struct conf_option block_rows[] = {
     CONF_ROW(CONF_INT, struct auth_block_options, failures, "failures", "10",
              "failed logins before a block",
@@ -117,7 +176,8 @@ const struct conf_option auth_options_rows[] = {
         "got their password before one of these was named here need a new one for it: msactl "
         "check counts them, msactl user show names what is missing. EXTERNAL (RFC 4422) is offered "
         "to clients with a certificate (client_ca). Default: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, "
-        "PLAIN, LOGIN, before them EXTERNAL where client_ca is set.",
+        "PLAIN, LOGIN, before them EXTERNAL where client_ca is set, OAUTHBEARER and XOAUTH2 where "
+        "oauth is.",
         .flags = CONF_RELOAD, .check = check_mechanism,
         .example = "[ \"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\" ]"),
     CONF_ROW(
@@ -176,6 +236,12 @@ const struct conf_option auth_options_rows[] = {
              "client_ca all the same.",
              .flags = CONF_RELOAD, .rows = client_rows,
              .item_bytes = sizeof(struct auth_client_row)),
+    CONF_ROW(
+        CONF_GROUP, struct auth_options, oauth, "oauth", NULL, "login by token",
+        "OAUTHBEARER (RFC 7628) and XOAUTH2, its older form: the client shows a token that its "
+        "user got from an issuer. Needs issuer, audience, and one of keys, keys_url and "
+        "introspection_url.",
+        .rows = oauth_rows),
     CONF_ROW(CONF_GROUP, struct auth_options, block, "block", NULL, "guessing of passwords",
              "Who guesses is slowed down, then blocked: AUTH is answered 454 4.7.0 before the "
              "secret is looked at. A login is neither slowed nor blocked at an address (or IPv6 "

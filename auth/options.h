@@ -28,6 +28,16 @@ struct auth_client_row {
     const char *login;
 };
 
+/* Tokens; issuer "": none are taken. */
+struct auth_oauth_options {
+    const char *issuer;
+    struct conf_strings audience;
+    const char *keys, *keys_url, *introspection_url; /* one of them; keys is a file */
+    const char *client_id, *client_secret_file, *ca; /* files */
+    const char *login_claim, *scope, *discovery_url;
+    int64_t clock_skew_s;
+};
+
 struct auth_options {
     struct conf_strings realms;         /* lower case; the first is added to a login without "@" */
     struct conf_strings mechanisms;     /* SASL names in upper case, in the order offered */
@@ -41,6 +51,7 @@ struct auth_options {
     const char *client_ca, *client_crl; /* PEM files; "": no client is asked for a certificate */
     int client_name;                    /* enum auth_client_name */
     struct conf_list client_table;      /* of struct auth_client_row */
+    struct auth_oauth_options oauth;
     struct auth_block_options block;
     struct conf_strings exempt_networks;  /* never counted, slowed or blocked */
     struct conf_strings refused_networks; /* no session */

@@ -1,7 +1,8 @@
 /*
  * sasl.c - AUTH exchanges, server side.
  *
- * EXTERNAL is done here without Cyrus: it is one message.
+ * EXTERNAL, OAUTHBEARER and XOAUTH2 are done here without Cyrus: they are one message each, and a
+ * plug-in would only be a detour to the same functions.
  * Cyrus' verdict alone does not count. For PLAIN and LOGIN our callback has the last word (Cyrus
  * goes on to pwcheck_method after a callback's no), for the others what was served must be a
  * user's; then the name must be the one that was looked up, and auth_check_admit() must agree. So
@@ -9,6 +10,7 @@
  */
 #include "auth/sasl.h"
 
+#include "auth/bearer.h"
 #include "auth/bound.h"
 #include "auth/certificate.h"
 #include "auth/cyrus.h"
@@ -31,6 +33,7 @@ struct auth_sasl {
     char *mech_list; /* as Cyrus is told: without -PLUS, which it adds itself */
     struct auth_check *check;
     struct auth_sources sources;
+    struct auth_oauth *oauth; /* NULL: no tokens */
 };
 
 typedef int callback(void);
@@ -42,9 +45,12 @@ struct auth_exchange {
     sasl_callback_t callbacks[CALLBACK_COUNT];
     struct auth_cyrus_source source;
     const char *mechanism;
-    bool tls, is_scram, is_external, has_begun;
+    bool tls, is_scram, has_begun;
+    bool is_external, is_bearer;    /* without Cyrus */
+    bool is_refused;                /* the client has been told why, and has to answer */
     struct auth_channel channel;    /* without the certificate */
     struct buf certificate;         /* for EXTERNAL */
+    struct buf refusal;             /* of a token */
     sasl_channel_binding_t binding; /* Cyrus keeps the pointer */
     enum auth_scram_hash hash;      /* of SCRAM */
     bool refuses_empty; /* LOGIN: an empty response is nobody's, and Cyrus leaks memory over it */
@@ -129,6 +135,11 @@ struct auth_sasl *auth_sasl_new(const struct auth_options *options, struct sv ho
     return s;
 }
 
+void auth_sasl_use_oauth(struct auth_sasl *s, struct auth_oauth *oauth)
+{
+    s->oauth = oauth;
+}
+
 struct auth_sasl *auth_sasl_ref(struct auth_sasl *s)
 {
     atomic_fetch_add(&s->refs, 1);
@@ -139,6 +150,7 @@ void auth_sasl_unref(struct auth_sasl *s)
 {
     if (s == NULL || atomic_fetch_sub(&s->refs, 1) > 1)
         return;
+    auth_oauth_free(s->oauth);
     auth_accounts_free(s->sources.accounts);
     arena_deinit(&s->arena);
     free(s);
@@ -162,7 +174,7 @@ const char *auth_sasl_missing(const struct auth_sasl *s)
         struct sv base = base_of(sv_of(s->options.mechanisms.items[i]));
         size_t n = 0;
 
-        if (sv_eq(base, SV("EXTERNAL")))
+        if (sv_eq(base, SV("EXTERNAL")) || auth_bearer_is(base))
             continue;
         while (loaded != NULL && loaded[n] != NULL && !sv_eq(sv_of(loaded[n]), base))
             n++;
@@ -355,6 +367,70 @@ static void run_external(struct auth_exchange *x, struct sv authzid, struct auth
     finish(x, known == 1, out);
 }
 
+/* Why a good token is refused. */
+static void say_why(struct auth_exchange *x, const char *why)
+{
+    snprintf(x->found.why, sizeof(x->found.why), "%s", why);
+}
+
+/* Whose token it is, as far as the token goes: 1, 0 or a negative error. */
+static int check_token(struct auth_exchange *x, const struct auth_bearer *b,
+                       struct auth_name *login)
+{
+    const struct conf_strings *realms = &x->sasl->options.realms;
+    enum auth_token_fault fault;
+    struct auth_name wanted;
+    struct buf claim;
+    int good;
+
+    buf_init(&claim, AUTH_NAME_MAX, 0);
+    good = auth_oauth_check(x->sasl->oauth, b->token, &claim, &fault);
+    if (good == 1)
+        remember(x, buf_view(&claim));
+    if (good == 0) {
+        say_why(x, auth_token_fault_text(fault));
+    } else if (good == 1 && auth_name_parse(realms, buf_view(&claim), login) != AUTH_NAME_OK) {
+        say_why(x, "the token's login is none of ours (auth.oauth.login_claim, auth.realms)");
+        good = 0;
+    } else if (good == 1 && b->name[0] != '\0' &&
+               (auth_name_parse(realms, sv_of(b->name), &wanted) != AUTH_NAME_OK ||
+                !sv_eq(auth_name_view(&wanted), auth_name_view(login)))) {
+        say_why(x, "the client gives another name than the token");
+        good = 0;
+    }
+    buf_deinit(&claim);
+    return good;
+}
+
+/* RFC 7628 3.2: a refusal is first a challenge with the reason, which the client answers. */
+static void run_bearer(struct auth_exchange *x, struct sv message, struct auth_sasl_result *out)
+{
+    const struct auth_oauth_options *o = auth_oauth_options(x->sasl->oauth);
+    struct sv mechanism = sv_of(x->mechanism);
+    struct auth_bearer b;
+    struct auth_name login;
+    bool well_formed = auth_bearer_read(mechanism, message, &b);
+    int good = 0;
+
+    x->has_begun = true;
+    if (well_formed) {
+        remember(x, sv_of(b.name));
+        good = check_token(x, &b, &login);
+    }
+    if (good == 1) {
+        good = auth_check_user(x->sasl->check, &x->sasl->sources, &login, &x->found);
+        if (good == 0)
+            say_why(x, "the token's login is no user");
+    }
+    x->trouble = good < 0 ? good : 0;
+    finish(x, good == 1, out);
+    if (out->verdict != AUTH_DENIED)
+        return;
+    auth_bearer_refusal(mechanism, !well_formed, o->scope, o->discovery_url, &x->refusal);
+    x->is_refused = true;
+    *out = (struct auth_sasl_result){.verdict = AUTH_CONTINUE, .data = buf_view(&x->refusal)};
+}
+
 /* With the client's first message, or without one. */
 static void begin(struct auth_exchange *x, bool has_message, struct sv message,
                   struct auth_sasl_result *out)
@@ -365,6 +441,10 @@ static void begin(struct auth_exchange *x, bool has_message, struct sv message,
 
     if (x->is_external) {
         run_external(x, message, out);
+        return;
+    }
+    if (x->is_bearer) {
+        run_bearer(x, message, out);
         return;
     }
     x->has_begun = true;
@@ -391,7 +471,8 @@ static void open_exchange(struct auth_exchange *x, const struct auth_sasl_start 
     if (x->is_external && buf_put(&x->certificate, x->channel.certificate) < 0)
         buf_reset(&x->certificate);
     x->channel.certificate = SV_NONE; /* a view of the caller's */
-    if (!x->is_external && open_conn(x, start->tls) < 0) {
+    x->is_bearer = auth_bearer_is(sv_of(x->mechanism));
+    if (!x->is_external && !x->is_bearer && open_conn(x, start->tls) < 0) {
         *out = (struct auth_sasl_result){.verdict = AUTH_TEMPORARY};
         return;
     }
@@ -402,7 +483,7 @@ static void open_exchange(struct auth_exchange *x, const struct auth_sasl_start 
     else if (strcmp(x->mechanism, "CRAM-MD5") == 0)
         x->source = (struct auth_cyrus_source){"*userPassword", serve_password, x};
     /* Cyrus has to know the binding at its start, and that stands in the first message */
-    if ((x->is_scram || x->is_external) && !start->has_initial)
+    if ((x->is_scram || x->is_external || x->is_bearer) && !start->has_initial)
         *out = (struct auth_sasl_result){.verdict = AUTH_CONTINUE, .data = SV("")};
     else
         begin(x, start->has_initial, start->initial, out);
@@ -415,10 +496,12 @@ struct auth_exchange *auth_exchange_new(struct auth_sasl *s, const struct auth_s
 
     REQUIRE(start->initial.len <= AUTH_WIRE_DATA_MAX);
     buf_init(&x->certificate, AUTH_CERTIFICATE_MAX, 0);
+    buf_init(&x->refusal, AUTH_WIRE_DATA_MAX, 0);
     x->sasl = auth_sasl_ref(s);
     x->began = auth_check_now(s->check);
     x->mechanism = offered(s, start->mechanism);
-    if (x->mechanism == NULL || (!start->tls && auth_bound_is_plus(start->mechanism)))
+    if (x->mechanism == NULL || (s->oauth == NULL && auth_bearer_is(start->mechanism)) ||
+        (!start->tls && auth_bound_is_plus(start->mechanism)))
         *out = (struct auth_sasl_result){.verdict = AUTH_NO_MECHANISM};
     else if (s->options.require_tls && !start->tls)
         *out = (struct auth_sasl_result){.verdict = AUTH_NEEDS_TLS};
@@ -446,7 +529,11 @@ void auth_exchange_step(struct auth_exchange *x, struct sv bytes, struct auth_sa
     unsigned len = 0;
     int rc;
 
-    REQUIRE((x->conn != NULL || x->is_external) && bytes.len <= AUTH_WIRE_DATA_MAX);
+    REQUIRE((x->conn != NULL || x->is_external || x->is_bearer) && bytes.len <= AUTH_WIRE_DATA_MAX);
+    if (x->is_refused) {
+        *out = (struct auth_sasl_result){.verdict = AUTH_DENIED};
+        return;
+    }
     if (!x->has_begun) {
         begin(x, true, bytes, out);
         return;
@@ -489,6 +576,7 @@ void auth_exchange_free(struct auth_exchange *x)
     if (x->conn != NULL)
         sasl_dispose(&x->conn);
     buf_deinit(&x->certificate);
+    buf_deinit(&x->refusal);
     auth_sasl_unref(x->sasl);
     free(x);
 }

@@ -19,6 +19,7 @@
 
 #include "auth/check.h"
 #include "auth/client/wire.h"
+#include "auth/oauth.h"
 
 struct auth_sasl;
 struct auth_exchange;
@@ -30,6 +31,8 @@ void auth_sasl_done(void);
 /* Copies what it needs; realms and mechanisms are not empty. */
 struct auth_sasl *auth_sasl_new(const struct auth_options *options, struct sv hostname,
                                 struct auth_check *check);
+/* Takes over what judges tokens, before the first exchange. */
+void auth_sasl_use_oauth(struct auth_sasl *s, struct auth_oauth *oauth);
 struct auth_sasl *auth_sasl_ref(struct auth_sasl *s);
 void auth_sasl_unref(struct auth_sasl *s); /* NULL is allowed */
 /* NULL if all mechanisms of the options work, else the name of one that does not. */

@@ -1,4 +1,6 @@
 #include "msa/daemon/load.h"
+#include "auth/fetch.h"
+#include "auth/jwks.h"
 #include "auth/name.h"
 #include "auth/review.h"
 #include "auth/tls/pem.h"
@@ -124,6 +126,30 @@ static void check_clients(struct reading *r)
     }
 }
 
+static void check_url(struct reading *r, const char *key, const char *url)
+{
+    if (*url && !auth_fetch_url_valid(sv_of(url)))
+        conf_fault_at(r->faults, r->src, false, key, "https://..., or http on loopback",
+                      "\"%s\" is no URL that may be asked", url);
+}
+
+static void check_tokens(struct reading *r)
+{
+    const struct auth_oauth_options *o = &r->g->options.auth.oauth;
+    struct auth_jwks *keys = NULL;
+    struct buf why;
+    struct sv text;
+    buf_init(&why, 1024, 0);
+    check_url(r, "auth.oauth.keys_url", o->keys_url);
+    check_url(r, "auth.oauth.introspection_url", o->introspection_url);
+    if (generation_file(r->g, "auth.oauth.keys", &text) && auth_jwks_new(text, &keys, &why) < 0)
+        conf_fault_at(r->faults, r->src, false, "auth.oauth.keys",
+                      "the issuer's key set as JSON, or its public keys as PEM", "%.*s",
+                      SV_ARG(buf_view(&why)));
+    auth_jwks_free(keys);
+    buf_deinit(&why);
+}
+
 /* The system's resolvers, for a server that may not open the file itself. */
 static void read_resolvers(struct reading *r)
 {
@@ -240,6 +266,7 @@ static struct generation *load(const char *path, uint32_t number, bool review, s
         conf_walk(msa_options_rows, &g->options, read_file, &r);
         check_certificates(&r);
         check_clients(&r);
+        check_tokens(&r);
         read_resolvers(&r);
         read_authorities(&r);
         read_own_addresses(&r);

@@ -166,6 +166,35 @@ static void check_clients(struct checking *c)
     }
 }
 
+static void check_tokens(struct checking *c)
+{
+    const struct auth_oauth_options *o = &c->o->auth.oauth;
+    bool wanted = has_mechanism(c->o, "OAUTHBEARER") || has_mechanism(c->o, "XOAUTH2");
+    int ways = (*o->keys != 0) + (*o->keys_url != 0) + (*o->introspection_url != 0);
+    if (!*o->issuer) {
+        if (wanted)
+            FAULT(c, "auth.mechanisms",
+                  "auth.oauth.issuer, and what belongs to it; or without them",
+                  "OAUTHBEARER and XOAUTH2 need an issuer of tokens");
+        if (ways || o->audience.count)
+            WARNING(c, "auth.oauth", "auth.oauth.issuer beside it",
+                    "it counts nowhere: auth.oauth.issuer is not set");
+        return;
+    }
+    if (!wanted)
+        WARNING(c, "auth.oauth.issuer", "\"OAUTHBEARER\" in auth.mechanisms",
+                "no client is offered a login by token");
+    if (o->audience.count == 0)
+        FAULT(c, "auth.oauth.audience", "audience = [ \"mail\" ];",
+              "is missing: tokens for any other service would be logins here");
+    if (ways != 1)
+        FAULT(c, "auth.oauth.keys", "one of keys, keys_url and introspection_url",
+              ways ? "several ways to check tokens are set" : "there is no way to check tokens");
+    if (*o->introspection_url && (!*o->client_id || !*o->client_secret_file))
+        WARNING(c, "auth.oauth.introspection_url", "client_id and client_secret_file beside it",
+                "most issuers answer nobody whom they do not know");
+}
+
 static void check_auth(struct checking *c)
 {
     const struct conf_strings *m = &c->o->auth.mechanisms;
@@ -324,6 +353,7 @@ void check_options(const struct msa_options *o, const struct conf_source *src,
     check_trust(&c);
     check_auth(&c);
     check_clients(&c);
+    check_tokens(&c);
     check_limits(&c);
     check_policy(&c);
     check_queue(&c);

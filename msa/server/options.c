@@ -405,12 +405,13 @@ static void upper_all(struct arena *a, struct conf_strings *strings)
 static void complete_auth(struct arena *a, struct msa_options *o)
 {
     static const char *const every[] = {"EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN",
-                                        "LOGIN"};
+                                        "LOGIN",    "OAUTHBEARER",        "XOAUTH2"};
     if (o->auth.mechanisms.count == 0) {
-        size_t skipped = *o->auth.client_ca ? 0 : 1;
+        size_t first = *o->auth.client_ca ? 0 : 1, end = sizeof every / sizeof *every;
+        end -= *o->auth.oauth.issuer ? 0 : 2;
         o->auth.mechanisms.items = arena_alloc(a, sizeof every);
-        memcpy(o->auth.mechanisms.items, every + skipped, sizeof every - skipped * sizeof *every);
-        o->auth.mechanisms.count = sizeof every / sizeof *every - skipped;
+        memcpy(o->auth.mechanisms.items, every + first, (end - first) * sizeof *every);
+        o->auth.mechanisms.count = end - first;
     }
     upper_all(a, &o->auth.mechanisms);
     lower_all(a, &o->auth.realms);

@@ -232,6 +232,12 @@ def mechanisms_external_by_certificate(w):
          "-cert", alice[0], "-key", alice[1]], input="EHLO c\nAUTH EXTERNAL =\nQUIT\n",
         capture_output=True, text=True, timeout=30, check=False)
     check("235 2.7.0" in done.stdout, done.stdout, done.stderr)
+    # a user who is disabled, then one who is deleted
+    w.ctl("user", "disable", "alice")
+    equal(external(certified(alice)), DENIED, "a disabled user")
+    equal(external(certified(alice), "bob")[0], 235, "another one")
+    w.ctl("user", "enable", "alice")
+    equal(external(certified(alice))[0], 235, "enabled again")
     w.ctl("user", "delete", "bob")
     equal(external(certified(alice), "bob"), DENIED, "a user who is gone")
 

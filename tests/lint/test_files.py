@@ -64,6 +64,12 @@ PLACES = {
         "auth/admin_wire.c",
         "msa/daemon/main.c",
     ],
+    "e2e/test_oauth.py": [
+        "auth/fetch.c", "auth/oauth.c",
+    ],
+    "unit/auth/test_jwt.c": [
+        "auth/jwks.c",
+    ],
     "e2e/test_guard.py": [
         "msa/ctl/blocks.c",
     ],

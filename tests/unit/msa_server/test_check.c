@@ -123,6 +123,26 @@ static const struct bad bad[] = {
              "\"0g" FINGERPRINT "\"; }; };",
      "m:2: auth.client_table[0].fingerprint: \"0g" FINGERPRINT "\" is no SHA-256 fingerprint; what "
      "\"openssl x509 -noout -fingerprint -sha256\" prints behind the \"=\"\n"},
+    {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"XOAUTH2\" ]; oauth = { keys = \"/k\"; }; };",
+     "m:2: auth.mechanisms: OAUTHBEARER and XOAUTH2 need an issuer of tokens; auth.oauth.issuer, "
+     "and what belongs to it; or without them\n"
+     "m:2: auth.oauth: warning: it counts nowhere: auth.oauth.issuer is not set; "
+     "auth.oauth.issuer beside it\n"},
+    {DOMAINS "auth = { mechanisms = [ \"PLAIN\" ];\n"
+             "oauth = { issuer = \"i\"; audience = \"a\"; keys = \"/k\"; }; };",
+     "m:3: auth.oauth.issuer: warning: no client is offered a login by token; \"OAUTHBEARER\" in "
+     "auth.mechanisms\n"},
+    {DOMAINS "auth = { oauth = { issuer = \"i\"; }; };",
+     "m:2: auth.oauth.audience: is missing: tokens for any other service would be logins here; "
+     "audience = [ \"mail\" ];\n"
+     "m:2: auth.oauth.keys: there is no way to check tokens; one of keys, keys_url and "
+     "introspection_url\n"},
+    {DOMAINS "auth = { oauth = { issuer = \"i\"; audience = \"a\"; keys = \"/k\"; "
+             "introspection_url = \"https://i/\"; }; };",
+     "m:2: auth.oauth.keys: several ways to check tokens are set; one of keys, keys_url and "
+     "introspection_url\n"
+     "m:2: auth.oauth.introspection_url: warning: most issuers answer nobody whom they do not "
+     "know; client_id and client_secret_file beside it\n"},
     {DOMAINS "auth = { exempt_networks = \"::/0\"; refused_networks = [ \"0.0.0.0/0\" ]; };",
      "m:2: auth.exempt_networks[0]: warning: nobody who guesses passwords is blocked; the networks "
      "of your own machines, or auth.block.failures = 0\n"
@@ -155,7 +175,7 @@ static const struct bad bad[] = {
     {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"DIGEST-MD5\" ]; };",
      "m:2: auth.mechanisms[1]: the mechanism \"DIGEST-MD5\" is not known; one of "
      "\"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"SCRAM-SHA-512\", \"SCRAM-SHA-1\", \"PLAIN\", "
-     "\"LOGIN\", \"CRAM-MD5\", \"EXTERNAL\"\n"},
+     "\"LOGIN\", \"CRAM-MD5\", \"EXTERNAL\", \"OAUTHBEARER\", \"XOAUTH2\"\n"},
     {DOMAINS "auth = { mechanisms = [ \"SCRAM-SHA-1\", \"scram-sha-512\" ]; };", ""},
     {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"cram-md5\" ]; };",
      "m:2: auth.mechanisms[1]: CRAM-MD5 cannot be checked: passwords are not kept; "

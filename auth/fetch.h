@@ -1,0 +1,35 @@
+/*
+ * fetch.h - one HTTP request to an issuer of tokens, by libcurl, blocking.
+ *
+ * Only https, and http to loopback; no redirects, no proxy, no configuration of the user's. What
+ * comes is bounded in size and time. Ownership: everything is the caller's. Any thread;
+ * auth_fetch_init() once before.
+ */
+#ifndef AUTH_FETCH_H
+#define AUTH_FETCH_H
+
+#include "msa/base/buf.h"
+
+#define AUTH_FETCH_MAX_MS 5000
+
+int auth_fetch_init(void) MUST_CHECK; /* ERR_NOT_FOUND */
+
+struct auth_fetch {
+    const char *url;
+    struct sv ca_pem; /* authorities; empty: the system's */
+    /* form != NULL: POST of application/x-www-form-urlencoded, with these credentials if user is
+     * not
+     * "" */
+    const char *form;
+    const char *user, *password;
+};
+
+/* Appends the body of a 200. ERR_LIMIT: longer than out's maximum; ERR_TIMEOUT; -EPROTO: another
+ * answer; ERR_TLS or a negative error, with words in why. */
+int auth_fetch(const struct auth_fetch *f, struct buf *out, struct buf *why) MUST_CHECK;
+/* For a form: text percent-encoded, appended. */
+void auth_fetch_encode(struct buf *out, struct sv text);
+/* Whether a URL may be fetched: https, or http to loopback. */
+bool auth_fetch_url_valid(struct sv url);
+
+#endif
