@@ -194,6 +194,7 @@ int auth_change_app_add(struct auth_change *c, const struct auth_name *name, str
     uint8_t digest[AUTH_APP_DIGEST_BYTES];
     int err = must_exist(c, name);
 
+    secret_out[0] = '\0'; /* nothing of the caller's stack stands for a secret */
     if (err == 0)
         err = must_be_free(c, name, label);
     if (err < 0)
