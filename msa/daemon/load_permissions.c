@@ -2,6 +2,7 @@
 
 #include "msa/base/mem.h"
 #include "msa/daemon/load.h"
+#include "msa/daemon/load_aliases.h"
 #include "msa/server/aliases.h"
 
 #include <dirent.h>
@@ -115,29 +116,29 @@ static struct conf_list join(struct loading *l)
 static void read_aliases(struct loading *l, const struct part *p, const char *pattern,
                          const char *key)
 {
-    const char *path = pattern + sizeof PATTERN_FILE_PREFIX - 1;
-    struct sv known;
-    struct buf text;
+    struct sv known, query, path = pattern_source_path(sv_of(pattern), &query);
+    struct buf text, why;
     if (generation_file(l->g, pattern, &known))
         return;
     buf_init(&text, LOAD_FILE_MAX_BYTES, 0);
-    int err = load_file(path, &text);
-    if (err < 0) {
-        conf_fault_at(l->faults, p->src, false, key,
-                      "name a file that the user who starts msad can read", "cannot read %s: %s",
-                      path, err_text(err));
+    buf_init(&why, 500, 0);
+    const char *path_text = arena_str(&l->g->arena, path);
+    if (load_aliases(sv_of(pattern), &text, &why)) {
+        aliases_check(path_text, buf_view(&text), &l->g->options.auth.realms, l->faults);
+        generation_add_file(l->g, pattern, path_text, buf_view(&text), false);
     } else {
-        aliases_check(path, buf_view(&text), &l->g->options.auth.realms, l->faults);
-        generation_add_file(l->g, pattern, path, buf_view(&text), false);
+        conf_fault_at(l->faults, p->src, false, key, "name what the user who starts msad can read",
+                      "%s: %.*s", path_text, SV_ARG(buf_view(&why)));
     }
     buf_deinit(&text);
+    buf_deinit(&why);
 }
 
 static void read_patterns(struct loading *l, const struct part *p, size_t row, const char *name,
                           const struct conf_strings *patterns)
 {
     for (size_t i = 0; i < patterns->count; i++) {
-        if (!sv_starts(sv_of(patterns->items[i]), SV(PATTERN_FILE_PREFIX)))
+        if (!pattern_is_source(sv_of(patterns->items[i])))
             continue;
         const char *key = arena_printf(&l->g->arena, "permissions[%zu].%s[%zu]", row, name, i);
         read_aliases(l, p, patterns->items[i], key);

@@ -3,8 +3,8 @@
  * folders that are included, and files of addresses.
  *
  * A row with include is replaced by the rows of the files in its folder, in the order of their
- * names; so a generation is whole, whoever reads it. Each pattern "file:/path" brings its file
- * along. Blocking; the master and msad --check alone.
+ * names; so a generation is whole, whoever reads it. Each pattern that names a file or a
+ * query brings its addresses along. Blocking; the master and msad --check alone.
  */
 #ifndef MSA_DAEMON_LOAD_PERMISSIONS_H
 #define MSA_DAEMON_LOAD_PERMISSIONS_H

@@ -1,12 +1,12 @@
 /*
- * Files of addresses (msa/server/aliases.h) count as soon as they change, without a signal: every
- * other second the master looks at each. What has kept its new form for one more look is read; if
- * it is good, a generation with it and all else as it was goes its usual way, else the faults are
- * logged once and the former contents go on.
+ * Files of addresses (msa/server/aliases.h), and databases that are asked for them, count as soon
+ * as they change, without a signal: every other second the master looks at each. What has kept its
+ * new form for one more look is read; if it is good, a generation with it and all else as it was
+ * goes its usual way, else the faults are logged once and the former contents go on.
  */
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
-#include "msa/daemon/load.h"
+#include "msa/daemon/load_aliases.h"
 #include "msa/daemon/load_permissions.h"
 #include "msa/daemon/master_internal.h"
 #include "msa/server/aliases.h"
@@ -23,11 +23,16 @@ struct look {
     uint64_t bytes, inode;
 };
 
+/* The file, and the log that a database may have beside it. */
+struct looks {
+    struct look file, log;
+};
+
 /* One file under watch. */
 struct watched {
     char *key;
-    struct look seen;   /* at the last look */
-    struct look judged; /* when it was read last */
+    struct looks seen;   /* at the last look */
+    struct looks judged; /* when it was read last */
     struct watched *next;
 };
 
@@ -45,7 +50,19 @@ static struct look look_at(const char *path)
     return l;
 }
 
-static bool same(const struct look *a, const struct look *b)
+static struct looks look_at_all(const char *path)
+{
+    char *log = mem_new(strlen(path) + sizeof "-wal", 1);
+    struct looks l;
+    memset(&l, 0, sizeof l); /* it is compared as a whole */
+    strcat(strcpy(log, path), "-wal");
+    l.file = look_at(path);
+    l.log = look_at(log);
+    free(log);
+    return l;
+}
+
+static bool same(const struct looks *a, const struct looks *b)
 {
     return memcmp(a, b, sizeof *a) == 0;
 }
@@ -77,23 +94,24 @@ static bool is_good(const struct master *m, const char *path, struct sv text)
     return good;
 }
 
-/* Reads the file; true if its contents are other ones, and good. */
+/* Reads it; true if the contents are other ones, and good. */
 static bool has_news(struct master *m, const struct generation_file *f, struct buf *text)
 {
-    int err = load_file(f->path, text);
-    if (err < 0) {
-        log_event(LOG_ERROR, "addresses-refused", NULL,
-                  "cannot read %s: %s; its former contents go on", f->path, err_text(err));
-        return false;
-    }
-    return !sv_eq(buf_view(text), f->bytes) && is_good(m, f->path, buf_view(text));
+    struct buf why;
+    buf_init(&why, 500, 0);
+    bool read = load_aliases(sv_of(f->key), text, &why);
+    if (!read)
+        log_event(LOG_ERROR, "addresses-refused", NULL, "%s: %.*s; its former contents go on",
+                  f->path, SV_ARG(buf_view(&why)));
+    buf_deinit(&why);
+    return read && !sv_eq(buf_view(text), f->bytes) && is_good(m, f->path, buf_view(text));
 }
 
 /* True: a generation with the new contents is on its way. */
 static bool look_after(struct master *m, const struct generation_file *f)
 {
     struct watched *w = watched_of(m, f->key);
-    struct look now = look_at(f->path);
+    struct looks now = look_at_all(f->path);
     bool still = same(&now, &w->seen), read = still && !same(&now, &w->judged);
     struct buf text;
     w->seen = now;
@@ -117,7 +135,7 @@ static void on_look(void *arg)
     if (!master_can_propose(m))
         return; /* what has changed is still so at the next look */
     for (size_t i = 0; i < m->current->nfiles; i++)
-        if (sv_starts(sv_of(m->current->files[i].key), SV(PATTERN_FILE_PREFIX)) &&
+        if (pattern_is_source(sv_of(m->current->files[i].key)) &&
             look_after(m, &m->current->files[i]))
             return; /* one at a time */
 }

@@ -33,7 +33,8 @@ struct generation {
     struct generation_refs *refs;
 };
 
-/* Files of addresses (msa/server/aliases.h) have the pattern as their key: "file:/path". */
+/* Files of addresses (msa/server/aliases.h), and what queries gave in their form, have the pattern
+ * as their key: "file:/path". */
 /* Keys of files that no option names: the system's resolvers, where dns.servers is empty, */
 #define GENERATION_RESOLV_CONF "resolv.conf"
 /* Addresses of this machine, a line each. */

@@ -90,6 +90,38 @@ static bool parse_address(struct arena *a, struct sv text, struct pattern *out, 
     return true;
 }
 
+bool pattern_is_source(struct sv text)
+{
+    return sv_starts(text, SV(PATTERN_FILE_PREFIX)) || sv_starts(text, SV(PATTERN_SQLITE_PREFIX));
+}
+
+struct sv pattern_source_path(struct sv text, struct sv *query_out)
+{
+    bool is_file = sv_starts(text, SV(PATTERN_FILE_PREFIX));
+    *query_out = sv_skip(text, sv_find(text, ':') + 1);
+    if (!is_file)
+        return sv_split(query_out, '?');
+    struct sv path = *query_out;
+    *query_out = SV_NONE;
+    return path;
+}
+
+static bool parse_source(struct arena *a, struct sv text, struct pattern *out, const char **wrong,
+                         const char **right)
+{
+    bool is_query = sv_starts(text, SV(PATTERN_SQLITE_PREFIX));
+    struct sv query, path = pattern_source_path(text, &query);
+    out->form = PATTERN_FILE;
+    out->key = arena_sv(a, text);
+    if (!sv_starts(path, SV("/")) || text.len > PATTERN_SOURCE_MAX)
+        return fail(wrong, "is no pattern: the path is not absolute, or it is too long", right,
+                    "for example \"file:/etc/msa/aliases\"");
+    if (is_query && !sv_istarts(query, SV("select ")))
+        return fail(wrong, "is no pattern: it has no query", right,
+                    "for example \"sqlite:/etc/msa/users.db?SELECT login, address FROM aliases\"");
+    return true;
+}
+
 bool pattern_parse(struct arena *a, struct sv text, struct pattern *out, const char **wrong_out,
                    const char **right_out)
 {
@@ -102,13 +134,8 @@ bool pattern_parse(struct arena *a, struct sv text, struct pattern *out, const c
                fail(wrong_out, "is no pattern", right_out,
                     "\"%u\" for the login's own address, \"%u+*\" for its sub-addresses");
     }
-    if (sv_starts(text, SV(PATTERN_FILE_PREFIX))) {
-        out->form = PATTERN_FILE;
-        out->key = arena_sv(a, sv_skip(text, sizeof PATTERN_FILE_PREFIX - 1));
-        return (sv_starts(out->key, SV("/")) && out->key.len < SMTP_PATH_MAX) ||
-               fail(wrong_out, "is no pattern: the path is not absolute, or too long", right_out,
-                    "for example \"file:/etc/msa/aliases\"");
-    }
+    if (pattern_is_source(text))
+        return parse_source(a, text, out, wrong_out, right_out);
     if (sv_starts(text, SV("*@")))
         return fail(wrong_out, "is no pattern", right_out,
                     "\"@example.net\" for a domain, \"@*.example.net\" for those below it");

@@ -9,6 +9,8 @@
  *     @example.net          every address at that domain
  *     @*.example.net        every address at the domains below it; not at itself
  *     file:/etc/msa/aliases what that file says of the login (aliases.h)
+ *     sqlite:/path?SELECT login, address FROM aliases
+ *                           what that query says of the login, an address a row
  *
  * Addresses are compared as the paths of an envelope are written (msa/smtp/path.h): unquoted where
  * that is possible, the domain in lower case with A-labels; local parts without ASCII case. UTF-8
@@ -29,7 +31,7 @@ enum pattern_form {
     PATTERN_SUB,     /* key: that of the address without "+*" */
     PATTERN_DOMAIN,  /* key: the domain */
     PATTERN_BELOW,   /* key: the domain */
-    PATTERN_FILE,    /* key: the path */
+    PATTERN_FILE,    /* key: the whole text; file or query */
 };
 
 struct pattern {
@@ -37,7 +39,14 @@ struct pattern {
     struct sv key; /* canonical; in the arena */
 };
 
-#define PATTERN_FILE_PREFIX "file:"
+#define PATTERN_FILE_PREFIX   "file:"
+#define PATTERN_SQLITE_PREFIX "sqlite:"
+#define PATTERN_SOURCE_MAX    1000 /* octets of a pattern with one of these */
+
+/* Whether text names a file or a query. */
+bool pattern_is_source(struct sv text);
+/* The path in it, and the query; that is empty for a file. */
+struct sv pattern_source_path(struct sv text, struct sv *query_out);
 
 /* False: text is no pattern; *wrong_out says why and *right_out what would be right (static). */
 bool pattern_parse(struct arena *a, struct sv text, struct pattern *out, const char **wrong_out,

@@ -59,7 +59,10 @@ const struct conf_option permission_options_rows[] = {
         "bob+shop@example.net, but not bob; \"@example.net\" all of that domain; "
         "\"@*.example.net\" all of the domains below it; \"*\" every address; \"file:/path\" "
         "what that file says of the login, in lines such as \"alice: sales@example.net, "
-        "alice+*@example.net\" (a change of it counts within seconds). Domains "
+        "alice+*@example.net\"; \"sqlite:/path?SELECT login, address FROM aliases\" what that "
+        "query "
+        "of an SQLite database says, an address a row. A change of such a file or database counts "
+        "within seconds. Domains "
         "are compared as A-labels, local parts without quotes and without the case of "
         "ASCII letters. For \"@trusted\" the default is \"*\".",
         .flags = CONF_RELOAD, .check = check_pattern,
@@ -249,7 +252,7 @@ static void check_trusted(const struct checking *c, const char *name,
 {
     for (size_t i = 0; i < patterns->count; i++) {
         struct sv text = sv_of(patterns->items[i]);
-        if (!sv_starts(text, SV("%u")) && !sv_starts(text, SV(PATTERN_FILE_PREFIX)))
+        if (!sv_starts(text, SV("%u")) && !pattern_is_source(text))
             continue;
         FAULT(c, arena_printf(c->faults->arena, "%s[%zu]", name, i),
               "addresses, or \"*\" for all of them",

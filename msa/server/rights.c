@@ -33,7 +33,7 @@ struct rights_row {
 };
 
 struct key {
-    char bytes[5 + SMTP_PATH_MAX];
+    char bytes[5 + PATTERN_SOURCE_MAX];
     size_t len;
 };
 
@@ -118,17 +118,17 @@ static void add_alias(void *arg, struct sv login, struct sv pattern)
     add_pattern(r, e->set, pattern);
 }
 
-/* The number of a file, which is read when it is named first. */
-static uint32_t file_number(struct rights *r, struct sv path)
+/* The number of a file or query, which is read when it is named first. */
+static uint32_t file_number(struct rights *r, struct sv source)
 {
-    struct entry *e = add(r, 0, PATTERN_FILE, path);
+    struct entry *e = add(r, 0, PATTERN_FILE, source);
     struct sv text;
     if (e->file)
         return e->file;
     e->file = ++r->sets;
     struct aliasing to = {r, e->file};
-    const char *key = arena_printf(r->arena, PATTERN_FILE_PREFIX "%.*s", SV_ARG(path));
-    if (generation_file(r->generation, key, &text)) /* without it nothing would be allowed by it */
+    if (generation_file(r->generation, arena_str(r->arena, source),
+                        &text)) /* without it nothing would be allowed by it */
         aliases_read(text, &r->generation->options.auth.realms, r->arena, add_alias, &to);
     return e->file;
 }
@@ -377,7 +377,7 @@ static void list_texts(const struct rights_holder *h, const struct rights_set *s
     l->all += set->texts.count - set->nfiles;
     for (size_t i = 0; going && i < set->texts.count; i++) {
         struct sv text = sv_of(set->texts.items[i]);
-        going = sv_starts(text, SV(PATTERN_FILE_PREFIX)) || list_text(shown(h, a, text), a, l);
+        going = pattern_is_source(text) || list_text(shown(h, a, text), a, l);
     }
 }
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -143,7 +144,7 @@ def addresses_from_a_file_count_as_soon_as_it_changes(w):
     w.wait_log("its former contents go on")
     check(may("x@shop.our.test"), "the former contents")
     os.unlink(aliases)
-    w.wait_log("cannot read " + aliases)
+    w.wait_log(aliases + ": cannot read it: ")
     check(may("x@shop.our.test"), "the former contents")
     # a configuration that is half written is not read along with it
     with open(w.conf, "a", encoding="utf-8") as f:
@@ -157,6 +158,30 @@ def addresses_from_a_file_count_as_soon_as_it_changes(w):
     w.signal(signal.SIGHUP)
     eventually(lambda: may("third@our.test"), "after SIGHUP", 30)
     check(w.process.poll() is None, "msad runs")
+
+
+@test()
+def addresses_from_a_query_count_as_soon_as_the_database_changes(w):
+    def may(address):
+        return send(w.session(), f"From: <{address}>\r\n", address)[0] == 250
+
+    database = sqlite3.connect(w.path("users.db"), isolation_level=None)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("CREATE TABLE aliases(login, address, active)")
+    database.execute("INSERT INTO aliases VALUES('alice', 'sales@our.test', 1)")
+    query = "SELECT login, address FROM aliases WHERE active"
+    start(w, [{"login": "*", "may_send_as": ["%u", f"sqlite:{w.path('users.db')}?{query}"]}])
+    check(may("sales@our.test") and not may("shop@our.test"), "at the start")
+    database.execute("INSERT INTO aliases VALUES('alice@our.test', 'shop@our.test', 1)")
+    eventually(lambda: may("shop@our.test"), "the new address is allowed", 30)
+    database.execute("UPDATE aliases SET active = 0 WHERE address = 'sales@our.test'")
+    eventually(lambda: not may("sales@our.test"), "the former one is refused", 30)
+    database.execute("ALTER TABLE aliases RENAME COLUMN active TO gone")
+    w.wait_log("users.db: the query cannot be run: no such column: active; its former contents")
+    check(may("shop@our.test"), "the former contents")
+    database.execute("ALTER TABLE aliases RENAME COLUMN gone TO active")
+    database.execute("INSERT INTO aliases VALUES('alice', 'again@our.test', 1)")
+    eventually(lambda: may("again@our.test"), "and further changes", 30)
 
 
 @test()

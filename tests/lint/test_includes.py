@@ -41,7 +41,7 @@ LIBRARIES = {
     r"uv\.h": ["msa/loop"],
     r"sasl/.*": ["auth"],
     r"openssl/.*": ["auth", "auth/tls", "msa/daemon/server_process.c"],
-    r"sqlite3\.h": ["msa/sql", "auth", "relay/queue"],
+    r"sqlite3\.h": ["msa/sql", "auth", "relay/queue", "msa/daemon/load_aliases.c"],
     r"unbound\.h": ["relay/dns"],
     r"libconfig\.h": ["msa/base"],
     r"curl/.*": ["auth"],
