@@ -72,15 +72,17 @@ static void remove_created(struct content_writer *w)
         w->created = false;
 }
 
-/* It takes the place of what stood there. Who has given the message up meanwhile wants neither. */
+/* It takes the place of what stood there, and is removed there if nobody takes it. */
 static int move_created(struct content_writer *w)
 {
-    const char *final = buf_view(&w->final).ptr;
-    int err = file_rename(buf_view(&w->path).ptr, final);
-    if (err < 0 || !atomic_load(&w->dead))
+    int err = file_rename(buf_view(&w->path).ptr, buf_view(&w->final).ptr);
+    if (err < 0)
         return err;
-    w->created = false;
-    return file_unlink(final);
+    struct buf before = w->path;
+    w->path = w->final;
+    w->final = before;
+    buf_reset(&w->final);
+    return 0;
 }
 
 static void on_work(struct pool_job *job)

@@ -147,6 +147,39 @@ static void other_content(void **state)
     fixture_remove(&f);
 }
 
+/* Given up at any time of the second writing, also when it has just taken its place. */
+static void other_content_abandoned(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    char *bytes = mem_new(1, 500000);
+    fixture_open(&f);
+    for (unsigned i = 0; i < 40; i++) {
+        bool was_full;
+        char own[QUEUE_ID_LEN + 1];
+        snprintf(own, sizeof own, "%s", fixture_id(2 * i));
+        struct queue_message *m = receive(&f, own, i % 2 ? 100 : 100000, &was_full);
+        struct content_writer *w =
+            content_begin_other(f.store, m, fixture_id(2 * i + 1), f.mailbox, &ops, &f);
+        assert_int_equal(content_append(w, (struct sv){bytes, 100000 + i * 10000}), 0);
+        content_finish(w);
+        if (i % 4 < 2)
+            usleep(i * 50); /* the loop does not run meanwhile, the pool does */
+        else
+            fixture_wait(&f);
+        content_free(w);
+        content_give_up(f.store, m);
+        queue_message_drop(m);
+        fixture_run_for(&f, 20);
+        f.answered = false;
+        assert_false(spool_has(&f, own));
+        assert_false(spool_has(&f, fixture_id(2 * i + 1)));
+    }
+    free(bytes);
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
 /* Given up while the file is being written: nothing stays. */
 static void abandoned(void **state)
 {
@@ -201,6 +234,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes),
         cmocka_unit_test(other_content),
+        cmocka_unit_test(other_content_abandoned),
         cmocka_unit_test(abandoned),
         cmocka_unit_test(orphans_are_removed),
     };
