@@ -117,8 +117,7 @@ static void on_late(void *arg)
     } else if (f->asking) {
         filter_part_failed(&f->parts[f->at], "no time is left for it");
     } else if (f->stage == FILTER_MESSAGE) {
-        struct smtp_reply r = filter_reply_failed(POLICY_ON_ERROR_TEMPFAIL, false);
-        filter_pass_end(f, FILTER_REFUSE, &r);
+        filter_storage_failed(f, ERR_TIMEOUT); /* nobody else is waited for */
     }
 }
 

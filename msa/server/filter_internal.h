@@ -108,7 +108,8 @@ void filter_pass_part(struct filter *f);
 void filter_pass_answer(struct filter *f, const struct milter_event *e);
 void filter_pass_change(struct filter *f, const struct milter_event *e);
 void filter_pass_failed(struct filter *f); /* the part asked: what it has begun is forgotten */
-void filter_pass_apply(struct filter *f);  /* all parts have passed */
+void filter_storage_failed(struct filter *f, int err); /* the message is refused for now */
+void filter_pass_apply(struct filter *f);              /* all parts have passed */
 void filter_pass_end(struct filter *f, enum filter_outcome outcome, const struct smtp_reply *reply);
 void filter_pass_free(struct filter *f); /* where there is one */
 

@@ -51,9 +51,6 @@ static inline struct filter_link *filter_link_asked(struct filter *f)
     return f->parts[f->at].link;
 }
 
-/* The disk failed: the message is refused for now. */
-void filter_storage_failed(struct filter *f, int err);
-
 /* filter_body.c */
 void filter_body_drop(struct filter_pass *p); /* the one that is being given */
 void filter_body_forget(struct filter *f);    /* the one that was */

@@ -166,8 +166,9 @@ def a_milter_that_is_gone(w):
 @test()
 def postgrey_defers_the_first_time(w):
     receiver = begin(w)
-    postgrey(w, 10023, delay=2)
-    w.start({"policy": {"service": "inet:127.0.0.1:10023"}})
+    socket = w.path("postgrey.sock")
+    postgrey(w, socket, delay=2)
+    w.start({"policy": {"service": "unix:" + socket}})
     s = w.session()
     s.want(250, "MAIL FROM:<alice@our.test>")
     code, text = s.say("RCPT TO:<bob@else.test>")

@@ -133,11 +133,11 @@ def opendkim(world, socket):
     return d
 
 
-def postgrey(world, port, delay):
+def postgrey(world, socket, delay):
     path = folder(world, "postgrey")
     return Daemon(world, "postgrey",
-                  ["postgrey", f"--inet=127.0.0.1:{port}", f"--dbdir={path}", f"--delay={delay}",
+                  ["postgrey", f"--unix={socket}", f"--dbdir={path}", f"--delay={delay}",
                    "--user=root", "--group=root", f"--pidfile={path}/pid",
                    "--whitelist-clients=/dev/null", "--whitelist-recipients=/dev/null",
                    "--auto-whitelist-clients=0"],
-                  lambda: port_open(port)).launch()
+                  lambda: os.path.exists(socket)).launch()

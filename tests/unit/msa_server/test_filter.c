@@ -149,6 +149,59 @@ static void test_slow_client(void **state)
     stop(c);
 }
 
+/* Told before HELO; and HELO again when the client calls itself otherwise. */
+static void test_tls_and_names(void **state)
+{
+    (void)state;
+    start(MILTER(""));
+    struct tls_ctx *ctx = client_ctx(world_cert.pem, 4);
+    struct sim_client *c = client_new(LISTEN_TLS);
+    client_tls(c, ctx);
+    client_say(c, "EHLO one.example\r\n" CLEAR_AUTH);
+    client_say(c, ENVELOPE "DATA\r\n" MESSAGE ".\r\n");
+    settle();
+    peer_expect(milter, "|{daemon_port}|465|");
+    peer_expect(milter, "\nD H{tls_version}|TLSv1.3|{cipher}|TLS_");
+    peer_expect(milter, "\nH one.example\nD M");
+    client_say(c, ENVELOPE "DATA\r\n" MESSAGE ".\r\n");
+    settle();
+    assert_int_equal(times(milter, "\nH "), 1);
+    client_say(c, "EHLO two.example\r\n" ENVELOPE "DATA\r\n" MESSAGE ".\r\n");
+    settle();
+    assert_int_equal(milter->connections, 1);
+    peer_expect(milter, "\nH two.example\nD M");
+    assert_int_equal(times(milter, "\nE \n"), 3);
+    stop(c);
+    tls_ctx_drop(ctx);
+}
+
+/* Who needs no login is no login to a milter; what it was told before STARTTLS does not count. */
+static void test_trusted(void **state)
+{
+    (void)state;
+    world_listen = "auth = \"trusted\";";
+    world_auth = "require_tls = false; trusted_networks = \"10.0.0.0/8\";";
+    start(MILTER(""));
+    struct tls_ctx *ctx = client_ctx(world_cert.pem, 4);
+    struct sim_client *c = client_new(LISTEN_STARTTLS);
+    client_say(c, "EHLO client.example\r\n" ENVELOPE "DATA\r\n" MESSAGE ".\r\n");
+    settle();
+    client_expect(c, "250 2.0.0 Queued");
+    peer_expect(milter, "\nD M{mail_addr}|u@example.net");
+    client_say(c, ENVELOPE "RSET\r\nSTARTTLS\r\n");
+    client_expect(c, "220 ");
+    client_tls(c, ctx);
+    client_say(c, "EHLO client.example\r\n" CLEAR_AUTH ENVELOPE "DATA\r\n" MESSAGE ".\r\n");
+    settle();
+    assert_int_equal(milter->connections, 2);
+    peer_expect(milter, "\nD M{auth_type}|PLAIN|{auth_authen}|u@example.net|");
+    assert_int_equal(world_stats().accepted_messages, 2);
+    stop(c);
+    tls_ctx_drop(ctx);
+    world_listen = "";
+    world_auth = "require_tls = false;";
+}
+
 static void test_not_wanted_steps(void **state)
 {
     (void)state;
@@ -971,6 +1024,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stages),
         cmocka_unit_test(test_slow_client),
+        cmocka_unit_test(test_tls_and_names),
+        cmocka_unit_test(test_trusted),
         cmocka_unit_test(test_not_wanted_steps),
         cmocka_unit_test(test_large),
         cmocka_unit_test(test_verdicts),
