@@ -100,7 +100,8 @@ static int on_getconfpath(void *context, char **path)
 /* Asked before a file is loaded as a plugin. */
 static int on_verifyfile(void *context, const char *file, sasl_verify_type_t type)
 {
-    static const char *const wanted[] = {"libplain.", "liblogin.", "libscram.", "libcrammd5."};
+    static const char *const wanted[] = {"libplain.", "liblogin.", "libscram.", "libcrammd5.",
+                                         "libgssapiv2."};
     const char *name = strrchr(file, '/');
 
     (void)context;

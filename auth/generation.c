@@ -91,12 +91,13 @@ int auth_generation_new(const struct keeper_material *m, struct auth_check *chec
     g->sasl = auth_sasl_new(m->options, m->hostname, check);
     add_guard_rules(g, m->options);
     add_secrets(g, m);
+    g->keytab = copy(m->keytab);
     err = add_keys(g, m, why);
     missing = auth_sasl_missing(g->sasl);
     if (missing != NULL) {
         err = ERR_SYNTAX;
-        if (buf_printf(why, "auth.mechanisms: %s is not installed; package libsasl2-modules\n",
-                       missing) < 0)
+        if (buf_printf(why, "auth.mechanisms: %s is not installed; package libsasl2-modules%s\n",
+                       missing, strcmp(missing, "GSSAPI") == 0 ? "-gssapi-mit" : "") < 0)
             err = ERR_FULL;
     }
     if (add_oauth(g, m, why) < 0)
@@ -126,6 +127,7 @@ void auth_generation_unref(struct auth_generation *g)
         drop(g->secrets[i].password);
     }
     free(g->secrets);
+    drop(g->keytab);
     free((void *)(uintptr_t)g->guard_rules.exempt);
     free(g);
 }

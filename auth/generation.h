@@ -16,6 +16,7 @@ struct auth_generation {
     unsigned refs;
     struct auth_sasl *sasl;
     struct auth_keys *keys;
+    struct sv keytab;               /* wiped with it; empty: none */
     struct guard_rules guard_rules; /* its networks are this generation's */
     struct keeper_secret *secrets;  /* user and password in one wiped block each */
     size_t nsecrets;

@@ -7,6 +7,7 @@
 #include "auth/asker.h"
 #include "auth/fetch.h"
 #include "auth/gate.h"
+#include "auth/kerberos.h"
 #include "auth/uses.h"
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
@@ -89,8 +90,19 @@ static void open_accounts(struct keeper *k)
     err = auth_accounts_make(path);
     if (err < 0) /* logins find the same fault, and say so */
         log_event(LOG_ERROR, "users.db", NULL, "%s", auth_accounts_fault(path, err, why));
+    auth_kerberos_start(path);
     k->uses = auth_uses_start(path);
     auth_gate_load(k->gate, auth_sasl_sources(k->current->sasl)->accounts);
+}
+
+static void follow_keytab(struct keeper *k)
+{
+    const char *path = auth_sasl_options(k->current->sasl)->accounts_path;
+    int err = auth_kerberos_follow(path, k->current->keytab);
+
+    if (err < 0)
+        log_event(LOG_ERROR, "auth-keytab", NULL, "the copy beside %s cannot be written: %s", path,
+                  err_text(err));
 }
 
 void keeper_commit(struct keeper *k, uint64_t generation)
@@ -102,6 +114,7 @@ void keeper_commit(struct keeper *k, uint64_t generation)
     k->prepared = NULL;
     auth_check_follow(k->check, auth_sasl_options(k->current->sasl)->path);
     open_accounts(k);
+    follow_keytab(k);
 }
 
 void keeper_abort(struct keeper *k, uint64_t generation)

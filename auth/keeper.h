@@ -48,6 +48,7 @@ struct keeper_material {
     const struct keeper_secret *secrets;
     size_t nsecrets;
     struct auth_oauth_files oauth;
+    struct sv keytab; /* empty: no Kerberos */
 };
 
 /* NULL if Cyrus SASL cannot start. */

@@ -4,7 +4,7 @@ static const char *const database_names[] = {"sasldb", NULL};
 
 static const char *const mechanism_names[] = {
     "SCRAM-SHA-256", "SCRAM-SHA-512", "SCRAM-SHA-1", "PLAIN",   "LOGIN",
-    "CRAM-MD5",      "EXTERNAL",      "OAUTHBEARER", "XOAUTH2",
+    "CRAM-MD5",      "EXTERNAL",      "OAUTHBEARER", "XOAUTH2", "GSSAPI",
 };
 #define MECHANISMS (sizeof mechanism_names / sizeof mechanism_names[0])
 
@@ -25,7 +25,7 @@ static void check_mechanism(const char *value, struct conf_faults *faults)
         conf_fault(faults,
                    "one of \"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"SCRAM-SHA-512\", "
                    "\"SCRAM-SHA-1\", \"PLAIN\", \"LOGIN\", \"CRAM-MD5\", \"EXTERNAL\", "
-                   "\"OAUTHBEARER\", \"XOAUTH2\"",
+                   "\"OAUTHBEARER\", \"XOAUTH2\", \"GSSAPI\"",
                    "the mechanism \"%s\" is not known", value);
 }
 
@@ -176,8 +176,9 @@ const struct conf_option auth_options_rows[] = {
         "got their password before one of these was named here need a new one for it: msactl "
         "check counts them, msactl user show names what is missing. EXTERNAL (RFC 4422) is offered "
         "to clients with a certificate (client_ca). Default: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, "
-        "PLAIN, LOGIN, before them EXTERNAL where client_ca is set, OAUTHBEARER and XOAUTH2 where "
-        "oauth is.",
+        "PLAIN, LOGIN, before them EXTERNAL where client_ca is set and GSSAPI where keytab is, "
+        "behind "
+        "them OAUTHBEARER and XOAUTH2 where oauth is.",
         .flags = CONF_RELOAD, .check = check_mechanism,
         .example = "[ \"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\" ]"),
     CONF_ROW(
@@ -236,6 +237,15 @@ const struct conf_option auth_options_rows[] = {
              "client_ca all the same.",
              .flags = CONF_RELOAD, .rows = client_rows,
              .item_bytes = sizeof(struct auth_client_row)),
+    CONF_ROW(CONF_PATH, struct auth_options, keytab, "keytab", NULL,
+             "key of this server's Kerberos service, for GSSAPI",
+             "A keytab with smtp/HOSTNAME of hostname. A client may then log in with a ticket "
+             "(GSSAPI, RFC 4752); the user is its principal, whose realm must be one of realms but "
+             "for capitals, and who must be in the user database, and not be disabled. Realms and "
+             "their servers are looked up in /etc/krb5.conf. Needs the package "
+             "libsasl2-modules-gssapi-mit. Only the keeper gets the file; it keeps a copy in "
+             "<state>/auth.",
+             .flags = CONF_RELOAD | CONF_FILE | CONF_SECRET, .example = "\"/etc/msa/smtp.keytab\""),
     CONF_ROW(
         CONF_GROUP, struct auth_options, oauth, "oauth", NULL, "login by token",
         "OAUTHBEARER (RFC 7628) and XOAUTH2, its older form: the client shows a token that its "

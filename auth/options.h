@@ -51,6 +51,7 @@ struct auth_options {
     const char *client_ca, *client_crl; /* PEM files; "": no client is asked for a certificate */
     int client_name;                    /* enum auth_client_name */
     struct conf_list client_table;      /* of struct auth_client_row */
+    const char *keytab;                 /* file; "": no Kerberos */
     struct auth_oauth_options oauth;
     struct auth_block_options block;
     struct conf_strings exempt_networks;  /* never counted, slowed or blocked */

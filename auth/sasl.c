@@ -278,6 +278,28 @@ static bool is_admitted(struct auth_exchange *x, bool success)
     return success && admitted == 1;
 }
 
+static bool is_kerberos(const struct auth_exchange *x)
+{
+    return strcmp(x->mechanism, "GSSAPI") == 0;
+}
+
+/* A ticket proves a principal; he must be a user, too. */
+static bool find_principal(struct auth_exchange *x)
+{
+    const void *user = NULL;
+    struct auth_name login;
+    int known;
+
+    if (sasl_getprop(x->conn, SASL_USERNAME, &user) != SASL_OK || user == NULL)
+        return false;
+    remember(x, sv_of(user));
+    if (auth_name_parse(&x->sasl->options.realms, sv_of(user), &login) != AUTH_NAME_OK)
+        return false;
+    known = auth_check_user(x->sasl->check, &x->sasl->sources, &login, &x->found);
+    x->trouble = known < 0 ? known : 0;
+    return known == 1;
+}
+
 static void conclude(struct auth_exchange *x, int rc, const char *data, unsigned len,
                      struct auth_sasl_result *out)
 {
@@ -287,7 +309,8 @@ static void conclude(struct auth_exchange *x, int rc, const char *data, unsigned
     if (x->trouble == 0 && goes_on && x->is_scram && x->messages == 2)
         admitted = is_admitted(x, x->known);
     else if (x->trouble == 0 && !goes_on)
-        admitted = is_admitted(x, rc == SASL_OK && is_found(x));
+        admitted =
+            is_admitted(x, rc == SASL_OK && (is_kerberos(x) ? find_principal(x) : is_found(x)));
     *out = (struct auth_sasl_result){.verdict = AUTH_DENIED};
     if (x->trouble < 0) {
         out->verdict = AUTH_TEMPORARY;

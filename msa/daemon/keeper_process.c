@@ -95,6 +95,7 @@ static void prepare(struct keeper_proc *p, uint32_t number, struct sv record)
                                     .hostname = sv_of(g->options.hostname),
                                     .nkeys = collect_keys(g, &scratch, &keys),
                                     .nsecrets = collect_secrets(g, &scratch, &secrets)};
+        generation_file(g, "auth.keytab", &m.keytab);
         generation_file(g, "auth.oauth.keys", &m.oauth.keys);
         generation_file(g, "auth.oauth.ca", &m.oauth.ca);
         generation_file(g, "auth.oauth.client_secret_file", &m.oauth.secret);

@@ -150,6 +150,14 @@ static void check_tokens(struct reading *r)
     buf_deinit(&why);
 }
 
+static void check_keytab(struct reading *r)
+{
+    struct sv keytab;
+    if (generation_file(r->g, "auth.keytab", &keytab) && !sv_starts(keytab, SV("\x05\x02")))
+        conf_fault_at(r->faults, r->src, false, "auth.keytab",
+                      "a file that kadmin's ktadd or ktutil has made", "it is no keytab");
+}
+
 /* The system's resolvers, for a server that may not open the file itself. */
 static void read_resolvers(struct reading *r)
 {
@@ -267,6 +275,7 @@ static struct generation *load(const char *path, uint32_t number, bool review, s
         check_certificates(&r);
         check_clients(&r);
         check_tokens(&r);
+        check_keytab(&r);
         read_resolvers(&r);
         read_authorities(&r);
         read_own_addresses(&r);

@@ -166,6 +166,17 @@ static void check_clients(struct checking *c)
     }
 }
 
+static void check_kerberos(struct checking *c)
+{
+    bool wanted = has_mechanism(c->o, "GSSAPI");
+    if (wanted && !*c->o->auth.keytab)
+        FAULT(c, "auth.mechanisms", "auth.keytab = \"/etc/msa/smtp.keytab\"; or without it",
+              "GSSAPI needs the key of a Kerberos service");
+    if (!wanted && *c->o->auth.keytab)
+        WARNING(c, "auth.keytab", "\"GSSAPI\" in auth.mechanisms",
+                "no client is offered a login by ticket");
+}
+
 static void check_tokens(struct checking *c)
 {
     const struct auth_oauth_options *o = &c->o->auth.oauth;
@@ -354,6 +365,7 @@ void check_options(const struct msa_options *o, const struct conf_source *src,
     check_auth(&c);
     check_clients(&c);
     check_tokens(&c);
+    check_kerberos(&c);
     check_limits(&c);
     check_policy(&c);
     check_queue(&c);

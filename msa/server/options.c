@@ -404,14 +404,25 @@ static void upper_all(struct arena *a, struct conf_strings *strings)
 
 static void complete_auth(struct arena *a, struct msa_options *o)
 {
-    static const char *const every[] = {"EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN",
-                                        "LOGIN",    "OAUTHBEARER",        "XOAUTH2"};
+    const struct {
+        const char *name;
+        bool usable;
+    } every[] = {
+        {"EXTERNAL", *o->auth.client_ca != '\0'},
+        {"GSSAPI", *o->auth.keytab != '\0'},
+        {"SCRAM-SHA-256-PLUS", true},
+        {"SCRAM-SHA-256", true},
+        {"PLAIN", true},
+        {"LOGIN", true},
+        {"OAUTHBEARER", *o->auth.oauth.issuer != '\0'},
+        {"XOAUTH2", *o->auth.oauth.issuer != '\0'},
+    };
     if (o->auth.mechanisms.count == 0) {
-        size_t first = *o->auth.client_ca ? 0 : 1, end = sizeof every / sizeof *every;
-        end -= *o->auth.oauth.issuer ? 0 : 2;
-        o->auth.mechanisms.items = arena_alloc(a, sizeof every);
-        memcpy(o->auth.mechanisms.items, every + first, (end - first) * sizeof *every);
-        o->auth.mechanisms.count = end - first;
+        struct conf_strings *m = &o->auth.mechanisms;
+        m->items = arena_alloc(a, sizeof every / sizeof *every * sizeof *m->items);
+        for (size_t i = 0; i < sizeof every / sizeof *every; i++)
+            if (every[i].usable)
+                m->items[m->count++] = every[i].name;
     }
     upper_all(a, &o->auth.mechanisms);
     lower_all(a, &o->auth.realms);

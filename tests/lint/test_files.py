@@ -64,6 +64,9 @@ PLACES = {
         "auth/admin_wire.c",
         "msa/daemon/main.c",
     ],
+    "e2e/test_kerberos.py": [
+        "auth/kerberos.c",
+    ],
     "e2e/test_oauth.py": [
         "auth/fetch.c", "auth/oauth.c",
     ],

@@ -143,6 +143,12 @@ static const struct bad bad[] = {
      "introspection_url\n"
      "m:2: auth.oauth.introspection_url: warning: most issuers answer nobody whom they do not "
      "know; client_id and client_secret_file beside it\n"},
+    {DOMAINS "auth = { mechanisms = [ \"gssapi\" ]; };",
+     "m:2: auth.mechanisms: GSSAPI needs the key of a Kerberos service; auth.keytab = "
+     "\"/etc/msa/smtp.keytab\"; or without it\n"},
+    {DOMAINS "auth = { mechanisms = [ \"PLAIN\" ]; keytab = \"/k\"; };",
+     "m:2: auth.keytab: warning: no client is offered a login by ticket; \"GSSAPI\" in "
+     "auth.mechanisms\n"},
     {DOMAINS "auth = { exempt_networks = \"::/0\"; refused_networks = [ \"0.0.0.0/0\" ]; };",
      "m:2: auth.exempt_networks[0]: warning: nobody who guesses passwords is blocked; the networks "
      "of your own machines, or auth.block.failures = 0\n"
@@ -175,7 +181,7 @@ static const struct bad bad[] = {
     {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"DIGEST-MD5\" ]; };",
      "m:2: auth.mechanisms[1]: the mechanism \"DIGEST-MD5\" is not known; one of "
      "\"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"SCRAM-SHA-512\", \"SCRAM-SHA-1\", \"PLAIN\", "
-     "\"LOGIN\", \"CRAM-MD5\", \"EXTERNAL\", \"OAUTHBEARER\", \"XOAUTH2\"\n"},
+     "\"LOGIN\", \"CRAM-MD5\", \"EXTERNAL\", \"OAUTHBEARER\", \"XOAUTH2\", \"GSSAPI\"\n"},
     {DOMAINS "auth = { mechanisms = [ \"SCRAM-SHA-1\", \"scram-sha-512\" ]; };", ""},
     {DOMAINS "auth = { mechanisms = [ \"PLAIN\", \"cram-md5\" ]; };",
      "m:2: auth.mechanisms[1]: CRAM-MD5 cannot be checked: passwords are not kept; "
