@@ -231,6 +231,16 @@ static int open_file(struct auth_accounts *a, const struct stat *st)
     return err < 0 ? err : sql_exec(&a->db, pragmas);
 }
 
+static bool is_open(const struct auth_accounts *a)
+{
+    return a->db.handle != NULL;
+}
+
+static bool is_same(const struct auth_accounts *a, const struct stat *st)
+{
+    return a->dev == st->st_dev && a->ino == st->st_ino;
+}
+
 int accounts_enter(struct auth_accounts *a)
 {
     struct stat st;
@@ -245,7 +255,7 @@ int accounts_enter(struct auth_accounts *a)
         err = was_made(a->path, &made);
         return err < 0 ? err : made ? -ENOENT : ACCOUNTS_NONE;
     }
-    if (a->db.handle != NULL && a->dev == st.st_dev && a->ino == st.st_ino)
+    if (is_open(a) && is_same(a, &st))
         return 0;
     sql_close(&a->db);
     return open_file(a, &st);
@@ -320,21 +330,47 @@ int accounts_row(struct auth_accounts *a, sqlite3_stmt *st)
 
 /* --- what a login asks --- */
 
+/* With the connection open. */
+static int read_version(struct auth_accounts *a, struct auth_accounts_version *out)
+{
+    sqlite3_stmt *st = sql_use(&a->db, ACCOUNTS_VERSION);
+    int err = accounts_row(a, st);
+
+    if (err != 1)
+        return err == 0 ? ERR_CORRUPT : err;
+    *out = (struct auth_accounts_version){a->dev, a->ino, sqlite3_column_int64(st, 0)};
+    sqlite3_reset(st);
+    return 0;
+}
+
 int auth_accounts_version(struct auth_accounts *a, struct auth_accounts_version *out)
 {
     int err = accounts_enter(a);
-    sqlite3_stmt *st;
 
     *out = (struct auth_accounts_version){0};
-    if (err != 0)
-        return accounts_leave(a, err == ACCOUNTS_NONE ? 0 : err);
-    st = sql_use(&a->db, ACCOUNTS_VERSION);
-    err = accounts_row(a, st);
-    if (err == 1) {
-        *out = (struct auth_accounts_version){a->dev, a->ino, sqlite3_column_int64(st, 0)};
-        sqlite3_reset(st);
+    if (err == 0)
+        err = read_version(a, out);
+    return accounts_leave(a, err == ACCOUNTS_NONE ? 0 : err);
+}
+
+int auth_accounts_version_now(struct auth_accounts *a, struct auth_accounts_version *out)
+{
+    struct stat st;
+    bool found, made;
+    int err = -EAGAIN;
+
+    *out = (struct auth_accounts_version){0};
+    if (pthread_mutex_trylock(&a->lock) != 0)
+        return -EAGAIN;
+    found = stat(a->path, &st) == 0;
+    if (!found && errno == ENOENT && was_made(a->path, &made) == 0 && !made) {
+        err = 0;
+    } else if (found && is_open(a) && is_same(a, &st)) {
+        sql_wait_at_most(&a->db, 0);
+        err = read_version(a, out);
+        sql_wait_at_most(&a->db, a->wait_ms);
     }
-    return accounts_leave(a, err == 1 ? 0 : err == 0 ? ERR_CORRUPT : err);
+    return accounts_leave(a, err);
 }
 
 const char *auth_state_text(enum auth_state state)

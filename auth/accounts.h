@@ -50,6 +50,10 @@ struct auth_accounts_version {
     int64_t changes;
 };
 int auth_accounts_version(struct auth_accounts *a, struct auth_accounts_version *out) MUST_CHECK;
+/* The same without waiting for anybody, for a loop's thread: -EAGAIN where another thread or
+ * program is in the way, or the file would have to be opened first. */
+int auth_accounts_version_now(struct auth_accounts *a,
+                              struct auth_accounts_version *out) MUST_CHECK;
 
 enum auth_state { AUTH_STATE_ENABLED, AUTH_STATE_DISABLED, AUTH_STATE_LOCKED, AUTH_STATES };
 /* "enabled", "disabled", "locked" */

@@ -303,7 +303,9 @@ bool auth_check_is_proven(struct auth_check *c, const struct auth_sources *s, st
     struct auth_proven_at at;
     struct auth_name name;
 
-    return password.len > 0 && name_of(s, user, &name) && look(c, s, &at) == 0 &&
+    return password.len > 0 && name_of(s, user, &name) &&
+           auth_users_identity(s->options->path, &at.users) == 0 &&
+           auth_accounts_version_now(s->accounts, &at.accounts) == 0 &&
            auth_proven_has(c->proven, &at, auth_name_view(&name), password, clock_mono_ms(), NULL);
 }
 

@@ -49,7 +49,8 @@ struct auth_found {
 int auth_check_password(struct auth_check *c, const struct auth_sources *s, struct sv user,
                         struct sv password, struct auth_found *out) MUST_CHECK;
 /* True if auth_check_password() would now find the answer in the cache, and it is yes: it neither
- * derives a key nor looks into the database of users then. */
+ * derives a key nor looks into the database of users then. Waits for nobody: where users.db cannot
+ * be asked at once it is false. */
 bool auth_check_is_proven(struct auth_check *c, const struct auth_sources *s, struct sv user,
                           struct sv password);
 /* The verifier for a SCRAM exchange with this hash: the user's, or one that is made up, always the

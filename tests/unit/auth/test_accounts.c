@@ -1,6 +1,7 @@
 /* users.db: what is kept, and every way in which the file can fail. */
 #include "auth/accounts.h"
 #include "auth/uses.h"
+#include "msa/loop/clock.h"
 #include "msa/sql/sql.h"
 #include "tests/unit/auth/database.h"
 
@@ -332,7 +333,9 @@ static void move(const char *from, const char *to)
 /* Gone, damaged, empty, of a newer version, locked: each ends as soon as the file is back. */
 static void faults(void **state)
 {
+    struct auth_accounts_version version, same;
     struct sql db;
+    uint64_t start;
 
     (void)state;
     assert_int_equal(auth_accounts_set_state(a, ALICE, AUTH_STATE_DISABLED, SV_NONE, 1), 0);
@@ -356,6 +359,9 @@ static void faults(void **state)
     assert_int_equal(sql_exec(&db, "PRAGMA user_version=1"), 0);
     assert_int_equal(state_of(ALICE), AUTH_STATE_DISABLED);
 
+    assert_int_equal(auth_accounts_version_now(a, &version), 0);
+    assert_int_equal(auth_accounts_version(a, &same), 0);
+    assert_memory_equal(&version, &same, sizeof(same));
     /* a writer's lock is not in the way of logins */
     assert_int_equal(sql_exec(&db, "BEGIN EXCLUSIVE"), 0);
     assert_int_equal(state_of(ALICE), AUTH_STATE_DISABLED);
@@ -369,6 +375,9 @@ static void faults(void **state)
                      0);
     a = auth_accounts_new(path, 50);
     all_fail(-EAGAIN);
+    start = clock_mono_ms();
+    assert_int_equal(auth_accounts_version_now(a, &version), -EAGAIN);
+    assert_true(clock_mono_ms() - start < 40); /* a waits 50 ms */
     sql_close(&db);
     assert_int_equal(state_of(ALICE), AUTH_STATE_DISABLED);
 }

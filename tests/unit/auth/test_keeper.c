@@ -879,6 +879,42 @@ static void slowed_scram(void **state)
     auth_login_free(x);
 }
 
+/* A proof by a password that is changed before the exchange ends opens no session: those who end
+ * the user's sessions were told before. */
+static void changed_midway(void **state)
+{
+    struct auth_login_start ls = {.mechanisms = SV("SCRAM-SHA-256"),
+                                  .host = SV("mail.example.net"),
+                                  .user = SV("alice"),
+                                  .password = SV("secret"),
+                                  .tls = true};
+    struct keeper_material m = material(1);
+    const char *path;
+
+    (void)state;
+    path = administer();
+    database_add(w.path, "alice", "secret");
+    database_add(w.path, "bob", "secret");
+    commit(&m);
+    for (unsigned alice = 0; alice < 2; alice++) {
+        struct auth_login_result lr;
+        struct auth_login_exchange *x = auth_login_new(&ls, &lr);
+        uint64_t id = login_from("SCRAM-SHA-256", "192.0.2.1", lr.data);
+        struct msactl q;
+
+        ask(&q, path, AUTH_ADMIN_PASSWD, alice ? "alice" : "bob", "another");
+        auth_admin_answer_deinit(&q.answer);
+        while (w.verdict == AUTH_CONTINUE) {
+            auth_login_step(x, (struct sv){w.data, w.data_len}, &lr);
+            auth_client_step(w.client, id, lr.data);
+            wait_for(1);
+        }
+        assert_int_equal(w.verdict, alice ? AUTH_TEMPORARY : AUTH_OK);
+        auth_login_free(x);
+    }
+    unlink(path);
+}
+
 /* A keeper that is started anew still knows who is at home where. */
 static void owners_outlive_the_keeper(void **state)
 {
@@ -1001,10 +1037,23 @@ static void blocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(logins),         T(steps),         T(smarthost),         T(signatures),
-        T(bad_generation), T(restart),       T(fairness),          T(broken_askers),
-        T(administration), T(app_passwords), T(withdrawn_answers), T(many_administrators),
-        T(guessing),       T(held_answers),  T(slowed_scram),      T(owners_outlive_the_keeper),
+        T(logins),
+        T(steps),
+        T(smarthost),
+        T(signatures),
+        T(bad_generation),
+        T(restart),
+        T(fairness),
+        T(broken_askers),
+        T(administration),
+        T(app_passwords),
+        T(withdrawn_answers),
+        T(changed_midway),
+        T(many_administrators),
+        T(guessing),
+        T(held_answers),
+        T(slowed_scram),
+        T(owners_outlive_the_keeper),
         T(blocks),
     };
 
