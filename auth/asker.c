@@ -314,6 +314,7 @@ static bool dispatch(struct auth_asker *a, const struct auth_wire *m)
     case AUTH_WIRE_SASL_STEP:
     case AUTH_WIRE_LOGIN_STEP:
     case AUTH_WIRE_SIGN:
+    case AUTH_WIRE_LOCK:
         break;
     case AUTH_WIRE_ANSWER:
     case AUTH_WIRE_USER_CHANGED:
@@ -323,7 +324,7 @@ static bool dispatch(struct auth_asker *a, const struct auth_wire *m)
         send_verdict(a, m->id, AUTH_TEMPORARY);
         return true;
     }
-    if (m->type == AUTH_WIRE_SIGN) {
+    if (m->type == AUTH_WIRE_SIGN || m->type == AUTH_WIRE_LOCK) {
         submit(a, m, NULL);
         return true;
     }

@@ -30,6 +30,8 @@ struct auth_asker_host {
     struct auth_generation *(*previous)(void *arg);
     /* Somebody has logged in; last_ms and count are not filled. */
     void (*on_login)(void *arg, const struct auth_use *use);
+    /* A login was locked at an asker's wish: its sessions end. */
+    void (*on_locked)(void *arg, struct sv login);
     /* Its channel has ended: take it out of the list and close it. */
     void (*on_end)(void *arg, struct auth_asker *a);
 };

@@ -161,6 +161,8 @@ void asker_done(struct auth_work_job *work, bool has_run)
         if (j->verdict == AUTH_OK && !canceled)
             tell_login(j);
     }
+    if (j->type == AUTH_WIRE_LOCK && j->verdict == AUTH_OK)
+        a->host.on_locked(a->host.arg, j->name);
     if (!canceled && a->chan != NULL)
         answer(j, delay_ms);
     if (t != NULL) {

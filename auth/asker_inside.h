@@ -47,7 +47,7 @@ struct auth_asker {
 struct job {
     struct auth_work_job work; /* first */
     struct auth_asker *asker;
-    struct talk *talk; /* NULL: a signature */
+    struct talk *talk; /* NULL: a signature, a lock */
     struct auth_generation *now, *before;
     enum auth_wire_type type;
     uint64_t id;

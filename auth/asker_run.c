@@ -1,6 +1,7 @@
 /* The work of an asker's requests, on a pool's thread or, where it takes microseconds, on the loop.
  */
 #include "auth/asker_inside.h"
+#include "auth/lockout.h"
 
 static void run_server(struct job *j)
 {
@@ -60,12 +61,20 @@ static void run_sign(struct job *j)
     j->answer_data = buf_view(&j->signature);
 }
 
+static void run_lock(struct job *j)
+{
+    j->verdict = auth_lockout(auth_sasl_options(j->now->sasl), j->name, j->data);
+    j->answer_name = j->answer_data = SV_NONE;
+}
+
 void asker_run(struct auth_work_job *work)
 {
     struct job *j = (struct job *)work;
 
     if (j->type == AUTH_WIRE_SIGN)
         run_sign(j);
+    else if (j->type == AUTH_WIRE_LOCK)
+        run_lock(j);
     else if (j->talk->is_login)
         run_login(j);
     else

@@ -156,6 +156,20 @@ static void on_asker_end(void *arg, struct auth_asker *a)
     auth_asker_close(a);
 }
 
+static void on_changed(void *arg, struct sv login, struct sv app)
+{
+    struct keeper *k = arg;
+
+    auth_check_changed(k->check, login); /* before askers are told */
+    for (struct listed *l = k->askers; l != NULL; l = l->next)
+        auth_asker_tell_changed(l->asker, login, app);
+}
+
+static void on_locked(void *arg, struct sv login)
+{
+    on_changed(arg, login, SV_NONE);
+}
+
 void keeper_attach(struct keeper *k, int fd)
 {
     struct auth_asker_host host = {.loop = k->loop,
@@ -164,6 +178,7 @@ void keeper_attach(struct keeper *k, int fd)
                                    .oauth = k->oauth,
                                    .gate = k->gate,
                                    .on_login = on_login,
+                                   .on_locked = on_locked,
                                    .arg = k,
                                    .current = current_of,
                                    .previous = previous_of,
@@ -180,15 +195,6 @@ static const struct auth_options *options_of(void *arg)
     struct keeper *k = arg;
 
     return k->current ? auth_sasl_options(k->current->sasl) : NULL;
-}
-
-static void on_changed(void *arg, struct sv login, struct sv app)
-{
-    struct keeper *k = arg;
-
-    auth_check_changed(k->check, login); /* before askers are told */
-    for (struct listed *l = k->askers; l != NULL; l = l->next)
-        auth_asker_tell_changed(l->asker, login, app);
 }
 
 static void on_blocks(void *arg, const struct auth_blocks_request *request,

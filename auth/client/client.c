@@ -354,6 +354,19 @@ void auth_client_cancel(struct auth_client *c, uint64_t id)
     set_timer(c);
 }
 
+uint64_t auth_client_lock(struct auth_client *c, struct sv login, struct sv why,
+                          auth_on_answer *done, void *arg)
+{
+    struct request *r = request_new(c, done, arg);
+    uint64_t id = r->id;
+
+    send_first(
+        c,
+        &(struct auth_wire){.type = AUTH_WIRE_LOCK, .id = id, .name = name_of(login), .data = why},
+        r);
+    return id;
+}
+
 uint64_t auth_client_sign(struct auth_client *c, struct sv key, enum auth_sign form,
                           struct sv bytes, auth_on_answer *done, void *arg)
 {

@@ -92,6 +92,11 @@ void auth_client_step(struct auth_client *c, uint64_t id, struct sv bytes);
 /* Ends an exchange or forgets a request; an unknown id is ignored. */
 void auth_client_cancel(struct auth_client *c, uint64_t id);
 
+/* The login is locked until an operator unlocks it, and its sessions end (auth/lockout.h). why: at
+ * most 200 bytes. AUTH_OK, AUTH_DENIED: there is no such user, AUTH_TEMPORARY. */
+uint64_t auth_client_lock(struct auth_client *c, struct sv login, struct sv why,
+                          auth_on_answer *done, void *arg);
+
 /* key: its id (tls_key_id()). AUTH_OK: data is the signature; AUTH_DENIED: no such key, or bytes
  * that are no signature input. */
 uint64_t auth_client_sign(struct auth_client *c, struct sv key, enum auth_sign form,

@@ -111,6 +111,11 @@ const struct conf_option permission_options_rows[] = {
              "\"refuse\": it is answered 450 4.7.1 with the time from which there is room again, "
              "or 550 5.7.1 where a message alone is more than the whole budget.",
              .names = over_budget_names, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_BOOL, struct permission_options, lock_auth, "lock_auth", "false",
+             "lock the login when a budget is broken",
+             "true: the login is locked as well. Its sessions end, and nobody logs in with it, "
+             "also not its owner, until \"msactl user unlock LOGIN\".",
+             .flags = CONF_RELOAD),
     CONF_ROW(CONF_STRING, struct permission_options, include, "include", NULL,
              "a folder with further rows",
              "Stands alone in its row, and for the rows of every file in that folder whose name "
@@ -312,6 +317,14 @@ static void check_include(const struct checking *c)
         FAULT(c, "include", "in the main file alone", "a file that is included includes nothing");
 }
 
+static void check_lock(const struct checking *c, const struct permission_options *row)
+{
+    if (row->lock_auth && !row->messages_per_hour && !row->recipients_per_day &&
+        !row->new_recipients_per_day)
+        FAULT(c, "lock_auth", "a budget, for example messages_per_hour = 100",
+              "there is no budget in this row that could be broken");
+}
+
 static void check_row(const struct checking *c, const struct permission_options *row)
 {
     if (row->include[0]) {
@@ -331,6 +344,7 @@ static void check_row(const struct checking *c, const struct permission_options 
         check_budgets(c, row);
     }
     check_gateway(c, row);
+    check_lock(c, row);
 }
 
 void permissions_check(struct permissions_seen **seen, const struct conf_list *rows,

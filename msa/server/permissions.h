@@ -25,7 +25,8 @@ struct permission_options {
     struct conf_strings may_send_to;
     bool allow_resent;
     int64_t messages_per_hour, recipients_per_day, new_recipients_per_day; /* 0: no budget */
-    int over_budget;     /* enum permission_over_budget */
+    int over_budget; /* enum permission_over_budget */
+    bool lock_auth;
     const char *include; /* a folder, whose files have the rows; no row of a generation has it */
 };
 

@@ -179,6 +179,7 @@ static const struct rights_row *make_row(struct rights *r, const struct permissi
     row->budget.most[BUDGET_RECIPIENTS] = (uint64_t)o->recipients_per_day;
     row->budget.most[BUDGET_NEW_RECIPIENTS] = (uint64_t)o->new_recipients_per_day;
     row->budget.hold = o->over_budget == PERMISSION_HOLD;
+    row->budget.lock_auth = o->lock_auth;
     return row;
 }
 

@@ -40,6 +40,7 @@ struct server {
     struct relay *relay;
     struct quota *quota;
     struct misfits *misfits;
+    struct auth_client *auth; /* the main thread's, for locks */
     struct spending *spending;
     struct digest *digest;            /* from the first commit on */
     atomic_uint misfit_batches;       /* on their way */
@@ -133,6 +134,8 @@ static void finish_stop(struct server *s)
     if (s->digest)
         digest_stop(s->digest);
     spending_stop(s->spending);
+    auth_client_free(s->auth);
+    s->auth = NULL;
     /* answers of the store still find their mailboxes: workers run until it is closed */
     if (s->store)
         store_close(s->store);
@@ -328,7 +331,7 @@ static void apply(struct server *s)
     names_set_dns(s->names, s->dns, (uint64_t)o->dns.timeout_s * 1000);
     if (!s->digest) {
         s->digest = digest_new(s->loop, s->mailbox, s->store, s->misfits);
-        spending_start(s->spending, s->loop, s->store);
+        spending_start(s->spending, s->loop, s->store, s->auth);
     }
     spending_set(s->spending, o->hostname, o->postmaster);
     digest_set(s->digest, o->log.digest, o->hostname, o->postmaster);
@@ -360,9 +363,8 @@ static void hand_out_keeper(struct server *s)
             worker_post_keeper(s->workers[i], s->keeper_fds[i]);
         s->keeper_fds[i] = -1;
     }
-    /* the main thread has nothing to ask yet: rewriting's signatures will */
     if (s->keeper_fds[s->nworkers] >= 0)
-        close(s->keeper_fds[s->nworkers]);
+        auth_client_attach(s->auth, s->keeper_fds[s->nworkers]);
     s->keeper_fds[s->nworkers] = -1;
 }
 
@@ -474,6 +476,7 @@ struct server *server_new(struct loop *l, unsigned workers, const struct server_
     s->started_ms = clock_wall_ms();
     s->names = names_new(s->mailbox);
     s->spending = spending_new(s->mailbox);
+    s->auth = auth_client_new(l, -1, NULL, s);
     s->keeper_fds = mem_new(workers + 1, sizeof *s->keeper_fds);
     for (unsigned i = 0; i <= workers; i++)
         s->keeper_fds[i] = -1;

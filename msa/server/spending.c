@@ -41,6 +41,7 @@ struct spending {
     struct mailbox *main;
     struct budget *budget;
     struct store *store; /* NULL: not yet, or no more */
+    struct auth_client *auth;
     struct timer sweep;
     const char *hostname, *postmaster;
 };
@@ -141,12 +142,32 @@ static void hold_rest(struct spending *s, const struct spending_ticket *t)
     store_admin(s->store, a);
 }
 
+static void on_locked(void *arg, uint64_t id, const struct auth_answer *answer)
+{
+    (void)arg;
+    (void)id;
+    if (answer->verdict != AUTH_OK)
+        log_event(LOG_ERROR, "budget-lock", NULL,
+                  "a login that sent too much could not be locked (\"msactl user disable\" does)");
+}
+
+static void lock(struct spending *s, const struct spending_ticket *t)
+{
+    char why[120];
+    snprintf(why, sizeof why, "sent %" PRIu64 " %s, of %" PRIu64, t->take.used,
+             budget_words(t->take.kind), t->take.limits.most[t->take.kind]);
+    auth_client_lock(s->auth, sv_of(t->login), sv_of(why), on_locked, s);
+}
+
 static void punish(struct spending *s, const struct spending_ticket *t)
 {
     log_event(LOG_WARNING, "budget-broken", &(struct log_ctx){.login = sv_of(t->login)},
-              "%" PRIu64 " of %" PRIu64 " %s (permissions[].%s): %s", t->take.used,
+              "%" PRIu64 " of %" PRIu64 " %s (permissions[].%s): %s%s", t->take.used,
               t->take.limits.most[t->take.kind], budget_words(t->take.kind),
-              budget_key(t->take.kind), t->take.limits.hold ? "held" : "refused");
+              budget_key(t->take.kind), t->take.limits.hold ? "held" : "refused",
+              t->take.limits.lock_auth ? ", and the login is locked" : "");
+    if (t->take.limits.lock_auth)
+        lock(s, t);
     if (t->take.limits.hold)
         hold_rest(s, t);
     else
@@ -218,9 +239,11 @@ void spending_remember(struct spending *s, const struct store_spent *spent)
         budget_remember(s->budget, sv_of(spent->login), &cost);
 }
 
-void spending_start(struct spending *s, struct loop *l, struct store *store)
+void spending_start(struct spending *s, struct loop *l, struct store *store,
+                    struct auth_client *auth)
 {
     s->store = store;
+    s->auth = auth;
     timer_init(&s->sweep, l, on_sweep, s);
     timer_start(&s->sweep, SWEEP_MS);
 }

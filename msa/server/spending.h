@@ -5,7 +5,7 @@
  * not come into the queue; the store keeps it in the message's own transaction. At 80 % the user
  * gets a message, once in the budget's window. Where a budget is broken the postmaster gets one,
  * likewise, with the figures and the command that ends it; with over_budget = "hold" all that the
- * login has in the queue is held.
+ * login has in the queue is held, with lock_auth the login is locked.
  * Ownership: a ticket belongs to this module; who asked ends it by spending_keep() or
  * spending_give_back(), also before it was answered. Threads: spending_new() to spending_free() on
  * the main thread; tickets on the loop of the mailbox given, where done runs, never from inside
@@ -14,6 +14,7 @@
 #ifndef MSA_SERVER_SPENDING_H
 #define MSA_SERVER_SPENDING_H
 
+#include "auth/client/client.h"
 #include "msa/loop/loop.h"
 #include "msa/loop/thread.h"
 #include "msa/server/budget.h"
@@ -27,8 +28,10 @@ struct spending_ticket;
 struct spending *spending_new(struct mailbox *main);
 /* What the store remembers, while it is opened. */
 void spending_remember(struct spending *s, const struct store_spent *spent);
-/* From here on messages can be sent and held. Once; store outlives spending_stop(). */
-void spending_start(struct spending *s, struct loop *l, struct store *store);
+/* From here on messages can be sent and held, and logins locked. Once; store and auth outlive
+ * spending_stop(). */
+void spending_start(struct spending *s, struct loop *l, struct store *store,
+                    struct auth_client *auth);
 /* Of a new generation; kept by view. */
 void spending_set(struct spending *s, const char *hostname, const char *postmaster);
 /* No more messages; every question is answered BUDGET_OK, and nothing counts. Before the store is

@@ -75,8 +75,13 @@ static void put_broken(const struct spending_notice *n, struct buf *out)
         put_command(out, "queue release --user", n->login,
                     "it is good mail: the budget begins anew");
     }
+    if (n->take.limits.lock_auth) {
+        put(out, "\r\nNobody can log in with it either:\r\n\r\n");
+        put_command(out, "user unlock", n->login, "ends that");
+    } else {
+        put_command(out, "user disable", n->login, "nobody logs in with it");
+    }
     put_command(out, "user passwd", n->login, "a new password, and open sessions end");
-    put_command(out, "user disable", n->login, "nobody logs in with it");
 }
 
 void spending_notice_write(const struct spending_notice *n, const char *id, struct buf *out)

@@ -4,7 +4,7 @@ import os
 import signal
 
 from harness.case import check, equal, eventually, test
-from harness.client import session
+from harness.client import Wire, session
 from harness.receiver import Receiver
 from harness.world import NETWORK, PASSWORD, USER, message
 
@@ -179,3 +179,35 @@ def user_show_tells_rights_and_budgets(w):
     w.stop()
     equal(w.ask("user", "show", USER)[1][0]["rights"], None)
     check("may send as" not in w.ctl("user", "show", "alice"), "without the server")
+
+
+@test()
+def the_login_is_locked_as_well(w):
+    receiver = start(w, messages_per_hour=2, over_budget="hold", lock_auth=True)
+    s, other = w.session(), w.session()
+    w.submit("x@else.test", wire=s)
+    w.submit("x@else.test", wire=s)
+    s.want(250, f"MAIL FROM:<{USER}>")
+    s.want(250, "RCPT TO:<x@else.test>")
+    s.say("DATA")  # the session ends with the login, wherever it is
+    eventually(lambda: w.ask("user", "show", USER)[1][0]["state"] == "locked", "it is locked")
+    equal(other.reply()[0], 421, "of another session")
+    for name in ("alice", USER):
+        code, words = under_tls().plain(name, PASSWORD)
+        equal(code, 535, words)
+    shown = w.ctl("user", "show", "alice")
+    check("sent 3 messages in an hour, of 2" in shown, shown)
+    told = eventually(lambda: to(receiver, "boss@our.test"), "the postmaster is told")
+    check(b"msactl user unlock alice@our.test" in told[0].content, told[0].content)
+    w.ctl("user", "unlock", "alice")
+    w.ctl("queue", "release", "--user", USER)
+    w.submit("y@else.test")
+    eventually(lambda: to(receiver, "y@else.test") and len(to(receiver, "x@else.test")) >= 2, "all")
+
+
+def under_tls():
+    s = Wire()
+    s.ehlo()
+    s.starttls()
+    s.ehlo()
+    return s

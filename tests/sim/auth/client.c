@@ -349,6 +349,27 @@ void auth_client_cancel(struct auth_client *c, uint64_t id)
         forget(r);
 }
 
+/* As if the password were another. */
+uint64_t auth_client_lock(struct auth_client *c, struct sv login, struct sv why,
+                          auth_on_answer *done, void *arg)
+{
+    struct request *r = request_new(c, done, arg);
+    char name[AUTH_WIRE_NAME_MAX + 1];
+    enum auth_verdict verdict = AUTH_DENIED;
+
+    (void)why;
+    snprintf(name, sizeof(name), "%.*s", SV_ARG(login));
+    for (size_t i = 0; i < script.count && !script.down; i++) {
+        if (strcmp(script.users[i].login, name) != 0)
+            continue;
+        script.users[i].password[0] = '\0';
+        sim_auth_change(name);
+        verdict = AUTH_OK;
+    }
+    tell(r, script.down ? AUTH_TEMPORARY : verdict, SV_NONE, SV_NONE);
+    return r->id;
+}
+
 uint64_t auth_client_sign(struct auth_client *c, struct sv key, enum auth_sign form,
                           struct sv bytes, auth_on_answer *done, void *arg)
 {

@@ -203,6 +203,29 @@ static void logins(void **state)
 }
 
 /* Steps, an empty challenge, and a cancel in the middle. */
+/* One asker locks, all are told, and the proof that was remembered does not count. */
+static void locks(void **state)
+{
+    struct keeper_material m = material(1);
+
+    (void)state;
+    database_add(w.path, "alice", "secret");
+    commit(&m);
+    plain(w.client, (struct sv){"\0alice\0secret", 13});
+    assert_int_equal(w.verdict, AUTH_OK);
+    w.other = attach();
+    auth_client_lock(w.other, SV("alice@example.net"), SV("sent too much"), on_answer, NULL);
+    wait_for(1);
+    assert_int_equal(w.verdict, AUTH_OK);
+    run_for(50);
+    assert_string_equal(w.changed, "alice@example.net");
+    plain(w.client, (struct sv){"\0alice\0secret", 13});
+    assert_int_equal(w.verdict, AUTH_DENIED);
+    auth_client_lock(w.other, SV("nobody@example.net"), SV("x"), on_answer, NULL);
+    wait_for(1);
+    assert_int_equal(w.verdict, AUTH_DENIED);
+}
+
 static void steps(void **state)
 {
     struct keeper_material m = material(1);
@@ -1039,6 +1062,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(logins),
         T(steps),
+        T(locks),
         T(smarthost),
         T(signatures),
         T(bad_generation),

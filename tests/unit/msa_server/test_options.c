@@ -104,7 +104,6 @@ static void defaults_are_as_designed(void **state)
 static void keys_without_effect_are_unknown(void **state)
 {
     static const char *const keys[] = {
-        "permissions = { login = \"a\"; lock_auth = false; }",
         "rewrite = { dkim = ( ); }",
         "relay = { mx6 = true; }",
         "relay = { bind = ( ); }",

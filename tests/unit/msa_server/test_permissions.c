@@ -60,6 +60,9 @@ static const struct row {
      "m:2: permissions[0].may_send_as: \"@аpple.example\" has a domain that mixes scripts: it "
      "looks "
      "like what it is not; the domain written in one script\n"},
+    {"permissions = { login = \"a\"; lock_auth = true; };",
+     "m:2: permissions[0].lock_auth: there is no budget in this row that could be broken; a "
+     "budget, for example messages_per_hour = 100\n"},
     {"permissions = { login = \"@trusted\"; recipients_per_day = 5; };",
      "m:2: permissions[0].recipients_per_day: clients without a login have no budget; "
      "limits.connections_per_client and limits.messages_per_session bound them; a row for a "

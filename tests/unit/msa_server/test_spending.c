@@ -124,6 +124,42 @@ static void held_and_told(void **state)
     stop();
 }
 
+static void locked_as_well(void **state)
+{
+    (void)state;
+    world_start(BUDGET("messages_per_hour = 2; over_budget = \"refuse\"; lock_auth = true;"));
+    struct sim_client *c = client_ready(), *d = client_ready();
+    client_say(c, WHOLE WHOLE);
+    assert_false(client_heard(c, "421 "));
+    client_say(c, WHOLE);
+    sim_run_for(2000);
+    client_expect(c, "421 4.7.0 "); /* the session ends with the login */
+    client_expect(d, "421 4.7.0 "); /* his other session */
+    client_free(c);
+    client_free(d);
+    c = client_new(LISTEN_PLAIN);
+    client_say(c, "EHLO c.example\r\n" CLEAR_AUTH);
+    client_expect(c, "535 5.7.8 ");
+    client_free(c);
+    stop();
+}
+
+/* The keeper is away: what is too much is refused all the same, and the log says it. */
+static void not_locked(void **state)
+{
+    (void)state;
+    world_start(BUDGET("messages_per_hour = 1; over_budget = \"refuse\"; lock_auth = true;"));
+    struct sim_client *c = client_ready();
+    sim_auth_down(true);
+    client_say(c, WHOLE WHOLE);
+    sim_run_for(60000);
+    client_expect(c, "450 4.7.1 ");
+    assert_int_equal(world_log_count("budget-lock"), 1);
+    sim_auth_down(false);
+    client_free(c);
+    stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +168,8 @@ int main(void)
         cmocka_unit_test(lost_while_asking),
         cmocka_unit_test(nobody_else_is_asked_about),
         cmocka_unit_test(held_and_told),
+        cmocka_unit_test(locked_as_well),
+        cmocka_unit_test(not_locked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

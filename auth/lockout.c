@@ -1,0 +1,24 @@
+#include "auth/lockout.h"
+
+#include "auth/change.h"
+#include "auth/name.h"
+#include "msa/base/log.h"
+
+enum auth_verdict auth_lockout(const struct auth_options *o, struct sv login, struct sv reason)
+{
+    struct auth_account before;
+    struct auth_change change;
+    struct auth_name name;
+    int err;
+
+    if (auth_name_parse(&o->realms, login, &name) != AUTH_NAME_OK)
+        return AUTH_DENIED;
+    err = auth_change_begin(&change, o);
+    if (err == 0)
+        err = auth_change_state(&change, &name, AUTH_STATE_LOCKED, 1u << AUTH_STATE_ENABLED,
+                                sv_first(reason, AUTH_REASON_MAX), &before);
+    auth_change_end(&change);
+    if (err < 0 && err != ERR_NOT_FOUND)
+        log_event(LOG_ERROR, "lock-failed", &(struct log_ctx){.login = login}, "%s", err_text(err));
+    return err == 0 ? AUTH_OK : err == ERR_NOT_FOUND ? AUTH_DENIED : AUTH_TEMPORARY;
+}
