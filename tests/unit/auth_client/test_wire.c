@@ -19,6 +19,7 @@ static const struct auth_wire messages[] = {
     {AUTH_WIRE_SASL_STEP, UINT64_MAX, 0, {NULL, 0}, {"x", 1}, {NULL, 0}, {NULL, 0}},
     {AUTH_WIRE_SIGN, 7, AUTH_SIGNS - 1, {"key", 3}, {"digest", 6}, {NULL, 0}, {NULL, 0}},
     {AUTH_WIRE_CANCEL, 9, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}},
+    {AUTH_WIRE_LOCK, 9, 0, {"a@b", 3}, {"sent too much", 13}, {NULL, 0}, {NULL, 0}},
     {AUTH_WIRE_ANSWER,
      3,
      AUTH_VERDICTS - 1,
@@ -70,11 +71,13 @@ static void bad_values(void **state)
         uint32_t code;
     } rows[] = {
         {0, 1, 0},
-        {7, 1, 0},
+        {8, 1, 0},
         {AUTH_WIRE_SASL_START, 1, 4},
         {AUTH_WIRE_SASL_STEP, 1, 1},
         {AUTH_WIRE_SIGN, 1, AUTH_SIGNS},
         {AUTH_WIRE_ANSWER, 1, AUTH_VERDICTS},
+        {AUTH_WIRE_LOCK, 1, 1},
+        {AUTH_WIRE_LOCK, 0, 0},
         {AUTH_WIRE_ANSWER, 0, 0},
         {AUTH_WIRE_SASL_START, 0, 0},
         {AUTH_WIRE_USER_CHANGED, 1, 0},
