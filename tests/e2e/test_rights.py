@@ -1,6 +1,10 @@
 """Permissions: who may send as whom and to whom, as mail programs and operators meet it."""
 
+import email.header
+import email.policy
+import email.utils
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -114,6 +118,58 @@ def sender_is_added_on_behalf(w):
     got = sorted((m.header("from"), m.header("sender")) for m in arrived(receiver, 3))
     equal(got, [([f"<{USER}>"], []), (["The boss <boss@our.test>"], [f"<{USER}>"]),
                 (["The boss <boss@our.test>"], [f"Alice <{USER}>"])])
+
+
+def readings(field):
+    """Addresses that readers of some kind find in a From field; field is what arrived, raw."""
+    found = set()
+    unfolded = re.sub(r"\r\n(?=[ \t])", "", field)
+    decoded = str(email.header.make_header(email.header.decode_header(unfolded)))
+    for text in (unfolded, decoded):
+        for strict in (True, False):
+            found |= {a for _, a in email.utils.getaddresses([text], strict=strict) if "@" in a}
+        # those that take what looks like an address, wherever it stands
+        found |= set(re.findall(r"[^\s<>()\[\]:;@,\"']+@[\w.-]+\.\w+", text))
+        found |= {a.strip() for a in re.findall(r"<([^<>]*@[^<>]*)>", text)}
+    m = email.message_from_string(f"From: {unfolded}\n\n", policy=email.policy.default)
+    found |= {a.addr_spec for a in m["From"].addresses}
+    return found
+
+
+@test(timeout=300)
+def authors_that_are_accepted_are_read_alike(w):
+    """Whatever is accepted, no reader finds an author that the login may not name."""
+    receiver = start(w, [{"login": "alice", "may_send_as": ["%u", "@shop.our.test"]}],
+                     {"limits": {"messages_per_session": 5000, "connections_per_client": 100}})
+    ceo = "Y2VvQG91ci50ZXN0"  # its base64
+    before = ("", "Alice ", '"Alice" ', "(Alice) ", "=?utf-8?q?Alice?= ", '"ceo@our.test" ',
+              "ceo@our.test ", f"=?utf-8?b?{ceo}?= ", f'"=?utf-8?b?{ceo}?=" ', "(ceo@our.test) ",
+              "<ceo@our.test> ", "ceo@our.test, ", "G: ", ", ", "Alice\r\n ", "\r\n\t", '"a\\"b" ',
+              "<@ceo.our.test:", "(\\( ", '"<ceo@our.test>" ')
+    core = ("<alice@our.test>", "alice@our.test", '<"alice"@our.test>', "< alice@our.test >",
+            "<alice@our.test(ceo@our.test)>", "alice @our.test", "<ALICE@Our.Test>",
+            "<x@shop.our.test>", '"a b"@shop.our.test', '"ceo@our.test"@shop.our.test',
+            '"ceo@our.test>"@shop.our.test', f"=?utf-8?b?{ceo}?=@shop.our.test", "<ceo@our.test>",
+            '"a,ceo@our.test"@shop.our.test')
+    behind = ("", " (Alice)", ", alice@our.test", ", ceo@our.test", " (ceo@our.test)", ";", ",",
+              "\r\n (x)", " ceo@our.test", "<ceo@our.test>", "@ceo.our.test", ".", "(")
+    allowed = re.compile(r"alice@our\.test|.+@shop\.our\.test", re.I)
+    s, accepted = w.session(), 0
+    for a in before:
+        for b in core:
+            for c in behind:
+                code, text = send(s, f"From: {a}{b}{c}\r\n")
+                check(code in (250, 550, 554), code, text, a + b + c)
+                accepted += code == 250
+    check(accepted > 100, f"only {accepted} were accepted")
+    for m in arrived(receiver, accepted):
+        head = m.content.split(b"\r\n\r\n")[0].decode() + "\r\n"
+        field, = re.findall(r"^From:((?:.|\r\n[ \t])*?)\r\n(?![ \t])", head, re.M)
+        found = readings(field)
+        check(found, f"nobody finds the author of {field!r}")
+        for address in found:
+            address = address.replace('"', "")
+            check(allowed.fullmatch(address), f"{address} is found in {field!r}")
 
 
 @test()
