@@ -29,7 +29,7 @@ static void tell_tried(struct job *j)
     if (*why && !auth_gate_may_log(j->talk->asker->host.gate))
         return;
     if (*why) /* what only the keeper knows: the client is told nothing of it */
-        log_event(LOG_WARNING, "login-refused", &ctx, "%s", why);
+        log_event(LOG_WARNING, "login-disabled", &ctx, "%s", why);
     else
         log_event(LOG_DEBUG, "auth-failed", &ctx, "wrong name or password");
 }

@@ -76,8 +76,8 @@ def a_disabled_user_is_out_at_once(w):
         equal((got[0], got[1].split("[")[0]), (535, wrong[1].split("[")[0]), mechanism)
     equal(code("PLAIN", password=phone), 535, "by an app password")
     equal(code("SCRAM-SHA-256", "alice/phone@our.test", phone), 535, "by an app password")
-    w.wait_log("login-refused")
-    check(re.search(r"login-refused .*client=127.0.0.1 .*mechanism=SCRAM-SHA-512 .*"
+    w.wait_log("login-disabled")
+    check(re.search(r"login-disabled .*client=127.0.0.1 .*mechanism=SCRAM-SHA-512 .*"
                     r"login is disabled: sends spam", w.log()), "the log says why")
     equal((show(w)["state"], show(w)["reason"]), ("disabled", "sends spam"))
     equal(w.ask("user", "list")[1][0]["state"], "disabled")
