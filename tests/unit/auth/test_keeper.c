@@ -869,6 +869,68 @@ static void withdrawn_answers(void **state)
     unlink(path);
 }
 
+/* Who goes away before he hears the answer has guessed all the same. */
+static void canceled_guesses_count(void **state)
+{
+    struct keeper_material m = guarded(1);
+
+    (void)state;
+    database_add(w.path, "alice", "secret");
+    commit(&m);
+    for (size_t i = 0; i < 5; i++) {
+        struct auth_start start = {.mechanism = SV("PLAIN"),
+                                   .initial = wrong_alice,
+                                   .has_initial = true,
+                                   .tls = true,
+                                   .client = SV("192.0.2.1")};
+
+        auth_client_cancel(w.client, auth_client_start(w.client, &start, on_answer, NULL));
+    }
+    run_for(300);
+    login_from("PLAIN", "192.0.2.1", right_alice);
+    assert_int_equal(w.verdict, AUTH_BLOCKED);
+}
+
+/* A step while the answer to the one before is held back is none of the protocol. */
+static void no_step_while_held(void **state)
+{
+    struct chan_ops raw = {.on_end = NULL};
+    struct keeper_material m = guarded(1);
+    struct auth_wire start = {.type = AUTH_WIRE_SASL_START,
+                              .id = 7,
+                              .code = AUTH_START_INITIAL | AUTH_START_TLS,
+                              .name = SV("PLAIN"),
+                              .data = wrong_alice,
+                              .extra = SV("192.0.2.1")};
+    struct auth_wire step = {.type = AUTH_WIRE_SASL_STEP, .id = 7, .data = SV("x")};
+    int fds[2], copy;
+    struct buf payload;
+    char byte;
+
+    (void)state;
+    database_add(w.path, "alice", "secret");
+    commit(&m);
+    for (size_t i = 0; i < 3; i++)
+        login_from("PLAIN", "192.0.2.1", wrong_alice);
+    assert_int_equal(chan_pair(fds), 0);
+    keeper_attach(w.keeper, fds[0]);
+    copy = dup(fds[1]);
+    struct chan *c = chan_new(w.loop, fds[1], &raw, NULL);
+    buf_init(&payload, AUTH_WIRE_FRAME_MAX, 0);
+    auth_wire_write(&payload, &start);
+    assert_int_equal(chan_send(c, start.type, buf_view(&payload), NULL, 0), 0);
+    run_for(250); /* the answer comes after half a second */
+    assert_int_equal(recv(copy, &byte, 1, MSG_DONTWAIT | MSG_PEEK), -1);
+    buf_reset(&payload);
+    auth_wire_write(&payload, &step);
+    assert_int_equal(chan_send(c, step.type, buf_view(&payload), NULL, 0), 0);
+    chan_close(c);
+    run_for(50);
+    assert_int_equal(recv(copy, &byte, 1, MSG_DONTWAIT), 0); /* closed by the keeper */
+    close(copy);
+    buf_deinit(&payload);
+}
+
 /* Real SCRAM against a slowed address: the server's proof comes late, and the login is good. */
 static void slowed_scram(void **state)
 {
@@ -1076,6 +1138,8 @@ int main(void)
         T(many_administrators),
         T(guessing),
         T(held_answers),
+        T(canceled_guesses_count),
+        T(no_step_while_held),
         T(slowed_scram),
         T(owners_outlive_the_keeper),
         T(blocks),

@@ -62,6 +62,14 @@ static struct bindings connection(struct tls_ctx *server, struct tls_ctx *client
     struct bindings ours = of(p.server.tls), theirs = of(p.client.tls);
     assert_memory_equal(ours.len, theirs.len, sizeof ours.len);
     assert_memory_equal(ours.bytes, theirs.bytes, sizeof ours.bytes);
+    /* RFC 9266: the context is there and empty, which TLS 1.2 tells from none */
+    uint8_t expected[32];
+    assert_int_equal(SSL_export_keying_material(tls_stream_ssl(p.client.tls), expected, 32,
+                                                "EXPORTER-Channel-Binding", 24,
+                                                (const unsigned char *)"", 0, 1),
+                     1);
+    if (theirs.len[AUTH_BINDING_EXPORTER])
+        assert_memory_equal(theirs.bytes[AUTH_BINDING_EXPORTER], expected, 32);
     tls_stream_close(p.client.tls);
     run(&p, 0, false);
     pair_deinit(&p);
