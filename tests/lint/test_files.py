@@ -61,7 +61,6 @@ PLACES = {
     ],
     "e2e/test_control.py": [
         "auth/admin.c", "auth/admin_ask.c", "auth/admin_serve.c", "auth/admin_tell.c",
-        "auth/admin_wire.c",
         "msa/daemon/main.c",
     ],
     "e2e/test_kerberos.py": [
