@@ -188,9 +188,9 @@ static bool may_run_here(struct auth_asker *a, const struct job *j)
 /* False: its lane is full. */
 static bool add_to_lane(struct auth_asker *a, struct job *j)
 {
-    if (j->talk == NULL)
+    if (j->type == AUTH_WIRE_SIGN)
         return auth_work_add(a->host.sign, &a->sign, &j->work);
-    if (auth_bearer_is(sv_of(j->talk->mechanism)))
+    if (j->talk != NULL && auth_bearer_is(sv_of(j->talk->mechanism)))
         return auth_work_add(a->host.oauth, &a->oauth, &j->work);
     return auth_work_add(a->host.sasl, &a->sasl, &j->work);
 }

@@ -69,8 +69,16 @@ static bool is_decided(const struct job *j)
 
     if (t->is_concluded || !auth_claim_is_guessable(mechanism))
         return false;
-    return j->verdict == AUTH_DENIED || ((j->verdict == AUTH_OK || j->verdict == AUTH_CONTINUE) &&
-                                         t->responses == auth_claim_deciding(mechanism));
+    return j->verdict == AUTH_DENIED || j->verdict == AUTH_OK ||
+           (j->verdict == AUTH_CONTINUE &&
+            auth_claim_challenge(mechanism, t->responses) != AUTH_CLAIM_OPEN);
+}
+
+static bool is_right(const struct job *j)
+{
+    return j->verdict == AUTH_OK || (j->verdict == AUTH_CONTINUE &&
+                                     auth_claim_challenge(sv_of(j->talk->mechanism),
+                                                          j->talk->responses) == AUTH_CLAIM_PROVEN);
 }
 
 /* Tells the guard and follows it. Returns by how much the answer is delayed. */
@@ -78,7 +86,7 @@ static uint64_t conclude(struct job *j)
 {
     struct talk *t = j->talk;
     struct auth_gate_try try = asker_try(t, j->now);
-    struct guard_end end = auth_gate_conclude(t->asker->host.gate, &try, j->verdict != AUTH_DENIED);
+    struct guard_end end = auth_gate_conclude(t->asker->host.gate, &try, is_right(j));
 
     t->is_concluded = true;
     if (end.blocked) {

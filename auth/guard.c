@@ -193,8 +193,10 @@ static uint64_t delay_of(const struct guard *g, const struct guard_rules *r,
 static bool count(struct guard_table *table, struct key key, const struct guard_rules *r,
                   const struct guard_try *t, bool blocks)
 {
-    struct guard_entry *e = guard_table_touch(table, view(&key));
+    struct guard_entry *e;
 
+    guard_table_expire(table, t->now_ms);
+    e = guard_table_touch(table, view(&key));
     guard_count_add(&e->count, r->window_ms, t->now_ms);
     if (!blocks || guard_count_at(&e->count, r->window_ms, t->now_ms) < r->failures)
         return false;

@@ -57,6 +57,7 @@ void guard_table_remove(struct guard_table *t, struct guard_entry *e)
 {
     struct guard_entry **list = list_of(t, e);
 
+    t->nblocked -= e->until_ms > 0;
     HASH_DEL(t->hash, e);
     DL_DELETE(*list, e);
     free(e);
@@ -105,14 +106,22 @@ static struct guard_entry *entry_new(struct guard_table *t, struct sv key)
     size_t len = seeded(t, key, whole);
     struct guard_entry *e;
 
-    if (HASH_COUNT(t->hash) >= t->max)
-        guard_table_remove(t, t->counting != NULL ? t->counting : t->blocked);
+    if (HASH_COUNT(t->hash) >= t->max) {
+        bool many = t->counting == NULL || t->nblocked > t->max / 2;
+        guard_table_remove(t, many ? t->blocked : t->counting);
+    }
     e = mem_new(1, sizeof(*e) + len);
     e->key_len = len;
     memcpy(e->key, whole, len);
     HASH_ADD_KEYPTR(hh, t->hash, e->key, len, e);
     DL_APPEND(t->counting, e);
     return e;
+}
+
+void guard_table_expire(struct guard_table *t, uint64_t now_ms)
+{
+    while (t->blocked != NULL && t->blocked->until_ms <= now_ms)
+        guard_table_remove(t, t->blocked);
 }
 
 struct guard_entry *guard_table_touch(struct guard_table *t, struct sv key)
@@ -123,6 +132,7 @@ struct guard_entry *guard_table_touch(struct guard_table *t, struct sv key)
         return entry_new(t, key);
     struct guard_entry **list = list_of(t, e);
     DL_DELETE(*list, e);
+    t->nblocked -= e->until_ms > 0;
     e->until_ms = 0;
     DL_APPEND(t->counting, e);
     return e;
@@ -134,6 +144,7 @@ void guard_table_block(struct guard_table *t, struct guard_entry *e, uint64_t un
 
     REQUIRE(until_ms > 0);
     DL_DELETE(*list, e);
+    t->nblocked += e->until_ms == 0;
     e->until_ms = until_ms;
     e->count = (struct guard_count){0};
     DL_APPEND(t->blocked, e);

@@ -3,7 +3,8 @@
  *
  * A table holds at most so many entries. The one that has not failed for longest is forgotten
  * first, and what is blocked after everything else, so that a flood of fresh keys does not end the
- * blocks of others. Keys are bytes that strangers may choose: they are hashed behind a seed.
+ * blocks of others; but blocks take no more than half of the table, so that there is always room to
+ * count. Keys are bytes that strangers may choose: they are hashed behind a seed.
  * Ownership: entries are the table's, valid until the next call that adds or removes. One thread.
  */
 #ifndef AUTH_GUARD_TABLE_H
@@ -39,6 +40,7 @@ struct guard_table {
     size_t max;
     struct guard_entry *hash;
     struct guard_entry *counting, *blocked; /* the longest unchanged first */
+    size_t nblocked;
 };
 
 void guard_table_init(struct guard_table *t, size_t max, uint64_t seed);
@@ -49,6 +51,8 @@ struct sv guard_entry_key(const struct guard_entry *e);
 struct guard_entry *guard_table_find(const struct guard_table *t, struct sv key); /* or NULL */
 /* Found or made; it is the newest now. */
 struct guard_entry *guard_table_touch(struct guard_table *t, struct sv key);
+/* Blocks that are over, of those at the front, make room. */
+void guard_table_expire(struct guard_table *t, uint64_t now_ms);
 /* Until then it is blocked, and its count begins anew. */
 void guard_table_block(struct guard_table *t, struct guard_entry *e, uint64_t until_ms);
 void guard_table_remove(struct guard_table *t, struct guard_entry *e);

@@ -205,6 +205,7 @@ static enum auth_token_fault check_claims(json_t *claims, const struct auth_toke
 {
     json_t *iss = json_object_get(claims, "iss"), *aud = json_object_get(claims, "aud");
     json_t *login = json_object_get(claims, r->claim);
+    json_t *verified = json_object_get(claims, "email_verified");
     enum auth_token_fault fault = check_times(claims, r, now_s, is_whole);
 
     if ((iss != NULL || is_whole) &&
@@ -216,6 +217,9 @@ static enum auth_token_fault check_claims(json_t *claims, const struct auth_toke
         return fault;
     if (!has_scope(claims, r->scope))
         return AUTH_TOKEN_SCOPE;
+    /* an issuer may let anybody write any address into his profile */
+    if (strcmp(r->claim, "email") == 0 && verified != NULL && !json_is_true(verified))
+        return AUTH_TOKEN_LOGIN;
     if (!json_is_string(login) || json_string_length(login) == 0 ||
         buf_append(login_out, json_string_value(login), json_string_length(login)) < 0)
         return AUTH_TOKEN_LOGIN;

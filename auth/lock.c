@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define LOOK_MS 20
+
 int auth_lock_folder(const char *path, char *out, unsigned size)
 {
     const char *slash = strrchr(path, '/');
@@ -26,11 +28,15 @@ int auth_lock_give(int fd, unsigned uid, unsigned gid)
     return geteuid() == 0 && fchown(fd, uid, gid) < 0 ? -errno : 0;
 }
 
+/* -EAGAIN: another program has held it for too long. */
 static int take(int fd, const struct stat *folder)
 {
-    while (flock(fd, LOCK_EX) < 0) {
-        if (errno != EINTR)
+    for (unsigned waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited_ms += LOOK_MS) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
             return -errno;
+        if (waited_ms >= AUTH_LOCK_WAIT_MS)
+            return -EAGAIN;
+        usleep(LOOK_MS * 1000);
     }
     return auth_lock_give(fd, folder->st_uid, folder->st_gid);
 }

@@ -10,8 +10,10 @@
 
 #include "msa/base/err.h"
 
-/* Waits until the lock is free. As root the lock file is given to the folder's owner. -ENOENT:
- * there is no such folder. */
+#define AUTH_LOCK_WAIT_MS 15000
+
+/* Waits until the lock is free, at most so long: -EAGAIN. As root the lock file is given to the
+ * folder's owner. -ENOENT: there is no such folder. */
 int auth_lock_take(const char *path, int *fd_out) MUST_CHECK;
 /* Folder of a path, "." if it names none; -ENAMETOOLONG. size: of out. */
 int auth_lock_folder(const char *path, char *out, unsigned size) MUST_CHECK;

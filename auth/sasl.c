@@ -471,6 +471,10 @@ static void begin(struct auth_exchange *x, bool has_message, struct sv message,
         return;
     }
     x->has_begun = true;
+    if (x->refuses_empty && has_message && message.len == 0) {
+        *out = (struct auth_sasl_result){.verdict = AUTH_DENIED};
+        return;
+    }
     if (x->is_scram && !bind_channel(x, message)) {
         *out = (struct auth_sasl_result){.verdict = AUTH_DENIED};
         return;

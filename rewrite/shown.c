@@ -156,6 +156,15 @@ static bool read_shift(struct octets *o)
     return !wide && (c == 'B' || c == 'J');
 }
 
+/* Which octets begin a pair differs by set and reader: an "@" counts on its own as well. */
+static void read_pair(struct reader *r, struct octets *o)
+{
+    int second = next_octet(o);
+    put(r, '?');
+    if (second == '@')
+        put(r, '@');
+}
+
 static void read_word(struct reader *r, const struct word *w)
 {
     struct octets o = {.text = w->text, .base64 = w->base64};
@@ -165,7 +174,9 @@ static void read_word(struct reader *r, const struct word *w)
     for (int c; (c = next_octet(&o)) >= 0;) {
         if (shifts && c == ESCAPE)
             ascii = read_shift(&o);
-        else if (!ascii || (pairs && c >= 0x80 && next_octet(&o) >= 0))
+        else if (pairs && c >= 0x80)
+            read_pair(r, &o);
+        else if (!ascii)
             put(r, '?');
         else
             put(r, (char)c);
@@ -238,6 +249,8 @@ static uint32_t seen_as(uint32_t p)
         return '@';
     if (p == 0xFE52 || p == 0x3002 || p == 0xFF61 || p == 0x2024)
         return '.';
+    if ((p >= 0x2010 && p <= 0x2015) || p == 0x2212 || p == 0xFE63)
+        return '-';
     if (p == 0xA0 || p == 0x3000 || (p >= 0x2000 && p <= 0x200A) || p == 0x202F)
         return ' ';
     return p;
@@ -256,11 +269,12 @@ static void read_characters(struct reader *r, size_t from)
     size_t kept = from;
     for (struct sv rest = sv_skip(all, from); rest.len;) {
         size_t n = utf8_length(rest);
-        uint32_t p = n ? utf8_point(rest) : 0xFFFD;
+        bool soft = (unsigned char)rest.ptr[0] == 0xAD; /* alone: of a set of single octets */
+        uint32_t p = n ? utf8_point(rest) : soft ? 0xAD : 0xFFFD;
         char made[UTF8_MAX];
         if (n && is_control(p) && !r->fault)
             r->fault = REWRITE_SHOWN_CONTROL;
-        uint32_t seen = n ? seen_as(p) : p;
+        uint32_t seen = n || soft ? seen_as(p) : p;
         size_t len = seen == p ? (n ? n : 1) : seen ? utf8_write(made, seen) : 0;
         if (len)
             memmove(write, seen == p ? rest.ptr : made, len);
@@ -297,24 +311,37 @@ static bool is_local(char c)
     return is_alnum(c) || (c && strchr("!#$%&'*+-/=?^_`{|}~.", c));
 }
 
-/* The longest run around the "@" that can be an address; quotes and the like at its edges are none
- * of it. */
-static bool read_address(struct sv text, size_t at, struct arena *a, struct smtp_path *out)
+static bool parse(struct sv text, size_t from, size_t at, size_t to, struct arena *a,
+                  struct smtp_path *out)
 {
-    size_t from = at, to = at + 1;
-    while (from && is_local(text.ptr[from - 1]) && at - from < SMTP_LOCAL_MAX)
-        from--;
     while (from < at && !is_alnum(text.ptr[from]))
         from++;
-    while (to < text.len && to - at < SMTP_PATH_MAX &&
-           (is_alnum(text.ptr[to]) || text.ptr[to] == '-' || text.ptr[to] == '.'))
-        to++;
     while (to > at && !is_alnum(text.ptr[to - 1]))
         to--;
     struct sv address = sv_range(text.ptr + from, text.ptr + to);
     return from < at && to > at + 1 &&
            smtp_path_parse_address(a, address, SMTP_PATH_FORWARD, out) == SMTP_PATH_OK &&
            out->kind == SMTP_PATH_MAILBOX;
+}
+
+/* The longest run around the "@" that can be an address, or, where characters beyond ASCII make it
+ * none, what stands between those; quotes and the like at its edges are none of it. */
+static bool read_address(struct sv text, size_t at, struct arena *a, struct smtp_path *out)
+{
+    size_t from = at, to = at + 1;
+    while (from && is_local(text.ptr[from - 1]) && at - from < SMTP_LOCAL_MAX)
+        from--;
+    while (to < text.len && to - at < SMTP_PATH_MAX &&
+           (is_alnum(text.ptr[to]) || text.ptr[to] == '-' || text.ptr[to] == '.'))
+        to++;
+    if (parse(text, from, at, to, a, out))
+        return true;
+    size_t inner = at, outer = at + 1;
+    while (inner > from && !is_high(text.ptr[inner - 1]))
+        inner--;
+    while (outer < to && !is_high(text.ptr[outer]))
+        outer++;
+    return (inner > from || outer < to) && parse(text, inner, at, outer, a, out);
 }
 
 bool rewrite_shown_next(struct sv *text, struct arena *a, struct smtp_path *out)

@@ -16,7 +16,8 @@ struct account {
     size_t nslots, slots_cap;
     uint64_t *known; /* sorted */
     size_t nknown, known_cap;
-    bool warned, broken;
+    bool warned, broken, remembered;
+    uint32_t epoch;
     int64_t next_warning_s, next_telling_s; /* wall time; not before */
 };
 
@@ -230,10 +231,11 @@ static void learn(struct account *a, uint64_t recipient)
 
 static struct budget_cost cost_of(const struct account *a, struct budget_take *t)
 {
-    struct budget_cost c = {.slot_s = slot_of(t->now_s)};
+    struct budget_cost c = {.slot_s = slot_of(t->now_s), .epoch = a->epoch};
     c.count[BUDGET_MESSAGES] = 1;
     c.count[BUDGET_RECIPIENTS] = (uint32_t)t->nrecipients;
     t->nfresh = 0;
+    t->room = BUDGET_KNOWN_MAX - a->nknown;
     for (size_t i = 0; i < t->nrecipients && t->limits.most[BUDGET_NEW_RECIPIENTS]; i++)
         if (!is_known(a, t->recipients[i]))
             t->fresh[t->nfresh++] = t->recipients[i];
@@ -280,7 +282,7 @@ static bool is_time(int64_t *next_s, const struct budget_take *t)
 void budget_take(struct budget *b, struct budget_take *t)
 {
     struct account *a = get(b, t->login);
-    bool over = false, near = false;
+    bool over = false, near = false, was_near = false, is_full = false;
     forget_old(a, t->now_s);
     mend_future(a, t->now_s);
     t->cost = cost_of(a, t);
@@ -290,9 +292,15 @@ void budget_take(struct budget *b, struct budget_take *t)
     for (size_t k = 0; k < BUDGET_COUNT; k++) {
         uint64_t most = t->limits.most[k], used = sum(a, (enum budget_kind)k, t->now_s);
         uint64_t after = used + t->cost.count[k];
-        if (!most || !t->cost.count[k])
+        if (!most)
             continue;
-        if (after > most && !over) {
+        was_near = was_near || used * 100 >= most * BUDGET_WARN;
+        is_full = is_full || used >= most;
+        /* with a budget that is broken and holds nothing more leaves, whatever it costs */
+        bool stays = a->broken && t->limits.hold && used >= most;
+        if (!t->cost.count[k] && !stays)
+            continue;
+        if ((after > most || stays) && !over) {
             over = true;
             t->kind = (enum budget_kind)k;
             t->used = after;
@@ -305,9 +313,12 @@ void budget_take(struct budget *b, struct budget_take *t)
     }
     t->breaks = over && !a->broken;
     t->tells = over && is_time(&a->next_telling_s, t);
-    t->warns = near && !over && !a->warned && is_time(&a->next_warning_s, t);
-    a->broken = over;
-    a->warned = near || over;
+    /* what an earlier process has counted it has warned of */
+    t->warns = near && !over && !a->warned && !(a->remembered && was_near) &&
+               is_time(&a->next_warning_s, t);
+    a->broken = over || (a->broken && is_full);
+    a->warned = near || over || (a->remembered && was_near);
+    a->remembered = false;
     if (over && !t->limits.hold) {
         refuse(t, again_s);
         return;
@@ -324,17 +335,29 @@ void budget_keep(struct budget *b, struct sv login, const uint64_t *fresh, size_
         learn(a, fresh[i]);
 }
 
-void budget_give_back(struct budget *b, struct sv login, const struct budget_cost *cost)
+void budget_give_back(struct budget *b, const struct budget_take *t)
 {
-    struct account *a = find(b, login);
-    for (size_t i = 0; a && i < a->nslots; i++) {
-        if (a->slots[i].slot_s != cost->slot_s)
+    struct account *a = find(b, t->login);
+    if (!a || t->cost.epoch != a->epoch)
+        return;
+    if (t->breaks) {
+        a->broken = false;
+        a->next_telling_s = 0;
+    }
+    for (size_t i = 0; i < a->nslots; i++) {
+        uint32_t *count = a->slots[i].count;
+        if (a->slots[i].slot_s != t->cost.slot_s)
             continue;
         for (size_t k = 0; k < BUDGET_COUNT; k++)
-            a->slots[i].count[k] -=
-                cost->count[k] < a->slots[i].count[k] ? cost->count[k] : a->slots[i].count[k];
+            count[k] -= t->cost.count[k] < count[k] ? t->cost.count[k] : count[k];
         return;
     }
+}
+
+bool budget_is_broken(const struct budget *b, struct sv login)
+{
+    const struct account *a = find(b, login);
+    return a && a->broken;
 }
 
 /* ---- the rest ---- */
@@ -343,7 +366,7 @@ void budget_remember(struct budget *b, struct sv login, const struct budget_cost
 {
     struct account *a = get(b, login);
     add(a, cost);
-    a->warned = true;
+    a->remembered = true;
 }
 
 void budget_remember_known(struct budget *b, struct sv login, uint64_t recipient)
@@ -365,6 +388,7 @@ void budget_reset(struct budget *b, struct sv login)
     if (!a)
         return;
     a->nslots = 0;
+    a->epoch++;
     a->warned = a->broken = false;
     a->next_warning_s = a->next_telling_s = 0;
 }

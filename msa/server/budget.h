@@ -52,6 +52,7 @@ enum budget_verdict { BUDGET_OK, BUDGET_REFUSED, BUDGET_HELD };
 /* One message, or what was taken for it. */
 struct budget_cost {
     int64_t slot_s; /* start of the slot it is counted in */
+    uint32_t epoch; /* of the login: budget_reset() ends it */
     uint32_t count[BUDGET_COUNT];
 };
 
@@ -66,6 +67,7 @@ struct budget_take {
     enum budget_verdict verdict;
     struct budget_cost cost; /* nothing with BUDGET_REFUSED */
     size_t nfresh;           /* in fresh: recipients that it did not know; counted where limited */
+    size_t room;             /* so many more it can know */
     enum budget_kind kind;   /* the one that is broken, or warned of */
     uint64_t used;           /* of that kind, with this message */
     int64_t again_s;         /* REFUSED: when there is room for it; 0: never */
@@ -83,7 +85,10 @@ uint64_t budget_recipient(struct sv address);
 void budget_take(struct budget *b, struct budget_take *t);
 /* From here on the login knows these. */
 void budget_keep(struct budget *b, struct sv login, const uint64_t *fresh, size_t nfresh);
-void budget_give_back(struct budget *b, struct sv login, const struct budget_cost *cost);
+/* Of a message that did not come: what it cost, and that it broke the budget, if it did. */
+void budget_give_back(struct budget *b, const struct budget_take *t);
+/* A budget was broken, and has not been mended by time or budget_reset(). */
+bool budget_is_broken(const struct budget *b, struct sv login);
 
 /* What an earlier process has counted and known. It is no news: nothing of it warns or breaks. */
 void budget_remember(struct budget *b, struct sv login, const struct budget_cost *cost);

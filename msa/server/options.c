@@ -149,7 +149,7 @@ static const struct conf_option limits_rows[] = {
     CONF_ROW(CONF_INT, struct msa_limits_options, messages_per_session, "messages_per_session",
              "1000", "most messages over one connection",
              "Then MAIL is answered 421 4.7.0, and the client connects again.", .min = 1,
-             .max = 999999, .flags = CONF_RELOAD),
+             .max = 1000000, .flags = CONF_RELOAD),
     CONF_ROW(CONF_TIME, struct msa_limits_options, command_timeout_s, "command_timeout", "5m",
              "how long to wait for a command",
              "An idle session is answered 421 4.4.2 and closed; so is one whose line comes by the "

@@ -102,6 +102,7 @@ struct holding {
     struct spending *spending;
     char *login;
     struct budget_take take;
+    bool tells;
 };
 
 static void tell_postmaster(struct spending *s, const char *login, const struct budget_take *take,
@@ -127,16 +128,18 @@ static void on_held(struct store_admin *a)
     if (a->err < 0)
         log_event(LOG_ERROR, "budget-hold", &(struct log_ctx){.login = sv_of(h->login)},
                   "the rest of the login's queue could not be held: %s", err_text(a->err));
-    tell_postmaster(h->spending, h->login, &h->take, a->touched);
+    if (h->tells)
+        tell_postmaster(h->spending, h->login, &h->take, a->touched);
     store_admin_free(a);
     free(h->login);
     free(h);
 }
 
-static void hold_rest(struct spending *s, const struct spending_ticket *t)
+static void hold_rest(struct spending *s, const struct spending_ticket *t, bool tells)
 {
     struct holding *h = NEW(struct holding);
-    *h = (struct holding){.spending = s, .login = mem_str(t->login), .take = t->take};
+    *h = (struct holding){
+        .spending = s, .login = mem_str(t->login), .take = t->take, .tells = tells};
     struct store_admin *a = store_admin_new(STORE_HOLD, s->main, on_held, h);
     a->filter.user = arena_str(&a->arena, sv_of(t->login));
     store_admin(s->store, a);
@@ -169,7 +172,7 @@ static void punish(struct spending *s, const struct spending_ticket *t)
     if (t->take.limits.lock_auth)
         lock(s, t);
     if (t->take.limits.hold)
-        hold_rest(s, t);
+        hold_rest(s, t, true);
     else
         tell_postmaster(s, t->login, &t->take, 0);
 }
@@ -196,21 +199,33 @@ static void run_ask(struct task *task)
         t->counts = t->take.verdict != BUDGET_REFUSED;
         if (t->take.warns)
             warn(s, t);
-        if (t->take.breaks)
+        /* what is to be held is not in the queue yet, and may never come: spending_keep() */
+        if (t->take.breaks && t->take.verdict == BUDGET_REFUSED)
             punish(s, t);
     }
     t->task.run = run_answer;
     mailbox_post(t->reply, &t->task);
 }
 
+/* Who was written to by a message that is held is not known yet, else the next one would go. */
+static bool learns(const struct spending_ticket *t)
+{
+    return t->take.verdict == BUDGET_OK && t->take.nfresh <= t->take.room;
+}
+
 static void run_end(struct task *task)
 {
     struct spending_ticket *t = (struct spending_ticket *)task;
     struct spending *s = t->spending;
-    if (t->counts && t->keep)
+    if (t->counts && t->keep && learns(t))
         budget_keep(s->budget, sv_of(t->login), t->fresh, t->take.nfresh);
-    else if (t->counts)
-        budget_give_back(s->budget, sv_of(t->login), &t->take.cost);
+    else if (t->counts && !t->keep)
+        budget_give_back(s->budget, &t->take);
+    if (t->keep && s->store && t->take.breaks)
+        punish(s, t);
+    else if (t->keep && s->store && t->take.verdict == BUDGET_OK && t->take.limits.hold &&
+             budget_is_broken(s->budget, sv_of(t->login)))
+        hold_rest(s, t, false); /* it may have been on its way when the budget was broken */
     free_ticket(t);
 }
 
@@ -377,8 +392,10 @@ const struct store_spent *spending_record(const struct spending_ticket *t, struc
     for (char *c = login; *c; c++)
         *c = ascii_lower(*c);
     memcpy(known, t->fresh, t->take.nfresh * sizeof *known);
-    *spent = (struct store_spent){
-        .login = login, .slot_s = t->take.cost.slot_s, .known = known, .nknown = t->take.nfresh};
+    *spent = (struct store_spent){.login = login,
+                                  .slot_s = t->take.cost.slot_s,
+                                  .known = known,
+                                  .nknown = learns(t) ? t->take.nfresh : 0};
     memcpy(spent->count, t->take.cost.count, sizeof spent->count);
     return spent;
 }

@@ -68,7 +68,8 @@ static void put_broken(const struct spending_notice *n, struct buf *out)
     if (n->take.limits.hold) {
         put_command(out, "queue list --user", n->login, "shows it");
         put_command(out, "queue release --user", n->login,
-                    "it is good mail: sends it, and the budget begins anew");
+                    "it is good mail: sends all that is held of it, also for another reason "
+                    "that\r\n        \"queue list\" shows; and the budget begins anew");
         put_command(out, "queue delete --user", n->login,
                     "the password was stolen: nothing of it is sent");
     } else {

@@ -14,8 +14,9 @@ static bool offered(const struct smtp_ext_offer *o)
 static int ehlo_args(const struct smtp_ext_offer *o, struct buf *out)
 {
     int err = 0;
-    if (o->config.messages)
-        err = buf_printf(out, " MAILMAX=%" PRIu32, o->config.messages);
+    if (o->config.messages) /* six digits, RFC 9422 4 */
+        err = buf_printf(out, " MAILMAX=%" PRIu32,
+                         o->config.messages < 1000000 ? o->config.messages : 999999);
     if (err == 0 && o->config.recipients)
         err = buf_printf(out, " RCPTMAX=%" PRIu32, o->config.recipients);
     return err;

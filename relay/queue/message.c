@@ -103,10 +103,12 @@ struct queue_batch *queue_batch_new(struct queue_message *m, size_t nrows)
 
 void queue_batch_hold(struct queue_batch *b, const char *why)
 {
-    const char *text = arena_str(&b->arena, sv_of(why));
     for (size_t i = 0; i < b->nrows; i++) {
-        b->rows[i].held = true;
-        b->rows[i].last_text = text;
+        struct queue_row *row = &b->rows[i];
+        bool has_reason = row->held && row->last_text && *row->last_text;
+        row->last_text = has_reason ? arena_printf(&b->arena, "%s; %s", row->last_text, why)
+                                    : arena_str(&b->arena, sv_of(why));
+        row->held = true;
     }
 }
 

@@ -88,7 +88,7 @@ void queue_batch_free(struct queue_batch *b); /* NULL is allowed */
 struct queue_batch *queue_batch_pick(const struct queue_batch *b, const size_t *indices,
                                      size_t count);
 
-/* All rows wait for the operator; why: for listings, copied. */
+/* All rows wait for the operator; why: for listings, behind other reasons, copied. */
 void queue_batch_hold(struct queue_batch *b, const char *why);
 
 /* A fresh id from wall time and randomness: 16 of [0-9a-z], 9 of time first: sorts by time. */

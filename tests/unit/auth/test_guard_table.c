@@ -73,9 +73,39 @@ static void bounded(void **state)
     guard_table_deinit(&t);
 }
 
+/* However many were blocked, one can still count: those whose time is over go, and the oldest of
+ * too many. */
+static void room_to_count(void **state)
+{
+    struct guard_table t;
+
+    (void)state;
+    guard_table_init(&t, 10, 7);
+    for (unsigned i = 0; i < 8; i++)
+        guard_table_block(&t, guard_table_touch(&t, key(i)), 100 + i);
+    guard_table_touch(&t, key(20));
+    guard_table_touch(&t, key(21));
+    guard_table_touch(&t, key(22)); /* one too many: the oldest block goes */
+    assert_null(guard_table_find(&t, key(0)));
+    assert_non_null(guard_table_find(&t, key(20)));
+    guard_table_expire(&t, 103);
+    assert_null(guard_table_find(&t, key(3)));
+    assert_non_null(guard_table_find(&t, key(4)));
+    assert_int_equal(guard_table_count(&t), 7);
+    assert_int_equal(t.nblocked, 4);
+    for (unsigned i = 30; i < 60; i++)
+        guard_table_touch(&t, key(i));
+    assert_non_null(guard_table_find(&t, key(4))); /* few blocks outlast a flood */
+    assert_int_equal(guard_table_touch(&t, key(4))->until_ms, 0);
+    assert_int_equal(t.nblocked, 3);
+    guard_table_deinit(&t);
+    assert_int_equal(t.nblocked, 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(windows), cmocka_unit_test(bounded)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(windows), cmocka_unit_test(bounded),
+                                       cmocka_unit_test(room_to_count)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -246,6 +246,9 @@ static void tokens(void **state)
         {rsa, "RS256", "", CLAIMS, BY_NAME, AUTH_TOKEN_LOGIN},
         {rsa, "RS256", "", CLAIMS ",\"email\":\"\"", BY_NAME, AUTH_TOKEN_LOGIN},
         {rsa, "RS256", "", CLAIMS ",\"email\":[\"alice@example.net\"]", BY_NAME, AUTH_TOKEN_LOGIN},
+        {rsa, "RS256", "", CLAIMS ",\"email_verified\":false" LOGIN, BY_NAME, AUTH_TOKEN_LOGIN},
+        {rsa, "RS256", "", CLAIMS ",\"email_verified\":\"true\"" LOGIN, BY_NAME, AUTH_TOKEN_LOGIN},
+        {rsa, "RS256", "", CLAIMS ",\"email_verified\":true" LOGIN, BY_NAME, AUTH_TOKEN_GOOD},
         {rsa, "RS256", "", "", BY_NAME, AUTH_TOKEN_ISSUER},
     };
     char login[300];

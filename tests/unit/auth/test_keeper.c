@@ -742,6 +742,22 @@ static struct keeper_material guarded(uint64_t generation)
 
 /* Guesses are slowed, then refused before the secret is looked at, with every mechanism and for
  * every name; not for an owner, nor for who is exempt. */
+/* LOGIN whose first message is empty names nobody: it ends there, and counts. */
+static void login_begun_with_nothing(void **state)
+{
+    struct keeper_material m = guarded(1);
+
+    (void)state;
+    database_add(w.path, "alice", "secret");
+    commit(&m);
+    for (size_t i = 0; i < 5; i++) {
+        login_from("LOGIN", "192.0.2.1", SV(""));
+        assert_int_equal(w.verdict, AUTH_DENIED);
+    }
+    login_from("PLAIN", "192.0.2.1", right_alice);
+    assert_int_equal(w.verdict, AUTH_BLOCKED);
+}
+
 static void guessing(void **state)
 {
     static const unsigned at_least_ms[] = {0, 0, 0, 500, 1000};
@@ -1137,6 +1153,7 @@ int main(void)
         T(changed_midway),
         T(many_administrators),
         T(guessing),
+        T(login_begun_with_nothing),
         T(held_answers),
         T(canceled_guesses_count),
         T(no_step_while_held),

@@ -413,13 +413,17 @@ static void empty_responses(void **state)
     static const struct auth_sasl_start starts[] = {
         {.mechanism = SV("LOGIN"), .tls = true},
         {.mechanism = SV("LOGIN"), .tls = true, .initial = SV("alice"), .has_initial = true},
-        {.mechanism = SV("LOGIN"), .tls = true, .initial = SV(""), .has_initial = true},
     };
+    static const struct auth_sasl_start nothing = {
+        .mechanism = SV("LOGIN"), .tls = true, .initial = SV(""), .has_initial = true};
     const char *path = database_new();
     struct auth_sasl *s = make(path);
 
     (void)state;
     database_add(path, "alice", "secret");
+    struct auth_sasl_result none;
+    auth_exchange_free(auth_exchange_new(s, &nothing, &none));
+    assert_int_equal(none.verdict, AUTH_DENIED);
     for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
         struct auth_sasl_result r;
         struct auth_exchange *x = auth_exchange_new(s, &starts[i], &r);

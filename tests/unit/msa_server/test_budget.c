@@ -31,7 +31,7 @@ static struct budget_take send(struct budget *b, int64_t now_s, const struct bud
                             .now_s = now_s,
                             .fresh = fresh};
     budget_take(b, &t);
-    if (t.verdict != BUDGET_REFUSED)
+    if (t.verdict == BUDGET_OK)
         budget_keep(b, alice, fresh, t.nfresh);
     t.recipients = NULL;
     t.fresh = NULL;
@@ -151,6 +151,55 @@ static void held_ones_count(void **state)
     budget_free(b);
 }
 
+/* A stolen password: once the budget is broken nothing leaves, also to those it knows, and sending
+ * to the same strangers twice makes no friends of them. */
+static void nothing_more_leaves(void **state)
+{
+    struct budget_limits l = {.most = {[BUDGET_NEW_RECIPIENTS] = 10}, .hold = true};
+    struct budget *b = budget_new();
+    (void)state;
+    assert_int_equal(send(b, T0, &l, 0, 5).verdict, BUDGET_OK);
+    assert_int_equal(send(b, T0, &l, 0, 5).verdict, BUDGET_OK);
+    struct budget_take t = send(b, T0, &l, 100, 20);
+    assert_int_equal(t.verdict, BUDGET_HELD);
+    assert_true(t.breaks);
+    assert_true(budget_is_broken(b, alice));
+    for (int i = 0; i < 3; i++) {
+        t = send(b, T0 + i, &l, i ? 0 : 100, i ? 5 : 20);
+        assert_int_equal(t.verdict, BUDGET_HELD);
+        assert_false(t.breaks || t.tells);
+    }
+    t = send(b, T0 + 90000, &l, 0, 5);
+    assert_int_equal(t.verdict, BUDGET_OK);
+    assert_false(budget_is_broken(b, alice));
+    send(b, T0 + 90000, &l, 200, 20);
+    budget_reset(b, alice);
+    assert_int_equal(send(b, T0 + 90000, &l, 0, 5).verdict, BUDGET_OK);
+    budget_free(b);
+}
+
+/* A message that broke a budget and did not come has not broken it. */
+static void not_broken_after_all(void **state)
+{
+    struct budget_limits l = {.most = {[BUDGET_RECIPIENTS] = 10}, .hold = true};
+    struct budget *b = budget_new();
+    (void)state;
+    struct budget_take t = send(b, T0, &l, 0, 11), other;
+    assert_true(t.breaks && t.tells);
+    budget_give_back(b, &t);
+    assert_false(budget_is_broken(b, alice));
+    assert_int_equal(send(b, T0, &l, 0, 5).verdict, BUDGET_OK);
+    t = send(b, T0, &l, 0, 7);
+    assert_true(t.breaks && t.tells);
+    /* what was taken before the operator let it begin anew is not given back to what came since */
+    budget_reset(b, alice);
+    other = send(b, T0, &l, 0, 9);
+    budget_give_back(b, &t);
+    assert_int_equal(other.verdict, BUDGET_OK);
+    assert_int_equal(send(b, T0, &l, 0, 2).verdict, BUDGET_HELD);
+    budget_free(b);
+}
+
 /* What goes over, under and over again breaks each time, and is told once in its window. */
 static void told_once_in_a_window(void **state)
 {
@@ -179,13 +228,14 @@ static void given_back(void **state)
     (void)state;
     struct budget_take t = send(b, T0, &l, 0, 7);
     send(b, T0 + 10, &l, 0, 3);
-    budget_give_back(b, alice, &t.cost);
+    budget_give_back(b, &t);
     budget_used(b, alice, T0 + 20, used);
     assert_int_equal(used[BUDGET_RECIPIENTS], 3);
-    budget_give_back(b, alice, &t.cost); /* never below nothing */
+    budget_give_back(b, &t); /* never below nothing */
     budget_used(b, alice, T0 + 20, used);
     assert_int_equal(used[BUDGET_RECIPIENTS], 0);
-    budget_give_back(b, SV("nobody@example.net"), &t.cost);
+    t.login = SV("nobody@example.net");
+    budget_give_back(b, &t);
     budget_free(b);
 }
 
@@ -289,6 +339,8 @@ int main(void)
         cmocka_unit_test(recipients_in_a_day),
         cmocka_unit_test(new_recipients),
         cmocka_unit_test(held_ones_count),
+        cmocka_unit_test(nothing_more_leaves),
+        cmocka_unit_test(not_broken_after_all),
         cmocka_unit_test(told_once_in_a_window),
         cmocka_unit_test(given_back),
         cmocka_unit_test(over_a_restart),

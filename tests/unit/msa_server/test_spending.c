@@ -107,6 +107,29 @@ static void nobody_else_is_asked_about(void **state)
     stop();
 }
 
+/* A message that is refused for its content breaks nothing, and no login is locked for it. */
+static void refused_for_another_reason(void **state)
+{
+    (void)state;
+    world_start(BUDGET("messages_per_hour = 1; over_budget = \"hold\"; lock_auth = true;"));
+    struct sim_client *c = client_ready();
+    client_say(c, WHOLE);
+    for (int i = 0; i < 3; i++) {
+        buf_reset(&c->said);
+        client_say(c, MAIL "DATA\r\nFrom: a@b@c\r\n\r\n.\r\n");
+        client_expect(c, "554 ");
+    }
+    sim_run_for(1000);
+    assert_int_equal(world_log_count("budget-broken"), 0);
+    client_say(c, "NOOP\r\n");
+    client_expect(c, "250 ");
+    client_say(c, WHOLE);
+    sim_run_for(1000);
+    assert_int_equal(world_log_count("budget-broken"), 1);
+    client_free(c);
+    stop();
+}
+
 static void held_and_told(void **state)
 {
     (void)state;
@@ -168,6 +191,7 @@ int main(void)
         cmocka_unit_test(lost_while_asking),
         cmocka_unit_test(nobody_else_is_asked_about),
         cmocka_unit_test(held_and_told),
+        cmocka_unit_test(refused_for_another_reason),
         cmocka_unit_test(locked_as_well),
         cmocka_unit_test(not_locked),
     };

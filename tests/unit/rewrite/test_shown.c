@@ -39,7 +39,12 @@ static const struct {
     /* character sets */
     {SV("=?iso-8859-1?q?=FC?="), "\xfc", REWRITE_SHOWN_OK},
     {SV("=?iso-2022-jp?b?GyRCO1IbKEJhQGI=?="), "??a@b", REWRITE_SHOWN_OK},
-    {SV("=?shift_jis?q?=83=40.b?="), "?.b", REWRITE_SHOWN_OK}, /* the second octet is "@" */
+    {SV("=?shift_jis?q?=83=40.b?="), "?@.b", REWRITE_SHOWN_OK}, /* the second octet is "@" */
+    {SV("=?iso-8859-1?q?a=AD@b?="), "a@b", REWRITE_SHOWN_OK},   /* a soft hyphen is not seen */
+    {SV("a\xe2\x80\x90"
+        "b\xe2\x88\x92"
+        "c"),
+     "a-b-c", REWRITE_SHOWN_OK},
     {SV("=?iso-8859-1?q?=E9=40b?="), "\xe9@b", REWRITE_SHOWN_OK},
     {SV("=?utf-7?q?a?="), "a", REWRITE_SHOWN_CHARSET},
     {SV("=?UTF-16BE?q?a?="), "a", REWRITE_SHOWN_CHARSET},
@@ -108,6 +113,15 @@ static const char *const addresses[][2] = {
     {"a@1.2", ""},
     {"a+b_c@d-e.example", "a+b_c@d-e.example "},
     {"a@-b.example", ""},
+    /* what no domain may have beside what is read as one */
+    {"a@b.example\xe2\x9c\x93", "a@b.example "},
+    {"\xe2\x9c\x93"
+     "a@b.example",
+     "\xe2\x9c\x93"
+     "a@b.example "},
+    {"m\xfcller@b.example", "ller@b.example "},
+    {"a@b.example\xff.more", "a@b.example "},
+    {"a\xff@b.example", ""},
 };
 
 static void addresses_in_text(void **state)
