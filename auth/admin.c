@@ -175,13 +175,6 @@ static void say_result(struct work *w, int err)
         admin_say_fault(w->out, err, w->change.options, w->change.in_accounts);
 }
 
-/* What failed may have failed behind the change: better a session too many ends than one stays. */
-static bool may_have_changed(int err)
-{
-    return err != ERR_NOT_FOUND && err != ERR_EXISTS && err != ERR_LIMIT && err != ERR_SYNTAX &&
-           err != -ENOENT && err != -EAGAIN;
-}
-
 static void apply_change(const struct auth_options *o, const struct auth_admin_request *r,
                          const struct auth_name *name, struct auth_admin_answer *out,
                          struct auth_name *changed_out)
@@ -201,7 +194,7 @@ static void apply_change(const struct auth_options *o, const struct auth_admin_r
         say_result(&w, err);
     }
     auth_change_end(&w.change);
-    if (changed_out != NULL && rules[r->verb].ends_sessions && may_have_changed(err))
+    if (changed_out != NULL && rules[r->verb].ends_sessions && out->err == 0)
         *changed_out = *name;
 }
 

@@ -70,15 +70,15 @@ static bool is_decided(const struct job *j)
     if (t->is_concluded || !auth_claim_is_guessable(mechanism))
         return false;
     return j->verdict == AUTH_DENIED || j->verdict == AUTH_OK ||
-           (j->verdict == AUTH_CONTINUE &&
-            auth_claim_challenge(mechanism, t->responses) != AUTH_CLAIM_OPEN);
+           (j->verdict == AUTH_CONTINUE && auth_claim_is_proof(mechanism, t->responses));
 }
 
 static bool is_right(const struct job *j)
 {
-    return j->verdict == AUTH_OK || (j->verdict == AUTH_CONTINUE &&
-                                     auth_claim_challenge(sv_of(j->talk->mechanism),
-                                                          j->talk->responses) == AUTH_CLAIM_PROVEN);
+    const struct talk *t = j->talk;
+
+    return j->verdict == AUTH_OK ||
+           (j->verdict == AUTH_CONTINUE && auth_claim_is_proof(sv_of(t->mechanism), t->responses));
 }
 
 /* Tells the guard and follows it. Returns by how much the answer is delayed. */

@@ -12,19 +12,14 @@
 
 #include "auth/name.h"
 
-/* Whether the mechanism proves a secret that can be guessed: a password, or a token. */
+/* Whether the mechanism proves a secret that can be guessed: a password. */
 bool auth_claim_is_guessable(struct sv mechanism);
 /* The name in the client's first message; empty if there is none. *out holds it. */
 struct sv auth_claim_name(struct sv mechanism, struct sv message, char out[AUTH_NAME_MAX + 1]);
 /* A name as GS2 writes it (RFC 5802 5.1), decoded into *out. */
 struct sv auth_claim_saslname(struct sv text, char out[AUTH_NAME_MAX + 1]);
-/* What a challenge says that answers so many messages of the client. The end of an exchange says
- * it in any case. */
-enum auth_claim_challenge {
-    AUTH_CLAIM_OPEN,   /* nothing */
-    AUTH_CLAIM_PROVEN, /* the secret was right (SCRAM: the server's own proof) */
-    AUTH_CLAIM_REFUSED /* it was wrong (RFC 7628 3.2.2: the error, before the exchange fails) */
-};
-enum auth_claim_challenge auth_claim_challenge(struct sv mechanism, unsigned responses);
+/* Whether a challenge that answers so many messages of the client says that the secret was right
+ * (SCRAM: the server's own proof). The end of an exchange says it in any case. */
+bool auth_claim_is_proof(struct sv mechanism, unsigned responses);
 
 #endif

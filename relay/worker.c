@@ -63,19 +63,28 @@ static void forget(struct slot *s)
     free(s);
 }
 
+/* For the main thread; the worker may be gone when it is run. */
+struct closed_task {
+    struct task task;
+    void (*on_slot_closed)(void *arg, uint32_t slot);
+    void *arg;
+    uint32_t slot;
+};
+
 static void on_told(struct task *task)
 {
-    struct slot_task *t = (struct slot_task *)(void *)task;
-    t->worker->config.on_slot_closed(t->worker->config.arg, t->slot);
+    struct closed_task *t = (struct closed_task *)(void *)task;
+    t->on_slot_closed(t->arg, t->slot);
     free(t);
 }
 
 static void tell_closed(struct relay_worker *w, uint32_t id)
 {
-    struct slot_task *t = NEW(struct slot_task);
-    t->task.run = on_told;
-    t->worker = w;
-    t->slot = id;
+    struct closed_task *t = NEW(struct closed_task);
+    *t = (struct closed_task){.task = {.run = on_told},
+                              .on_slot_closed = w->config.on_slot_closed,
+                              .arg = w->config.arg,
+                              .slot = id};
     mailbox_post(w->config.main, &t->task);
 }
 

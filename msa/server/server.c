@@ -144,9 +144,6 @@ static void finish_stop(struct server *s)
         worker_join(s->workers[i]);
     free(s->workers);
     s->workers = NULL;
-    if (s->relay)
-        relay_free(s->relay);
-    s->relay = NULL;
     s->running = false;
     s->ops->on_stopped(s->arg);
 }
@@ -548,6 +545,8 @@ void server_stop(struct server *s, uint64_t grace_ms)
 void server_free(struct server *s)
 {
     mailbox_close(s->mailbox); /* the workers' last messages find everything still there */
+    if (s->relay)
+        relay_free(s->relay);
     for (size_t i = 0; i < s->nwaiting; i++)
         close(s->waiting[i].fd);
     free(s->waiting);
