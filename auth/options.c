@@ -164,19 +164,20 @@ const struct conf_option auth_options_rows[] = {
     CONF_ROW(
         CONF_STRINGS, struct auth_options, mechanisms, "mechanisms", NULL,
         "SASL mechanisms offered, in this order",
-        "SCRAM-SHA-256 (RFC 7677) never sends the password; as SCRAM-SHA-256-PLUS, offered "
-        "under TLS only, the login also fails where somebody in between has made the TLS "
-        "connection (tls-exporter, tls-unique, tls-server-end-point: RFC 9266, RFC 5929). Take "
-        "-PLUS out where a proxy in front of msad ends TLS. mutt 2.2 takes -PLUS where it is "
-        "offered and then fails under TLS 1.3: there, set smtp_authenticators. PLAIN (RFC 4616) "
-        "and LOGIN send "
-        "it, protected by TLS only; most mail programs use one of these two, LOGIN mainly old "
+        "SCRAM-SHA-256 (RFC 7677) never sends the password; as SCRAM-SHA-256-PLUS the login "
+        "also fails where somebody in between has made the TLS connection (tls-exporter, "
+        "tls-unique, tls-server-end-point: RFC 9266, RFC 5929). A client set to the -PLUS form of "
+        "a mechanism named here gets it under TLS; EHLO announces -PLUS only where it is named "
+        "itself, since some programs choose it and then fail, or offer nothing else (mutt 2.2 "
+        "under TLS 1.3, whatever is behind a proxy that ends TLS). PLAIN (RFC 4616) and LOGIN "
+        "send the password, protected by TLS only; most mail programs use one of these two, LOGIN "
+        "mainly old "
         "ones. SCRAM-SHA-1 (RFC 5802), SCRAM-SHA-512 (each also with -PLUS) and CRAM-MD5 (RFC "
         "2195, which needs store_cleartext) are for programs that have nothing better. Users who "
         "got their password before one of these was named here need a new one for it: msactl "
         "check counts them, msactl user show names what is missing. EXTERNAL (RFC 4422) is offered "
-        "to clients with a certificate (client_ca). Default: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, "
-        "PLAIN, LOGIN, before them EXTERNAL where client_ca is set and GSSAPI where keytab is, "
+        "to clients with a certificate (client_ca). Default: SCRAM-SHA-256, PLAIN, "
+        "LOGIN, before them EXTERNAL where client_ca is set and GSSAPI where keytab is, "
         "behind "
         "them OAUTHBEARER and XOAUTH2 where oauth is.",
         .flags = CONF_RELOAD, .check = check_mechanism,

@@ -30,7 +30,8 @@ struct auth_sasl {
     struct arena arena;
     struct auth_options options;
     const char *hostname;
-    char *mech_list; /* as Cyrus is told: without -PLUS, which it adds itself */
+    struct conf_strings accepted; /* the mechanisms offered, and each SCRAM's -PLUS form */
+    char *mech_list;              /* as Cyrus is told: without -PLUS, which it adds itself */
     struct auth_check *check;
     struct auth_sources sources;
     struct auth_oauth *oauth; /* NULL: no tokens */
@@ -112,6 +113,22 @@ static char *join_bases(struct arena *a, const struct conf_strings *mechanisms)
     return text;
 }
 
+/* A client that is set to -PLUS gets it although EHLO does not show it: programs that cannot bind
+ * take what is shown, and fail. */
+static struct conf_strings with_plus(struct arena *a, const struct conf_strings *offered)
+{
+    struct conf_strings all = {arena_alloc(a, 2 * offered->count * sizeof(*all.items)), 0};
+
+    for (size_t i = 0; i < offered->count; i++) {
+        const char *name = offered->items[i];
+
+        all.items[all.count++] = name;
+        if (sv_starts(sv_of(name), SV("SCRAM-")) && !auth_bound_is_plus(sv_of(name)))
+            all.items[all.count++] = arena_printf(a, "%s-PLUS", name);
+    }
+    return all;
+}
+
 struct auth_sasl *auth_sasl_new(const struct auth_options *options, struct sv hostname,
                                 struct auth_check *check)
 {
@@ -127,6 +144,7 @@ struct auth_sasl *auth_sasl_new(const struct auth_options *options, struct sv ho
     s->options.path = arena_str(&s->arena, sv_of(options->path));
     s->options.accounts_path = arena_str(&s->arena, sv_of(options->accounts_path));
     s->hostname = arena_str(&s->arena, hostname);
+    s->accepted = with_plus(&s->arena, &s->options.mechanisms);
     s->mech_list = join_bases(&s->arena, &s->options.mechanisms);
     s->check = check;
     s->sources = (struct auth_sources){
@@ -337,12 +355,12 @@ static void finish(struct auth_exchange *x, bool success, struct auth_sasl_resul
     }
 }
 
-/* The name as the options write it; NULL if it is not offered. */
-static const char *offered(const struct auth_sasl *s, struct sv mechanism)
+/* The name as the list writes it; NULL if it is not there. */
+static const char *listed(const struct conf_strings *list, struct sv mechanism)
 {
-    for (size_t i = 0; i < s->options.mechanisms.count; i++) {
-        if (sv_ieq(sv_of(s->options.mechanisms.items[i]), mechanism))
-            return s->options.mechanisms.items[i];
+    for (size_t i = 0; i < list->count; i++) {
+        if (sv_ieq(sv_of(list->items[i]), mechanism))
+            return list->items[i];
     }
     return NULL;
 }
@@ -352,7 +370,7 @@ static bool offers_plus(const struct auth_exchange *x)
     char name[32];
     int len = snprintf(name, sizeof(name), "%s-PLUS", x->mechanism);
 
-    return x->tls && offered(x->sasl, (struct sv){name, (size_t)len}) != NULL;
+    return x->tls && listed(&x->sasl->options.mechanisms, (struct sv){name, (size_t)len}) != NULL;
 }
 
 /* SCRAM's first message. False: it binds not what it ought to. */
@@ -526,7 +544,7 @@ struct auth_exchange *auth_exchange_new(struct auth_sasl *s, const struct auth_s
     buf_init(&x->refusal, AUTH_WIRE_DATA_MAX, 0);
     x->sasl = auth_sasl_ref(s);
     x->began = auth_check_now(s->check);
-    x->mechanism = offered(s, start->mechanism);
+    x->mechanism = listed(&s->accepted, start->mechanism);
     if (x->mechanism == NULL || (s->oauth == NULL && auth_bearer_is(start->mechanism)) ||
         (!start->tls && auth_bound_is_plus(start->mechanism)))
         *out = (struct auth_sasl_result){.verdict = AUTH_NO_MECHANISM};

@@ -410,7 +410,6 @@ static void complete_auth(struct arena *a, struct msa_options *o)
     } every[] = {
         {"EXTERNAL", *o->auth.client_ca != '\0'},
         {"GSSAPI", *o->auth.keytab != '\0'},
-        {"SCRAM-SHA-256-PLUS", true},
         {"SCRAM-SHA-256", true},
         {"PLAIN", true},
         {"LOGIN", true},

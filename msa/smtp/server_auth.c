@@ -26,9 +26,18 @@ static struct smtp_reply mechanism_unknown(void)
                               "auth.mechanisms");
 }
 
+/* Under TLS the form of SCRAM that binds to it is there whether or not EHLO names it. */
+static bool is_accepted(const struct smtp_server *s, struct sv name)
+{
+    struct sv plus = SV("-PLUS");
+    return smtp_mechanism_listed(session_mechanisms(s), name) ||
+           (s->tls && sv_istarts(name, SV("SCRAM-")) && sv_iends(name, plus) &&
+            smtp_mechanism_listed(session_mechanisms(s), sv_first(name, name.len - plus.len)));
+}
+
 static struct smtp_reply refuse_mechanism(const struct smtp_server *s, struct sv name)
 {
-    if (smtp_mechanism_listed(session_mechanisms(s), name))
+    if (is_accepted(s, name))
         return SMTP_REPLY_NONE;
     /* a mechanism that binds to TLS does not exist without it; the others only need protection */
     if (!s->tls && s->setup->starttls && !sv_iends(name, SV("-PLUS")) &&

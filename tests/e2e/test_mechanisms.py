@@ -44,7 +44,7 @@ def mechanisms_gsasl_logs_in(w):
     for priority, binding in (("NORMAL:-VERS-ALL:+VERS-TLS1.3", "tls-exporter"),
                               ("NORMAL:-VERS-ALL:+VERS-TLS1.2", "tls-unique")):
         for mechanism in (PLUS, "SCRAM-SHA-256", "PLAIN", "LOGIN"):
-            # it does without -PLUS only when it is told so
+            # with channel binding at hand it does without -PLUS only when it is told so
             words = ["--priority", priority] + (["--no-cb"] if mechanism == "SCRAM-SHA-256" else [])
             code, said = gsasl(w, mechanism, *words)
             check(code == 0 and "235 2.7.0" in said, mechanism, priority, said)
@@ -58,25 +58,32 @@ def mechanisms_gsasl_logs_in(w):
 @test()
 def mechanisms_are_offered_where_they_work(w):
     w.start({"auth": {"require_tls": False}})
-    every = [PLUS, "SCRAM-SHA-256", "PLAIN", "LOGIN"]
+    usual = ["SCRAM-SHA-256", "PLAIN", "LOGIN"]
     wire = Wire()
-    equal(offered(wire), every[1:], "without TLS")
+    equal(offered(wire), usual, "without TLS")
     equal(without_id(wire.say(f"AUTH {PLUS} cD10bHMtZXhwb3J0ZXIsLG49YSxyPWI=")),
           (504, "5.5.4 Mechanism not supported; EHLO lists those that are"), "-PLUS without TLS")
     wire.starttls()
-    equal(offered(wire), every, "after STARTTLS")
-    equal(offered(Wire(465, tls=True)), every, "under TLS")
+    equal(offered(wire), usual, "after STARTTLS")
+    equal(offered(Wire(465, tls=True)), usual, "under TLS")
+    w.write({"auth": {"require_tls": False, "mechanisms": [PLUS] + usual}})
+    w.ctl("reload")
+    wire = Wire()
+    equal(offered(wire), usual, "-PLUS named, without TLS")
+    wire.starttls()
+    equal(offered(wire), [PLUS] + usual, "-PLUS named")
     w.write({"auth": {"mechanisms": ["PLAIN"]}})
     w.ctl("reload")
     wire = session()
     equal(offered(wire), ["PLAIN"], "configured")
-    equal(wire.say(f"AUTH {PLUS}")[0], 504, "-PLUS that is not offered")
+    equal(wire.say(f"AUTH {PLUS}")[0], 504, "-PLUS of what is not offered")
 
 
 @test()
 def mechanisms_bind_to_the_channel(w):
     """tls-unique and tls-server-end-point by our own client, right and wrong."""
-    w.start({"auth": {"block": {"failures": 0}, "max_failures": 100}})
+    w.start({"auth": {"block": {"failures": 0}, "max_failures": 100,
+                      "mechanisms": [PLUS, "SCRAM-SHA-256"]}})
     for version in (TLS12, TLS13):
         s = session(context=tls_context(**version))
         point = hashed_certificate(s)
@@ -113,7 +120,12 @@ def mechanisms_bind_to_the_channel(w):
         equal(s.scram(USER, PASSWORD)[0], 235, "unbound")
     w.write({"auth": {"mechanisms": ["SCRAM-SHA-256"]}})
     w.ctl("reload")
-    equal(session().scram(USER, PASSWORD, gs2="y,,")[0], 235, "y where -PLUS is not offered")
+    equal(session().scram(USER, PASSWORD, gs2="y,,")[0], 235, "y where -PLUS is not announced")
+    s = session()
+    point = hashed_certificate(s)
+    equal(s.scram(USER, PASSWORD, PLUS, "p=tls-server-end-point,,", point)[0], 235,
+          "bound, where -PLUS is not announced")
+    equal(session().scram(USER, PASSWORD, PLUS, "n,,")[0], 535, "unbound under -PLUS all the same")
 
 
 @test()

@@ -169,9 +169,7 @@ def mutt(letter):
     login = urllib.parse.quote(USER, safe="")
     password = urllib.parse.quote(letter.password, safe="")
     scheme = "smtps" if letter.implicit else "smtp"
-    # mutt 2.2.12 would take SCRAM-SHA-256-PLUS, and cannot bind to TLS 1.3 (msa.conf(5))
     rc = letter.keep("muttrc", "".join(f"set {line}\n" for line in (
-        "smtp_authenticators=scram-sha-256",
         f"smtp_url={scheme}://{login}:{password}@{HOST}:{letter.port}/", f"from={letter.sender}",
         "ssl_starttls=yes", f"ssl_ca_certificates_file={letter.ca}", "ssl_force_tls=yes"))
                      .encode())

@@ -54,8 +54,8 @@ static void defaults_are_as_designed(void **state)
                         "/etc/msa/cert.pem");
     assert_int_equal(o->auth.realms.count, 2);
     assert_string_equal(o->auth.realms.items[1], "example.org");
-    assert_int_equal(o->auth.mechanisms.count, 4);
-    assert_string_equal(o->auth.mechanisms.items[0], "SCRAM-SHA-256-PLUS");
+    assert_int_equal(o->auth.mechanisms.count, 3);
+    assert_string_equal(o->auth.mechanisms.items[0], "SCRAM-SHA-256");
     assert_string_equal(o->auth.path, "/var/lib/msa/auth/sasldb2");
     assert_true(o->auth.require_tls);
     assert_int_equal(o->auth.max_failures, 5);
