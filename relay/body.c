@@ -20,6 +20,7 @@ void relay_body_start(struct relay_body *b, struct relay_conn *conn)
     relay_body_stop(b);
     b->conn = conn;
     b->offset = 0;
+    b->begun = false;
 }
 
 void relay_body_stop(struct relay_body *b)
@@ -51,6 +52,12 @@ void relay_body_next(struct relay_body *b)
 {
     REQUIRE(b->conn && !b->reading);
     drop_piece(b);
+    struct sv prefix = sv_of(b->message->prefix);
+    if (!b->begun && prefix.len) {
+        b->begun = true;
+        relay_conn_body(b->conn, prefix, b->message->size == 0);
+        return;
+    }
     if (b->message->content) {
         struct sv rest = sv_skip(block_view(b->message->content), (size_t)b->offset);
         struct sv piece = sv_first(rest, PIECE_BYTES);

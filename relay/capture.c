@@ -99,9 +99,9 @@ static void end(struct capture *c)
     done(arg, err);
 }
 
-static void take(struct capture *c, struct sv bytes)
+/* Lines of a file end with LF. */
+static void put_lines(struct capture *c, struct sv bytes)
 {
-    buf_reset(&c->piece);
     for (size_t i = 0; i < bytes.len; i++) {
         char byte = bytes.ptr[i];
         int err = 0;
@@ -113,6 +113,12 @@ static void take(struct capture *c, struct sv bytes)
         if (err < 0)
             c->err = err;
     }
+}
+
+static void take(struct capture *c, struct sv bytes)
+{
+    buf_reset(&c->piece);
+    put_lines(c, bytes);
     c->offset += bytes.len;
     c->is_last = c->offset >= message_of(c)->size;
     if (c->is_last && c->last_was_cr && buf_append(&c->piece, "\r", 1) < 0)
@@ -150,7 +156,7 @@ static void on_worked(struct pool_job *job)
                                                       c->request.reply, on_content, c));
 }
 
-static int put_header(struct capture *c)
+static int put_delivery(struct capture *c)
 {
     const struct queue_batch *b = c->request.batch;
     int err = buf_printf(&c->piece, "Return-Path: <%s>\n", message_of(c)->reverse_path);
@@ -161,7 +167,7 @@ static int put_header(struct capture *c)
 
 static size_t header_max(const struct queue_batch *b)
 {
-    size_t bytes = strlen(b->message->reverse_path) + 64;
+    size_t bytes = strlen(b->message->reverse_path) + strlen(b->message->prefix) + 64;
     for (size_t i = 0; i < b->nrows; i++)
         bytes += strlen(b->rows[i].address) + 64;
     return bytes;
@@ -184,6 +190,8 @@ void relay_capture_start(const struct relay_capture *request)
     c->new_dir = arena_printf(&c->arena, "%s/new", request->dir);
     c->is_first = true;
     c->is_last = message_of(c)->size == 0;
-    c->err = put_header(c);
+    c->err = put_delivery(c);
+    if (c->err == 0)
+        put_lines(c, sv_of(message_of(c)->prefix));
     pool_submit(request->pool, &c->job);
 }

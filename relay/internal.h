@@ -45,8 +45,9 @@ struct relay_body {
     struct mailbox *reply;
     struct queue_message *message; /* borrowed */
     struct relay_conn *conn;       /* NULL: stopped */
-    uint64_t offset;
-    struct store_read *read; /* under way, or the piece that the connection still uses */
+    bool begun;                    /* what goes before the content has been given */
+    uint64_t offset;               /* in the content */
+    struct store_read *read;       /* under way, or the piece that the connection still uses */
     bool reading;
 };
 void relay_body_start(struct relay_body *b, struct relay_conn *conn);

@@ -255,7 +255,7 @@ static void send_part(struct relay_job *j)
     int64_t elapsed_ms = job->age_ms + (int64_t)(now(j) - job->made_ms);
     relay_conn_send(j->conn, &(struct smtp_client_mail){
                                  .envelope = &j->part,
-                                 .size = m->size,
+                                 .size = queue_message_bytes(m),
                                  .eight_bit = m->eight_bit,
                                  .binary = m->binary,
                                  .utf8_header = m->smtputf8,

@@ -1,66 +1,30 @@
 /*
- *     open -> body* -> commit: end of completer -> content_finish -> on_finished -> store_put
- *                                                                       -> on_put -> on_done
+ *     open -> body* -> commit: end of completer -> content_finish -> submission_end.c -> on_done
  *
- * With a filter the message goes before the milters between on_finished and store_put.
  * A refusal that is found only at the end (the completer's last line, the disk) goes the same way,
  * to on_done.
  */
-#include "msa/server/submission.h"
-#include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 #include "msa/base/utf8.h"
 #include "msa/loop/clock.h"
 #include "msa/server/policy.h"
-#include "msa/server/refused.h"
 #include "msa/server/reject.h"
 #include "msa/server/rights_header.h"
-#include "msa/smtp/dot.h"
+#include "msa/server/submission_private.h"
 #include "msa/smtp/solicit.h"
-#include "rewrite/stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
-#include <utlist.h>
 
-#define PRIORITY_TEXT_MAX 20
-
-struct submission {
-    struct task told; /* posts on_done */
-    struct worker *worker;
-    struct service *service;
-    struct queue_message *message;
-    struct queue_batch *rows;
-    struct content_writer *writer;
-    struct spending_ticket *ticket; /* of the login's budget; NULL: none */
-    struct partial *partial;        /* its session's, the submission's once that has forgotten it */
-    struct rewrite_stream rewrite;
-    bool resumable_binary; /* BINARYMIME with TRANSID */
-    struct smtp_dot look;  /* at all of it, whichever session it came over */
-    void (*on_room)(void *arg);
-    void (*on_done)(void *arg, bool accepted, const struct smtp_reply *reply);
-    void *arg;
-    bool committed, forgotten, abandoned, accepted;
-    struct filter *filter;
-    struct submission *prev, *next; /* in worker->filtering, while it works */
-    bool filtering;
-    const char *discarded; /* why; NULL: it was not */
-    struct store_put *put; /* under way */
-    bool header_judged, requires_tls;
-    struct names_query *query; /* of a name in the header */
-    bool refused;              /* with reply, which nobody has been told */
-    struct sv solicit;         /* of MAIL; empty: none */
-    struct rights_holder rights;
-    size_t nrows;
-    struct smtp_reply reply;
-    char reply_text[sizeof(((struct rewrite_refusal *)0)->text)];
-    struct sv session; /* in message's arena, as all text kept here */
-    uint64_t opened_ms;
-    int64_t memory_bytes;
-};
+struct smtp_reply submission_queued(const char *id, char text[SUBMISSION_QUEUED_CHARS])
+{
+    struct smtp_reply reply = SMTP_REPLY(250, 2, 0, 0, "");
+    snprintf(text, SUBMISSION_QUEUED_CHARS, "Queued as %s", id);
+    reply.text = sv_of(text);
+    return reply;
+}
 
 const char *submission_id(const struct submission *s)
 {
@@ -89,70 +53,13 @@ static void release(struct submission *s)
     worker_on_ended(w);
 }
 
-/* The session has noted it under its own id; this one is what a search for the queue id finds. */
-static void note_refused(struct submission *s, const char *text)
-{
-    struct queue_message *m = s->message;
-    struct sv recipients[REFUSED_RECIPIENTS_MAX];
-    size_t count = s->rows ? s->rows->nrows : 0; /* the store has them once it was asked */
-    for (size_t i = 0; i < count && i < REFUSED_RECIPIENTS_MAX; i++)
-        recipients[i] = sv_of(s->rows->rows[i].address);
-    refused_note(s->worker->shared->store, &(struct refused){
-                                               .id = sv_of(m->id),
-                                               .login = sv_of(m->login),
-                                               .client = sv_of(m->client),
-                                               .reverse_path = sv_of(m->reverse_path),
-                                               .recipients = recipients,
-                                               .nrecipients = count,
-                                               .status = s->reply.enhanced,
-                                               .text = text,
-                                               .discarded = s->discarded != NULL,
-                                           });
-}
-
-/* What a filter threw away, while the client was told yes: nobody else will tell. */
-static void log_discarded(struct submission *s)
-{
-    struct queue_message *m = s->message;
-    char text[REFUSED_TEXT_MAX];
-    snprintf(text, sizeof text, "discarded by %s", s->discarded);
-    log_event(LOG_INFO, "discarded",
-              &(struct log_ctx){.session = s->session,
-                                .queue = sv_of(m->id),
-                                .login = sv_of(m->login),
-                                .client = sv_of(m->client)},
-              "from=<%s> by %s", m->reverse_path, s->discarded);
-    note_refused(s, text);
-}
-
-static void log_refused(struct submission *s)
-{
-    struct queue_message *m = s->message;
-    int64_t limit = s->service->generation->options.log.per_client_per_minute;
-    struct ip client;
-    atomic_fetch_add(&s->worker->shared->refused_messages, 1);
-    if (!ip_parse(sv_of(m->client), &client) ||
-        !clientlog_allows(s->worker->clientlog, &client, (uint64_t)limit,
-                          loop_now_ms(s->worker->loop)))
-        return;
-    char text[REFUSED_TEXT_MAX];
-    refused_text(text, &s->reply, s->reply.setting, s->session);
-    log_event(LOG_INFO, "refused",
-              &(struct log_ctx){.session = s->session,
-                                .queue = sv_of(m->id),
-                                .login = sv_of(m->login),
-                                .client = sv_of(m->client)},
-              "from=<%s> %s", m->reverse_path, text);
-    note_refused(s, text);
-}
-
 static void run_told(struct task *t)
 {
     struct submission *s = (struct submission *)t;
     if (s->discarded)
-        log_discarded(s);
+        submission_log_discarded(s);
     else if (!s->accepted)
-        log_refused(s);
+        submission_log_refused(s);
     if (!s->forgotten)
         s->on_done(s->arg, s->accepted, &s->reply);
     else if (s->partial)
@@ -161,7 +68,7 @@ static void run_told(struct task *t)
     release(s);
 }
 
-static void finish(struct submission *s, bool accepted, struct smtp_reply reply)
+void submission_finish(struct submission *s, bool accepted, struct smtp_reply reply)
 {
     s->accepted = accepted;
     s->reply = reply;
@@ -181,7 +88,7 @@ static struct smtp_reply refusal_reply(struct submission *s, const struct rewrit
     return reply;
 }
 
-static struct smtp_ext_config extensions(const struct submission *s)
+struct smtp_ext_config submission_extensions(const struct submission *s)
 {
     return s->service->setups[0].ext; /* what is read of it is the same for all listeners */
 }
@@ -190,7 +97,7 @@ static struct smtp_ext_config extensions(const struct submission *s)
  * either. */
 static bool judge_solicitation(struct submission *s, struct smtp_reply *reply_out)
 {
-    struct smtp_ext_config x = extensions(s);
+    struct smtp_ext_config x = submission_extensions(s);
     struct sv field = sv_of(s->rewrite.facts.solicitation);
     s->header_judged = true;
     if (field.len && s->solicit.len && !sv_ieq(field, s->solicit)) {
@@ -243,7 +150,7 @@ static void on_resolved(void *arg, enum names_answer answer)
     if (!s->committed)
         s->on_room(s->arg);
     else if (s->refused)
-        finish(s, false, s->reply);
+        submission_finish(s, false, s->reply);
     else
         content_finish(s->writer);
 }
@@ -295,251 +202,6 @@ static void on_writer_room(void *arg)
         s->on_room(s->arg);
 }
 
-static const char *priority_text(const struct queue_message *m, char out[PRIORITY_TEXT_MAX])
-{
-    out[0] = '\0';
-    if (m->priority)
-        snprintf(out, PRIORITY_TEXT_MAX, " priority=%d", m->priority);
-    return out;
-}
-
-static void log_accepted(const struct submission *s)
-{
-    const struct queue_message *m = s->message;
-    char text[PRIORITY_TEXT_MAX];
-    log_event(LOG_INFO, "accepted",
-              &(struct log_ctx){.session = s->session,
-                                .queue = sv_of(m->id),
-                                .login = sv_of(m->login),
-                                .client = sv_of(m->client)},
-              "from=<%s> recipients=%zu size=%llu message-id=%s ms=%llu%s", m->reverse_path,
-              s->nrows, (unsigned long long)m->size, m->message_id,
-              (unsigned long long)(clock_mono_ms() - s->opened_ms), priority_text(m, text));
-}
-
-struct smtp_reply submission_queued(const char *id, char text[SUBMISSION_QUEUED_CHARS])
-{
-    struct smtp_reply reply = SMTP_REPLY(250, 2, 0, 0, "");
-    snprintf(text, SUBMISSION_QUEUED_CHARS, "Queued as %s", id);
-    reply.text = sv_of(text);
-    return reply;
-}
-
-static void on_put(struct store_put *p, int err)
-{
-    struct submission *s = p->arg;
-    free(p);
-    s->put = NULL;
-    if (err < 0 && s->abandoned) {
-        finish(s, false, reject_slow());
-        return;
-    }
-    if (err < 0) {
-        log_event(LOG_ERROR, "queue-failed",
-                  &(struct log_ctx){.session = s->session, .queue = sv_of(s->message->id)}, "%s",
-                  err_text(err));
-        finish(s, false, reject_storage(err));
-        return;
-    }
-    atomic_fetch_add(&s->worker->shared->accepted_messages, 1);
-    atomic_fetch_add(&s->worker->shared->accepted_bytes, s->message->size);
-    log_accepted(s);
-    finish(s, true, submission_queued(s->message->id, s->reply_text));
-}
-
-/* What the header says and the queue has to know. An MSA that finds the field sets the parameter
- * for those behind it (RFC 3865 2.7). */
-static void keep_header_facts(struct submission *s)
-{
-    struct queue_message *m = s->message;
-    const struct rewrite_facts *facts = &s->rewrite.facts;
-    m->tls_optional = facts->tls_required_no && !s->requires_tls;
-    m->smtputf8 = m->smtputf8 && facts->eight_bit_header;
-    if (facts->solicitation[0] && !s->solicit.len &&
-        !(extensions(s).off & SMTP_EXT_BIT(SMTP_EXT_NO_SOLICITING)))
-        m->mail_params =
-            arena_printf(&m->arena, "%s SOLICIT=%s", m->mail_params, facts->solicitation);
-}
-
-/* What is too much is held. */
-static const struct store_spent *spend(struct submission *s)
-{
-    struct arena *a = &s->message->arena;
-    if (spending_is_held(s->ticket)) {
-        const char *why = spending_why(s->ticket, a);
-        queue_batch_hold(s->rows, why);
-        log_event(
-            LOG_INFO, "held",
-            &(struct log_ctx){.queue = sv_of(s->message->id), .login = sv_of(s->message->login)},
-            "%s; \"msactl queue release\" lets it go", why);
-    }
-    return spending_record(s->ticket, a);
-}
-
-static void put(struct submission *s)
-{
-    struct queue_message *m = s->message;
-    m->eight_bit |= s->rewrite.facts.eight_bit_header || s->rewrite.facts.eight_bit_body;
-    struct store_put *p = NEW(struct store_put);
-    p->reply = s->worker->mailbox;
-    p->message = queue_message_keep(m);
-    p->rows = s->rows;
-    p->partial = s->partial;
-    if (s->ticket)
-        p->spent = spend(s);
-    p->done = on_put;
-    p->arg = s;
-    s->nrows = s->rows->nrows;
-    s->rows = NULL;
-    s->put = p;
-    store_put(s->worker->shared->store, p);
-}
-
-static void end_filter(struct submission *s)
-{
-    DL_DELETE(s->worker->filtering, s);
-    s->filtering = false;
-}
-
-/* The reply's words, and why, lie in the filter. */
-static void on_filtered(void *arg, enum filter_outcome outcome, const struct smtp_reply *reply,
-                        const char *why)
-{
-    struct submission *s = arg;
-    struct arena *a = &s->message->arena;
-    end_filter(s);
-    if (outcome == FILTER_QUEUE) {
-        put(s);
-        return;
-    }
-    content_give_up(s->worker->shared->store, s->message);
-    if (outcome == FILTER_DISCARD) {
-        s->discarded = arena_str(a, sv_of(why));
-        finish(s, true, submission_queued(s->message->id, s->reply_text));
-        return;
-    }
-    struct smtp_reply r = *reply;
-    r.text = arena_sv(a, r.text);
-    finish(s, false, r);
-}
-
-static void stop_filter(struct submission *s)
-{
-    filter_cancel(s->filter);
-    end_filter(s);
-    content_give_up(s->worker->shared->store, s->message);
-    finish(s, false, reject_slow());
-}
-
-void submission_stop_filters(struct worker *w)
-{
-    struct submission *s, *next;
-    DL_FOREACH_SAFE(w->filtering, s, next)
-    {
-        stop_filter(s);
-    }
-}
-
-static void on_writer_finished(void *arg, int err)
-{
-    struct submission *s = arg;
-    if (err < 0 || s->abandoned) {
-        finish(s, false, s->abandoned ? reject_slow() : reject_storage(err));
-        return;
-    }
-    struct queue_message *m = s->message;
-    content_take(s->writer, m);
-    content_free(s->writer);
-    s->writer = NULL;
-    m->message_id = arena_str(&m->arena, sv_of(s->rewrite.facts.message_id));
-    keep_header_facts(s);
-    if (!s->filter) {
-        put(s);
-        return;
-    }
-    s->filtering = true;
-    DL_APPEND(s->worker->filtering, s);
-    filter_message(s->filter, &(struct filter_target){.message = m, .rows = s->rows}, on_filtered,
-                   s);
-}
-
-/* RFC 3848; RFC 6531 4.3. */
-static struct sv protocol_of(const struct submission_from *f)
-{
-    if (smtp_envelope_has(f->envelope, SMTP_MAIL_SMTPUTF8)) {
-        if (f->tls_cipher.len)
-            return f->login.len ? SV("UTF8SMTPSA") : SV("UTF8SMTPS");
-        return f->login.len ? SV("UTF8SMTPA") : SV("UTF8SMTP");
-    }
-    if (!f->esmtp)
-        return SV("SMTP");
-    if (f->tls_cipher.len)
-        return f->login.len ? SV("ESMTPSA") : SV("ESMTPS");
-    return f->login.len ? SV("ESMTPA") : SV("ESMTP");
-}
-
-static const char *text_form(struct arena *a, struct buf *b)
-{
-    const char *text = arena_str(a, buf_view(b));
-    buf_reset(b);
-    return text;
-}
-
-struct seen {
-    struct sv address;
-    UT_hash_handle hh;
-};
-
-/* Rows for the recipients; who is named twice gets one copy (the first one's parameters count). */
-static void fill_rows(struct submission *s, const struct smtp_envelope *e, struct buf *b)
-{
-    struct queue_batch *rows = queue_batch_new(s->message, e->count);
-    struct seen *list = mem_new(e->count, sizeof *list), *all = NULL, *twin;
-    int64_t release_ms =
-        smtp_envelope_hold_until_s(e, (s->message->received_ms + 999) / 1000) * 1000;
-    if (release_ms && release_ms < s->message->received_ms)
-        release_ms = s->message->received_ms;
-    rows->nrows = 0;
-    for (uint32_t i = 0; i < e->count; i++) {
-        const struct smtp_recipient *r = &e->recipients[i];
-        HASH_FIND(hh, all, r->path.text.ptr, r->path.text.len, twin);
-        if (twin)
-            continue;
-        list[i].address = r->path.text;
-        HASH_ADD_KEYPTR(hh, all, list[i].address.ptr, list[i].address.len, &list[i]);
-        struct queue_row *row = &rows->rows[rows->nrows++];
-        row->address = arena_str(&rows->arena, r->path.text);
-        row->domain = arena_str(&rows->arena, smtp_path_domain(&r->path));
-        if (smtp_envelope_write_rcpt(r, b) == 0)
-            row->rcpt_params = text_form(&rows->arena, b);
-        row->due_ms = release_ms ? release_ms : s->message->received_ms;
-        row->held_ms = row->due_ms - s->message->received_ms;
-    }
-    HASH_CLEAR(hh, all);
-    free(list);
-    s->rows = rows;
-}
-
-static void fill_envelope(struct submission *s, const struct submission_from *f)
-{
-    struct queue_message *m = s->message;
-    const struct smtp_envelope *e = f->envelope;
-    struct buf b;
-    buf_init(&b, 8192, 0);
-    m->reverse_path = arena_str(&m->arena, e->reverse.text);
-    if (smtp_envelope_write_mail(e, &b) == 0)
-        m->mail_params = text_form(&m->arena, &b);
-    m->priority = (int8_t)smtp_envelope_priority(e);
-    m->smtputf8 = smtp_envelope_has(e, SMTP_MAIL_SMTPUTF8); /* until the header is known */
-    s->solicit = arena_sv(&m->arena, e->values[SMTP_MAIL_SOLICIT].text);
-    s->requires_tls = smtp_envelope_has(e, SMTP_MAIL_REQUIRETLS);
-    m->login = arena_str(&m->arena, f->owner);
-    m->client = arena_str(&m->arena, f->client);
-    s->session = arena_sv(&m->arena, f->session);
-    fill_rows(s, e, &b);
-    buf_deinit(&b);
-}
-
 static const struct sv *domains_of(const struct msa_options *o, struct arena *a)
 {
     struct sv *list = arena_alloc(a, (o->domains.count + 1) * sizeof *list);
@@ -551,7 +213,7 @@ static const struct sv *domains_of(const struct msa_options *o, struct arena *a)
 struct submission *submission_open(const struct submission_from *f, struct smtp_reply *reply_out)
 {
     static const struct content_writer_ops ops = {.on_room = on_writer_room,
-                                                  .on_finished = on_writer_finished};
+                                                  .on_finished = submission_content_finished};
     const struct msa_options *o = &f->service->generation->options;
     int64_t memory_bytes = f->partial ? 2 * MEMORY_MESSAGE_BYTES : MEMORY_MESSAGE_BYTES;
     memory_bytes += f->filtered ? MEMORY_FILTER_BYTES : 0;
@@ -573,7 +235,7 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
     s->message = queue_message_new();
     s->message->received_ms = clock_wall_ms();
     queue_id_make(s->message->id, s->message->received_ms, random_u64());
-    fill_envelope(s, f);
+    submission_fill_envelope(s, f);
     s->rights = (struct rights_holder){f->rights.rights, f->rights.row, sv_of(s->message->login)};
     if (!f->login.len)
         s->rights.login = SV_NONE;
@@ -583,7 +245,7 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
         .received = {.helo = arena_sv(a, f->helo),
                      .address = sv_of(s->message->client),
                      .by = sv_of(o->hostname),
-                     .protocol = protocol_of(f),
+                     .protocol = submission_protocol(f),
                      .id = sv_of(s->message->id),
                      .tls = arena_sv(a, f->tls_cipher),
                      .for_path = s->rows->nrows == 1 ? sv_of(s->rows->rows[0].address) : SV(""),
@@ -644,7 +306,7 @@ bool submission_kept(struct submission *s, struct sv bytes, struct smtp_reply *r
         *reply_out = s->reply;
     }
     s->reply = *reply_out;
-    log_refused(s);
+    submission_log_refused(s);
     return false;
 }
 
@@ -667,13 +329,13 @@ void submission_commit(struct submission *s, bool binary, struct filter *filter)
     s->committed = true;
     s->message->binary = s->resumable_binary ? is_binary_in_all(s) : binary;
     if (s->refused) {
-        finish(s, false, s->reply);
+        submission_finish(s, false, s->reply);
         return;
     }
     REQUIRE(s->reply.code == 0); /* what was refused aloud is dropped, never committed */
     rewrite_stream_end(&s->rewrite);
     if (!drain(s, &reply))
-        finish(s, false, reply);
+        submission_finish(s, false, reply);
     else if (!s->query)
         content_finish(s->writer);
 }
@@ -689,10 +351,10 @@ void submission_abandon(struct submission *s)
     if (s->query) {
         names_cancel(s->query);
         s->query = NULL;
-        finish(s, false, reject_slow());
+        submission_finish(s, false, reject_slow());
     }
     if (s->filtering)
-        stop_filter(s);
+        submission_stop_filter(s);
     if (s->put)
         atomic_store(&s->put->canceled, true);
 }

@@ -43,7 +43,7 @@ struct queue_message *queue_message_new(void)
     struct queue_message *m = NEW(struct queue_message);
     atomic_init(&m->refs, 1);
     arena_init(&m->arena);
-    m->reverse_path = m->mail_params = m->login = m->client = m->message_id = "";
+    m->reverse_path = m->mail_params = m->login = m->client = m->message_id = m->prefix = "";
     return m;
 }
 
@@ -52,6 +52,11 @@ struct queue_message *queue_message_keep(struct queue_message *m)
     unsigned before = atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
     REQUIRE(before > 0);
     return m;
+}
+
+uint64_t queue_message_bytes(const struct queue_message *m)
+{
+    return strlen(m->prefix) + m->size;
 }
 
 void queue_message_drop(struct queue_message *m)

@@ -35,6 +35,10 @@ struct queue_message {
     const char *client;       /* client address, for trace; never sent on */
     const char *message_id;   /* value of the Message-ID field, for trace */
     uint64_t size;            /* bytes of content, CRLF lines, as stored */
+    const char *prefix;       /* sent before the content and no part of it: header fields that sign
+                                 it, with their CRLFs */
+    struct sv provenance;     /* how the header came to be what it is (rewrite/provenance.h), kept
+                                 with the message by store_put(); empty in one that was claimed */
     bool eight_bit;           /* content holds bytes above 127 */
     bool smtputf8;            /* the header needs SMTPUTF8; addresses speak for themselves */
     bool binary;              /* content cannot be sent as lines of text (RFC 3030) */
@@ -72,6 +76,9 @@ struct queue_batch {
     size_t nrows;
     struct arena arena;
 };
+
+/* Bytes that are sent: prefix and content. */
+uint64_t queue_message_bytes(const struct queue_message *m);
 
 /* Zeroed, texts "", one reference, arena ready; the caller writes an id. */
 struct queue_message *queue_message_new(void);

@@ -163,6 +163,7 @@ static int load_message(struct store *s, int64_t seq, struct queue_message **out
     int priority = flags >> STORE_PRIORITY_SHIFT;
     m->priority = (int8_t)(priority ? priority - STORE_PRIORITY_BASE : 0);
     m->spooled = sqlite3_column_int(st, 9) != 0;
+    m->prefix = arena_str(&m->arena, sv_of(sql_column(st, 10)));
     sqlite3_reset(st);
     *out = m;
     return 0;

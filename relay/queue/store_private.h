@@ -24,8 +24,8 @@
     XX(ROLLBACK, "ROLLBACK")                                                                       \
     XX(COUNT, "UPDATE totals SET messages=?1, rows=?2")                                            \
     XX(COMPENSATE, "UPDATE totals SET compensations=compensations+1")                              \
-    XX(PUT_MESSAGE, "INSERT INTO message VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")              \
-    XX(PUT_CONTENT, "INSERT INTO content VALUES(?1,?2)")                                           \
+    XX(PUT_MESSAGE, "INSERT INTO message VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)")          \
+    XX(PUT_CONTENT, "INSERT INTO content VALUES(?1,?2,?3)")                                        \
     XX(PUT_ROW, "INSERT INTO recipient VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")                \
     XX(END_ROW, "DELETE FROM recipient WHERE id=?1")                                               \
     XX(DEFER_ROW, "UPDATE recipient SET due=?2, attempts=attempts+1, warned=?3, status=?4,"        \
@@ -36,7 +36,7 @@
     XX(END_CONTENT, "DELETE FROM content WHERE seq=?1")                                            \
     XX(FIND_ID, "SELECT seq, spooled FROM message WHERE id=?1")                                    \
     XX(GET_MESSAGE, "SELECT id, received, reverse_path, params, login, client, message_id, size,"  \
-                    " flags, spooled FROM message WHERE seq=?1")                                   \
+                    " flags, spooled, prefix FROM message WHERE seq=?1")                           \
     XX(GET_ROW, "SELECT destination, due, state, address, params, attempts, warned, status, text," \
                 " held FROM recipient WHERE id=?1")                                                \
     /* Two parts: SQLite seeks by a comparison of (due,id) only as far as due. */                  \

@@ -69,11 +69,16 @@ int store_apply_put(struct store *s, const struct queue_message *m, const struct
     sql_int(st, 9, (int64_t)m->size);
     sql_int(st, 10, flags_of(m));
     sql_int(st, 11, m->spooled);
+    sql_text(st, 12, m->prefix);
     int err = sql_run(&s->db, st);
-    if (err == 0 && !m->spooled) {
+    if (err == 0 && (!m->spooled || m->provenance.len)) {
         st = sql_use(&s->db, STORE_PUT_CONTENT);
         sql_int(st, 1, seq);
-        sql_blob(st, 2, block_view(m->content));
+        sql_blob(st, 2, m->spooled ? SV("") : block_view(m->content));
+        if (m->provenance.len)
+            sql_blob(st, 3, m->provenance);
+        else
+            sqlite3_bind_null(st, 3);
         err = sql_run(&s->db, st);
         REQUIRE(err != ERR_EXISTS);
     }

@@ -2,11 +2,12 @@
  * store_schema.c - the tables, and what opening an existing queue checks and repairs.
  *
  * message: the envelope, small and dense, so that listings and claims read little. content: the
- * bytes of small messages. recipient: what is to be done; its id joins message sequence and row
- * number, so that "the rows of a message" needs no index. Two partial indexes: what may be tried,
- * by (destination, due), and what waits for the operator. totals: one row of counters; it is also
- * what a compensation writes (store_compensate.c). partial: messages on their way in that can be
- * continued (store_partial.c). spent, known: what logins have sent, and to whom (store_spent.c).
+ * bytes of small messages, and how any came to be what it is (provenance). recipient: what is to be
+ * done; its id joins message sequence and row number, so that "the rows of a message" needs no
+ * index. Two partial indexes: what may be tried, by (destination, due), and what waits for the
+ * operator. totals: one row of counters; it is also what a compensation writes
+ * (store_compensate.c). partial: messages on their way in that can be continued (store_partial.c).
+ * spent, known: what logins have sent, and to whom (store_spent.c).
  *
  * A queue of an earlier version gets what it lacks in one transaction when it is opened.
  */
@@ -24,7 +25,7 @@ const size_t store_sql_count = sizeof store_sql_texts / sizeof *store_sql_texts;
 const size_t store_read_sql_count = sizeof store_read_sql_texts / sizeof *store_read_sql_texts;
 
 #define APPLICATION_ID "1297301809" /* "MSA1" */
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 
 /* page_size by measurement: tests/bench/store_put.c. */
 static const char pragmas_new[] = "PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL;";
@@ -50,10 +51,18 @@ static const char pragmas[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
     "CREATE TABLE known(login TEXT NOT NULL, recipient INTEGER NOT NULL,"                       \
     " PRIMARY KEY(login, recipient)) WITHOUT ROWID;"
 
+/* What is sent before the content, and what was changed in it; came with version 4. */
+#define SCHEMA_CHANGED                                                \
+    "ALTER TABLE message ADD COLUMN prefix TEXT NOT NULL DEFAULT '';" \
+    "ALTER TABLE content ADD COLUMN provenance BLOB;"
+
+#define SCHEMA_IS_NOW "PRAGMA user_version=4; COMMIT;"
+
 /* What a queue of an earlier version lacks, by that version. */
 static const char *const upgrades[SCHEMA_VERSION] = {
-    [1] = "BEGIN IMMEDIATE;" SCHEMA_PARTIAL SCHEMA_SPENT "PRAGMA user_version=3; COMMIT;",
-    [2] = "BEGIN IMMEDIATE;" SCHEMA_SPENT "PRAGMA user_version=3; COMMIT;",
+    [1] = "BEGIN IMMEDIATE;" SCHEMA_PARTIAL SCHEMA_SPENT SCHEMA_CHANGED SCHEMA_IS_NOW,
+    [2] = "BEGIN IMMEDIATE;" SCHEMA_SPENT SCHEMA_CHANGED SCHEMA_IS_NOW,
+    [3] = "BEGIN IMMEDIATE;" SCHEMA_CHANGED SCHEMA_IS_NOW,
 };
 
 static const char schema[] =
@@ -71,9 +80,8 @@ static const char schema[] =
     "CREATE INDEX recipient_parked ON recipient(state) WHERE state<>0;"
     "CREATE TABLE totals(messages INTEGER NOT NULL, rows INTEGER NOT NULL,"
     " compensations INTEGER NOT NULL);"
-    "INSERT INTO totals VALUES(0, 0, 0);" SCHEMA_PARTIAL SCHEMA_SPENT
-    "PRAGMA application_id=" APPLICATION_ID "; PRAGMA user_version=3;"
-    "COMMIT;";
+    "INSERT INTO totals VALUES(0, 0, 0);" SCHEMA_PARTIAL SCHEMA_SPENT SCHEMA_CHANGED
+    "PRAGMA application_id=" APPLICATION_ID ";" SCHEMA_IS_NOW;
 
 static int tell(struct store *s, struct buf *error, int err, const char *what)
 {

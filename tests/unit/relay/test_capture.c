@@ -53,11 +53,13 @@ static void on_done(void *arg, int err)
     loop_stop(arg);
 }
 
-static int capture(const char *into, const char *from, struct sv content, size_t nrows)
+static int capture_signed(const char *into, const char *from, const char *prefix, struct sv content,
+                          size_t nrows)
 {
     struct queue_message *m = queue_message_new();
     memcpy(m->id, "0123456789abcdef", 17);
     m->reverse_path = from;
+    m->prefix = prefix;
     m->size = content.len;
     m->content = block_new(content);
     struct queue_batch *b = queue_batch_new(m, nrows);
@@ -69,6 +71,11 @@ static int capture(const char *into, const char *from, struct sv content, size_t
     queue_batch_free(b);
     queue_message_drop(m);
     return result;
+}
+
+static int capture(const char *into, const char *from, struct sv content, size_t nrows)
+{
+    return capture_signed(into, from, "", content, nrows);
 }
 
 /* The bytes of the file-th entry of a folder, and how many entries there are. */
@@ -112,6 +119,19 @@ static void writes_trace_and_local_line_ends(void **state)
     free(text);
     /* the same message again is another file */
     assert_int_equal(capture(dir, "", SV("A: b\r\n"), 1), 0);
+    assert_int_equal(entries("new", NULL, NULL), 2);
+}
+
+static void what_signs_stands_before_the_content(void **state)
+{
+    char *text = NULL;
+    size_t len = 0;
+    (void)state;
+    assert_int_equal(capture_signed(dir, "", "Sig: x\r\n y\r\n", SV("A: b\r\n"), 1), 0);
+    assert_int_equal(entries("new", &text, &len), 1);
+    assert_string_equal(text, "Return-Path: <>\nDelivered-To: user0@x.test\nSig: x\n y\nA: b\n");
+    free(text);
+    assert_int_equal(capture_signed(dir, "", "Sig: x\r\n", SV(""), 1), 0);
     assert_int_equal(entries("new", NULL, NULL), 2);
 }
 
@@ -163,9 +183,8 @@ static void a_folder_that_cannot_be_made(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(writes_trace_and_local_line_ends),
-        CASE(large_content_comes_whole),
-        CASE(empty_content_and_many_recipients),
+        CASE(writes_trace_and_local_line_ends), CASE(what_signs_stands_before_the_content),
+        CASE(large_content_comes_whole),        CASE(empty_content_and_many_recipients),
         CASE(a_folder_that_cannot_be_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

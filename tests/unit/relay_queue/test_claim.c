@@ -118,7 +118,7 @@ static void due_destinations_by_page(void **state)
     fixture_remove(&f);
 }
 
-/* What extensions say of a message survives the disk. */
+/* What extensions say of a message, and what signs it, survives the disk. */
 static void flags_are_kept(void **state)
 {
     static const int8_t priorities[] = {0, 9, -9, 1, -1};
@@ -132,6 +132,8 @@ static void flags_are_kept(void **state)
         m->smtputf8 = i & 2;
         m->binary = i & 1;
         m->tls_optional = i & 2;
+        m->prefix = i & 1 ? "DKIM-Signature: x\r\n" : "";
+        m->provenance = SV("edits");
         assert_int_equal(ask_put_rows(&f, m, fixture_rows(m, "b@a.example")), 0);
         fixture_close(&f);
         fixture_open(&f);
@@ -142,6 +144,8 @@ static void flags_are_kept(void **state)
         assert_int_equal(got->smtputf8, (i & 2) != 0);
         assert_int_equal(got->binary, (i & 1) != 0);
         assert_int_equal(got->tls_optional, (i & 2) != 0);
+        assert_string_equal(got->prefix, i & 1 ? "DKIM-Signature: x\r\n" : "");
+        assert_int_equal(queue_message_bytes(got), 1 + strlen(got->prefix));
         store_claim_free(c);
         fixture_close(&f);
         fixture_remove(&f);

@@ -33,9 +33,18 @@
     "CREATE INDEX partial_expiry ON partial(expiry);"                                            \
     "CREATE INDEX partial_file ON partial(file) WHERE state<>2;"
 
+#define VERSION_3                                                                               \
+    VERSION_2                                                                                   \
+    "CREATE TABLE spent(login TEXT NOT NULL, slot INTEGER NOT NULL, messages INTEGER NOT NULL," \
+    " recipients INTEGER NOT NULL, fresh INTEGER NOT NULL, PRIMARY KEY(login, slot))"           \
+    " WITHOUT ROWID;"                                                                           \
+    "CREATE TABLE known(login TEXT NOT NULL, recipient INTEGER NOT NULL,"                       \
+    " PRIMARY KEY(login, recipient)) WITHOUT ROWID;"
+
 static const char *const versions[] = {
     [1] = VERSION_1 "PRAGMA user_version=1;",
     [2] = VERSION_2 "PRAGMA user_version=2;",
+    [3] = VERSION_3 "PRAGMA user_version=3;",
 };
 #define VERSIONS (sizeof versions / sizeof *versions)
 
@@ -132,10 +141,10 @@ static void later_ones_are_refused(void **state)
     struct buf error;
     (void)state;
     make(&f, 1);
-    sql(&f, "PRAGMA user_version=4");
+    sql(&f, "PRAGMA user_version=5");
     buf_init(&error, 1000, 0);
     assert_int_equal(fixture_open_error(&f, &error), ERR_CORRUPT);
-    assert_non_null(memmem(buf_view(&error).ptr, buf_len(&error), "version 4", 9));
+    assert_non_null(memmem(buf_view(&error).ptr, buf_len(&error), "version 5", 9));
     buf_deinit(&error);
     fixture_remove(&f);
 }

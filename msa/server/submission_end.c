@@ -1,0 +1,151 @@
+/*
+ * What happens to a message whose content is whole and written, until it stands in the queue:
+ *
+ *     content_finished -> milters -> store_put -> on_put -> on_done
+ */
+#include "msa/base/log.h"
+#include "msa/base/mem.h"
+#include "msa/server/policy.h"
+#include "msa/server/reject.h"
+#include "msa/server/submission_private.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+static void on_put(struct store_put *p, int err)
+{
+    struct submission *s = p->arg;
+    free(p);
+    s->put = NULL;
+    if (err < 0 && s->abandoned) {
+        submission_finish(s, false, reject_slow());
+        return;
+    }
+    if (err < 0) {
+        log_event(LOG_ERROR, "queue-failed",
+                  &(struct log_ctx){.session = s->session, .queue = sv_of(s->message->id)}, "%s",
+                  err_text(err));
+        submission_finish(s, false, reject_storage(err));
+        return;
+    }
+    atomic_fetch_add(&s->worker->shared->accepted_messages, 1);
+    atomic_fetch_add(&s->worker->shared->accepted_bytes, s->message->size);
+    submission_log_accepted(s);
+    submission_finish(s, true, submission_queued(s->message->id, s->reply_text));
+}
+
+/* What the header says and the queue has to know. An MSA that finds the field sets the parameter
+ * for those behind it (RFC 3865 2.7). */
+static void keep_header_facts(struct submission *s)
+{
+    struct queue_message *m = s->message;
+    const struct rewrite_facts *facts = &s->rewrite.facts;
+    m->tls_optional = facts->tls_required_no && !s->requires_tls;
+    m->smtputf8 = m->smtputf8 && facts->eight_bit_header;
+    if (facts->solicitation[0] && !s->solicit.len &&
+        !(submission_extensions(s).off & SMTP_EXT_BIT(SMTP_EXT_NO_SOLICITING)))
+        m->mail_params =
+            arena_printf(&m->arena, "%s SOLICIT=%s", m->mail_params, facts->solicitation);
+}
+
+/* What is too much is held. */
+static const struct store_spent *spend(struct submission *s)
+{
+    struct arena *a = &s->message->arena;
+    if (spending_is_held(s->ticket)) {
+        const char *why = spending_why(s->ticket, a);
+        queue_batch_hold(s->rows, why);
+        log_event(
+            LOG_INFO, "held",
+            &(struct log_ctx){.queue = sv_of(s->message->id), .login = sv_of(s->message->login)},
+            "%s; \"msactl queue release\" lets it go", why);
+    }
+    return spending_record(s->ticket, a);
+}
+
+static void put(struct submission *s)
+{
+    struct queue_message *m = s->message;
+    m->eight_bit |= s->rewrite.facts.eight_bit_header || s->rewrite.facts.eight_bit_body;
+    struct store_put *p = NEW(struct store_put);
+    p->reply = s->worker->mailbox;
+    p->message = queue_message_keep(m);
+    p->rows = s->rows;
+    p->partial = s->partial;
+    if (s->ticket)
+        p->spent = spend(s);
+    p->done = on_put;
+    p->arg = s;
+    s->nrows = s->rows->nrows;
+    s->rows = NULL;
+    s->put = p;
+    store_put(s->worker->shared->store, p);
+}
+
+static void end_filter(struct submission *s)
+{
+    DL_DELETE(s->worker->filtering, s);
+    s->filtering = false;
+}
+
+/* The reply's words, and why, lie in the filter. */
+static void on_filtered(void *arg, enum filter_outcome outcome, const struct smtp_reply *reply,
+                        const char *why)
+{
+    struct submission *s = arg;
+    struct arena *a = &s->message->arena;
+    end_filter(s);
+    if (outcome == FILTER_QUEUE) {
+        put(s);
+        return;
+    }
+    content_give_up(s->worker->shared->store, s->message);
+    if (outcome == FILTER_DISCARD) {
+        s->discarded = arena_str(a, sv_of(why));
+        submission_finish(s, true, submission_queued(s->message->id, s->reply_text));
+        return;
+    }
+    struct smtp_reply r = *reply;
+    r.text = arena_sv(a, r.text);
+    submission_finish(s, false, r);
+}
+
+void submission_stop_filter(struct submission *s)
+{
+    filter_cancel(s->filter);
+    end_filter(s);
+    content_give_up(s->worker->shared->store, s->message);
+    submission_finish(s, false, reject_slow());
+}
+
+void submission_stop_filters(struct worker *w)
+{
+    struct submission *s, *next;
+    DL_FOREACH_SAFE(w->filtering, s, next)
+    {
+        submission_stop_filter(s);
+    }
+}
+
+void submission_content_finished(void *arg, int err)
+{
+    struct submission *s = arg;
+    if (err < 0 || s->abandoned) {
+        submission_finish(s, false, s->abandoned ? reject_slow() : reject_storage(err));
+        return;
+    }
+    struct queue_message *m = s->message;
+    content_take(s->writer, m);
+    content_free(s->writer);
+    s->writer = NULL;
+    m->message_id = arena_str(&m->arena, sv_of(s->rewrite.facts.message_id));
+    keep_header_facts(s);
+    if (!s->filter) {
+        put(s);
+        return;
+    }
+    s->filtering = true;
+    DL_APPEND(s->worker->filtering, s);
+    filter_message(s->filter, &(struct filter_target){.message = m, .rows = s->rows}, on_filtered,
+                   s);
+}
