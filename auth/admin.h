@@ -103,6 +103,8 @@ struct auth_admin_ops {
     const struct auth_options *(*options)(void *arg);
     /* Open sessions of this login end; where app is not empty, only those by this app password. */
     void (*on_changed)(void *arg, struct sv login, struct sv app);
+    /* "msactl user unlock": what this login (as it was asked) has failed is forgotten. */
+    void (*on_unlocked)(void *arg, struct sv login);
     /* "msactl block", on the loop: the answer is filled at once. */
     void (*on_blocks)(void *arg, const struct auth_blocks_request *request,
                       struct auth_blocks *answer);

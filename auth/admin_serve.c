@@ -117,6 +117,8 @@ static void on_done(struct pool_job *job)
         c->admin->ops.on_changed(c->admin->arg, login,
                                  c->request.verb == AUTH_ADMIN_APP_REVOKE ? c->request.word
                                                                           : SV_NONE);
+    if (c->answer.err == 0 && c->request.verb == AUTH_ADMIN_UNLOCK)
+        c->admin->ops.on_unlocked(c->admin->arg, c->request.name);
     if (c->chan == NULL) {
         conn_free(c);
         return;

@@ -81,17 +81,27 @@ static bool is_right(const struct job *j)
            (j->verdict == AUTH_CONTINUE && auth_claim_is_proof(sv_of(t->mechanism), t->responses));
 }
 
+/* Whether the mechanism came as far as to ask for the secret of the name that it has read. What
+ * breaks off before is no guess at anybody's. */
+static bool has_looked(const struct talk *t)
+{
+    return t->server != NULL && auth_exchange_tried(t->server).len > 0;
+}
+
 /* Tells the guard and follows it. Returns by how much the answer is delayed. */
 static uint64_t conclude(struct job *j)
 {
     struct talk *t = j->talk;
     struct auth_gate_try try = asker_try(t, j->now);
-    struct guard_end end = auth_gate_conclude(t->asker->host.gate, &try, is_right(j));
+    struct guard_end end;
 
+    if (!has_looked(t))
+        try.name = SV_NONE;
+    end = auth_gate_conclude(t->asker->host.gate, &try, is_right(j));
     t->is_concluded = true;
     if (end.blocked) {
         j->verdict = AUTH_BLOCKED;
-        j->answer_name = try.name;
+        j->answer_name = tried(t);
         j->answer_data = j->answer_extra = SV_NONE;
     }
     return end.delay_ms;

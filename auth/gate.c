@@ -2,7 +2,6 @@
 
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
-#include "msa/base/utf8.h"
 #include "msa/loop/clock.h"
 
 #include <inttypes.h>
@@ -52,20 +51,16 @@ void auth_gate_load(struct auth_gate *g, struct auth_accounts *accounts)
 }
 
 /* "alice" and "alice/phone@example.net" are counted as alice@example.net: a user's names for
- * several secrets are one user. What can be nobody's name is counted as it is. */
+ * several secrets are one user. What can be nobody's name is no name: whoever makes such up fills
+ * no room with them, and his address counts. */
 static struct sv name_of(const struct auth_generation *generation, struct sv tried,
                          struct auth_name *name)
 {
     const struct auth_options *o = auth_sasl_options(generation->sasl);
     size_t label;
 
-    if (auth_name_parse(&o->realms, tried, name) != AUTH_NAME_OK) {
-        struct sv cut = sv_first(tried, AUTH_NAME_MAX);
-
-        memcpy(name->text, cut.ptr ? cut.ptr : "", cut.len);
-        name->text[cut.len] = '\0';
-        return (struct sv){name->text, cut.len};
-    }
+    if (auth_name_parse(&o->realms, tried, name) != AUTH_NAME_OK)
+        return SV_NONE;
     label = sv_find(auth_name_user(name), '/');
     if (label > 0 && label < name->user_len)
         memmove(name->text + label, name->text + name->user_len,
@@ -143,13 +138,7 @@ static void add_entry(void *arg, const struct guard_block *block)
     char what[AUTH_NAME_MAX + 1];
 
     if (block->name.len > 0) {
-        bool is_text = utf8_is_printable(block->name);
-
-        for (size_t n = 0; n < block->name.len; n++) {
-            char c = block->name.ptr[n];
-
-            what[n] = is_text || (c >= ' ' && c <= '~') ? c : '?'; /* anything may be tried */
-        }
+        memcpy(what, block->name.ptr, block->name.len); /* can be a user's, so it is text */
         what[block->name.len] = '\0';
     } else {
         ip_text(&block->client, what);
@@ -158,6 +147,16 @@ static void add_entry(void *arg, const struct guard_block *block)
     }
     if (!auth_blocks_add(answer, block->name.len == 0, what, block->left_ms))
         answer->text = "there are more";
+}
+
+void auth_gate_forgive(struct auth_gate *g, const struct auth_generation *generation,
+                       struct sv login)
+{
+    struct auth_name name;
+    struct sv whole = name_of(generation, login, &name);
+
+    if (guard_clear_name(g->guard, whole, clock_mono_ms()))
+        log_event(LOG_INFO, "block-removed", NULL, "%.*s: unlocked", SV_ARG(whole));
 }
 
 void auth_gate_serve(struct auth_gate *g, const struct auth_generation *generation,

@@ -1,25 +1,26 @@
 /*
- * guard.c - four tables: addresses and names, which can be blocked; networks, which only slow; and
- * owners, whose key is address and name together.
+ * guard.c - three tables: addresses and names, which can be blocked, and networks, which only slow;
+ * beside them the owners.
  */
 #include "auth/guard.h"
 
-#include "auth/guard_table.h"
+#include "auth/owners.h"
 #include "msa/base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define ADDRESSES_MAX 32768
-#define NAMES_MAX     32768
+#define NAMES_MAX     65536
 #define NETWORKS_MAX  8192
-#define OWNERS_MAX    65536
+#define OWNERS_MAX    1000000 /* places of 56 bytes; each was a login */
 
 /* A network holds many people: it slows by as much as one address after so many times the count. */
 #define NETWORK_SHARE 4
 
 struct guard {
-    struct guard_table addresses, names, networks, owners;
+    struct guard_table addresses, names, networks;
+    struct owners owners;
 };
 
 /* A key of a table. */
@@ -76,14 +77,6 @@ static struct key key_of_name(struct sv name)
     return k;
 }
 
-static struct key key_of_owner(const struct ip *client, struct sv name)
-{
-    struct key k = key_of_address(client);
-
-    add_name(&k, name);
-    return k;
-}
-
 struct guard *guard_new(uint64_t seed)
 {
     struct guard *g = NEW(struct guard);
@@ -91,7 +84,7 @@ struct guard *guard_new(uint64_t seed)
     guard_table_init(&g->addresses, ADDRESSES_MAX, seed);
     guard_table_init(&g->names, NAMES_MAX, seed);
     guard_table_init(&g->networks, NETWORKS_MAX, seed);
-    guard_table_init(&g->owners, OWNERS_MAX, seed);
+    owners_init(&g->owners, OWNERS_MAX);
     return g;
 }
 
@@ -102,17 +95,15 @@ void guard_free(struct guard *g)
     guard_table_deinit(&g->addresses);
     guard_table_deinit(&g->names);
     guard_table_deinit(&g->networks);
-    guard_table_deinit(&g->owners);
+    owners_deinit(&g->owners);
     free(g);
 }
 
 void guard_remember(struct guard *g, struct sv name, const struct ip *client, int64_t wall_s)
 {
-    struct key k = key_of_owner(client, name);
-    struct guard_entry *e = guard_table_touch(&g->owners, view(&k));
+    struct key k = key_of_name(name);
 
-    if (e->wall_s < wall_s)
-        e->wall_s = wall_s;
+    owners_remember(&g->owners, view(&k), client, wall_s);
 }
 
 static bool is_exempt(const struct guard_rules *r, const struct ip *client)
@@ -129,20 +120,18 @@ static struct guard_entry *find(const struct guard_table *t, struct key key)
     return key.len > 0 ? guard_table_find(t, view(&key)) : NULL;
 }
 
-/* NULL, or the owner's entry. */
-static struct guard_entry *owner_of(const struct guard *g, const struct guard_rules *r,
-                                    const struct guard_try *t)
+/* NULL, or the place that he owns. */
+static struct owners_place *owner_of(const struct guard *g, const struct guard_rules *r,
+                                     const struct guard_try *t)
 {
-    struct guard_entry *e;
+    struct key k = key_of_name(t->name);
+    struct owners_place *p = k.len > 0 ? owners_find(&g->owners, view(&k), &t->client) : NULL;
 
-    if (t->name.len == 0)
+    if (p == NULL || t->wall_s - p->wall_s > GUARD_OWNER_S)
         return NULL;
-    e = find(&g->owners, key_of_owner(&t->client, t->name));
-    if (e == NULL || t->wall_s - e->wall_s > GUARD_OWNER_S)
+    if (guard_count_at(&p->count, r->window_ms, t->now_ms) >= r->failures * GUARD_OWNER_FACTOR)
         return NULL;
-    if (guard_count_at(&e->count, r->window_ms, t->now_ms) >= r->failures * GUARD_OWNER_FACTOR)
-        return NULL;
-    return e;
+    return p;
 }
 
 static bool is_in_force(const struct guard_entry *e, uint64_t now_ms)
@@ -194,11 +183,15 @@ static bool count(struct guard_table *table, struct key key, const struct guard_
                   const struct guard_try *t, bool blocks)
 {
     struct guard_entry *e;
+    unsigned failures;
 
     guard_table_expire(table, t->now_ms);
     e = guard_table_touch(table, view(&key));
     guard_count_add(&e->count, r->window_ms, t->now_ms);
-    if (!blocks || guard_count_at(&e->count, r->window_ms, t->now_ms) < r->failures)
+    failures = guard_count_at(&e->count, r->window_ms, t->now_ms);
+    if (delay_after(failures) > 0)
+        guard_table_slow(table, e);
+    if (!blocks || failures < r->failures)
         return false;
     guard_table_block(table, e, t->now_ms + r->time_ms);
     return true;
@@ -208,7 +201,7 @@ struct guard_end guard_conclude(struct guard *g, const struct guard_rules *r,
                                 const struct guard_try *t, bool right)
 {
     struct guard_end end = {.blocked = false};
-    struct guard_entry *owner;
+    struct owners_place *owner;
 
     if (r->failures > 0 && is_exempt(r, &t->client))
         return end;
@@ -235,14 +228,14 @@ struct guard_end guard_conclude(struct guard *g, const struct guard_rules *r,
 void guard_list(const struct guard *g, uint64_t now_ms,
                 void (*each)(void *arg, const struct guard_block *block), void *arg)
 {
-    for (const struct guard_entry *e = g->addresses.blocked; e != NULL; e = e->next) {
+    for (const struct guard_entry *e = g->addresses.lists[GUARD_BLOCKED]; e != NULL; e = e->next) {
         struct guard_block b = {.left_ms = e->until_ms - now_ms};
 
         memcpy(&b.client, guard_entry_key(e).ptr, sizeof(b.client));
         if (is_in_force(e, now_ms))
             each(arg, &b);
     }
-    for (const struct guard_entry *e = g->names.blocked; e != NULL; e = e->next) {
+    for (const struct guard_entry *e = g->names.lists[GUARD_BLOCKED]; e != NULL; e = e->next) {
         struct guard_block b = {.name = guard_entry_key(e), .left_ms = e->until_ms - now_ms};
 
         if (is_in_force(e, now_ms))

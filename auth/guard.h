@@ -4,7 +4,8 @@
  * Counted are an IPv4 address or an IPv6 /64, the name that was tried, whether it is a user's or
  * not, and the /24 or /48 around the address, which is only slowed. An owner, that is a name from
  * an address where it has logged in within GUARD_OWNER_S, is neither slowed nor blocked, whatever
- * else that address, its network or others who try the name do. His own failures count for nobody
+ * else that address, its network or others who try the name do (owners.h says how many addresses
+ * are kept of a name). His own failures count for nobody
  * else, and he stays one up to GUARD_OWNER_FACTOR times the failures that block others: what has
  * taken the server over could give any address as its own.
  *
@@ -14,7 +15,8 @@
  *
  * Order for each exchange: guard_admits() when the name is known and before a secret is looked at;
  * then guard_conclude(). Time is an argument: monotonic for counts, wall time for successes, which
- * outlive the process (guard_remember()). Memory is bounded (guard_table.h). One thread.
+ * outlive the process (guard_remember()); counts and blocks do not. Memory is bounded
+ * (guard_table.h, owners.h). One thread.
  *
  *     if (!guard_admits(g, &rules, &try)) refuse;
  *     ... the secret is compared ...
@@ -42,7 +44,9 @@ struct guard_rules {
 
 struct guard_try {
     struct ip client;
-    struct sv name; /* of whom somebody wants to be; empty: not known. ASCII case does not count */
+    /* Of whom somebody wants to be; ASCII case does not count. Empty: not known, or the failure is
+     * none of a name's, because it cannot be a user's or no secret was looked at. */
+    struct sv name;
     uint64_t now_ms;
     int64_t wall_s;
 };

@@ -1,6 +1,6 @@
 /*
- * guard_table.c - a hash and two lists in the order of change: entries that only count, and those
- * that were blocked. An entry whose block is over goes back to the first with its next failure.
+ * guard_table.c - a hash and, for each kind, a list in the order of change. An entry whose block is
+ * over counts as any other with its next failure.
  */
 #include "auth/guard_table.h"
 
@@ -48,18 +48,23 @@ void guard_table_init(struct guard_table *t, size_t max, uint64_t seed)
     *t = (struct guard_table){.seed = seed, .max = max};
 }
 
-static struct guard_entry **list_of(struct guard_table *t, const struct guard_entry *e)
+static void enlist(struct guard_table *t, struct guard_entry *e, enum guard_kind kind)
 {
-    return e->until_ms > 0 ? &t->blocked : &t->counting;
+    e->kind = kind;
+    DL_APPEND(t->lists[kind], e);
+    t->counts[kind]++;
+}
+
+static void unlist(struct guard_table *t, struct guard_entry *e)
+{
+    DL_DELETE(t->lists[e->kind], e);
+    t->counts[e->kind]--;
 }
 
 void guard_table_remove(struct guard_table *t, struct guard_entry *e)
 {
-    struct guard_entry **list = list_of(t, e);
-
-    t->nblocked -= e->until_ms > 0;
     HASH_DEL(t->hash, e);
-    DL_DELETE(*list, e);
+    unlist(t, e);
     free(e);
 }
 
@@ -100,28 +105,39 @@ struct guard_entry *guard_table_find(const struct guard_table *t, struct sv key)
     return e;
 }
 
+static void make_room(struct guard_table *t)
+{
+    enum guard_kind kind = GUARD_COUNTED;
+
+    if (t->counts[GUARD_BLOCKED] > t->max / 2)
+        kind = GUARD_BLOCKED;
+    while (t->lists[kind] == NULL)
+        kind++;
+    guard_table_remove(t, t->lists[kind]);
+}
+
 static struct guard_entry *entry_new(struct guard_table *t, struct sv key)
 {
     char whole[sizeof(uint64_t) + GUARD_KEY_MAX];
     size_t len = seeded(t, key, whole);
     struct guard_entry *e;
 
-    if (HASH_COUNT(t->hash) >= t->max) {
-        bool many = t->counting == NULL || t->nblocked > t->max / 2;
-        guard_table_remove(t, many ? t->blocked : t->counting);
-    }
+    if (HASH_COUNT(t->hash) >= t->max)
+        make_room(t);
     e = mem_new(1, sizeof(*e) + len);
     e->key_len = len;
     memcpy(e->key, whole, len);
     HASH_ADD_KEYPTR(hh, t->hash, e->key, len, e);
-    DL_APPEND(t->counting, e);
+    enlist(t, e, GUARD_COUNTED);
     return e;
 }
 
 void guard_table_expire(struct guard_table *t, uint64_t now_ms)
 {
-    while (t->blocked != NULL && t->blocked->until_ms <= now_ms)
-        guard_table_remove(t, t->blocked);
+    struct guard_entry *e;
+
+    while ((e = t->lists[GUARD_BLOCKED]) != NULL && e->until_ms <= now_ms)
+        guard_table_remove(t, e);
 }
 
 struct guard_entry *guard_table_touch(struct guard_table *t, struct sv key)
@@ -130,22 +146,28 @@ struct guard_entry *guard_table_touch(struct guard_table *t, struct sv key)
 
     if (e == NULL)
         return entry_new(t, key);
-    struct guard_entry **list = list_of(t, e);
-    DL_DELETE(*list, e);
-    t->nblocked -= e->until_ms > 0;
+    unlist(t, e);
     e->until_ms = 0;
-    DL_APPEND(t->counting, e);
+    enlist(t, e, GUARD_COUNTED);
     return e;
+}
+
+void guard_table_slow(struct guard_table *t, struct guard_entry *e)
+{
+    unlist(t, e);
+    enlist(t, e, GUARD_SLOWED);
+    if (t->counts[GUARD_SLOWED] > t->max / 4) {
+        e = t->lists[GUARD_SLOWED];
+        unlist(t, e);
+        enlist(t, e, GUARD_COUNTED);
+    }
 }
 
 void guard_table_block(struct guard_table *t, struct guard_entry *e, uint64_t until_ms)
 {
-    struct guard_entry **list = list_of(t, e);
-
     REQUIRE(until_ms > 0);
-    DL_DELETE(*list, e);
-    t->nblocked += e->until_ms == 0;
+    unlist(t, e);
     e->until_ms = until_ms;
     e->count = (struct guard_count){0};
-    DL_APPEND(t->blocked, e);
+    enlist(t, e, GUARD_BLOCKED);
 }

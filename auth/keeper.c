@@ -197,6 +197,13 @@ static const struct auth_options *options_of(void *arg)
     return k->current ? auth_sasl_options(k->current->sasl) : NULL;
 }
 
+static void on_unlocked(void *arg, struct sv login)
+{
+    struct keeper *k = arg;
+
+    auth_gate_forgive(k->gate, k->current, login);
+}
+
 static void on_blocks(void *arg, const struct auth_blocks_request *request,
                       struct auth_blocks *answer)
 {
@@ -207,7 +214,7 @@ static void on_blocks(void *arg, const struct auth_blocks_request *request,
 
 int keeper_listen(struct keeper *k, int fd)
 {
-    static const struct auth_admin_ops ops = {options_of, on_changed, on_blocks};
+    static const struct auth_admin_ops ops = {options_of, on_changed, on_unlocked, on_blocks};
 
     REQUIRE(k->admin == NULL);
     return auth_admin_new(k->loop, fd, &ops, k, &k->admin);

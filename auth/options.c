@@ -147,8 +147,9 @@ static const struct conf_option block_rows[] = {
              "how long a failed login counts", "An older one is forgotten.", .min = 8, .max = 86400,
              .flags = CONF_RELOAD),
     CONF_ROW(CONF_TIME, struct auth_block_options, time_s, "time", "15m", "how long a block lasts",
-             "It is not made longer by further attempts, and ends with msactl block remove or when "
-             "msad is started anew.",
+             "It is not made longer by further attempts, and ends with msactl block remove, for a "
+             "login also with msactl user unlock, and when msad is started anew: blocks and what "
+             "has failed are not written to the disk.",
              .min = 1, .max = 30 * 86400, .flags = CONF_RELOAD),
     CONF_END,
 };
@@ -258,6 +259,7 @@ const struct conf_option auth_options_rows[] = {
              "secret is looked at. A login is neither slowed nor blocked at an address (or IPv6 "
              "/64) from which it has logged in within 30 days, whatever others do there; only if "
              "it fails there ten times as often as failures says it loses that right for a while. "
+             "That outlives a restart; the last 64 such places of a login count. "
              "msactl block list shows blocks. In the log, for fail2ban: see msad(8).",
              .rows = block_rows),
     CONF_ROW(

@@ -15,7 +15,7 @@ FOLDERS = ("msa", "auth", "rewrite", "relay")
 PLACES = {
     "unit/auth/test_keeper.c": [
         "auth/asker.c", "auth/asker_answer.c", "auth/asker_run.c", "auth/blocks.c",
-        "auth/gate.c", "auth/generation.c", "auth/work.c",
+        "auth/generation.c", "auth/work.c",
     ],
     "unit/auth/test_sasl.c": [
         "auth/cyrus.c", "auth/login.c", "auth/nobody.c",
@@ -62,7 +62,6 @@ PLACES = {
         "msa/ctl/ask.c", "msa/ctl/show.c",
     ],
     "e2e/test_control.py": [
-        "auth/admin.c", "auth/admin_ask.c", "auth/admin_serve.c", "auth/admin_tell.c",
         "msa/daemon/main.c",
     ],
     "e2e/test_kerberos.py": [

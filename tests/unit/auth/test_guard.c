@@ -250,6 +250,57 @@ static void floods(void **state)
     guard_free(g);
 }
 
+/* Fresh names that fail once do not wipe out what a name has failed; what fails without a name (it
+ * cannot be a user's, or no secret was looked at) takes no room of names. */
+static void counts_outlast_floods(void **state)
+{
+    struct guard *g = guard_new(1);
+    struct guard_try t = {.name = SV("alice"), .now_ms = 5};
+    struct guard_end end = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < 9; i++) {
+        t.client = (struct ip){.family = IP_V4, .bytes = {10, (uint8_t)i, 0, 1}};
+        assert_false(guard_conclude(g, &rules, &t, false).blocks_name);
+    }
+    for (unsigned i = 0; i < 200000; i++) {
+        char name[32];
+        struct guard_try fresh = {.client = {.family = IP_V6, .bytes = {0x20, 1}}, .now_ms = 5};
+
+        memcpy(fresh.client.bytes + 2, &i, sizeof(i));
+        snprintf(name, sizeof(name), "nobody%u", i);
+        fresh.name = sv_of(name);
+        (void)guard_conclude(g, &rules, &fresh, false);
+    }
+    t.client.bytes[1] = 9;
+    end = guard_conclude(g, &rules, &t, false);
+    assert_int_equal(end.delay_ms, 4000);
+    assert_true(end.blocks_name);
+    guard_free(g);
+}
+
+/* A login with very many addresses takes nobody's place but its own. */
+static void owners_outlast_floods(void **state)
+{
+    struct guard *g = guard_new(1);
+    struct guard_try alice = {.client = ip_of("192.0.2.1"), .name = SV("alice"), .now_ms = 5};
+    struct guard_try mallory = {.client = ip_of("2001:db8::1"), .name = SV("mallory"), .now_ms = 5};
+    struct guard_try bob = {.client = ip_of("192.0.2.1"), .name = SV("bob"), .now_ms = 5};
+
+    (void)state;
+    (void)guard_conclude(g, &rules, &alice, true);
+    for (unsigned i = 0; i < 100000; i++) {
+        memcpy(mallory.client.bytes + 4, &i, sizeof(i));
+        mallory.wall_s = i;
+        (void)guard_conclude(g, &rules, &mallory, true);
+    }
+    for (unsigned i = 0; i < 10; i++)
+        (void)guard_conclude(g, &rules, &bob, false);
+    assert_false(guard_admits(g, &rules, &bob));
+    assert_true(guard_admits(g, &rules, &alice));
+    guard_free(g);
+}
+
 struct listing {
     unsigned count;
     char text[256];
@@ -303,9 +354,17 @@ static void listed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(addresses), cmocka_unit_test(networks),    cmocka_unit_test(names),
-        cmocka_unit_test(owners),    cmocka_unit_test(exempted),    cmocka_unit_test(switched_off),
-        cmocka_unit_test(floods),    cmocka_unit_test(all_at_once), cmocka_unit_test(listed),
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(networks),
+        cmocka_unit_test(names),
+        cmocka_unit_test(owners),
+        cmocka_unit_test(exempted),
+        cmocka_unit_test(switched_off),
+        cmocka_unit_test(floods),
+        cmocka_unit_test(all_at_once),
+        cmocka_unit_test(listed),
+        cmocka_unit_test(counts_outlast_floods),
+        cmocka_unit_test(owners_outlast_floods),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

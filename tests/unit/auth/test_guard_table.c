@@ -92,20 +92,54 @@ static void room_to_count(void **state)
     assert_null(guard_table_find(&t, key(3)));
     assert_non_null(guard_table_find(&t, key(4)));
     assert_int_equal(guard_table_count(&t), 7);
-    assert_int_equal(t.nblocked, 4);
+    assert_int_equal(t.counts[GUARD_BLOCKED], 4);
     for (unsigned i = 30; i < 60; i++)
         guard_table_touch(&t, key(i));
     assert_non_null(guard_table_find(&t, key(4))); /* few blocks outlast a flood */
     assert_int_equal(guard_table_touch(&t, key(4))->until_ms, 0);
-    assert_int_equal(t.nblocked, 3);
+    assert_int_equal(t.counts[GUARD_BLOCKED], 3);
     guard_table_deinit(&t);
-    assert_int_equal(t.nblocked, 0);
+    assert_int_equal(t.counts[GUARD_BLOCKED], 0);
+}
+
+/* What is slowed outlasts a flood of what is not, but takes no more than a quarter; one too many
+ * lasts as long as the newest that only counts. */
+static void slowed(void **state)
+{
+    struct guard_table t;
+
+    (void)state;
+    guard_table_init(&t, 12, 7);
+    for (unsigned i = 0; i < 3; i++)
+        guard_table_slow(&t, guard_table_touch(&t, key(i)));
+    for (unsigned i = 10; i < 100; i++)
+        guard_table_touch(&t, key(i));
+    for (unsigned i = 0; i < 3; i++)
+        assert_non_null(guard_table_find(&t, key(i)));
+    guard_table_slow(&t, guard_table_touch(&t, key(1)));  /* again: the newest of them */
+    guard_table_slow(&t, guard_table_touch(&t, key(99))); /* one too many: 0 is the oldest */
+    assert_int_equal(t.counts[GUARD_SLOWED], 3);
+    assert_int_equal(guard_table_find(&t, key(0))->kind, GUARD_COUNTED);
+    for (unsigned i = 100; i < 108; i++)
+        guard_table_touch(&t, key(i));
+    assert_non_null(guard_table_find(&t, key(0)));
+    guard_table_touch(&t, key(108));
+    assert_null(guard_table_find(&t, key(0)));
+    assert_int_equal(guard_table_find(&t, key(2))->kind, GUARD_SLOWED);
+    guard_table_block(&t, guard_table_find(&t, key(2)), 5);
+    assert_int_equal(t.counts[GUARD_SLOWED], 2);
+    for (unsigned i = 0; i < 30; i++) /* all are slowed or blocked in the end, and there is room */
+        guard_table_block(&t, guard_table_touch(&t, key(200 + i)), 6);
+    assert_int_equal(guard_table_count(&t), 12);
+    guard_table_deinit(&t);
+    for (unsigned i = 0; i < GUARD_KINDS; i++)
+        assert_int_equal(t.counts[i], 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(windows), cmocka_unit_test(bounded),
-                                       cmocka_unit_test(room_to_count)};
+                                       cmocka_unit_test(room_to_count), cmocka_unit_test(slowed)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
