@@ -149,7 +149,7 @@ static bool edit_label(struct editing *e, size_t from, size_t to)
     if (l->domain == c->domain_count)
         return true;
     snprintf(text, sizeof(text), ".%.*s", SV_ARG(c->domains[l->domain]));
-    int err = rewrite_edits_put(e->edits, to, to, sv_of(text));
+    int err = rewrite_edits_put(e->edits, to, to, sv_of(text), REWRITE_WHY_COMPLETED, 0);
     REQUIRE(!err); /* uses are bounded, and so are domains */
     return grow_line(e, to, strlen(text)) <= e->line_max;
 }

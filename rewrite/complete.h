@@ -70,7 +70,7 @@ bool rewrite_complete_answer(struct rewrite_complete *c, enum rewrite_name_answe
                              struct rewrite_refusal *refusal_out);
 /* The domain that completes a label, once all are answered; empty where none does. */
 struct sv rewrite_complete_domain(const struct rewrite_complete *c, struct sv label);
-/* Adds the edits, all behind those that are there. False: refused, a line would become too long.
+/* Adds the edits. False: refused, a line would become too long.
  * walked: bytes looked at are added. */
 bool rewrite_complete_edit(const struct rewrite_complete *c, struct sv section, size_t line_max,
                            struct rewrite_edits *edits, uint64_t *walked,

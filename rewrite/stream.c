@@ -128,6 +128,14 @@ static bool scan_header(struct rewrite_stream *s, struct sv all, size_t known)
     return false;
 }
 
+/* A field on top of the section, below those that were put there before. */
+static int put_field(struct rewrite_stream *s, struct buf *text, enum rewrite_why why)
+{
+    int err = rewrite_edits_put(&s->edits, 0, 0, buf_view(text), why, 0);
+    buf_reset(text);
+    return err;
+}
+
 static int put_top_fields(struct rewrite_stream *s, struct buf *text)
 {
     const struct rewrite_stream_config *c = &s->config;
@@ -137,15 +145,25 @@ static int put_top_fields(struct rewrite_stream *s, struct buf *text)
     if (!received.solicit.len)
         received.solicit = sv_of(f->solicitation);
     int err = rewrite_received_write(text, &received);
+    if (!err)
+        err = put_field(s, text, REWRITE_WHY_RECEIVED);
     if (!err && c->options->add_message_id && !f->has_message_id) {
         snprintf(f->message_id, sizeof(f->message_id), "<%.*s@%.*s>", SV_ARG(received.id),
                  SV_ARG(received.by));
         err = buf_printf(text, "Message-ID: %s\r\n", f->message_id);
+        if (!err)
+            err = put_field(s, text, REWRITE_WHY_MESSAGE_ID_ADDED);
     }
-    if (!err && c->options->add_date && !f->has_date)
+    if (!err && c->options->add_date && !f->has_date) {
         err = buf_printf(text, "Date: %s\r\n", rewrite_date_write(date, c->received.wall_s));
-    if (!err && s->sender.len)
+        if (!err)
+            err = put_field(s, text, REWRITE_WHY_DATE_ADDED);
+    }
+    if (!err && s->sender.len) {
         err = buf_printf(text, "Sender: <%.*s>\r\n", SV_ARG(s->sender));
+        if (!err)
+            err = put_field(s, text, REWRITE_WHY_SENDER_ADDED);
+    }
     return err;
 }
 
@@ -176,14 +194,13 @@ static bool make_edits(struct rewrite_stream *s)
     s->facts.eight_bit_header = !utf8_is_ascii(s->section) || !utf8_is_ascii(s->sender);
     buf_init(&text, ADDED_MAX - 8, 0);
     int err = put_top_fields(s, &text);
-    if (!err)
-        err = rewrite_edits_put(&s->edits, 0, 0, buf_view(&text));
     bool good = rewrite_complete_edit(&s->complete, s->section, REWRITE_LINE_MAX, &s->edits,
                                       &s->walked, &s->refusal);
     if (!err && s->end_text.len)
-        err = rewrite_edits_put(&s->edits, end, end, s->end_text);
+        err = rewrite_edits_put(&s->edits, end, end, s->end_text, REWRITE_WHY_END, 0);
     buf_deinit(&text);
     REQUIRE(!err); /* each field's length is bounded, ADDED_MAX holds them all */
+    rewrite_edits_seal(&s->edits);
     if (!good)
         end_refused(s);
     return good;

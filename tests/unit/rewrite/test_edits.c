@@ -29,6 +29,13 @@ static const struct {
      2},
     {"remove everything", {{0, 10, ""}}, 1, "", 0},
     {"apart", {{1, 2, "A"}, {2, 2, ""}, {8, 9, "B"}}, 3, "0A234567B9", 5},
+    {"in any order", {{8, 9, "B"}, {2, 2, "x"}, {1, 2, "A"}, {2, 2, "y"}}, 4, "0Axy234567B9", 7},
+    {"what is dropped takes with it what lies inside",
+     {{4, 4, "in"}, {7, 7, "behind"}, {3, 7, ""}, {3, 3, "before"}},
+     4,
+     "012beforebehind789",
+     4},
+    {"of two replacements the first", {{5, 6, "a"}, {5, 6, "b"}, {0, 0, "c"}}, 3, "c01234a6789", 4},
 };
 
 static void test_edits(void **state)
@@ -39,8 +46,10 @@ static void test_edits(void **state)
         rewrite_edits_init(&e, 100);
         for (size_t k = 0; k < rows[i].count; k++)
             assert_int_equal(rewrite_edits_put(&e, rows[i].edits[k].from, rows[i].edits[k].to,
-                                               sv_of(rows[i].edits[k].text)),
+                                               sv_of(rows[i].edits[k].text), REWRITE_WHY_COMPLETED,
+                                               0),
                              0);
+        rewrite_edits_seal(&e);
         struct buf out;
         buf_init(&out, 200, 0);
         struct rewrite_edits_cursor c = {0};
@@ -63,8 +72,8 @@ static void test_full(void **state)
     (void)state;
     struct rewrite_edits e;
     rewrite_edits_init(&e, 4);
-    assert_int_equal(rewrite_edits_put(&e, 0, 0, SV("1234")), 0);
-    assert_int_equal(rewrite_edits_put(&e, 0, 0, SV("5")), ERR_FULL);
+    assert_int_equal(rewrite_edits_put(&e, 0, 0, SV("1234"), REWRITE_WHY_END, 0), 0);
+    assert_int_equal(rewrite_edits_put(&e, 0, 0, SV("5"), REWRITE_WHY_END, 0), ERR_FULL);
     assert_int_equal(e.count, 1);
     rewrite_edits_deinit(&e);
 }

@@ -1,0 +1,34 @@
+/*
+ * why.h - why a byte of the header was changed: the rule behind each edit, for trace and explain.
+ *
+ * The table is the only place of these words. section: of the draft (RFC 6409 numbers them the
+ * same), or of the RFC that asks for it. setting: the option that decides, "" where none does. The
+ * number of a reason is kept in the queue: rows are added at the end only.
+ */
+#ifndef REWRITE_WHY_H
+#define REWRITE_WHY_H
+
+#include "msa/base/sv.h"
+
+/* name, section, words, setting */
+#define REWRITE_WHYS(XX)                                                            \
+    XX(RECEIVED, "RFC 5321 4.4", "trace field", "")                                 \
+    XX(END, "RFC 5322 2.1", "the header section had no end", "")                    \
+    XX(MESSAGE_ID_ADDED, "8.3", "Message-ID was missing", "rewrite.add_message_id") \
+    XX(DATE_ADDED, "8.2", "Date was missing", "rewrite.add_date")                   \
+    XX(SENDER_ADDED, "8.1", "the login is not the author", "rewrite.add_sender")    \
+    XX(COMPLETED, "4.2", "the domain was a single label", "rewrite.complete_domains")
+
+enum rewrite_why {
+#define REWRITE_WHY_ENUM(name, section, words, setting) REWRITE_WHY_##name,
+    REWRITE_WHYS(REWRITE_WHY_ENUM)
+#undef REWRITE_WHY_ENUM
+        REWRITE_WHY_COUNT
+};
+
+struct rewrite_why_row {
+    const char *section, *words, *setting;
+};
+const struct rewrite_why_row *rewrite_why_row(enum rewrite_why why);
+
+#endif
