@@ -175,12 +175,20 @@ static void say_result(struct work *w, int err)
         admin_say_fault(w->out, err, w->change.options, w->change.in_accounts);
 }
 
+/* Also of what has failed behind itself: a user who is gone from one database, a file whose folder
+ * could not be synced. What was refused has changed nothing. */
+static bool may_be_done(int err)
+{
+    return err != ERR_NOT_FOUND && err != ERR_EXISTS && err != ERR_LIMIT && err != ERR_SYNTAX;
+}
+
 static void apply_change(const struct auth_options *o, const struct auth_admin_request *r,
                          const struct auth_name *name, struct auth_admin_answer *out,
                          struct auth_name *changed_out)
 {
     struct work w = {.request = r, .name = name, .out = out};
     int err = auth_change_begin(&w.change, o);
+    bool has_begun = err == 0;
 
     if (err == -ENOENT) { /* no state folder yet, so nobody is there */
         admin_say(out, ERR_NOT_FOUND, name->text, "there is no such user");
@@ -194,7 +202,7 @@ static void apply_change(const struct auth_options *o, const struct auth_admin_r
         say_result(&w, err);
     }
     auth_change_end(&w.change);
-    if (changed_out != NULL && rules[r->verb].ends_sessions && out->err == 0)
+    if (changed_out != NULL && rules[r->verb].ends_sessions && has_begun && may_be_done(out->err))
         *changed_out = *name;
 }
 

@@ -1,9 +1,14 @@
 /*
  * nobody.c - made-up secrets: a chain of HMACs over purpose, mechanism and name.
+ *
+ * A name stands somewhere between 0 and 1, for ever; the counts of the database share that room
+ * between them in ascending order. So another user moves few names to another count.
  */
 #include "auth/nobody.h"
 
+#include "auth/app.h"
 #include "auth/salt.h"
+#include "auth/users.h"
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
@@ -17,10 +22,15 @@
 #include <string.h>
 
 #define MAC_BYTES AUTH_SCRAM_KEY_MAX
+#define RESCAN_MS 1000
 
 struct auth_nobody {
-    pthread_mutex_t lock; /* of the secret */
+    pthread_mutex_t lock; /* of all that follows */
     uint8_t secret[AUTH_SALT_SECRET_BYTES];
+    char *path; /* NULL: none is followed yet */
+    struct auth_users_identity scanned_db;
+    uint64_t scanned_ms; /* 0: never */
+    struct auth_users_counts counts;
 };
 
 struct auth_nobody *auth_nobody_new(void)
@@ -37,6 +47,7 @@ void auth_nobody_free(struct auth_nobody *n)
     if (n == NULL)
         return;
     pthread_mutex_destroy(&n->lock);
+    free(n->path);
     mem_wipe(n, sizeof(*n));
     free(n);
 }
@@ -46,6 +57,11 @@ void auth_nobody_follow(struct auth_nobody *n, const char *path)
     uint8_t secret[AUTH_SALT_SECRET_BYTES];
     int err = auth_salt_secret(path, secret);
 
+    pthread_mutex_lock(&n->lock);
+    free(n->path);
+    n->path = mem_str(path);
+    n->scanned_ms = 0;
+    pthread_mutex_unlock(&n->lock);
     if (err < 0) {
         log_event(LOG_WARNING, "auth-salt", NULL, "%s.salt: %s; one for this run is used", path,
                   err_text(err));
@@ -78,14 +94,67 @@ static void made_up(struct auth_nobody *n, const char *purpose, const char *mech
     hmac(second, sizeof(second), name, out);
 }
 
+/* Under the lock. What cannot be read leaves the counts as they were. */
+static void look_at_counts(struct auth_nobody *n)
+{
+    struct auth_users_counts counts;
+    struct auth_users_identity db;
+    uint64_t now = clock_mono_ms();
+
+    if (n->path == NULL || (n->scanned_ms != 0 && now - n->scanned_ms < RESCAN_MS) ||
+        auth_users_identity(n->path, &db) < 0 ||
+        (n->scanned_ms != 0 && auth_users_identity_eq(&db, &n->scanned_db)))
+        return;
+    n->scanned_ms = now;
+    if (auth_users_counts(n->path, &counts) < 0)
+        return;
+    n->scanned_db = db;
+    n->counts = counts;
+}
+
+/* The verifiers that we keep elsewhere, of app passwords and of other hashes, are all ours. */
+static bool is_all_ours(enum auth_scram_hash hash, struct sv name)
+{
+    struct sv owner, label;
+
+    return hash != AUTH_SCRAM_SHA256 ||
+           auth_app_split(sv_first(name, sv_find(name, '@')), &owner, &label);
+}
+
+static uint32_t iterations_of(struct auth_nobody *n, enum auth_scram_hash hash, struct sv name)
+{
+    uint32_t iterations = AUTH_SCRAM_ITERATIONS, place;
+    size_t users = 0, below = 0;
+    uint8_t mac[MAC_BYTES];
+
+    if (is_all_ours(hash, name))
+        return iterations;
+    made_up(n, "count", auth_scram_name(hash), name, mac);
+    memcpy(&place, mac, sizeof(place));
+    pthread_mutex_lock(&n->lock);
+    look_at_counts(n);
+    for (size_t i = 0; i < n->counts.count; i++)
+        users += n->counts.at[i].users;
+    for (size_t i = 0; i < n->counts.count && below <= (uint64_t)place * users >> 32; i++) {
+        iterations = n->counts.at[i].iterations;
+        below += n->counts.at[i].users;
+    }
+    pthread_mutex_unlock(&n->lock);
+    return iterations;
+}
+
 void auth_nobody_salt(struct auth_nobody *n, enum auth_scram_hash hash, struct sv name,
                       struct auth_scram *out)
 {
+    uint32_t iterations = iterations_of(n, hash, name);
+    char purpose[32] = "salt";
     uint8_t mac[MAC_BYTES];
 
-    made_up(n, "salt", auth_scram_name(hash), name, mac);
+    if (iterations != AUTH_SCRAM_ITERATIONS)
+        snprintf(purpose, sizeof(purpose), "salt %u", (unsigned)iterations);
+    made_up(n, purpose, auth_scram_name(hash), name, mac);
     *out = (struct auth_scram){
-        .hash = hash, .iterations = AUTH_SCRAM_ITERATIONS, .salt_len = AUTH_SCRAM_SALT_BYTES};
+        .hash = hash, .iterations = iterations, .salt_len = AUTH_SCRAM_SALT_BYTES};
     memcpy(out->salt, mac, AUTH_SCRAM_SALT_BYTES);
 }
 

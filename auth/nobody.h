@@ -3,7 +3,12 @@
  *
  * Salts, verifiers and passwords are made up of a secret, a mechanism and a name, always the same
  * for the same, so that a name that is nobody's answers as one that is somebody's, today and
- * tomorrow. The secret comes from auth/salt.h. Ownership: auth_nobody_new/free. Any thread.
+ * tomorrow. The secret comes from auth/salt.h. The iteration counts of made-up SCRAM-SHA-256
+ * verifiers are as frequent as in the user database, whose users may have come from elsewhere: else
+ * a name that shows, or costs, another count than most were somebody's. Where such a count changes,
+ * because the database has, the salt does too, as with a new password. Ownership:
+ * auth_nobody_new/free. Any thread; blocking (disk) where the database has changed, at most once a
+ * second.
  */
 #ifndef AUTH_NOBODY_H
 #define AUTH_NOBODY_H
@@ -17,8 +22,8 @@ struct auth_nobody;
 /* With a secret that lives as long as the object. */
 struct auth_nobody *auth_nobody_new(void);
 void auth_nobody_free(struct auth_nobody *n); /* NULL is allowed */
-/* From now on with the secret beside this user database; where it cannot be had (logged) nothing
- * changes. */
+/* From now on with the secret beside this user database, and its counts; where the secret cannot be
+ * had (logged) it does not change. */
 void auth_nobody_follow(struct auth_nobody *n, const char *path);
 
 /* Hash, iterations and salt; the keys are zero. */

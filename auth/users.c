@@ -378,6 +378,33 @@ int auth_users_has_cleartext(const char *path, bool *out)
     return look_through(path, look_for_cleartext, out);
 }
 
+static void add_count(void *arg, const struct auth_userdb_row *row)
+{
+    struct auth_users_counts *c = arg;
+    struct auth_scram v;
+    size_t i = 0;
+
+    if (!sv_eq(row->property, SV(AUTH_USERDB_VERIFIER)) || auth_scram_read(row->value, &v) < 0)
+        return;
+    while (i < c->count && c->at[i].iterations < v.iterations)
+        i++;
+    if (i == c->count || c->at[i].iterations != v.iterations) {
+        if (c->count == AUTH_USERS_COUNTS_MAX)
+            return;
+        memmove(&c->at[i + 1], &c->at[i], (c->count - i) * sizeof(c->at[0]));
+        c->at[i].iterations = v.iterations;
+        c->at[i].users = 0;
+        c->count++;
+    }
+    c->at[i].users++;
+}
+
+int auth_users_counts(const char *path, struct auth_users_counts *out)
+{
+    *out = (struct auth_users_counts){.count = 0};
+    return look_through(path, add_count, out);
+}
+
 int auth_users_identity(const char *path, struct auth_users_identity *out)
 {
     struct stat st;

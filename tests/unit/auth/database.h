@@ -111,7 +111,7 @@ static inline void database_garbage(const char *path)
     close(fd);
 }
 
-/* The real saslpasswd2 writes an entry with clear text. */
+/* The real saslpasswd2 writes an entry with clear text, or deletes it where password is NULL. */
 static inline void database_saslpasswd2(const char *path, const char *user, const char *realm,
                                         const char *password)
 {
@@ -122,12 +122,13 @@ static inline void database_saslpasswd2(const char *path, const char *user, cons
     pid = fork();
     if (pid == 0) {
         dup2(fds[0], 0);
-        execl("/usr/sbin/saslpasswd2", "saslpasswd2", "-p", "-c", "-f", path, "-u", realm, user,
-              (char *)NULL);
+        execl("/usr/sbin/saslpasswd2", "saslpasswd2", "-p", password ? "-c" : "-d", "-f", path,
+              "-u", realm, user, (char *)NULL);
         _exit(127);
     }
     close(fds[0]);
-    assert_int_equal(write(fds[1], password, strlen(password)), (ssize_t)strlen(password));
+    if (password != NULL)
+        assert_int_equal(write(fds[1], password, strlen(password)), (ssize_t)strlen(password));
     close(fds[1]);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);

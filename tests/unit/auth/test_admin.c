@@ -141,12 +141,36 @@ static void many_administrators(void **state)
     unlink(path);
 }
 
+/* A change that fails behind itself ends the sessions all the same: the user is gone by then. */
+static void half_a_change(void **state)
+{
+    struct keeper_material m = material(1);
+    const char *path = administer();
+    struct msactl q;
+
+    (void)state;
+    database_add(w.path, "alice", "secret");
+    commit(&m);
+    database_garbage(m.options->accounts_path);
+    ask(&q, path, AUTH_ADMIN_DELETE, "alice", "");
+    assert_int_equal(q.answer.err, ERR_CORRUPT);
+    auth_admin_answer_deinit(&q.answer);
+    run_for(10);
+    assert_string_equal(w.changed, "alice@example.net");
+    w.changed[0] = '\0';
+    ask(&q, path, AUTH_ADMIN_DELETE, "alice", "");
+    assert_true(q.answer.err < 0);
+    auth_admin_answer_deinit(&q.answer);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(administration),
         T(app_passwords),
         T(many_administrators),
+        T(half_a_change),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

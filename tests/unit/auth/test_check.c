@@ -309,6 +309,33 @@ static void app_passwords(void **state)
     expect(PLAIN, "alice", tablet, AUTH_DENIED);
 }
 
+/* A user who is gone by saslpasswd2 -d does not get in by what is left of him in users.db; made
+ * again by msactl he begins anew, made again by saslpasswd2 -c he has it again (msactl(8)). */
+static void gone_by_saslpasswd2(void **state)
+{
+    const char *phone;
+
+    (void)state;
+    database_saslpasswd2(path, "alice", "example.net", "secret");
+    phone = app_add("alice", "phone");
+    settle();
+    for (unsigned m = 0; m <= LOGIN; m++)
+        expect(m, "alice/phone", phone, AUTH_OK);
+    expect(PLAIN, "alice", phone, AUTH_OK);
+    database_saslpasswd2(path, "alice", "example.net", NULL);
+    for (unsigned m = 0; m <= LOGIN; m++) {
+        expect(m, "alice/phone", phone, AUTH_DENIED);
+        expect(m, "alice", m < PLAIN ? "secret" : phone, AUTH_DENIED);
+    }
+    database_saslpasswd2(path, "alice", "example.net", "other");
+    expect(PLAIN, "alice", phone, AUTH_OK);
+    database_saslpasswd2(path, "alice", "example.net", NULL);
+    user_add("alice", "third");
+    for (unsigned m = 0; m <= LOGIN; m++)
+        expect(m, "alice/phone", phone, AUTH_DENIED);
+    expect(PLAIN, "alice", phone, AUTH_DENIED);
+}
+
 /* However many: one derivation, right or wrong; they outlive a new main password. */
 static void cost_of_many(void **state)
 {
@@ -471,9 +498,9 @@ static int stop_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(every_mechanism), T(no_verifier_yet), T(changed_by_others),
-        T(app_passwords),   T(cost_of_many),    T(proven_apps),
-        T(disabled),        T(outdated),        T(no_accounts),
+        T(every_mechanism), T(no_verifier_yet),     T(changed_by_others), T(app_passwords),
+        T(cost_of_many),    T(gone_by_saslpasswd2), T(proven_apps),       T(disabled),
+        T(outdated),        T(no_accounts),
     };
 
     return cmocka_run_group_tests(tests, start_all, stop_all);

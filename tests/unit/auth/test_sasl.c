@@ -209,6 +209,68 @@ static void unknown_user_in_scram(void **state)
     database_drop(path);
 }
 
+static void add_with_count(const char *path, const char *user, uint32_t iterations)
+{
+    struct auth_name name = database_name(user);
+    struct auth_scram v;
+
+    auth_scram_new(&v, AUTH_SCRAM_SHA256, SV("secret"));
+    v.iterations = iterations;
+    auth_scram_derive(&v, SV("secret"));
+    assert_int_equal(auth_users_add(path, &name, &v, SV_NONE), 0);
+}
+
+enum { UNKNOWN = 200 };
+
+/* What SCRAM says of names that are nobody's: salts, and how many have another count than ours. */
+static unsigned ask_unknown(struct auth_sasl *s, char salts[UNKNOWN][64])
+{
+    unsigned others = 0;
+
+    for (unsigned i = 0; i < UNKNOWN; i++) {
+        char name[16];
+        struct outcome o;
+
+        snprintf(name, sizeof(name), "n%u", i);
+        o = talk(s, "SCRAM-SHA-256", name, "wrong");
+        snprintf(salts[i], sizeof(salts[i]), "%s", strstr(o.challenges[0], ",s="));
+        others += strstr(salts[i], ",i=4096") == NULL;
+    }
+    return others;
+}
+
+/* Counts of unknown users are as frequent as those of users, in every mechanism that tells them or
+ * takes their time; another count is another salt. */
+static void unknown_users_counts(void **state)
+{
+    static char before[UNKNOWN][64], after[UNKNOWN][64];
+    const char *path = database_new();
+    struct auth_sasl *s = make(path);
+    unsigned others;
+
+    (void)state;
+    auth_check_follow(check, path);
+    assert_int_equal(ask_unknown(s, before), 0); /* no users yet */
+    add_with_count(path, "alice", 4096);
+    add_with_count(path, "bob", 5000);
+    add_with_count(path, "carol", 5000);
+    usleep(1100000); /* it is looked at once a second */
+    others = ask_unknown(s, after);
+    assert_in_range(others, UNKNOWN * 2 / 3 - 30, UNKNOWN * 2 / 3 + 30);
+    assert_non_null(strstr(talk(s, "SCRAM-SHA-256", "bob", "x").challenges[0], ",i=5000"));
+    for (unsigned i = 0; i < UNKNOWN; i++) {
+        size_t salt = strcspn(before[i] + 3, ",");
+
+        assert_true((strncmp(before[i], after[i], 3 + salt) == 0) ==
+                    (strstr(after[i], ",i=4096") != NULL));
+    }
+    memcpy(before, after, sizeof(before));
+    assert_int_equal(ask_unknown(s, after), others); /* and they stay so */
+    assert_memory_equal(before, after, sizeof(before));
+    auth_sasl_unref(s);
+    database_drop(path);
+}
+
 static void plain_messages(void **state)
 {
     static const struct {
@@ -675,10 +737,19 @@ static void certificates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(verifier_only),         T(made_by_saslpasswd2), T(both_kinds),
-        T(unknown_user_in_scram), T(plain_messages),      T(proven),
-        T(quick_is_proven_plain), T(not_offered),         T(bad_input),
-        T(empty_responses),       T(unreadable),          T(channel_bindings),
+        T(verifier_only),
+        T(made_by_saslpasswd2),
+        T(both_kinds),
+        T(unknown_users_counts),
+        T(unknown_user_in_scram),
+        T(plain_messages),
+        T(proven),
+        T(quick_is_proven_plain),
+        T(not_offered),
+        T(bad_input),
+        T(empty_responses),
+        T(unreadable),
+        T(channel_bindings),
         T(certificates),
     };
 

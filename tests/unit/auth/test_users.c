@@ -253,12 +253,44 @@ static void damaged(void **state)
     assert_int_equal(database_put("/nonexistent/sasldb2", true, &name, "x"), -ENOENT);
 }
 
+static void counts(void **state)
+{
+    const char *path = database_new();
+    struct auth_users_counts c;
+
+    (void)state;
+    assert_int_equal(auth_users_counts(path, &c), 0); /* no file */
+    assert_int_equal(c.count, 0);
+    for (uint32_t i = 0; i < 12; i++) {
+        char user[16];
+        struct auth_scram v;
+        struct auth_name name;
+
+        snprintf(user, sizeof(user), "u%u", i);
+        name = database_name(user);
+        auth_scram_new(&v, AUTH_SCRAM_SHA256, SV("secret"));
+        v.iterations = i < 10 ? 5000 - i : 4995;
+        assert_int_equal(auth_users_add(path, &name, &v, SV_NONE), 0);
+    }
+    database_saslpasswd2(path, "carl", "example.net", "secret"); /* has none */
+    assert_int_equal(auth_users_counts(path, &c), 0);
+    assert_int_equal(c.count, AUTH_USERS_COUNTS_MAX);
+    for (size_t i = 0; i < c.count; i++) {
+        assert_true(i == 0 || c.at[i].iterations > c.at[i - 1].iterations);
+        assert_true(c.at[i].users == (c.at[i].iterations == 4995 ? 3 : 1));
+    }
+    database_garbage(path);
+    assert_int_equal(auth_users_counts(path, &c), ERR_CORRUPT);
+    database_drop(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changes),       cmocka_unit_test(no_cleartext),
         cmocka_unit_test(saslpasswd2),   cmocka_unit_test(many_processes),
         cmocka_unit_test(killed_writer), cmocka_unit_test(damaged),
+        cmocka_unit_test(counts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
