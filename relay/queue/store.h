@@ -130,6 +130,14 @@ void store_read_free(struct store_read *r);
 void store_forget_spent(struct store *s, struct sv login);
 
 /* ---- put ---- */
+/* A further message of one submission, whose recipients get another form of it. */
+struct store_also {
+    struct queue_message *message; /* reference moves to the store */
+    struct queue_batch *rows;      /* likewise */
+    struct store_also *next;
+    int64_t seq; /* private */
+};
+void store_also_free(struct store_also *list); /* of what was not put; NULL is allowed */
 /* On an error a spool file of the message is removed as well. ERR_EXISTS: the id is in use. Rows
  * whose due time is in the future (FUTURERELEASE) or that are held wait in the store. */
 struct store_put {
@@ -137,6 +145,7 @@ struct store_put {
     struct mailbox *reply;
     struct queue_message *message; /* reference moves to the store */
     struct queue_batch *rows;      /* all recipients; owned by the store from here on */
+    struct store_also *also;       /* put in the same transaction, or none of all; the store's */
     struct partial *partial; /* NULL, or what this message completes: finished with it; stays */
     const struct store_spent *spent; /* NULL: nothing; in the message's arena, as what is in it */
     void (*done)(struct store_put *p, int err); /* frees p */

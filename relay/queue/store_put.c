@@ -213,12 +213,51 @@ void store_announce(struct store *s, struct queue_message *m, struct queue_batch
 
 /* ---- the request ---- */
 
+void store_also_free(struct store_also *list)
+{
+    while (list) {
+        struct store_also *gone = list;
+        list = gone->next;
+        queue_batch_free(gone->rows);
+        queue_message_drop(gone->message);
+        free(gone);
+    }
+}
+
+/* Looked for before anything is written: a put can fail by itself only as long as it has written
+ * nothing. */
+static int find_known(struct store *s, const struct store_also *list)
+{
+    int found = 0;
+    for (const struct store_also *a = list; a && found == 0; a = a->next) {
+        sqlite3_stmt *st = sql_use(&s->db, STORE_FIND_ID);
+        sql_text(st, 1, a->message->id);
+        found = sql_step(&s->db, st);
+        sqlite3_reset(st);
+    }
+    return found > 0 ? ERR_EXISTS : found;
+}
+
+static int apply_also(struct store *s, struct store_also *list)
+{
+    int err = 0;
+    for (struct store_also *a = list; a && err == 0; a = a->next) {
+        err = store_apply_put(s, a->message, a->rows, &a->seq);
+        REQUIRE(err != ERR_EXISTS); /* two of one put with one id */
+    }
+    return err;
+}
+
 static int put_apply(struct store *s, struct task *task)
 {
     struct store_put *p = (struct store_put *)task;
     if (atomic_load(&p->canceled))
         return ERR_CANCELED;
-    int err = store_apply_put(s, p->message, p->rows, &p->seq);
+    int err = find_known(s, p->also);
+    if (err == 0)
+        err = store_apply_put(s, p->message, p->rows, &p->seq);
+    if (err == 0)
+        err = apply_also(s, p->also);
     if (err == 0 && p->partial)
         err = store_partial_finish(s, p->partial, p->message->id);
     if (err == 0 && p->spent)
@@ -231,6 +270,8 @@ static void put_refuse(struct store *s, struct task *task)
     struct store_put *p = (struct store_put *)task;
     p->refused = true;
     store_refuse(s, p->message);
+    for (const struct store_also *a = p->also; a; a = a->next)
+        store_refuse(s, a->message);
 }
 
 static void put_done(struct task *task)
@@ -268,32 +309,47 @@ static void tell_history(struct store *s, const struct queue_message *m,
     buf_deinit(&to);
 }
 
+/* Of one message. What was part of a failed transaction goes after the compensation
+ * (store_compensate.c). */
+static void settle_message(struct store *s, struct queue_message *m, struct queue_batch *rows,
+                           int64_t seq, bool accepted, bool refused)
+{
+    if (accepted) {
+        s->puts++;
+        tell_history(s, m, rows);
+        store_announce(s, m, rows, seq);
+        return;
+    }
+    if (m->spooled && !refused)
+        store_remove_spool(s, m->id);
+    queue_batch_free(rows);
+    queue_message_drop(m);
+}
+
 static void put_settle(struct store *s, struct task *task, int err)
 {
     struct store_put *p = (struct store_put *)task;
     struct queue_message *m = p->message;
     struct queue_batch *rows = p->rows;
+    struct store_also *also = p->also;
     int64_t seq = p->seq;
     bool refused = p->refused;
     p->err = err;
     p->task.run = put_done;
     p->message = NULL;
     p->rows = NULL;
+    p->also = NULL;
     if (err == 0 && p->partial)
         atomic_store(&p->partial->finished, true);
     /* The answer first: the client waits for it. */
     mailbox_post(p->reply, &p->task);
-    if (err == 0) {
-        s->puts++;
-        tell_history(s, m, rows);
-        store_announce(s, m, rows, seq);
-        return;
+    settle_message(s, m, rows, seq, err == 0, refused);
+    while (also) {
+        struct store_also *a = also;
+        also = a->next;
+        settle_message(s, a->message, a->rows, a->seq, err == 0, refused);
+        free(a);
     }
-    /* What was part of a failed transaction goes after the compensation (store_compensate.c). */
-    if (m->spooled && !refused)
-        store_remove_spool(s, m->id);
-    queue_batch_free(rows);
-    queue_message_drop(m);
 }
 
 static const struct store_write_ops put_ops = {

@@ -7,6 +7,7 @@
 #include "fault_vfs.h"
 
 #define MESSAGES 4
+#define ALSO     100 /* the id of what is put together with another, beyond its */
 
 struct run {
     bool acknowledged[MESSAGES], refused[MESSAGES];
@@ -16,11 +17,11 @@ static void expect_list(struct fixture *f, const struct run *run, const char *wh
 {
     struct store_admin *a = fixture_admin(f, STORE_LIST);
     assert_int_equal(ask_admin(f, a), 0);
-    for (unsigned i = 0; i < MESSAGES; i++) {
+    for (unsigned i = 0; i < ALSO + MESSAGES; i++) {
         unsigned seen = 0; /* rows */
         for (size_t k = 0; k < a->nlisted; k++)
             seen += strcmp(a->listed[k].id, fixture_id(i)) == 0;
-        unsigned wanted = run->acknowledged[i] ? 2 : 0;
+        unsigned wanted = i % ALSO < MESSAGES && run->acknowledged[i % ALSO] ? 2 : 0;
         if (seen != wanted)
             fail_msg("%s: message %u has %u rows, not %u", where, i, seen, wanted);
     }
@@ -43,6 +44,24 @@ static void check_copy(const struct fixture *f, const struct run *run)
     fixture_remove(&copy);
 }
 
+/* Two messages, or neither. */
+static int put_two(struct fixture *f, unsigned i)
+{
+    struct store_put *p = NEW(struct store_put);
+    p->reply = f->mailbox;
+    p->message = fixture_message(fixture_id(i), "Subject: x\r\n\r\nhello\r\n");
+    p->rows = fixture_rows(p->message, "b@a.example c@b.example");
+    p->also = NEW(struct store_also);
+    p->also->message = fixture_message(fixture_id(ALSO + i), "Subject: x\r\n\r\nother\r\n");
+    p->also->rows = fixture_rows(p->also->message, "d@a.example e@b.example");
+    p->done = fixture_on_put;
+    p->arg = f;
+    store_put(f->store, p);
+    fixture_wait(f);
+    fixture_run_for(f, 2);
+    return f->err;
+}
+
 /* False: the fault lies beyond the workload. */
 static bool run_with_fault(enum fault_kind kind, int at)
 {
@@ -51,7 +70,7 @@ static bool run_with_fault(enum fault_kind kind, int at)
     fixture_open(&f);
     fault_arm(kind, at, 1);
     for (unsigned i = 0; i < MESSAGES; i++) {
-        int err = ask_put(&f, fixture_id(i), "b@a.example c@b.example");
+        int err = put_two(&f, i);
         run.acknowledged[i] = err == 0;
         run.refused[i] = err < 0;
         if (err < 0) {
@@ -76,8 +95,8 @@ static bool run_with_fault(enum fault_kind kind, int at)
     unsigned acknowledged = 0;
     for (unsigned i = 0; i < MESSAGES; i++)
         acknowledged += run.acknowledged[i];
-    assert_int_equal(stats.messages, acknowledged);
-    assert_int_equal(stats.rows, 2 * acknowledged);
+    assert_int_equal(stats.messages, 2 * acknowledged);
+    assert_int_equal(stats.rows, 4 * acknowledged);
     fixture_close(&f);
     fixture_remove(&f);
     return fired;
@@ -92,6 +111,32 @@ static void each_operation_fails_once(void **state)
             at++;
         assert_true(at > MESSAGES); /* at least one write and one sync a put */
     }
+}
+
+/* An id that is in use: neither of two, and the store goes on. */
+static void two_with_a_known_id(void **state)
+{
+    (void)state;
+    struct fixture f = {.memory_bytes = 0};
+    struct run run = {.acknowledged = {false, true}};
+    fixture_open(&f);
+    assert_int_equal(put_two(&f, 1), 0);
+    assert_int_equal(put_two(&f, 1), ERR_EXISTS);
+    struct store_put *p = NEW(struct store_put);
+    p->reply = f.mailbox;
+    p->message = fixture_message(fixture_id(3), "Subject: x\r\n\r\nhello\r\n");
+    p->rows = fixture_rows(p->message, "b@a.example");
+    p->also = NEW(struct store_also);
+    p->also->message = fixture_message(fixture_id(1), "Subject: x\r\n\r\nother\r\n");
+    p->also->rows = fixture_rows(p->also->message, "d@a.example");
+    p->done = fixture_on_put;
+    p->arg = &f;
+    store_put(f.store, p);
+    fixture_wait(&f);
+    assert_int_equal(f.err, ERR_EXISTS);
+    expect_list(&f, &run, "after");
+    fixture_close(&f);
+    fixture_remove(&f);
 }
 
 /* While it does not accept: puts are refused at once, records wait, and it recovers by itself. */
@@ -127,6 +172,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_operation_fails_once),
+        cmocka_unit_test(two_with_a_known_id),
         cmocka_unit_test(records_wait_for_recovery),
     };
     log_setup("test", LOG_TEXT, LOG_ERROR);
