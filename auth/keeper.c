@@ -18,7 +18,6 @@
 
 #define SASL_THREADS  2 /* a step is about a millisecond of CPU when it derives a key */
 #define SIGN_THREADS  2
-#define OAUTH_THREADS 4   /* they may wait for an issuer of tokens, and before nobody else */
 #define SASL_LANE_MAX 256 /* requests of one asker that wait */
 #define SIGN_LANE_MAX 1024
 #define WAIT_MAX_MS   10000 /* less than AUTH_REQUEST_MAX_MS */
@@ -64,7 +63,8 @@ struct keeper *keeper_new(struct loop *l)
     k->check = auth_check_new();
     k->gate = auth_gate_new();
     k->sasl = auth_work_new(l, k->mailbox, "sasl", SASL_THREADS, SASL_LANE_MAX, WAIT_MAX_MS);
-    k->oauth = auth_work_new(l, k->mailbox, "oauth", OAUTH_THREADS, SASL_LANE_MAX, WAIT_MAX_MS);
+    k->oauth =
+        auth_work_new(l, k->mailbox, "oauth", AUTH_OAUTH_THREADS, SASL_LANE_MAX, WAIT_MAX_MS);
     k->sign = auth_work_new(l, k->mailbox, "sign", SIGN_THREADS, SIGN_LANE_MAX, WAIT_MAX_MS);
     timer_init(&k->sweep, l, on_sweep, k);
     timer_start(&k->sweep, SWEEP_MS);

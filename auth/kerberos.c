@@ -62,3 +62,22 @@ int auth_kerberos_follow(const char *accounts_path, struct sv keytab)
         unlink(fresh);
     return err;
 }
+
+void auth_kerberos_default_realm(struct sv conf, char out[AUTH_KERBEROS_REALM_MAX])
+{
+    bool is_here = false;
+
+    out[0] = '\0';
+    while (conf.len > 0 && out[0] == '\0') {
+        struct sv value = sv_trim(sv_split(&conf, '\n')), key;
+
+        if (sv_starts(value, SV("["))) {
+            is_here = sv_starts(value, SV("[libdefaults]"));
+            continue;
+        }
+        key = sv_trim(sv_split(&value, '='));
+        value = sv_trim(value);
+        if (is_here && sv_eq(key, SV("default_realm")) && value.len < AUTH_KERBEROS_REALM_MAX)
+            snprintf(out, AUTH_KERBEROS_REALM_MAX, "%.*s", SV_ARG(value));
+    }
+}

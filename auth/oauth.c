@@ -1,6 +1,6 @@
 /*
  * oauth.c - keys and how old they are. One thread fetches at a time; others that have keys to go on
- * with do, and those that have none wait for it.
+ * with do, and those that have none wait for it: without keys there is nothing else to do.
  */
 #include "auth/oauth.h"
 
@@ -16,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWER_MAX 65536 /* bytes of what introspection says */
+#define ANSWER_MAX  65536 /* bytes of what introspection says */
+#define WAITERS_MAX (AUTH_OAUTH_THREADS - 2)
 
 /* Keys that a check may use after others have come. */
 struct keys {
@@ -34,6 +35,7 @@ struct auth_oauth {
     pthread_cond_t fetched;
     struct keys *keys; /* NULL: none yet */
     bool is_fetching;
+    unsigned waiters;          /* for a key that is missed */
     uint64_t tried_ms, got_ms; /* monotonic; 0: never */
 };
 
@@ -185,7 +187,8 @@ static bool is_older(uint64_t then_ms, uint64_t seconds)
     return then_ms == 0 || clock_mono_ms() - then_ms > seconds * 1000;
 }
 
-/* missed: those at hand lack a token's key. NULL: there are none. The caller drops them. */
+/* missed: those at hand lack a token's key. NULL: there are none, or too many wait for that one.
+ * The caller drops them. */
 static struct keys *keys_of(struct auth_oauth *a, bool missed)
 {
     bool is_remote = *a->options.keys_url != '\0';
@@ -196,8 +199,14 @@ static struct keys *keys_of(struct auth_oauth *a, bool missed)
         keys_drop(a->keys);
         a->keys = NULL;
     }
+    if (missed && a->is_fetching && a->waiters >= WAITERS_MAX) {
+        pthread_mutex_unlock(&a->lock);
+        return NULL;
+    }
+    a->waiters += missed;
     while (a->is_fetching && (a->keys == NULL || missed))
         pthread_cond_wait(&a->fetched, &a->lock);
+    a->waiters -= missed;
     if (is_remote && !a->is_fetching &&
         is_older(a->tried_ms, a->keys != NULL ? AUTH_OAUTH_AGAIN_S : AUTH_OAUTH_RETRY_S) &&
         (missed || a->keys == NULL || is_older(a->got_ms, AUTH_OAUTH_FRESH_S)))

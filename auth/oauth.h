@@ -4,9 +4,11 @@
  * By keys of a file, by keys that the issuer publishes (JWKS, fetched when they are needed and kept
  * for a while), or by asking the issuer (introspection, RFC 7662). Keys that were fetched once go
  * on to count when the issuer cannot be reached, for at most AUTH_OAUTH_STALE_S; so a token does
- * not fail for a short outage, and a key that is withdrawn ends. Ownership: auth_oauth_new/free; a
- * generation's. auth_oauth_check() from any thread, several at once; it may block for
- * AUTH_FETCH_MAX_MS.
+ * not fail for a short outage, and a key that is withdrawn ends. One thread fetches at a time. Of
+ * those who have keys, but not the one that their token names, so few wait for it that one of
+ * AUTH_OAUTH_THREADS goes on with tokens whose keys are known; the others cannot be told now.
+ * Ownership: auth_oauth_new/free; a generation's. auth_oauth_check() from any thread, several at
+ * once; it may block for twice AUTH_FETCH_MAX_MS.
  */
 #ifndef AUTH_OAUTH_H
 #define AUTH_OAUTH_H
@@ -18,6 +20,7 @@
 #define AUTH_OAUTH_AGAIN_S 10  /* and no sooner, whatever kid a token has */
 #define AUTH_OAUTH_RETRY_S 1   /* but where there are none at all */
 #define AUTH_OAUTH_STALE_S 86400
+#define AUTH_OAUTH_THREADS 4 /* that the keeper has for tokens: one fetches, one never waits */
 
 struct auth_oauth;
 

@@ -122,7 +122,9 @@ static const struct conf_option oauth_rows[] = {
              .flags = CONF_RELOAD),
     CONF_ROW(CONF_STRING, struct auth_oauth_options, scope, "scope", NULL,
              "what a token must grant",
-             "One word of its scope; a client whose token is refused is told it. Empty: any.",
+             "One word of its scope; a client whose token is refused is told it. Empty: any. With "
+             "introspection_url set it: an issuer need not answer for whom a token was made (aud), "
+             "and the scope then is all that tells one for mail from others.",
              .flags = CONF_RELOAD, .example = "\"mail.send\""),
     CONF_ROW(CONF_STRING, struct auth_oauth_options, discovery_url, "discovery_url", NULL,
              "where clients find the issuer's endpoints",
@@ -239,15 +241,17 @@ const struct conf_option auth_options_rows[] = {
              "client_ca all the same.",
              .flags = CONF_RELOAD, .rows = client_rows,
              .item_bytes = sizeof(struct auth_client_row)),
-    CONF_ROW(CONF_PATH, struct auth_options, keytab, "keytab", NULL,
-             "key of this server's Kerberos service, for GSSAPI",
-             "A keytab with smtp/HOSTNAME of hostname. A client may then log in with a ticket "
-             "(GSSAPI, RFC 4752); the user is its principal, whose realm must be one of realms but "
-             "for capitals, and who must be in the user database, and not be disabled. Realms and "
-             "their servers are looked up in /etc/krb5.conf. Needs the package "
-             "libsasl2-modules-gssapi-mit. Only the keeper gets the file; it keeps a copy in "
-             "<state>/auth.",
-             .flags = CONF_RELOAD | CONF_FILE | CONF_SECRET, .example = "\"/etc/msa/smtp.keytab\""),
+    CONF_ROW(
+        CONF_PATH, struct auth_options, keytab, "keytab", NULL,
+        "key of this server's Kerberos service, for GSSAPI",
+        "A keytab with smtp/HOSTNAME of hostname. A client may then log in with a ticket "
+        "(GSSAPI, RFC 4752); the user is its principal, whose realm must be one of realms but "
+        "for capitals, and who must be in the user database, and not be disabled. Realms and "
+        "their servers are looked up in /etc/krb5.conf, whose default_realm must be the first of "
+        "realms: its users come without a realm (check warns where it is not). Needs the package "
+        "libsasl2-modules-gssapi-mit. Only the keeper gets the file; it keeps a copy in "
+        "<state>/auth.",
+        .flags = CONF_RELOAD | CONF_FILE | CONF_SECRET, .example = "\"/etc/msa/smtp.keytab\""),
     CONF_ROW(
         CONF_GROUP, struct auth_options, oauth, "oauth", NULL, "login by token",
         "OAUTHBEARER (RFC 7628) and XOAUTH2, its older form: the client shows a token that its "

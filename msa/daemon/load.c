@@ -1,6 +1,7 @@
 #include "msa/daemon/load.h"
 #include "auth/fetch.h"
 #include "auth/jwks.h"
+#include "auth/kerberos.h"
 #include "auth/name.h"
 #include "auth/review.h"
 #include "auth/tls/pem.h"
@@ -11,8 +12,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -158,6 +161,30 @@ static void check_keytab(struct reading *r)
                       "a file that kadmin's ktadd or ktutil has made", "it is no keytab");
 }
 
+/* Users of krb5's own realm come without one, and are then taken for those of our first. */
+static void check_kerberos_realm(struct reading *r)
+{
+    const struct auth_options *o = &r->g->options.auth;
+    const char *list = getenv("KRB5_CONFIG");
+    char path[PATH_MAX], realm[AUTH_KERBEROS_REALM_MAX];
+    struct sv files = sv_of(list != NULL ? list : "/etc/krb5.conf"), first = sv_split(&files, ':');
+    struct buf text;
+    if (!*o->keytab || o->realms.count == 0)
+        return;
+    buf_init(&text, CONFIG_MAX_BYTES, 0);
+    snprintf(path, sizeof path, "%.*s", SV_ARG(first));
+    if (load_file(path, &text) == 0) {
+        auth_kerberos_default_realm(buf_view(&text), realm);
+        if (*realm && !sv_ieq(sv_of(realm), sv_of(o->realms.items[0])))
+            conf_fault_at(r->faults, r->src, true, "auth.keytab",
+                          "the realm in which our users are as default_realm and first in "
+                          "auth.realms",
+                          "tickets of \"alice\" in %s, the default_realm of %s, log in as alice@%s",
+                          realm, path, o->realms.items[0]);
+    }
+    buf_deinit(&text);
+}
+
 /* The system's resolvers, for a server that may not open the file itself. */
 static void read_resolvers(struct reading *r)
 {
@@ -276,6 +303,7 @@ static struct generation *load(const char *path, uint32_t number, bool review, s
         check_clients(&r);
         check_tokens(&r);
         check_keytab(&r);
+        check_kerberos_realm(&r);
         read_resolvers(&r);
         read_authorities(&r);
         read_own_addresses(&r);

@@ -204,6 +204,11 @@ static void check_tokens(struct checking *c)
     if (*o->introspection_url && (!*o->client_id || !*o->client_secret_file))
         WARNING(c, "auth.oauth.introspection_url", "client_id and client_secret_file beside it",
                 "most issuers answer nobody whom they do not know");
+    if (*o->introspection_url && !*o->scope)
+        WARNING(
+            c, "auth.oauth.introspection_url", "scope = \"mail.send\"; beside it",
+            "where an answer has no aud, a token for any other service of the issuer is a login "
+            "here");
 }
 
 static void check_auth(struct checking *c)

@@ -117,3 +117,8 @@ def kerberos_tickets_log_in(w):
     check("GSSAPI needs the key" in w.ctl("check", code=1), "a fault")
     w.write({"auth": {"keytab": kerberos.path("krb5.conf")}})
     check("auth.keytab: it is no keytab" in w.ctl("check", code=1), "another fault")
+    # users of krb5's realm would be taken for those of another one
+    check("default_realm" not in w.log(), "krb5's realm is our first")
+    w.write({"auth": {"keytab": kerberos.path("keytab"), "realms": ["other.test", "our.test"]}})
+    w.ctl("reload")
+    w.wait_log('auth.keytab: tickets of "alice" in OUR.TEST')

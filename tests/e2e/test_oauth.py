@@ -219,6 +219,23 @@ def oauth_by_published_keys(w):
     w.wait_log("no answer in time")
     state["wait"] = 0
     eventually(lambda: bearer(one.token())[0][0] == 235, "afterwards", 10)
+    # nor do tokens of a key that nobody knows hold up those whose keys are known
+    state["wait"] = 3
+    time.sleep(10.1)
+    strange = one.token({"kid": "strange"})
+    replies = []
+    threads = [threading.Thread(target=lambda: replies.append(bearer(strange)[0]))
+               for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    begun = time.monotonic()
+    for _ in range(5):
+        equal(bearer(one.token())[0][0], 235, "by a known key")
+    check(time.monotonic() - begun < 2, "at once", time.monotonic() - begun)
+    for thread in threads:
+        thread.join()
+    equal(sorted(replies), [UNKNOWN] * 5 + [DENIED] * 3, "by an unknown key")
 
 
 @test()

@@ -64,9 +64,6 @@ PLACES = {
     "e2e/test_control.py": [
         "msa/daemon/main.c",
     ],
-    "e2e/test_kerberos.py": [
-        "auth/kerberos.c",
-    ],
     "e2e/test_oauth.py": [
         "auth/fetch.c", "auth/oauth.c",
     ],

@@ -142,7 +142,13 @@ static const struct bad bad[] = {
      "m:2: auth.oauth.keys: several ways to check tokens are set; one of keys, keys_url and "
      "introspection_url\n"
      "m:2: auth.oauth.introspection_url: warning: most issuers answer nobody whom they do not "
-     "know; client_id and client_secret_file beside it\n"},
+     "know; client_id and client_secret_file beside it\n"
+     "m:2: auth.oauth.introspection_url: warning: where an answer has no aud, a token for any "
+     "other "
+     "service of the issuer is a login here; scope = \"mail.send\"; beside it\n"},
+    {DOMAINS "auth = { oauth = { issuer = \"i\"; audience = \"a\"; scope = \"s\"; client_id = "
+             "\"c\"; client_secret_file = \"/s\"; introspection_url = \"https://i/\"; }; };",
+     ""},
     {DOMAINS "auth = { mechanisms = [ \"gssapi\" ]; };",
      "m:2: auth.mechanisms: GSSAPI needs the key of a Kerberos service; auth.keytab = "
      "\"/etc/msa/smtp.keytab\"; or without it\n"},
