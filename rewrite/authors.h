@@ -60,14 +60,13 @@ struct rewrite_author {
 struct rewrite_authors {
     struct rewrite_author *list; /* in the order of the section */
     size_t count;
-    size_t sender_fields; /* with an address or without */
-    bool has_sender;      /* a Sender field with an address */
-    bool has_resent_from; /* in the topmost Resent block */
-    uint64_t walked;      /* bytes looked at */
+    size_t from_fields, sender_fields; /* with an address or without */
+    bool has_sender;                   /* a Sender field with an address */
+    bool has_resent_from;              /* in the topmost Resent block */
+    uint64_t walked;                   /* bytes looked at */
     /* private */
     struct arena arena;
-    size_t room; /* of list */
-    size_t from_fields;
+    size_t room;           /* of list */
     unsigned block_fields; /* those of the topmost block, as bits */
     bool block_ended;
 };

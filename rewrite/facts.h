@@ -1,7 +1,8 @@
 /*
  * facts.h - what the content of a message tells to others: relay, trace, policy.
  *
- * RFC 8689 3 (TLS-Required), RFC 3865 2.5 (Solicitation), RFC 5322 3.6.4 (Message-ID). Fields are
+ * RFC 8689 3 (TLS-Required), RFC 3865 2.5 (Solicitation), RFC 5322 3.6.1 (Date) and
+ * 3.6.4 (Message-ID). Fields are
  * given one by one in their order; the rest is filled by the completer (stream.h). Plain memory,
  * nothing allocated; views into the section are not kept. Any thread.
  */
@@ -14,7 +15,9 @@
 #define REWRITE_MESSAGE_ID_MAX 256 /* bytes with NUL, of the copy in facts */
 
 struct rewrite_facts {
-    bool has_date, has_message_id, has_from;
+    bool has_date, has_message_id, has_from, has_sender;
+    bool date_readable;       /* one of them */
+    bool message_id_readable; /* the first holds something of the form <...@...> */
     /* exactly one TLS-Required field, and it says "No"; counts only without REQUIRETLS (8689 4.1)
      */
     bool tls_required_no;

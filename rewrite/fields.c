@@ -76,8 +76,10 @@ bool rewrite_fields_next(struct sv section, size_t *at, struct rewrite_field *ou
     struct sv name;
     if (rewrite_fields_line(line, &name) != REWRITE_LINE_FIELD)
         return false;
-    *out = (struct rewrite_field){
-        .start = *at, .value = *at + sv_find(line, ':') + 1, .kind = rewrite_fields_kind(name)};
+    *out = (struct rewrite_field){.start = *at,
+                                  .name_len = name.len,
+                                  .value = *at + sv_find(line, ':') + 1,
+                                  .kind = rewrite_fields_kind(name)};
     while (end < section.len && (section.ptr[end] == ' ' || section.ptr[end] == '\t'))
         end = line_end(section, end);
     out->end = end;

@@ -16,12 +16,13 @@
 #include "msa/base/sv.h"
 
 /* Fields this program knows by name: kind, name */
-#define REWRITE_FIELDS(XX)           \
-    XX(RECEIVED, "Received")         \
-    XX(DATE, "Date")                 \
-    XX(MESSAGE_ID, "Message-ID")     \
-    XX(TLS_REQUIRED, "TLS-Required") \
-    XX(SOLICITATION, "Solicitation") \
+#define REWRITE_FIELDS(XX)                               \
+    XX(RECEIVED, "Received")                             \
+    XX(DATE, "Date")                                     \
+    XX(MESSAGE_ID, "Message-ID")                         \
+    XX(TLS_REQUIRED, "TLS-Required")                     \
+    XX(SOLICITATION, "Solicitation")                     \
+    XX(AUTHENTICATION_RESULTS, "Authentication-Results") \
     REWRITE_ADDRESS_FIELDS(XX)
 /* Those that hold addresses (RFC 5322 3.6.2, 3.6.3, 3.6.6) and are judged */
 #define REWRITE_ADDRESS_FIELDS(XX)         \
@@ -48,6 +49,7 @@ enum rewrite_field_kind {
 
 struct rewrite_field {
     size_t start, end; /* the whole field, its last CRLF included */
+    size_t name_len;   /* the name begins at start */
     size_t value;      /* offset behind the colon */
     enum rewrite_field_kind kind;
 };

@@ -2,7 +2,23 @@
 
 static const char *const header_errors_names[] = {"refuse", "accept", NULL};
 
-static const char *const add_sender_names[] = {"on-behalf", "never", NULL};
+static const char *const add_sender_names[] = {"on-behalf", "always", "never", NULL};
+
+/* Without these a message is none, or its body cannot be read. */
+static void check_drop(const char *value, struct conf_faults *faults)
+{
+    static const char *const needed[] = {
+        "From", "Date", "Received", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"};
+    for (const char *c = value; *c; c++)
+        if (*c < 33 || *c > 126 || *c == ':') {
+            conf_fault(faults, "the name alone, such as \"Bcc\"", "\"%s\" is no field name", value);
+            return;
+        }
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        if (sv_ieq(sv_of(value), sv_of(needed[i])))
+            conf_fault(faults, "leave it out", "%s is needed by whoever reads the message",
+                       needed[i]);
+}
 
 const struct conf_option rewrite_options_rows[] = {
     CONF_ROW(CONF_BOOL, struct rewrite_options, complete_domains, "complete_domains", "false",
@@ -17,20 +33,31 @@ const struct conf_option rewrite_options_rows[] = {
     CONF_ROW(CONF_BOOL, struct rewrite_options, add_date, "add_date", "true",
              "add a missing Date field",
              "RFC 5322 demands a Date, and receivers take its absence for a sign of spam. The time "
-             "of acceptance is added (RFC 6409 8.2); a Date that is there is not touched.",
+             "of acceptance is added (RFC 6409 8.2). A Date that can be read, if only by the "
+             "obsolete grammar, is not touched; one that cannot is kept as X-Original-Date.",
              .flags = CONF_RELOAD),
-    CONF_ROW(CONF_BOOL, struct rewrite_options, add_message_id, "add_message_id", "true",
-             "add a missing Message-ID field",
-             "Replies, threads and duplicate suppression need a Message-ID (RFC 6409 8.3). The one "
-             "added is made of the queue id and hostname, so that it leads back to the log.",
+    CONF_ROW(
+        CONF_BOOL, struct rewrite_options, add_message_id, "add_message_id", "true",
+        "add a missing Message-ID field",
+        "Replies, threads and duplicate suppression need a Message-ID (RFC 6409 8.3). The one "
+        "added is made of the queue id and hostname, so that it leads back to the log. It also "
+        "takes the place of a Message-ID in which nothing of the form <...@...> can be read.",
+        .flags = CONF_RELOAD),
+    CONF_ROW(CONF_BOOL, struct rewrite_options, add_from, "add_from", "true",
+             "add a missing From field",
+             "RFC 5322 demands a From. The address of MAIL FROM is added, or, where that is empty, "
+             "the login if it may send as itself.",
              .flags = CONF_RELOAD),
-    CONF_ROW(CONF_ENUM, struct rewrite_options, add_sender, "add_sender", "on-behalf",
-             "add a Sender field",
-             "\"on-behalf\": where From is an address that the login may send on behalf of only "
-             "(permissions), a Sender field with the address of the login is added, unless there "
-             "is a Sender (RFC 6409 8.1). \"never\": such a message must have its Sender and is "
-             "else refused, 550 5.7.1.",
-             .names = add_sender_names, .flags = CONF_RELOAD),
+    CONF_ROW(
+        CONF_ENUM, struct rewrite_options, add_sender, "add_sender", "on-behalf",
+        "add a Sender field",
+        "\"on-behalf\": where From is an address that the login may send on behalf of only "
+        "(permissions), a Sender field with the address of the login is added, unless there "
+        "is a Sender (RFC 6409 8.1). \"always\": so it is wherever From is not just the "
+        "address of the login, and it takes the place of any other Sender; a login that is no "
+        "address it may send as is never added. \"never\": a message on behalf of another must "
+        "have its Sender and is else refused, 550 5.7.1.",
+        .names = add_sender_names, .flags = CONF_RELOAD),
     CONF_ROW(CONF_BOOL, struct rewrite_options, hide_client, "hide_client", "true",
              "leave the client's address out of Received",
              "While true, the Received field that is added (RFC 5321 4.4) tells the queue id but "
@@ -48,5 +75,20 @@ const struct conf_option rewrite_options_rows[] = {
              "that is no header at all (lines without a colon, over-long lines) is refused in any "
              "case.",
              .names = header_errors_names, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_STRINGS, struct rewrite_options, drop, "drop",
+             "[ \"Bcc\", \"Resent-Bcc\", \"Return-Path\", \"X-Originating-IP\" ]",
+             "fields that are removed",
+             "Names of header fields, in any case. They are removed with all their lines, and no "
+             "other field is. Recipients in Bcc are those of RCPT TO; they get the message as "
+             "everybody does, without the field (RFC 5322 3.6.3). An empty array keeps them all. "
+             "Fields that a message cannot do without, such as From and Content-Type, are refused.",
+             .flags = CONF_RELOAD, .check = check_drop),
+    CONF_ROW(
+        CONF_BOOL, struct rewrite_options, drop_forged_results, "drop_forged_results", "true",
+        "remove Authentication-Results in our name",
+        "Receivers may trust such a field by the name that stands first in it. One that "
+        "names hostname or a name within domains was not written by us, and is removed (RFC 8601 "
+        "section 5).",
+        .flags = CONF_RELOAD),
     CONF_END,
 };

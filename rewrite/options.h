@@ -9,16 +9,19 @@
 
 #include "msa/base/conf.h"
 
-enum rewrite_add_sender { REWRITE_SENDER_ON_BEHALF, REWRITE_SENDER_NEVER };
+enum rewrite_add_sender { REWRITE_SENDER_ON_BEHALF, REWRITE_SENDER_ALWAYS, REWRITE_SENDER_NEVER };
 enum rewrite_header_errors { REWRITE_ERRORS_REFUSE, REWRITE_ERRORS_ACCEPT };
 
 struct rewrite_options {
-    bool complete_domains; /* single labels, in the envelope too */
-    bool add_date;         /* when missing */
-    bool add_message_id;   /* when missing */
-    int add_sender;        /* enum rewrite_add_sender */
-    bool hide_client;      /* Received tells nothing about the client's address or name */
-    int header_errors;     /* enum rewrite_header_errors */
+    bool complete_domains;    /* single labels, in the envelope too */
+    bool add_date;            /* when missing or unreadable */
+    bool add_message_id;      /* when missing or unreadable */
+    bool add_from;            /* when missing */
+    int add_sender;           /* enum rewrite_add_sender */
+    bool hide_client;         /* Received tells nothing about the client's address or name */
+    int header_errors;        /* enum rewrite_header_errors */
+    struct conf_strings drop; /* names of fields */
+    bool drop_forged_results;
 };
 
 extern const struct conf_option rewrite_options_rows[];

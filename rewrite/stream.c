@@ -10,14 +10,10 @@
 
 #include "msa/base/require.h"
 #include "msa/base/utf8.h"
-#include "rewrite/date.h"
 #include "rewrite/fields.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* Of all fields that are added: Received, Message-ID and Date are each far below this. */
-#define ADDED_MAX (4 * REWRITE_RECEIVED_MAX)
 
 void rewrite_stream_init(struct rewrite_stream *s, const struct rewrite_stream_config *config)
 {
@@ -26,7 +22,15 @@ void rewrite_stream_init(struct rewrite_stream *s, const struct rewrite_stream_c
     buf_init(&s->header, config->header_size, 0);
     buf_init(&s->held, SIZE_MAX, 0); /* one piece of the caller's at most */
     bool completes = config->options->complete_domains && !config->gateway;
-    rewrite_edits_init(&s->edits, ADDED_MAX + (completes ? REWRITE_COMPLETE_BYTES : 0));
+    rewrite_edits_init(&s->edits, REWRITE_CHANGES_BYTES + 2 * config->header_size +
+                                      (completes ? REWRITE_COMPLETE_BYTES : 0));
+    s->changes = (struct rewrite_changes){.options = config->options,
+                                          .received = &s->config.received,
+                                          .gateway = config->gateway,
+                                          .domains = config->domains,
+                                          .domain_count = config->domain_count,
+                                          .edits = &s->edits};
+    rewrite_changes_init(&s->changes);
     rewrite_judge_init(&s->judge, config->options, completes ? &s->complete : NULL);
     rewrite_complete_init(&s->complete, config->domains, config->domain_count,
                           config->options->header_errors == REWRITE_ERRORS_ACCEPT);
@@ -128,45 +132,6 @@ static bool scan_header(struct rewrite_stream *s, struct sv all, size_t known)
     return false;
 }
 
-/* A field on top of the section, below those that were put there before. */
-static int put_field(struct rewrite_stream *s, struct buf *text, enum rewrite_why why)
-{
-    int err = rewrite_edits_put(&s->edits, 0, 0, buf_view(text), why, 0);
-    buf_reset(text);
-    return err;
-}
-
-static int put_top_fields(struct rewrite_stream *s, struct buf *text)
-{
-    const struct rewrite_stream_config *c = &s->config;
-    struct rewrite_facts *f = &s->facts;
-    struct rewrite_received received = c->received;
-    char date[REWRITE_DATE_MAX];
-    if (!received.solicit.len)
-        received.solicit = sv_of(f->solicitation);
-    int err = rewrite_received_write(text, &received);
-    if (!err)
-        err = put_field(s, text, REWRITE_WHY_RECEIVED);
-    if (!err && c->options->add_message_id && !f->has_message_id) {
-        snprintf(f->message_id, sizeof(f->message_id), "<%.*s@%.*s>", SV_ARG(received.id),
-                 SV_ARG(received.by));
-        err = buf_printf(text, "Message-ID: %s\r\n", f->message_id);
-        if (!err)
-            err = put_field(s, text, REWRITE_WHY_MESSAGE_ID_ADDED);
-    }
-    if (!err && c->options->add_date && !f->has_date) {
-        err = buf_printf(text, "Date: %s\r\n", rewrite_date_write(date, c->received.wall_s));
-        if (!err)
-            err = put_field(s, text, REWRITE_WHY_DATE_ADDED);
-    }
-    if (!err && s->sender.len) {
-        err = buf_printf(text, "Sender: <%.*s>\r\n", SV_ARG(s->sender));
-        if (!err)
-            err = put_field(s, text, REWRITE_WHY_SENDER_ADDED);
-    }
-    return err;
-}
-
 /* Looks at each field of the whole section; false: refused. */
 static bool read_fields(struct rewrite_stream *s, struct sv section)
 {
@@ -175,7 +140,8 @@ static bool read_fields(struct rewrite_stream *s, struct sv section)
     bool good = true;
     while (good && rewrite_fields_next(section, &at, &f)) {
         s->walked += 2 * (f.end - f.start); /* to find it, and what is noted of it */
-        rewrite_facts_note(&s->facts, section, &f);
+        if (!rewrite_changes_note(&s->changes, section, &f))
+            rewrite_facts_note(&s->facts, section, &f);
         good = s->config.gateway || rewrite_judge_field(&s->judge, section, &f, &s->refusal);
         if (good && s->config.judge_authors)
             rewrite_authors_note(&s->authors, section, &f);
@@ -189,18 +155,15 @@ static bool read_fields(struct rewrite_stream *s, struct sv section)
 /* Decides what changes in the section; false: refused. */
 static bool make_edits(struct rewrite_stream *s)
 {
-    struct buf text;
-    size_t end = s->section.len;
-    s->facts.eight_bit_header = !utf8_is_ascii(s->section) || !utf8_is_ascii(s->sender);
-    buf_init(&text, ADDED_MAX - 8, 0);
-    int err = put_top_fields(s, &text);
-    bool good = rewrite_complete_edit(&s->complete, s->section, REWRITE_LINE_MAX, &s->edits,
-                                      &s->walked, &s->refusal);
-    if (!err && s->end_text.len)
-        err = rewrite_edits_put(&s->edits, end, end, s->end_text, REWRITE_WHY_END, 0);
-    buf_deinit(&text);
-    REQUIRE(!err); /* each field's length is bounded, ADDED_MAX holds them all */
-    rewrite_edits_seal(&s->edits);
+    const struct rewrite_changes_end end = {
+        .section = s->section,
+        .end_text = s->end_text,
+        .named = s->named,
+        .complete = &s->complete,
+        .facts = &s->facts,
+    };
+    bool good = rewrite_changes_finish(&s->changes, &end, &s->refusal);
+    s->walked += s->changes.walked;
     if (!good)
         end_refused(s);
     return good;
@@ -409,13 +372,16 @@ static bool ask_authors(struct rewrite_stream *s, struct rewrite_action *out)
     return true;
 }
 
-void rewrite_stream_permit(struct rewrite_stream *s, struct sv sender)
+void rewrite_stream_permit(struct rewrite_stream *s, struct rewrite_named named)
 {
     REQUIRE(s->state == REWRITE_STREAM_JUDGING && s->is_pending);
     struct sv body = s->run;
     s->is_pending = false;
     s->run = SV_NONE;
-    s->sender = sender.len ? arena_sv(&s->authors.arena, sender) : SV_NONE;
+    if (named.from.len)
+        s->named.from = arena_sv(&s->authors.arena, named.from);
+    if (named.sender.len)
+        s->named.sender = arena_sv(&s->authors.arena, named.sender);
     begin_output(s, body);
 }
 

@@ -2,13 +2,13 @@
  * stream.h - the completer: content of one message in, completed content out.
  *
  * RFC 5321 4.4 and 6.3 (trace field, loops), RFC 5322 2.1.1 (998 bytes a line), RFC 6409 4.2, 5.1,
- * 6.3 (address fields: judge.h), 8.2, 8.3 (Date, Message-ID). No line over 998 bytes leaves this
+ * 6.3 (address fields: judge.h) and section 8. No line over 998 bytes leaves this
  * server. Pure: no clock, no I/O.
  *
  * The header section is collected (at most header_size bytes), judged, and turned into a list of
- * edits over exact byte ranges (edits.h): our Received field, then a missing Message-ID and Date,
- * then the submitted bytes untouched. The body passes through as views of what was fed, without a
- * copy; so does a header section that comes in one piece. Time is linear in the content.
+ * edits over exact byte ranges (changes.h): our Received field, what is missing, then the submitted
+ * bytes, untouched but for what an option names. The body passes through as views of what was fed,
+ * without a copy; so does a header section that comes in one piece. Time is linear in the content.
  * What must be asked of somebody else is an action between the collected header and its output:
  * REWRITE_RESOLVE (only with options->complete_domains) asks whether a name exists. It is answered
  * by rewrite_stream_resolved(), at once or later; until then next() gives false and feed must not
@@ -33,12 +33,8 @@
 #define REWRITE_STREAM_H
 
 #include "rewrite/authors.h"
-#include "rewrite/edits.h"
-#include "rewrite/facts.h"
+#include "rewrite/changes.h"
 #include "rewrite/judge.h"
-#include "rewrite/received.h"
-
-#define REWRITE_LINE_MAX 998 /* bytes without CRLF */
 
 enum rewrite_action_kind {
     REWRITE_EMIT,    /* bytes: the next run of the completed content */
@@ -93,10 +89,11 @@ struct rewrite_stream {
     struct buf held;    /* body bytes that wait with it */
     struct sv section;  /* the whole section, in header or in what was fed */
     struct sv end_text; /* what the section's end lacks */
+    struct rewrite_changes changes;
     struct rewrite_edits edits;
     struct rewrite_edits_cursor cursor;
-    struct sv run;     /* body bytes to emit, or that wait for a judgement */
-    struct sv sender;  /* of the Sender field that is added; empty: none */
+    struct sv run; /* body bytes to emit, or that wait for a judgement */
+    struct rewrite_named named;
     size_t line_start; /* header: offset of the unfinished line */
     size_t line_len;   /* body: bytes of the unfinished line */
     uint64_t walked;   /* header: bytes looked at, each look counted */
@@ -113,8 +110,8 @@ void rewrite_stream_end(struct rewrite_stream *s); /* the content is complete */
 bool rewrite_stream_next(struct rewrite_stream *s, struct rewrite_action *out);
 /* The answer to the last RESOLVE. */
 void rewrite_stream_resolved(struct rewrite_stream *s, enum rewrite_name_answer answer);
-/* The answers to AUTHORS: go on, with a Sender field of this address where it is not empty; */
-void rewrite_stream_permit(struct rewrite_stream *s, struct sv sender);
+/* The answers to AUTHORS: go on, with fields of these addresses where they are not empty; */
+void rewrite_stream_permit(struct rewrite_stream *s, struct rewrite_named named);
 /* the caller refuses the message. */
 void rewrite_stream_refuse(struct rewrite_stream *s);
 

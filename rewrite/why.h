@@ -11,13 +11,20 @@
 #include "msa/base/sv.h"
 
 /* name, section, words, setting */
-#define REWRITE_WHYS(XX)                                                            \
-    XX(RECEIVED, "RFC 5321 4.4", "trace field", "")                                 \
-    XX(END, "RFC 5322 2.1", "the header section had no end", "")                    \
-    XX(MESSAGE_ID_ADDED, "8.3", "Message-ID was missing", "rewrite.add_message_id") \
-    XX(DATE_ADDED, "8.2", "Date was missing", "rewrite.add_date")                   \
-    XX(SENDER_ADDED, "8.1", "the login is not the author", "rewrite.add_sender")    \
-    XX(COMPLETED, "4.2", "the domain was a single label", "rewrite.complete_domains")
+#define REWRITE_WHYS(XX)                                                                     \
+    XX(RECEIVED, "RFC 5321 4.4", "trace field", "")                                          \
+    XX(END, "RFC 5322 2.1", "the header section had no end", "")                             \
+    XX(MESSAGE_ID_ADDED, "8.3", "Message-ID was missing", "rewrite.add_message_id")          \
+    XX(DATE_ADDED, "8.2", "Date was missing", "rewrite.add_date")                            \
+    XX(SENDER_ADDED, "8.1", "the login is not the author", "rewrite.add_sender")             \
+    XX(COMPLETED, "4.2", "the domain was a single label", "rewrite.complete_domains")        \
+    XX(MESSAGE_ID_REPLACED, "8.3", "Message-ID could not be read", "rewrite.add_message_id") \
+    XX(DATE_REPLACED, "8.2", "Date could not be read", "rewrite.add_date")                   \
+    XX(FROM_ADDED, "RFC 5322 3.6.2", "From was missing", "rewrite.add_from")                 \
+    XX(SENDER_REPLACED, "8.1", "Sender was not the login", "rewrite.add_sender")             \
+    XX(DROPPED, "8", "a field that does not leave", "rewrite.drop")                          \
+    XX(FORGED_RESULTS, "RFC 8601 5", "results in our name that are none of ours",            \
+       "rewrite.drop_forged_results")
 
 enum rewrite_why {
 #define REWRITE_WHY_ENUM(name, section, words, setting) REWRITE_WHY_##name,

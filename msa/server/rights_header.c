@@ -85,42 +85,85 @@ static bool judge_author(struct judging *j, const struct rewrite_author *author)
     return judge_looks(j, author);
 }
 
-/* ---- Sender ---- */
-
-static bool is_allowed(struct judging *j, struct sv address)
-{
-    struct smtp_path path;
-    return smtp_path_parse_address(j->a, address, SMTP_PATH_FORWARD, &path) == SMTP_PATH_OK &&
-           rights_may_send_as(j->h, &path);
-}
+/* ---- fields that are added ---- */
 
 /* RFC 6409 8.1: a valid address of whoever sends. The login is one if it may send as itself. */
-static bool find_sender(struct judging *j, struct sv *sender_out)
+static bool is_allowed(struct judging *j, struct sv address, struct smtp_path *path)
 {
-    struct sv reverse = j->in->reverse_path;
+    return smtp_path_parse_address(j->a, address, SMTP_PATH_FORWARD, path) == SMTP_PATH_OK &&
+           path->text.len && rights_may_send_as(j->h, path);
+}
+
+/* What needs a Sender and has none gets one, or is refused. */
+static bool find_sender(struct judging *j, struct sv login, struct sv *sender_out)
+{
     if (j->in->options->rewrite.add_sender == REWRITE_SENDER_NEVER)
         return refuse(j, SMTP_REPLY_SETTING(550, 5, 7, 1, "", "rewrite.add_sender"),
                       "From is sent on behalf of another and needs a Sender field");
     if (j->in->authors->sender_fields)
         return refuse(j, SMTP_REPLY_SETTING(550, 5, 7, 1, "", "permissions"),
                       "From is sent on behalf of another, and the Sender field holds no address");
-    *sender_out = is_allowed(j, j->h->login) ? j->h->login : reverse;
+    *sender_out = login.len ? login : j->in->reverse_path;
     return sender_out->len ||
            refuse(j, SMTP_REPLY_SETTING(550, 5, 7, 1, "", "permissions"),
                   "From is sent on behalf of another and needs a Sender field, and there is no "
                   "address for it");
 }
 
+/* Whether the fields of a kind name this address and nobody else. */
+static bool names_only(const struct rewrite_authors *authors, enum rewrite_field_kind kind,
+                       const struct smtp_path *path)
+{
+    size_t same = 0, all = 0;
+    for (size_t i = 0; i < authors->count; i++) {
+        const struct rewrite_author *author = &authors->list[i];
+        if (author->field != kind || author->shown)
+            continue;
+        all++;
+        same += !author->fault && smtp_path_same(&author->path, path);
+    }
+    return all == 1 && same == 1;
+}
+
+/* add_sender = "always": the login stands in Sender, unless From is that already. */
+static bool wants_sender(struct judging *j, const struct smtp_path *login, struct sv added_from)
+{
+    const struct rewrite_authors *authors = j->in->authors;
+    struct smtp_path from;
+    if (j->in->options->rewrite.add_sender != REWRITE_SENDER_ALWAYS || j->resent_only)
+        return false;
+    if (added_from.len)
+        return smtp_path_parse_address(j->a, added_from, SMTP_PATH_FORWARD, &from) !=
+                   SMTP_PATH_OK ||
+               !smtp_path_same(&from, login);
+    return !names_only(authors, REWRITE_FIELD_SENDER, login) &&
+           !names_only(authors, REWRITE_FIELD_FROM, login);
+}
+
+static bool find_named(struct judging *j, struct rewrite_named *out)
+{
+    const struct rewrite_authors *authors = j->in->authors;
+    struct smtp_path path;
+    struct sv login = is_allowed(j, j->h->login, &path) ? j->h->login : SV_NONE;
+    bool lacks_from = !authors->from_fields && !j->resent_only;
+    *out = (struct rewrite_named){SV_NONE, SV_NONE};
+    if (lacks_from && j->in->options->rewrite.add_from)
+        out->from = j->in->reverse_path.len ? j->in->reverse_path : login;
+    if (j->needs_sender && !authors->has_sender && !find_sender(j, login, &out->sender))
+        return false;
+    if (login.len && wants_sender(j, &path, out->from))
+        out->sender = login;
+    return true;
+}
+
 bool rights_header(const struct rights_holder *h, const struct rights_header *in, struct arena *a,
-                   struct sv *sender_out, struct smtp_reply *reply_out)
+                   struct rewrite_named *named_out, struct smtp_reply *reply_out)
 {
     const struct rewrite_authors *authors = in->authors;
     struct judging j = {.h = h, .in = in, .a = a, .reply = reply_out};
     j.resent_only = rights_allow_resent(h) && authors->has_resent_from;
-    *sender_out = SV_NONE;
     for (size_t i = 0; i < authors->count; i++)
         if (is_judged(&j, &authors->list[i]) && !judge_author(&j, &authors->list[i]))
             return false;
-    /* a Sender that is there has been judged */
-    return !j.needs_sender || authors->has_sender || find_sender(&j, sender_out);
+    return find_named(&j, named_out); /* a Sender that is there has been judged */
 }

@@ -122,9 +122,9 @@ static bool judge_authors(struct submission *s, const struct rewrite_authors *au
     struct rights_header header = {.authors = authors,
                                    .reverse_path = sv_of(s->message->reverse_path),
                                    .options = &s->service->generation->options};
-    struct sv sender;
-    if (rights_header(&s->rights, &header, &s->message->arena, &sender, reply_out)) {
-        rewrite_stream_permit(&s->rewrite, sender);
+    struct rewrite_named named;
+    if (rights_header(&s->rights, &header, &s->message->arena, &named, reply_out)) {
+        rewrite_stream_permit(&s->rewrite, named);
         return true;
     }
     rewrite_stream_refuse(&s->rewrite);

@@ -2,7 +2,8 @@
  * Header sections of submitted messages. The input as the value of an address field: ranges lie in
  * order inside of it, an address that was read is read again when it stands alone, and the bytes
  * looked at are few. The input as a message through the completer: pieces of any size have one
- * outcome, and what is accepted holds every submitted byte, in one run unless labels are completed.
+ * outcome; what leaves is a header section of good lines, and every byte outside of its edits is
+ * the submitted one; with no action switched on all of them are there, in one run.
  * Whoever is told as an author is a fault or a good address.
  */
 #include "msa/base/buf.h"
@@ -52,6 +53,8 @@ struct outcome {
     struct rewrite_refusal refusal; /* code 0: accepted */
     size_t asked;
     uint64_t authors; /* what was told of them, in short */
+    bool named;       /* Sender or From were given */
+    bool checked;     /* its header section */
 };
 
 /* Every author has a fault or an address that an envelope could have. */
@@ -84,7 +87,13 @@ static void drain(struct rewrite_stream *s, struct outcome *o)
             o->refusal = *a.refusal;
         if (a.kind == REWRITE_AUTHORS) {
             check_authors(a.authors, o);
-            rewrite_stream_permit(s, o->authors % 2 ? SV("s@a.example") : SV_NONE);
+            struct rewrite_named named = {.from = SV_NONE};
+            if (o->authors % 2)
+                named.sender = SV("s@a.example");
+            if (o->authors % 4 > 1)
+                named.from = SV("f@a.example");
+            o->named = named.sender.len || named.from.len;
+            rewrite_stream_permit(s, named);
         }
         if (a.kind == REWRITE_RESOLVE) {
             REQUIRE(smtp_domain_valid(a.name) && ++o->asked <= 2 * REWRITE_LABELS_MAX);
@@ -96,6 +105,50 @@ static void drain(struct rewrite_stream *s, struct outcome *o)
     }
 }
 
+/* All of out that edits do not name is the section's, and without them out is the section. Returns
+ * how long that is. */
+static size_t check_undone(const struct rewrite_stream *s, struct sv out)
+{
+    const struct rewrite_edits *edits = &s->edits;
+    size_t at = 0, from = 0;
+    for (size_t i = 0; i <= edits->count; i++) {
+        const struct rewrite_edit *e = i < edits->count ? &edits->list[i] : NULL;
+        size_t upto = e ? e->from : s->section.len;
+        REQUIRE(from <= upto && upto <= s->section.len);
+        REQUIRE(sv_eq(sv_first(sv_skip(out, at), upto - from),
+                      sv_first(sv_skip(s->section, from), upto - from)));
+        at += upto - from;
+        from = upto;
+        if (!e)
+            continue;
+        REQUIRE(sv_eq(sv_first(sv_skip(out, at), e->len), rewrite_edits_text(edits, e)));
+        at += e->len;
+        from = e->to;
+    }
+    return at;
+}
+
+/* What leaves can be read again, and has no line that is too long. */
+static void check_head(struct sv head)
+{
+    struct rewrite_field f;
+    size_t at = 0;
+    while (rewrite_fields_next(head, &at, &f))
+        for (struct sv rest = sv_range(head.ptr + f.start, head.ptr + f.end); rest.len;)
+            REQUIRE(sv_split(&rest, '\n').len <= REWRITE_LINE_MAX + 1);
+    REQUIRE(sv_eq(sv_skip(head, at), SV("\r\n")));
+}
+
+/* Once the whole section is out, and its bytes are still there. */
+static void check_section(const struct rewrite_stream *s, struct outcome *o)
+{
+    bool is_out = s->state == REWRITE_STREAM_BODY || s->state == REWRITE_STREAM_DONE;
+    if (!is_out || o->checked)
+        return;
+    o->checked = true;
+    check_head(sv_first(buf_view(&o->out), check_undone(s, buf_view(&o->out))));
+}
+
 static void complete(const struct rewrite_stream_config *c, struct sv text, size_t piece,
                      struct outcome *o)
 {
@@ -103,26 +156,23 @@ static void complete(const struct rewrite_stream_config *c, struct sv text, size
     o->refusal = (struct rewrite_refusal){.code = 0};
     o->asked = 0;
     o->authors = 0;
+    o->named = o->checked = false;
     buf_init(&o->out, 2u << 20, 0);
     rewrite_stream_init(&s, c);
     for (struct sv rest = text; rest.len; rest = sv_skip(rest, piece)) {
         rewrite_stream_feed(&s, sv_first(rest, piece));
         drain(&s, o);
+        check_section(&s, o);
     }
     rewrite_stream_end(&s);
     drain(&s, o);
+    check_section(&s, o);
+    REQUIRE(o->checked == !o->refusal.code);
     REQUIRE(s.walked <= 16 * text.len + 1000 * o->asked + 8);
     rewrite_stream_deinit(&s);
 }
 
-/* Whether out holds all bytes of text, in their order. */
-static bool holds(struct sv out, struct sv text)
-{
-    for (; out.len && text.len; out = sv_skip(out, 1))
-        if (out.ptr[0] == text.ptr[0])
-            text = sv_skip(text, 1);
-    return !text.len;
-}
+static const struct rewrite_options nothing;
 
 static void check_message(struct sv text, bool binary, const struct rewrite_options *options)
 {
@@ -152,9 +202,8 @@ static void check_message(struct sv text, bool binary, const struct rewrite_opti
     for (const char *p = whole.refusal.text; *p; p++)
         REQUIRE(*p >= 32 && *p < 127);
     struct sv out = buf_view(&whole.out);
-    if (!whole.refusal.code && text.len)
-        REQUIRE(whole.asked ? holds(out, text)
-                            : memmem(out.ptr, out.len, text.ptr, text.len) != NULL);
+    if (options == &nothing && !whole.refusal.code && !whole.named)
+        REQUIRE(!text.len || memmem(out.ptr, out.len, text.ptr, text.len) != NULL);
     REQUIRE(options->complete_domains || !whole.asked);
     buf_deinit(&whole.out);
 }
@@ -163,12 +212,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct sv text = {(const char *)data, size};
     check_addresses(text);
+    static const char *drop[] = {"Bcc", "X-Originating-IP", "a"};
     static const struct rewrite_options plain = {.add_date = true, .add_message_id = true};
+    static const struct rewrite_options full = {.add_date = true,
+                                                .add_message_id = true,
+                                                .complete_domains = true,
+                                                .drop = {drop, 3},
+                                                .drop_forged_results = true};
     static const struct rewrite_options complete = {.complete_domains = true};
     static const struct rewrite_options keep = {.complete_domains = true,
                                                 .header_errors = REWRITE_ERRORS_ACCEPT};
+    check_message(text, false, &nothing);
+    check_message(text, true, &nothing);
     check_message(text, false, &plain);
     check_message(text, true, &plain);
+    check_message(text, false, &full);
     check_message(text, false, &complete);
     check_message(text, false, &keep);
     return 0;

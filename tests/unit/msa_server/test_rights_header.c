@@ -28,11 +28,13 @@ static const char options_text[] =
     "{ login = \"umlaut\"; may_send_as = [ \"%u\", \"jörg@example.net\", \"@bücher.example\" ]; },"
     "{ login = \"relay\"; class = \"gateway\"; may_send_as = \"*\"; } );";
 
-#define ALICE  "alice@example.net"
-#define TO     "To: <bob@example.org>\r\n"
-#define FROM   "From: <alice@example.net>\r\n"
-#define ACCEPT 1 /* with header_errors = "accept" */
-#define NEVER  2 /* with add_sender = "never" */
+#define ALICE   "alice@example.net"
+#define TO      "To: <bob@example.org>\r\n"
+#define FROM    "From: <alice@example.net>\r\n"
+#define ACCEPT  1 /* with header_errors = "accept" */
+#define NEVER   2 /* with add_sender = "never" */
+#define ALWAYS  4 /* with add_sender = "always" */
+#define NO_FROM 8 /* with add_from = false */
 
 /* code 0: accepted, and words is the Sender that is added ("" or NULL: none). login "": a client
  * that needs none. */
@@ -340,11 +342,13 @@ struct world {
     struct generation *g;
     struct arena arena, messages;
     struct rights *rights;
+    struct sv reverse_path;
 };
 
 static void start(struct world *w)
 {
     struct conf_faults faults;
+    w->reverse_path = SV("desk@example.net");
     w->g = generation_new(1);
     arena_init(&w->arena);
     arena_init(&w->messages);
@@ -364,6 +368,7 @@ static void stop(struct world *w)
 }
 
 struct outcome {
+    struct sv reverse_path;
     int code;
     char text[600];
     struct buf out;
@@ -382,11 +387,11 @@ static void drain(struct rewrite_stream *s, const struct rights_holder *h,
             snprintf(out->text, sizeof out->text, "%s", action.refusal->text);
         }
         if (action.kind == REWRITE_AUTHORS) {
-            struct rights_header in = {action.authors, SV("desk@example.net"), o};
+            struct rights_header in = {action.authors, out->reverse_path, o};
             struct smtp_reply reply;
-            struct sv sender;
-            if (rights_header(h, &in, a, &sender, &reply)) {
-                rewrite_stream_permit(s, sender);
+            struct rewrite_named named;
+            if (rights_header(h, &in, a, &named, &reply)) {
+                rewrite_stream_permit(s, named);
                 continue;
             }
             out->code = reply.code;
@@ -405,7 +410,10 @@ static void run(struct world *w, const struct row *r, size_t piece, struct outco
     struct rights_holder h =
         *r->login ? rights_of_login(w->rights, sv_of(r->login)) : rights_of_trusted(w->rights);
     o.rewrite.header_errors = r->options & ACCEPT ? REWRITE_ERRORS_ACCEPT : REWRITE_ERRORS_REFUSE;
-    o.rewrite.add_sender = r->options & NEVER ? REWRITE_SENDER_NEVER : REWRITE_SENDER_ON_BEHALF;
+    o.rewrite.add_sender = r->options & NEVER    ? REWRITE_SENDER_NEVER
+                           : r->options & ALWAYS ? REWRITE_SENDER_ALWAYS
+                                                 : REWRITE_SENDER_ON_BEHALF;
+    o.rewrite.add_from = !(r->options & NO_FROM);
     struct rewrite_stream_config c = {.options = &o.rewrite,
                                       .received = {.helo = SV("h"),
                                                    .address = SV("192.0.2.1"),
@@ -417,7 +425,7 @@ static void run(struct world *w, const struct row *r, size_t piece, struct outco
                                       .gateway = rights_is_gateway(&h),
                                       .judge_authors = !rights_is_gateway(&h)};
     const char *message = arena_printf(&w->messages, "%s" TO "\r\nbody\r\n", r->header);
-    *out = (struct outcome){.code = 0};
+    *out = (struct outcome){.reverse_path = w->reverse_path};
     buf_init(&out->out, 2 << 20, 0);
     arena_init(&a);
     rewrite_stream_init(&s, &c);
@@ -529,8 +537,91 @@ static void long_fields(void **state)
     run_long("a@b.example", "\r\n =?=?=?=?=?=?=?=?=?=?=?=?=?=?=?=?=?=?=?=?=", 10000, 554, "From");
 }
 
+/* Whole header sections behind our own trace field; code 0 in all. */
+#define BEHALF "From: <boss@example.net>\r\n"
+static const struct named_row {
+    struct row r;
+    const char *reverse_path;
+    const char *out;
+} named_rows[] = {
+    /* 8.1: always */
+    {{ALICE, FROM, 0, NULL, ALWAYS}, "desk@example.net", FROM TO},
+    {{ALICE, "From: A <ALICE@example.NET>\r\n", 0, NULL, ALWAYS},
+     "desk@example.net",
+     "From: A <ALICE@example.NET>\r\n" TO},
+    {{"admin@example.net", FROM, 0, NULL, ALWAYS},
+     "desk@example.net",
+     "Sender: <admin@example.net>\r\n" FROM TO},
+    {{"admin@example.net", FROM "Sender: x <y@example.org> (z)\r\n", 0, NULL, ALWAYS},
+     "desk@example.net",
+     FROM "Sender: <admin@example.net>\r\n" TO},
+    {{"admin@example.net", "Sender:\r\n <y@example.org>\r\n" FROM, 0, NULL, ALWAYS},
+     "desk@example.net",
+     "Sender: <admin@example.net>\r\n" FROM TO},
+    {{"admin@example.net", FROM "Sender: Admin <admin@example.net>\r\n", 0, NULL, ALWAYS},
+     "desk@example.net",
+     FROM "Sender: Admin <admin@example.net>\r\n" TO},
+    {{"admin@example.net", "From: admin@example.net, x@example.org\r\n", 0, NULL, ALWAYS},
+     "desk@example.net",
+     "Sender: <admin@example.net>\r\nFrom: admin@example.net, x@example.org\r\n" TO},
+    {{"office@example.net", BEHALF, 0, NULL, ALWAYS},
+     "desk@example.net",
+     "Sender: <office@example.net>\r\n" BEHALF TO},
+    /* a login that is no address of its own is no Sender, but where one is needed */
+    {{"noself@example.net", "From: <desk@example.net>\r\n", 0, NULL, ALWAYS},
+     "desk@example.net",
+     "From: <desk@example.net>\r\n" TO},
+    {{"noself@example.net", BEHALF, 0, NULL, ALWAYS},
+     "desk@example.net",
+     "Sender: <desk@example.net>\r\n" BEHALF TO},
+    {{"", FROM, 0, NULL, ALWAYS}, "desk@example.net", FROM TO}, /* nobody has logged in */
+    {{"relay@example.net", FROM, 0, NULL, ALWAYS}, "desk@example.net", FROM TO},
+    {{"resend@example.net", FROM "Resent-From: <resend@example.net>\r\n", 0, NULL, ALWAYS},
+     "desk@example.net",
+     FROM "Resent-From: <resend@example.net>\r\n" TO},
+    /* a missing From */
+    {{ALICE, "Subject: x\r\n", 0, NULL, 0}, ALICE, FROM "Subject: x\r\n" TO},
+    {{ALICE, "Subject: x\r\n", 0, NULL, 0}, "", FROM "Subject: x\r\n" TO},
+    {{ALICE, "Subject: x\r\n", 0, NULL, NO_FROM}, ALICE, "Subject: x\r\n" TO},
+    {{ALICE, "Subject: x\r\n", 0, NULL, ALWAYS}, ALICE, FROM "Subject: x\r\n" TO},
+    {{"admin@example.net", "Subject: x\r\n", 0, NULL, ALWAYS},
+     ALICE,
+     FROM "Sender: <admin@example.net>\r\nSubject: x\r\n" TO},
+    {{"noself@example.net", "Subject: x\r\n", 0, NULL, 0}, "", "Subject: x\r\n" TO},
+    {{"", "Subject: x\r\n", 0, NULL, 0}, "", "Subject: x\r\n" TO},
+    {{"", "Subject: x\r\n", 0, NULL, 0}, ALICE, FROM "Subject: x\r\n" TO},
+    {{"relay@example.net", "Subject: x\r\n", 0, NULL, 0}, ALICE, "Subject: x\r\n" TO},
+    {{"resend@example.net", "Resent-From: <resend@example.net>\r\n", 0, NULL, 0},
+     "desk@example.net",
+     "Resent-From: <resend@example.net>\r\n" TO},
+};
+
+static void test_named(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w);
+    for (size_t i = 0; i < sizeof named_rows / sizeof *named_rows; i++) {
+        struct outcome out;
+        w.reverse_path = sv_of(named_rows[i].reverse_path);
+        run(&w, &named_rows[i].r, 1000, &out);
+        assert_int_equal(out.code, 0);
+        struct sv got = buf_view(&out.out);
+        /* behind Received, Message-ID and Date */
+        const char *from = memmem(got.ptr, got.len, "\r\nDate: ", 8);
+        assert_non_null(from);
+        from = (const char *)memchr(from + 2, '\n', 60) + 1;
+        const char *want = arena_printf(&w.messages, "%s\r\nbody\r\n", named_rows[i].out);
+        if (!sv_eq(sv_range(from, got.ptr + got.len), sv_of(want)))
+            fail_msg("row %zu: %.*s", i, SV_ARG(got));
+        buf_deinit(&out.out);
+    }
+    stop(&w);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(messages), cmocka_unit_test(long_fields)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(messages), cmocka_unit_test(long_fields),
+                                       cmocka_unit_test(test_named)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

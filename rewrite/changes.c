@@ -1,0 +1,208 @@
+#include "rewrite/changes.h"
+
+#include "msa/base/require.h"
+#include "msa/base/utf8.h"
+#include "rewrite/date.h"
+#include "rewrite/results.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void rewrite_changes_init(struct rewrite_changes *c)
+{
+    const struct conf_strings *drop = &c->options->drop;
+    c->walked = c->drop_lengths = 0;
+    c->gone_to = 0;
+    for (size_t i = 0; i < drop->count && !c->gateway; i++)
+        c->drop_lengths |= UINT64_C(1) << strlen(drop->items[i]) % 64;
+}
+
+static void put(struct rewrite_changes *c, size_t from, size_t to, struct sv text,
+                enum rewrite_why why, size_t rule)
+{
+    int err = rewrite_edits_put(c->edits, from, to, text, why, (uint16_t)rule);
+    REQUIRE(!err); /* each text is bounded, and the list has room for them all */
+}
+
+/* ---- fields that go ---- */
+
+/* Index in options->drop, or their count. */
+static size_t find_drop(const struct rewrite_changes *c, struct sv name)
+{
+    const struct conf_strings *drop = &c->options->drop;
+    size_t i = 0;
+    if (!(c->drop_lengths >> name.len % 64 & 1))
+        return drop->count;
+    while (i < drop->count && !sv_ieq(name, sv_of(drop->items[i])))
+        i++;
+    return i;
+}
+
+static bool is_forged(const struct rewrite_changes *c, struct sv section,
+                      const struct rewrite_field *f)
+{
+    return f->kind == REWRITE_FIELD_AUTHENTICATION_RESULTS && !c->gateway &&
+           c->options->drop_forged_results &&
+           rewrite_results_are_ours(sv_range(section.ptr + f->value, section.ptr + f->end),
+                                    c->received->by, c->domains, c->domain_count);
+}
+
+bool rewrite_changes_note(struct rewrite_changes *c, struct sv section,
+                          const struct rewrite_field *f)
+{
+    size_t dropped = find_drop(c, sv_first(sv_skip(section, f->start), f->name_len));
+    bool drop = dropped < c->options->drop.count;
+    c->walked += f->name_len;
+    if (!drop && !is_forged(c, section, f))
+        return false;
+    put(c, f->start, f->end, SV_NONE, drop ? REWRITE_WHY_DROPPED : REWRITE_WHY_FORGED_RESULTS,
+        drop ? dropped : 0);
+    c->gone_to = f->end;
+    return true;
+}
+
+/* ---- fields that are replaced ---- */
+
+/* The first field of a kind. */
+static bool find_field(struct rewrite_changes *c, struct sv section, enum rewrite_field_kind kind,
+                       size_t *at, struct rewrite_field *out)
+{
+    while (rewrite_fields_next(section, at, out)) {
+        c->walked += out->end - out->start;
+        if (out->kind == kind)
+            return true;
+    }
+    return false;
+}
+
+/* What stands behind the colon becomes text; the line end stays. */
+static void replace_value(struct rewrite_changes *c, struct sv section,
+                          enum rewrite_field_kind kind, struct sv text, enum rewrite_why why)
+{
+    struct rewrite_field f;
+    size_t at = 0;
+    bool found = find_field(c, section, kind, &at, &f);
+    REQUIRE(found);
+    size_t end = f.end;
+    while (end > f.value && (section.ptr[end - 1] == '\n' || section.ptr[end - 1] == '\r'))
+        end--;
+    put(c, f.value, end, text, why, 0);
+}
+
+/* None of them can be read. */
+static void rename_dates(struct rewrite_changes *c, struct sv section)
+{
+    struct rewrite_field f;
+    for (size_t at = 0; find_field(c, section, REWRITE_FIELD_DATE, &at, &f);)
+        put(c, f.start, f.start, SV("X-Original-"), REWRITE_WHY_DATE_REPLACED, 0);
+}
+
+/* ---- fields on top ---- */
+
+/* Below those that were put there before; text is empty afterwards. */
+static void put_top(struct rewrite_changes *c, struct buf *text, enum rewrite_why why)
+{
+    put(c, 0, 0, buf_view(text), why, 0);
+    buf_reset(text);
+}
+
+static void write_text(struct buf *text, const char *before, struct sv value, const char *behind)
+{
+    int err = buf_printf(text, "%s%.*s%s", before, SV_ARG(value), behind);
+    REQUIRE(!err);
+}
+
+static void put_received(struct rewrite_changes *c, const struct rewrite_facts *facts,
+                         struct buf *text)
+{
+    struct rewrite_received received = *c->received;
+    if (!received.solicit.len)
+        received.solicit = sv_of(facts->solicitation);
+    int err = rewrite_received_write(text, &received);
+    REQUIRE(!err);
+    put_top(c, text, REWRITE_WHY_RECEIVED);
+}
+
+static void put_message_id(struct rewrite_changes *c, const struct rewrite_changes_end *e,
+                           struct buf *text)
+{
+    struct rewrite_facts *f = e->facts;
+    bool replace = f->has_message_id && !f->message_id_readable && !c->gateway;
+    if (!c->options->add_message_id || (f->has_message_id && !replace))
+        return;
+    snprintf(f->message_id, sizeof f->message_id, "<%.*s@%.*s>", SV_ARG(c->received->id),
+             SV_ARG(c->received->by));
+    write_text(text, replace ? " " : "Message-ID: ", sv_of(f->message_id), replace ? "" : "\r\n");
+    if (replace) {
+        replace_value(c, e->section, REWRITE_FIELD_MESSAGE_ID, buf_view(text),
+                      REWRITE_WHY_MESSAGE_ID_REPLACED);
+        buf_reset(text);
+    } else {
+        put_top(c, text, REWRITE_WHY_MESSAGE_ID_ADDED);
+    }
+}
+
+static void put_date(struct rewrite_changes *c, const struct rewrite_changes_end *e,
+                     struct buf *text)
+{
+    const struct rewrite_facts *f = e->facts;
+    bool replace = f->has_date && !f->date_readable && !c->gateway;
+    char date[REWRITE_DATE_MAX];
+    if (!c->options->add_date || (f->has_date && !replace))
+        return;
+    rewrite_date_write(date, c->received->wall_s);
+    write_text(text, "Date: ", sv_of(date), "\r\n");
+    put_top(c, text, replace ? REWRITE_WHY_DATE_REPLACED : REWRITE_WHY_DATE_ADDED);
+    if (replace)
+        rename_dates(c, e->section);
+}
+
+static void put_authors(struct rewrite_changes *c, const struct rewrite_changes_end *e,
+                        struct buf *text)
+{
+    const struct rewrite_named *named = &e->named;
+    if (named->from.len) {
+        write_text(text, "From: <", named->from, ">\r\n");
+        put_top(c, text, REWRITE_WHY_FROM_ADDED);
+    }
+    if (named->sender.len && e->facts->has_sender) {
+        write_text(text, " <", named->sender, ">");
+        replace_value(c, e->section, REWRITE_FIELD_SENDER, buf_view(text),
+                      REWRITE_WHY_SENDER_REPLACED);
+        buf_reset(text);
+    } else if (named->sender.len) {
+        write_text(text, "Sender: <", named->sender, ">\r\n");
+        put_top(c, text, REWRITE_WHY_SENDER_ADDED);
+    }
+}
+
+/* ---- */
+
+static void put_end(struct rewrite_changes *c, const struct rewrite_changes_end *e)
+{
+    size_t len = e->section.len;
+    struct sv text = e->end_text;
+    if (len && c->gone_to == len)
+        text = SV("\r\n"); /* the line that was not ended is gone */
+    if (e->end_text.len)
+        put(c, len, len, text, REWRITE_WHY_END, 0);
+}
+
+bool rewrite_changes_finish(struct rewrite_changes *c, const struct rewrite_changes_end *e,
+                            struct rewrite_refusal *refusal_out)
+{
+    struct buf text;
+    buf_init(&text, REWRITE_RECEIVED_MAX, 0);
+    put_received(c, e->facts, &text);
+    put_message_id(c, e, &text);
+    put_date(c, e, &text);
+    put_authors(c, e, &text);
+    bool good = rewrite_complete_edit(e->complete, e->section, REWRITE_LINE_MAX, c->edits,
+                                      &c->walked, refusal_out);
+    put_end(c, e);
+    buf_deinit(&text);
+    e->facts->eight_bit_header = !utf8_is_ascii(e->section) || !utf8_is_ascii(e->named.sender) ||
+                                 !utf8_is_ascii(e->named.from);
+    rewrite_edits_seal(c->edits);
+    return good;
+}

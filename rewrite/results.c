@@ -1,0 +1,44 @@
+#include "rewrite/results.h"
+
+#include "rewrite/cfws.h"
+
+#include <string.h>
+
+#define ID_MAX 256 /* bytes: no domain name is longer */
+
+/* A token of RFC 2045 5.1, or what stands in quotes, into out. */
+static struct sv read_id(struct sv value, char out[ID_MAX])
+{
+    size_t n = 0;
+    bool quoted;
+    if (!rewrite_cfws_skip(&value))
+        return SV_NONE;
+    quoted = value.len && value.ptr[0] == '"';
+    for (size_t i = quoted; i < value.len && n < ID_MAX; i++) {
+        char c = value.ptr[i];
+        if (quoted ? c == '"' : c <= 32 || strchr("()<>@,;:\\\"/[]?=", c) != NULL)
+            break;
+        if (c != '\\')
+            out[n++] = c;
+    }
+    return (struct sv){out, n};
+}
+
+static bool is_within(struct sv name, struct sv domain)
+{
+    return sv_ieq(name, domain) || (name.len > domain.len && sv_iends(name, domain) &&
+                                    name.ptr[name.len - domain.len - 1] == '.');
+}
+
+bool rewrite_results_are_ours(struct sv value, struct sv host, const struct sv *domains,
+                              size_t count)
+{
+    char text[ID_MAX];
+    struct sv id = read_id(value, text);
+    if (id.len && id.ptr[id.len - 1] == '.')
+        id.len--;
+    bool ours = id.len && sv_ieq(id, host);
+    for (size_t i = 0; i < count && !ours; i++)
+        ours = is_within(id, domains[i]);
+    return ours;
+}
