@@ -41,6 +41,24 @@ static json_t *counters_line(const struct server_stats *s)
         (json_int_t)s->misfits_dropped);
 }
 
+/* Each milter and the policy service: questions, and how they were answered. */
+static json_t *filters_array(struct server *server)
+{
+    json_t *list = json_array();
+    struct filter_figures f;
+    server_get_filters(server, &f);
+    for (size_t i = 0; i < f.count; i++) {
+        uint64_t asked = f.rows[i].passed + f.rows[i].refused + f.rows[i].failed;
+        json_array_append_new(
+            list, json_pack("{s:o, s:I, s:I, s:I, s:I, s:I}", "filter",
+                            request_string(f.rows[i].name), "asked", (json_int_t)asked, "refused",
+                            (json_int_t)f.rows[i].refused, "failed", (json_int_t)f.rows[i].failed,
+                            "mean_ms", (json_int_t)(asked ? f.rows[i].total_ms / asked : 0),
+                            "slowest_ms", (json_int_t)f.rows[i].slowest_ms));
+    }
+    return list;
+}
+
 static json_t *row_line(const struct misfit_row *r)
 {
     char client[IP_TEXT_MAX];
@@ -88,7 +106,9 @@ void admin_stats(struct request *r)
     struct server_stats s;
     struct reading *at = NEW(struct reading);
     server_get_stats(r->admin->server, &s);
-    request_line(r, counters_line(&s));
+    json_t *counters = counters_line(&s);
+    json_object_set_new(counters, "filters", filters_array(r->admin->server));
+    request_line(r, counters);
     at->list = misfits_list(server_misfits(r->admin->server), clock_wall_ms(), false);
     next_page(r, at);
 }

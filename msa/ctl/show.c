@@ -233,6 +233,21 @@ static void show_misfit(struct show *s, json_t *line)
     }
 }
 
+static void show_filters(json_t *filters)
+{
+    size_t i;
+    json_t *f;
+    if (json_array_size(filters) > 0)
+        printf("\n%-36s %9s %9s %9s %8s %8s\n", "FILTER", "ASKED", "REFUSED", "FAILED", "MEAN",
+               "SLOWEST");
+    json_array_foreach(filters, i, f)
+    {
+        printf("%-36s %9lld %9lld %9lld %5lld ms %5lld ms\n", text_of(f, "filter"),
+               number_of(f, "asked"), number_of(f, "refused"), number_of(f, "failed"),
+               number_of(f, "mean_ms"), number_of(f, "slowest_ms"));
+    }
+}
+
 void show_stats(struct show *s, json_t *line)
 {
     char at[32];
@@ -241,8 +256,12 @@ void show_stats(struct show *s, json_t *line)
         return;
     }
     printf("%-32s %s\n", "since", time_of(line, "since_ms", at));
+    json_t *filters = json_incref(json_object_get(line, "filters"));
     json_object_del(line, "since_ms");
+    json_object_del(line, "filters");
     show_object("", line);
+    show_filters(filters);
+    json_decref(filters);
 }
 
 void show_config(struct show *s, json_t *line)

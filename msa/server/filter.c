@@ -32,6 +32,11 @@ bool filter_may_log(struct filter *f)
                             loop_now_ms(f->worker->loop));
 }
 
+void filter_note(struct filter *f, struct filter_count *n, enum filter_answer a)
+{
+    filter_counts_note(n, a, loop_now_ms(f->worker->loop) - f->asked_ms);
+}
+
 /* ---- the end of a call ---- */
 
 void filter_end_call(struct filter *f)
@@ -271,6 +276,8 @@ struct filter *filter_new(struct worker *w, struct service *s)
     f->service = service_keep(s);
     f->options = &s->generation->options.policy;
     f->nparts = f->options->milters.count;
+    if (*f->options->service)
+        f->service_count = filter_counts_of(w->filter_counts, f->options->service);
     f->parts = mem_new(f->nparts ? f->nparts : 1, sizeof *f->parts);
     arena_init(&f->arena);
     arena_init(&f->call);
@@ -279,6 +286,7 @@ struct filter *filter_new(struct worker *w, struct service *s)
         struct part *p = &f->parts[i];
         p->filter = f;
         p->options = CONF_ITEM(f->options->milters, i, struct policy_milter_options);
+        p->count = filter_counts_of(w->filter_counts, p->options->socket);
         bool good = policy_options_socket(p->options->socket, &p->socket);
         REQUIRE(good); /* the option's own check has seen it */
     }

@@ -5,7 +5,8 @@
  * filter_message() when the content is complete and as it will be queued. Each asks the policy
  * service where it is to be asked, then one milter after the other, and ends with one done: passed,
  * or refused. Milters are connected to at the first filter_mail(): nobody makes them work who may
- * not send. A milter that fails counts by its on_error.
+ * not send. A milter that fails counts by its on_error. After a connection that came to nothing
+ * none is tried for FILTER_PAUSE_MS: messages do not wait, one after the other, for who is gone.
  *
  * Time: each call is answered within budget_ms (filter_message: FILTER_BUDGET_MS), whatever the
  * timeouts of all milters add up to: what has not answered by then counts as failed.

@@ -10,6 +10,7 @@
 #include "msa/policy/changes.h"
 #include "msa/server/delegate.h"
 #include "msa/server/filter.h"
+#include "msa/server/filter_counts.h"
 #include "msa/server/filter_link.h"
 #include "msa/server/filter_reply.h"
 
@@ -36,6 +37,7 @@ struct part {
     bool over;            /* it has said what it has to say of this message, or it does not count */
     bool failed;          /* in this message, and that counts */
     char *helo;           /* as told */
+    struct filter_count *count;
 };
 
 enum filter_stage { FILTER_NONE, FILTER_MAIL, FILTER_RCPT, FILTER_DATA, FILTER_MESSAGE };
@@ -67,9 +69,11 @@ struct filter {
     struct sv path, args; /* of MAIL and RCPT, path with brackets; of call */
     size_t at;            /* the part that is asked */
     bool asking;          /* it has not answered */
+    uint64_t asked_ms;    /* since then; also the service */
     bool late;            /* the budget is used up */
     struct timer timer;   /* the budget; without a call how long connections are kept */
     struct delegate_question *question;
+    struct filter_count *service_count; /* NULL: nobody is asked */
     filter_done *done;
     void *arg;
     struct filter_pass *pass; /* FILTER_MESSAGE */
@@ -85,6 +89,8 @@ void filter_refuse(struct filter *f, const struct smtp_reply *reply);
 void filter_discard(struct filter *f, const char *by, struct sv why);
 void filter_hold(struct filter *f, const char *by, struct sv why);
 void filter_pass_begin(struct filter *f); /* asks the service, then the parts */
+/* Who was asked since asked_ms has answered. */
+void filter_note(struct filter *f, struct filter_count *n, enum filter_answer a);
 
 /* filter_service.c */
 void filter_ask_service(struct filter *f, enum policy_stage stage);

@@ -33,6 +33,8 @@ static bool is_asked(const struct part *p)
 
 void filter_next(struct filter *f)
 {
+    if (f->asking)
+        filter_note(f, f->parts[f->at].count, FILTER_ANSWER_PASSED);
     f->asking = false;
     for (f->at++; f->at < f->nparts; f->at++) {
         struct part *p = &f->parts[f->at];
@@ -50,6 +52,7 @@ static void judge_failed(struct filter *f, struct part *p)
     struct smtp_reply r;
     if (p->options->on_error == POLICY_ON_ERROR_ACCEPT) {
         p->over = true;
+        f->asking = false;
         if (f->stage == FILTER_MESSAGE)
             filter_pass_failed(f);
         filter_next(f);
@@ -69,6 +72,10 @@ void filter_part_failed(struct part *p, const char *why)
     struct filter *f = p->filter;
     struct log_ctx ctx = filter_ctx(f);
     bool asked = is_asked(p), matters = asked || (p->in_message && !p->over);
+    if (asked)
+        filter_note(f, p->count, FILTER_ANSWER_FAILED);
+    else if (matters)
+        filter_counts_note(p->count, FILTER_ANSWER_FAILED, 0);
     if (matters && filter_may_log(f))
         log_event(LOG_WARNING, "milter-failed", &ctx, "%s: %s; %s %s (policy.milters[].on_error)",
                   p->options->socket, why,
@@ -94,11 +101,13 @@ void filter_judge(struct filter *f, const struct milter_event *e)
         return;
     case MILTER_DISCARD:
         p->over = true;
+        filter_note(f, p->count, FILTER_ANSWER_REFUSED);
         filter_discard(f, p->options->socket, SV_NONE);
         return;
     case MILTER_REJECT:
     case MILTER_TEMPFAIL:
     case MILTER_REPLY:
+        filter_note(f, p->count, FILTER_ANSWER_REFUSED);
         r = filter_reply_milter(e, &f->call);
         filter_refuse(f, &r);
         return;
@@ -192,6 +201,8 @@ static void on_fault(void *arg, const char *why)
 {
     struct part *p = arg;
     p->link = NULL; /* it has closed itself */
+    if (p->state == PART_NEGOTIATING)
+        p->count->paused_until_ms = loop_now_ms(p->filter->worker->loop) + FILTER_PAUSE_MS;
     filter_part_failed(p, why);
 }
 
@@ -200,6 +211,10 @@ static void ask_mail(struct part *p)
     static const struct filter_link_ops ops = {
         .on_answer = on_answer, .on_change = on_change, .on_fault = on_fault};
     struct filter *f = p->filter;
+    if (!p->link && loop_now_ms(f->worker->loop) < p->count->paused_until_ms) {
+        filter_part_failed(p, "it was not there a moment ago");
+        return;
+    }
     if (!p->link) {
         p->state = PART_NEGOTIATING;
         p->link = filter_link_open(f->worker->loop, &p->socket,
@@ -220,6 +235,7 @@ static void part_ask(struct part *p)
 {
     struct filter *f = p->filter;
     f->asking = true;
+    f->asked_ms = loop_now_ms(f->worker->loop);
     if (f->late || p->failed || (f->stage != FILTER_MAIL && p->state != PART_READY)) {
         if (!p->failed)
             filter_part_failed(p, f->late ? "no time is left for it" : "it is gone");

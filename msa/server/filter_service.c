@@ -12,6 +12,7 @@ void filter_service_failed(struct filter *f, const char *why)
 {
     enum policy_on_error on_error = (enum policy_on_error)f->options->service_on_error;
     struct log_ctx ctx = filter_ctx(f);
+    filter_note(f, f->service_count, FILTER_ANSWER_FAILED);
     if (filter_may_log(f))
         log_event(LOG_WARNING, "policy-service-failed", &ctx, "%s: %s (policy.service_on_error)",
                   f->options->service, why);
@@ -72,11 +73,13 @@ static void on_service_answer(void *arg, const struct delegation_answer *answer,
         }
         break;
     case DELEGATION_DISCARD:
+        filter_note(f, f->service_count, FILTER_ANSWER_REFUSED);
         filter_discard(f, "policy.service", answer->text);
         return;
     case DELEGATION_REFUSE:
     case DELEGATION_DEFER:
     case DELEGATION_REPLY:
+        filter_note(f, f->service_count, FILTER_ANSWER_REFUSED);
         r = filter_reply_service(answer, &f->call);
         filter_refuse(f, &r);
         return;
@@ -86,6 +89,7 @@ static void on_service_answer(void *arg, const struct delegation_answer *answer,
         filter_service_failed(f, text);
         return;
     }
+    filter_note(f, f->service_count, FILTER_ANSWER_PASSED);
     filter_start_parts(f);
 }
 
@@ -99,6 +103,7 @@ void filter_ask_service(struct filter *f, enum policy_stage stage)
         filter_start_parts(f);
         return;
     }
+    f->asked_ms = loop_now_ms(f->worker->loop);
     if (f->late) {
         filter_service_failed(f, "no time is left for it");
         return;

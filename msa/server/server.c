@@ -627,3 +627,11 @@ void server_get_stats(struct server *s, struct server_stats *out)
     if (s->dns)
         dns_get_stats(s->dns, &out->dns);
 }
+
+void server_get_filters(struct server *s, struct filter_figures *out)
+{
+    *out = (struct filter_figures){.count = 0};
+    for (size_t i = 0; i < s->nworkers && s->workers; i++)
+        if (s->workers[i])
+            filter_counts_add(s->workers[i]->filter_counts, out);
+}

@@ -10,6 +10,7 @@
 #ifndef MSA_SERVER_SERVER_H
 #define MSA_SERVER_SERVER_H
 
+#include "msa/server/filter_counts.h"
 #include "msa/server/generation.h"
 #include "msa/server/misfits.h"
 #include "relay/queue/store.h"
@@ -61,5 +62,7 @@ struct server_stats {
     struct dns_stats dns;
 };
 void server_get_stats(struct server *s, struct server_stats *out);
+/* Names are valid until server_free(). */
+void server_get_filters(struct server *s, struct filter_figures *out);
 
 #endif

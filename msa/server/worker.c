@@ -4,6 +4,7 @@
 #include "msa/base/mem.h"
 #include "msa/server/conn.h"
 #include "msa/server/delegate.h"
+#include "msa/server/filter_counts.h"
 #include "msa/server/submission.h"
 
 #include <stdio.h>
@@ -235,6 +236,7 @@ struct worker *worker_start(unsigned index, struct worker_shared *shared, struct
     w->index = index;
     w->shared = shared;
     w->service = service_keep(service);
+    w->filter_counts = filter_counts_new();
     o->done = on_started;
     o->arg = arg;
     snprintf(name, sizeof name, "worker%u", index);
@@ -311,5 +313,6 @@ void worker_join(struct worker *w)
 {
     post(order_new(w, run_join));
     loop_thread_join(w->thread);
+    filter_counts_free(w->filter_counts);
     free(w);
 }

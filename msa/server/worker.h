@@ -25,6 +25,7 @@
 
 struct accepting;
 struct delegate;
+struct filter_counts;
 struct submission;
 struct conn;
 struct worker;
@@ -73,7 +74,8 @@ struct worker {
     struct buf plain, out; /* of the TLS stream that is being fed */
     struct clientlog *clientlog;
     struct misfit_sender *misfits;
-    struct delegate *delegate;    /* questions to policy.service */
+    struct delegate *delegate; /* questions to policy.service */
+    struct filter_counts *filter_counts;
     struct submission *filtering; /* list of the submissions that wait for milters */
     bool stopping, told_stopped;
     struct timer grace;

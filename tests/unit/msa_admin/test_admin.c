@@ -372,6 +372,7 @@ static void stats(void **state)
     assert_int_equal(number(0, "logins"), 1);
     assert_int_equal(
         json_object_size(json_object_get(json_array_get(given.lines, 0), "refused_replies")), 0);
+    assert_true(json_is_array(json_object_get(json_array_get(given.lines, 0), "filters")));
 
     for (unsigned i = 0; i < 450; i++) {
         struct sim_client *c = client_from(100 + i, LISTEN_PLAIN);

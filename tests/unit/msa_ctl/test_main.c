@@ -247,7 +247,9 @@ static void stats_are_shown(void **state)
 {
     (void)state;
     pid_t pid = daemon_start(
-        "{\"since_ms\":0,\"accepted_messages\":7,\"refused_replies\":{\"5.7\":3}}\n"
+        "{\"since_ms\":0,\"accepted_messages\":7,\"refused_replies\":{\"5.7\":3},\"filters\":["
+        "{\"filter\":\"inet:8891@127.0.0.1\",\"asked\":40,\"refused\":3,\"failed\":2,"
+        "\"mean_ms\":15,\"slowest_ms\":900}]}\n"
         "{\"client\":\"192.0.2.7\",\"login\":\"\",\"last_ms\":0,\"today\":2,\"yesterday\":1,"
         "\"kinds\":{\"syntax\":{\"today\":2,\"yesterday\":1,\"example\":\"500 No\\u001b [id]\"}}}\n"
         "{\"end\":true,\"code\":0}\n");
@@ -256,6 +258,10 @@ static void stats_are_shown(void **state)
     const char *out = file_text(out_path);
     assert_non_null(strstr(out, "accepted_messages                7\n"));
     assert_non_null(strstr(out, "refused_replies.5.7              3\n"));
+    assert_non_null(strstr(out, "\nFILTER  "));
+    assert_non_null(strstr(out,
+                           "\ninet:8891@127.0.0.1                         40         3         2 "
+                           "   15 ms   900 ms\n"));
     assert_non_null(strstr(out, "\nCLIENT WITH TROUBLE "));
     assert_non_null(strstr(out, "\n192.0.2.7                       2         1  "));
     assert_non_null(strstr(out, "\n  syntax                        2         1  500 No  [id]\n"));

@@ -787,6 +787,84 @@ static void test_not_there(void **state)
     }
 }
 
+static void expect_figures(const char *name, uint64_t passed, uint64_t refused, uint64_t failed)
+{
+    struct filter_figures f;
+    server_get_filters(world.server, &f);
+    for (size_t i = 0; i < f.count; i++) {
+        if (strcmp(f.rows[i].name, name) != 0)
+            continue;
+        if (f.rows[i].passed != passed || f.rows[i].refused != refused ||
+            f.rows[i].failed != failed)
+            fail_msg("%s: %u passed, %u refused, %u failed", name, (unsigned)f.rows[i].passed,
+                     (unsigned)f.rows[i].refused, (unsigned)f.rows[i].failed);
+        return;
+    }
+    fail_msg("%s is not counted", name);
+}
+
+/* Each stage is a question; each answer counts once. */
+static void test_figures(void **state)
+{
+    (void)state;
+    start(TWO_MILTERS);
+    struct sim_client *c = client_ready();
+    client_say(c, ENVELOPE "DATA\r\n" MESSAGE ".\r\n");
+    settle();
+    client_expect(c, "250 2.0.0 Queued");
+    expect_figures("inet:8891@127.0.0.1", 4, 0, 0);
+    expect_figures("inet:127.0.0.1:8892", 4, 0, 0);
+    answer_with(milter, 'R', script, PACKET(0, 'r', ""));
+    client_say(c, ENVELOPE "RSET\r\n");
+    settle();
+    expect_figures("inet:8891@127.0.0.1", 5, 1, 0);
+    expect_figures("inet:127.0.0.1:8892", 5, 0, 0); /* was not asked about that recipient */
+    answer_with(milter, 'M', script, PACKET(0, 'd', ""));
+    client_say(c, ENVELOPE "DATA\r\n" MESSAGE ".\r\n");
+    settle();
+    expect_figures("inet:8891@127.0.0.1", 5, 2, 0);
+    milter->answers['M'] = NULL;
+    second->hangs_at = 'M';
+    client_say(c, "MAIL FROM:<u@example.net>\r\n");
+    sim_run_for(40000);
+    expect_figures("inet:8891@127.0.0.1", 6, 2, 0);
+    expect_figures("inet:127.0.0.1:8892", 5, 0, 1);
+    struct filter_figures f;
+    server_get_filters(world.server, &f);
+    for (size_t i = 0; i < f.count; i++)
+        assert_true((f.rows[i].slowest_ms >= 30000) ==
+                    (strcmp(f.rows[i].name, "inet:127.0.0.1:8892") == 0));
+    stop(c);
+}
+
+/* Who cannot be reached, or does not negotiate, is not tried again at once; what on_error says is
+ * done all the same. */
+static void test_left_alone(void **state)
+{
+    (void)state;
+    for (int accept = 0; accept < 2; accept++) {
+        start(accept ? MILTER("on_error = \"accept\";") : MILTER(""));
+        milter->dies_at = 'O';
+        struct sim_client *c = client_ready();
+        for (unsigned i = 0; i < 20; i++) {
+            client_put(c, SV("MAIL FROM:<u@example.net>\r\nRSET\r\n"));
+            sim_run_for(10);
+            client_expect(c, accept ? "250 2.1.0" : "451 4.7.1");
+        }
+        assert_int_equal(milter->connections, 1);
+        assert_true(world_logged("it was not there a moment ago"));
+        expect_figures("inet:8891@127.0.0.1", 0, 0, 20);
+        milter->dies_at = 0;
+        sim_run_for(FILTER_PAUSE_MS);
+        client_say(c, ENVELOPE "DATA\r\n" MESSAGE ".\r\n");
+        settle();
+        client_expect(c, "250 2.0.0 Queued");
+        assert_int_equal(milter->connections, 2);
+        peer_expect(milter, "M <u@example.net>");
+        stop(c);
+    }
+}
+
 /* The disk fails in each operation of reading back, of a new body and of writing anew, also while
  * the milter has more to say: refused for now, or not even that; then all is well again. */
 static void test_disk(void **state)
@@ -1044,6 +1122,8 @@ int main(void)
         cmocka_unit_test(test_half_changed),
         cmocka_unit_test(test_what_was_not_negotiated),
         cmocka_unit_test(test_not_there),
+        cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_left_alone),
         cmocka_unit_test(test_disk),
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_client_gone),
