@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_MAX 256 /* bytes of a field's name that is added */
+#define NAME_MAX 256      /* bytes of a field's name that is added */
+#define NOWHERE  SIZE_MAX /* was_at of a field that was not there */
 
 /* ---- reading ---- */
 
@@ -74,6 +75,7 @@ void header_parse(struct header *h, struct sv text, size_t max_bytes, bool hide_
         text = sv_skip(text, f.raw.len);
         append(h, h->count, &f);
     }
+    header_mark(h);
 }
 
 void header_deinit(struct header *h)
@@ -125,7 +127,7 @@ static bool make(struct header *h, struct sv name, struct sv value, bool spaced,
             err = buf_put(&b, SV("\r\n"));
     }
     err = err ? err : buf_put(&b, SV("\r\n"));
-    *out = (struct header_field){.raw = arena_sv(&h->arena, buf_view(&b))};
+    *out = (struct header_field){.raw = arena_sv(&h->arena, buf_view(&b)), .was_at = NOWHERE};
     buf_deinit(&b);
     if (err)
         return false;
@@ -189,6 +191,43 @@ bool header_change(struct header *h, uint32_t index, struct sv name, struct sv v
     erase(h, at);
     append(h, at, &f);
     return true;
+}
+
+/* ---- differences ---- */
+
+void header_mark(struct header *h)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < h->count; i++) {
+        h->fields[i].was_at = at;
+        at += h->fields[i].raw.len;
+    }
+    h->marked_bytes = at;
+}
+
+/* Fields that stay keep their order: between two of them stands what was put in place of what stood
+ * there. */
+bool header_next_change(const struct header *h, size_t *at, struct header_change *out)
+{
+    size_t i = *at, from = 0;
+    if (i > h->count)
+        return false;
+    if (i > 0)
+        from = h->fields[i - 1].was_at + h->fields[i - 1].raw.len;
+    for (;; i++) {
+        size_t first = i;
+        while (i < h->count && h->fields[i].was_at == NOWHERE)
+            i++;
+        size_t to = i < h->count ? h->fields[i].was_at : h->marked_bytes;
+        *out = (struct header_change){from, to, first, i};
+        if (i > first || to > from) {
+            *at = i + 1;
+            return true;
+        }
+        if (i == h->count)
+            return false;
+        from = to + h->fields[i].raw.len;
+    }
 }
 
 /* ---- writing ---- */

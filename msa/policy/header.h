@@ -20,6 +20,7 @@ struct header_field {
     struct sv name;  /* empty: no field */
     struct sv value; /* behind the colon, without the last CRLF */
     bool hidden;
+    size_t was_at; /* offset in the section as it was at header_mark(); private */
 };
 
 struct header {
@@ -27,6 +28,7 @@ struct header {
     struct header_field *fields;
     size_t count, cap;
     size_t bytes, max_bytes;
+    size_t marked_bytes; /* of the section as it was at header_mark() */
     bool changed;
 };
 
@@ -43,6 +45,15 @@ bool header_insert(struct header *h, uint32_t index, struct sv name, struct sv v
 /* The index-th visible field of that name (from 1; 0 is 1, too). An empty value deletes it; where
  * there is none, it is added. */
 bool header_change(struct header *h, uint32_t index, struct sv name, struct sv value, bool spaced);
+/* What is changed from here on is told by header_next_change(). header_parse() marks, too. */
+void header_mark(struct header *h);
+/* A difference to the section as it was: bytes [from, to) of it became fields [first, end). */
+struct header_change {
+    size_t from, to;
+    size_t first, end;
+};
+/* The next one, in order; *at: the field to go on with, 0 at first. False behind the last. */
+bool header_next_change(const struct header *h, size_t *at, struct header_change *out);
 bool header_has_eight_bit(const struct header *h);
 int header_write(const struct header *h, struct buf *out) MUST_CHECK; /* without the empty line */
 

@@ -56,10 +56,13 @@ void filter_cancel(struct filter *f);
 enum filter_outcome { FILTER_QUEUE, FILTER_DISCARD, FILTER_REFUSE };
 
 /* The message that is to be queued: its content was taken, nobody else looks at it. Both are
- * changed as the milters say; rows may be held, and number anew. */
+ * changed as the milters say; rows may be held, and number anew. What changes the header is told in
+ * provenance, a layer for each party. */
+struct rewrite_provenance;
 struct filter_target {
     struct queue_message *message;
     struct queue_batch *rows;
+    struct rewrite_provenance *provenance;
 };
 /* why: words for the log with FILTER_DISCARD; reply: with FILTER_REFUSE. */
 typedef void filter_ended(void *arg, enum filter_outcome outcome, const struct smtp_reply *reply,

@@ -16,6 +16,7 @@
 #include "msa/loop/clock.h"
 #include "msa/server/filter_pass.h"
 #include "msa/server/reject.h"
+#include "rewrite/provenance.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,31 @@ static bool take_read(struct store_read *r)
     return false;
 }
 
+/* What this party has changed since the last time. */
+static void note_layer(struct filter_pass *p, enum rewrite_source by, struct sv name, bool body)
+{
+    struct rewrite_provenance *told = p->target.provenance;
+    struct header_change c;
+    size_t at = 0;
+    bool begun = body;
+    if (body)
+        rewrite_provenance_layer(told, by, name, true);
+    while (header_next_change(&p->header, &at, &c)) {
+        struct buf text;
+        buf_init(&text, SIZE_MAX / 2, 0);
+        int err = 0;
+        for (size_t i = c.first; i < c.end && err == 0; i++)
+            err = buf_put(&text, p->header.fields[i].raw);
+        REQUIRE(err == 0);
+        if (!begun)
+            rewrite_provenance_layer(told, by, name, false);
+        begun = true;
+        rewrite_provenance_edit(told, c.from, c.to, buf_view(&text), REWRITE_NO_WHY, 0);
+        buf_deinit(&text);
+    }
+    header_mark(&p->header);
+}
+
 static void parse_header(struct filter *f, size_t section)
 {
     struct filter_pass *p = f->pass;
@@ -73,6 +99,7 @@ static void parse_header(struct filter *f, size_t section)
             log_event(LOG_WARNING, "policy-service", &ctx,
                       "a header field that it prepends is malformed, and was left out");
         }
+    note_layer(p, REWRITE_BY_SERVICE, SV_NONE, false);
 }
 
 static void on_header(struct store_read *r)
@@ -208,6 +235,7 @@ static void conclude(struct filter *f)
         return;
     }
     part->over = true;
+    note_layer(p, REWRITE_BY_MILTER, sv_of(part->options->socket), p->body != NULL);
     filter_envelope_apply(f, &p->changes, &p->target);
     if (!filter_body_conclude(f))
         filter_next(f);

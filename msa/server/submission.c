@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PROVENANCE_FREE_BYTES (32u << 10) /* of a header, within MEMORY_MESSAGE_BYTES */
+
 struct smtp_reply submission_queued(const char *id, char text[SUBMISSION_QUEUED_CHARS])
 {
     struct smtp_reply reply = SMTP_REPLY(250, 2, 0, 0, "");
@@ -42,6 +44,7 @@ static void release(struct submission *s)
     if (s->writer)
         content_free(s->writer);
     rewrite_stream_deinit(&s->rewrite);
+    rewrite_provenance_deinit(&s->provenance);
     filter_free(s->filter);
     queue_batch_free(s->rows);
     queue_message_drop(s->message);
@@ -131,6 +134,22 @@ static bool judge_authors(struct submission *s, const struct rewrite_authors *au
     return false;
 }
 
+/* The header as it came, and what the completer makes of it. A large one that memory has no room
+ * for is not worth refusing mail: how it came to be is then not known. */
+static void note_header(struct submission *s)
+{
+    struct sv section = s->rewrite.section;
+    s->header_noted = true;
+    if (section.len > PROVENANCE_FREE_BYTES) {
+        if (!memory_take(&s->worker->shared->memory, (int64_t)section.len))
+            return;
+        s->memory_bytes += (int64_t)section.len;
+    }
+    rewrite_provenance_begin(&s->provenance, section);
+    rewrite_provenance_layer(&s->provenance, REWRITE_BY_COMPLETER, SV_NONE, false);
+    rewrite_provenance_edits(&s->provenance, &s->rewrite.edits);
+}
+
 static bool drain(struct submission *s, struct smtp_reply *reply_out);
 
 /* A name of the header is known, or not: the completer goes on. What is refused now is told with
@@ -184,6 +203,8 @@ static bool drain(struct submission *s, struct smtp_reply *reply_out)
         }
         if (!s->header_judged && !judge_solicitation(s, reply_out))
             return false;
+        if (!s->header_noted)
+            note_header(s);
         if (a.kind == REWRITE_EMIT) {
             int err = content_append(s->writer, a.bytes);
             if (err < 0) {
@@ -262,6 +283,7 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
     };
     config.judge_authors = !config.gateway;
     rewrite_stream_init(&s->rewrite, &config);
+    rewrite_provenance_init(&s->provenance);
     s->resumable_binary = config.binary && s->partial;
     smtp_dot_init(&s->look, SMTP_DOT_BINARY, false);
     s->message->eight_bit = !utf8_is_ascii(config.received.for_path);

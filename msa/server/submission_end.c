@@ -63,9 +63,21 @@ static const struct store_spent *spend(struct submission *s)
     return spending_record(s->ticket, a);
 }
 
+/* How the header came to be, with the fields that sign it. */
+static void keep_provenance(struct submission *s)
+{
+    struct queue_message *m = s->message;
+    if (m->prefix[0]) {
+        rewrite_provenance_layer(&s->provenance, REWRITE_BY_SIGNER, SV_NONE, false);
+        rewrite_provenance_edit(&s->provenance, 0, 0, sv_of(m->prefix), REWRITE_NO_WHY, 0);
+    }
+    m->provenance = arena_sv(&m->arena, rewrite_provenance_take(&s->provenance));
+}
+
 static void put(struct submission *s)
 {
     struct queue_message *m = s->message;
+    keep_provenance(s);
     m->eight_bit |= s->rewrite.facts.eight_bit_header || s->rewrite.facts.eight_bit_body;
     struct store_put *p = NEW(struct store_put);
     p->reply = s->worker->mailbox;
@@ -146,6 +158,8 @@ void submission_content_finished(void *arg, int err)
     }
     s->filtering = true;
     DL_APPEND(s->worker->filtering, s);
-    filter_message(s->filter, &(struct filter_target){.message = m, .rows = s->rows}, on_filtered,
-                   s);
+    filter_message(
+        s->filter,
+        &(struct filter_target){.message = m, .rows = s->rows, .provenance = &s->provenance},
+        on_filtered, s);
 }

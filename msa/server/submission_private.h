@@ -8,6 +8,7 @@
 
 #include "msa/server/submission.h"
 #include "msa/smtp/dot.h"
+#include "rewrite/provenance.h"
 #include "rewrite/stream.h"
 
 struct submission {
@@ -20,6 +21,7 @@ struct submission {
     struct spending_ticket *ticket; /* of the login's budget; NULL: none */
     struct partial *partial;        /* its session's, the submission's once that has forgotten it */
     struct rewrite_stream rewrite;
+    struct rewrite_provenance provenance;
     bool resumable_binary; /* BINARYMIME with TRANSID */
     struct smtp_dot look;  /* at all of it, whichever session it came over */
     void (*on_room)(void *arg);
@@ -31,7 +33,7 @@ struct submission {
     bool filtering;
     const char *discarded; /* why; NULL: it was not */
     struct store_put *put; /* under way */
-    bool header_judged, requires_tls;
+    bool header_noted, header_judged, requires_tls;
     struct names_query *query; /* of a name in the header */
     bool refused;              /* with reply, which nobody has been told */
     struct sv solicit;         /* of MAIL; empty: none */

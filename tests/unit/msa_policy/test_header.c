@@ -5,6 +5,7 @@
 
 #include "msa/policy/header.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define SECTION                                                                          \
@@ -85,6 +86,66 @@ static void test_changes(void **state)
     }
 }
 
+/* What the differences say, put into the section that was marked, gives the section as it is. */
+static void check_differences(const struct header *h, struct sv marked)
+{
+    struct buf told, now;
+    struct header_change c;
+    size_t at = 0, pos = 0;
+    buf_init(&told, 8192, 0);
+    buf_init(&now, 8192, 0);
+    while (header_next_change(h, &at, &c)) {
+        assert_true(c.from >= pos && c.to >= c.from && c.to <= marked.len);
+        assert_true(c.from < c.to || c.first < c.end);
+        assert_int_equal(buf_append(&told, marked.ptr + pos, c.from - pos), 0);
+        for (size_t i = c.first; i < c.end; i++)
+            assert_int_equal(buf_put(&told, h->fields[i].raw), 0);
+        pos = c.to;
+    }
+    assert_false(header_next_change(h, &at, &c));
+    assert_int_equal(buf_append(&told, marked.ptr + pos, marked.len - pos), 0);
+    assert_int_equal(header_write(h, &now), 0);
+    assert_true(sv_eq(buf_view(&told), buf_view(&now)));
+    buf_deinit(&told);
+    buf_deinit(&now);
+}
+
+static void test_differences(void **state)
+{
+    (void)state;
+    for (unsigned seed = 0; seed < 2000; seed++) {
+        static const char *const names[] = {"X", "Subject", "New"};
+        unsigned r = seed;
+        struct header h;
+        struct buf marked;
+        header_parse(&h, SV(SECTION), 4096, true);
+        check_differences(&h, SV(SECTION));
+        buf_init(&marked, 8192, 0);
+        for (int rounds = 0; rounds < 2; rounds++) {
+            header_mark(&h);
+            buf_reset(&marked);
+            assert_int_equal(header_write(&h, &marked), 0);
+            for (int n = rand_r(&r) % 5; n > 0; n--) {
+                struct sv name = sv_of(names[rand_r(&r) % 3]);
+                uint32_t index = (uint32_t)rand_r(&r) % 4;
+                switch (rand_r(&r) % 3) {
+                case 0:
+                    assert_true(header_insert(&h, index, name, SV("in"), false));
+                    break;
+                case 1:
+                    assert_true(header_change(&h, index, name, SV_NONE, false));
+                    break;
+                default:
+                    assert_true(header_change(&h, index, name, SV("changed"), false));
+                }
+            }
+            check_differences(&h, buf_view(&marked));
+        }
+        buf_deinit(&marked);
+        header_deinit(&h);
+    }
+}
+
 static void test_bound(void **state)
 {
     (void)state;
@@ -126,6 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_differences),
         cmocka_unit_test(test_bound),
         cmocka_unit_test(test_seen),
     };
