@@ -4,6 +4,7 @@
 #include "msa/ctl/ask.h"
 #include "msa/ctl/blocks.h"
 #include "msa/ctl/codes.h"
+#include "msa/ctl/diff.h"
 #include "msa/ctl/extensions.h"
 #include "msa/ctl/show.h"
 #include "msa/ctl/users.h"
@@ -19,7 +20,7 @@
 /* What the command line says. */
 struct args {
     const char *config;
-    bool json, dry_run, password_stdin;
+    bool json, dry_run, diff, password_stdin;
     const char *positional; /* NAME, ID or ADDRESS */
     const char *word;       /* LABEL or ROLE */
     const char *reason;     /* --reason; NULL: none */
@@ -39,6 +40,7 @@ struct command {
 };
 
 static int run_ask(const struct command *c, const struct args *a);
+static int run_trace(const struct command *c, const struct args *a);
 static int run_user(const struct command *c, const struct args *a);
 static int run_block(const struct command *c, const struct args *a);
 static int run_check(const struct command *c, const struct args *a);
@@ -85,9 +87,10 @@ static const struct command commands[] = {
      "F [--dry-run]  end a hold; the time of the next try stays"},
     {"queue", "delete", TAKES_FILTER, "queue-delete", show_changed, run_ask, 0,
      "F [--dry-run]  remove without a report"},
-    {"trace", NULL, TAKES_FILTER, "trace", show_trace, run_ask, 0,
-     "[ID] [--user U] [--from A] [--to A] [--message-id M] [--since 2h]  what happened; ID is a "
-     "queue id, or the id at the end of a refusal"},
+    {"trace", NULL, TAKES_FILTER, "trace", show_trace, run_trace, 0,
+     "[ID [--diff]] [--user U] [--from A] [--to A] [--message-id M] [--since 2h]  what happened; "
+     "ID is a "
+     "queue id, or the id at the end of a refusal; --diff: and who changed what in its header"},
     {"route", NULL, TAKES_ADDRESS, "route", show_route, run_ask, 0,
      "ADDRESS  the way mail for it would take, step by step"},
     {"status", NULL, TAKES_NOTHING, "status", show_status, run_ask, 0, "processes and figures"},
@@ -192,12 +195,13 @@ static int run_block(const struct command *c, const struct args *a)
     return code;
 }
 
-static int run_ask(const struct command *c, const struct args *a)
+/* Asks the daemon; each line goes to on_line. */
+static int ask_and_show(const struct command *c, const struct args *a,
+                        void (*on_line)(void *arg, json_t *line), struct show *show)
 {
     struct arena arena;
     struct msa_options o = {0};
     struct buf error;
-    struct show show = {.json = a->json, .text = c->text};
     int code = CTL_REFUSED;
     arena_init(&arena);
     buf_init(&error, 1u << 20, 0);
@@ -205,15 +209,16 @@ static int run_ask(const struct command *c, const struct args *a)
         json_t *request = json_deep_copy(a->filter);
         json_object_set_new(request, "command", json_string(c->request));
         json_object_set_new(request, "dry_run", json_boolean(a->dry_run));
+        json_object_set_new(request, "diff", json_boolean(a->diff));
         if (a->positional &&
             json_object_set_new(request, c->takes == TAKES_ADDRESS ? "address" : "id",
                                 json_string(a->positional)) < 0) {
             json_decref(request);
             code = usage("not UTF-8", a->positional);
         } else {
-            code = ask_daemon(o.admin.socket, request, show_line, &show, &error);
+            code = ask_daemon(o.admin.socket, request, on_line, show, &error);
             if (code == CTL_DONE && c->text == show_status)
-                users_health(&o, show_line, &show);
+                users_health(&o, show_line, show);
         }
         if (buf_len(&error))
             fprintf(stderr, "msactl: %.*s\n", SV_ARG(buf_view(&error)));
@@ -221,6 +226,40 @@ static int run_ask(const struct command *c, const struct args *a)
     buf_deinit(&error);
     arena_deinit(&arena);
     return code;
+}
+
+static int run_ask(const struct command *c, const struct args *a)
+{
+    struct show show = {.json = a->json, .text = c->text};
+    return ask_and_show(c, a, show_line, &show);
+}
+
+struct traced {
+    struct show show;
+    bool has_record, damaged;
+};
+
+static void trace_line(void *arg, json_t *line)
+{
+    struct traced *t = arg;
+    const char *record = json_string_value(json_object_get(line, "provenance"));
+    if (!record) {
+        show_line(&t->show, line);
+        return;
+    }
+    t->has_record = true;
+    t->damaged |= !diff_show_text(record, t->show.json);
+}
+
+static int run_trace(const struct command *c, const struct args *a)
+{
+    struct traced t = {.show = {.json = a->json, .text = c->text}};
+    int code = ask_and_show(c, a, trace_line, (struct show *)&t);
+    if (code == CTL_DONE && a->diff && !t.has_record)
+        fprintf(stderr, "msactl: nothing is kept of how its header came to be\n");
+    if (t.damaged)
+        fprintf(stderr, "msactl: the record of how its header came to be is damaged\n");
+    return t.damaged && code == CTL_DONE ? CTL_REFUSED : code;
 }
 
 static int run_check(const struct command *c, const struct args *a)
@@ -303,6 +342,10 @@ static bool take_option(struct args *a, int argc, char **argv, int *at)
         a->dry_run = true;
         return true;
     }
+    if (strcmp(option, "--diff") == 0) {
+        a->diff = true;
+        return true;
+    }
     if (strcmp(option, "--password-stdin") == 0) {
         a->password_stdin = true;
         return true;
@@ -346,6 +389,8 @@ static const char *misplaced(const struct command *c, const struct args *a)
             return valued[i].option;
     if (a->dry_run && !changes)
         return "--dry-run";
+    if (a->diff && c->run != run_trace)
+        return "--diff";
     if (a->reason && (c->run != run_user || c->number != AUTH_ADMIN_DISABLE))
         return "--reason";
     return a->password_stdin && !sets_password ? "--password-stdin" : NULL;

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #define WAITING_MAX    20000
+#define WAITING_BYTES  (64u << 20) /* of events and records that wait */
 #define PAUSE_MS       60000
 #define PRUNE_EVERY_MS 60000
 #define SPACE_EVERY_MS 1000
@@ -32,6 +33,7 @@
 struct item {
     struct task task;
     struct history *history;
+    size_t bytes;               /* of texts */
     struct history_event event; /* texts behind it */
     char texts[];
 };
@@ -44,6 +46,7 @@ struct history {
     atomic_uint days;
     atomic_ullong bytes, dropped, paused_until_ms;
     atomic_uint waiting;
+    atomic_size_t waiting_bytes;
 
     /* The history thread's. */
     struct sql db;
@@ -51,12 +54,13 @@ struct history {
     uint64_t next_prune_ms, next_space_ms;
 };
 
-enum { BEGIN, COMMIT, ROLLBACK, ADD };
+enum { BEGIN, COMMIT, ROLLBACK, ADD, ADD_PROVENANCE };
 static const char *const sql[] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
     [ADD] = "INSERT INTO event VALUES(NULL,?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
+    [ADD_PROVENANCE] = "REPLACE INTO provenance VALUES(?1,?2)",
 };
 
 static const char schema[] =
@@ -66,17 +70,19 @@ static const char schema[] =
     " id TEXT, login TEXT, reverse_path TEXT, address TEXT, message_id TEXT, client TEXT,"
     " size INTEGER, status TEXT, text TEXT, remote TEXT);"
     "CREATE INDEX IF NOT EXISTS event_id ON event(id);"
-    "CREATE INDEX IF NOT EXISTS event_message_id ON event(message_id) WHERE message_id<>'';";
+    "CREATE INDEX IF NOT EXISTS event_message_id ON event(message_id) WHERE message_id<>'';"
+    "CREATE TABLE IF NOT EXISTS provenance(id TEXT PRIMARY KEY, record BLOB NOT NULL);";
 
 const char *history_kind_text(enum history_kind kind)
 {
     static const char *const texts[] = {
-        [HISTORY_ACCEPTED] = "accepted", [HISTORY_DELIVERED] = "delivered",
-        [HISTORY_DEFERRED] = "deferred", [HISTORY_FAILED] = "failed",
-        [HISTORY_REPORTED] = "reported", [HISTORY_DELETED] = "deleted",
-        [HISTORY_REFUSED] = "refused",   [HISTORY_DISCARDED] = "discarded",
+        [HISTORY_ACCEPTED] = "accepted",     [HISTORY_DELIVERED] = "delivered",
+        [HISTORY_DEFERRED] = "deferred",     [HISTORY_FAILED] = "failed",
+        [HISTORY_REPORTED] = "reported",     [HISTORY_DELETED] = "deleted",
+        [HISTORY_REFUSED] = "refused",       [HISTORY_DISCARDED] = "discarded",
+        [HISTORY_PROVENANCE] = "provenance",
     };
-    return kind <= HISTORY_DISCARDED ? texts[kind] : "unknown";
+    return kind <= HISTORY_PROVENANCE ? texts[kind] : "unknown";
 }
 
 /* ---- any thread ---- */
@@ -104,17 +110,19 @@ void history_post(struct history *h, const struct history_event *e)
     if (atomic_load(&h->days) == 0)
         return;
     unsigned most = e->kind == HISTORY_REFUSED ? WAITING_MAX / 2 : WAITING_MAX;
-    if (atomic_load(&h->waiting) >= most) {
+    size_t len = text_len(e->id) + text_len(e->login) + text_len(e->reverse_path) +
+                 text_len(e->address) + text_len(e->message_id) + text_len(e->client) +
+                 text_len(e->status) + text_len(e->text) + text_len(e->remote) + e->record.len;
+    if (atomic_load(&h->waiting) >= most || len > WAITING_BYTES ||
+        atomic_load(&h->waiting_bytes) > WAITING_BYTES - len) {
         atomic_fetch_add(&h->dropped, 1);
         return;
     }
-    size_t len = text_len(e->id) + text_len(e->login) + text_len(e->reverse_path) +
-                 text_len(e->address) + text_len(e->message_id) + text_len(e->client) +
-                 text_len(e->status) + text_len(e->text) + text_len(e->remote);
     struct item *item = mem_new(1, sizeof *item + len);
     char *at = item->texts;
     item->task.run = item_run;
     item->history = h;
+    item->bytes = len;
     item->event = *e;
     item->event.id = put_text(&at, e->id);
     item->event.login = put_text(&at, e->login);
@@ -125,7 +133,11 @@ void history_post(struct history *h, const struct history_event *e)
     item->event.status = put_text(&at, e->status);
     item->event.text = put_text(&at, e->text);
     item->event.remote = put_text(&at, e->remote);
+    item->event.record = (struct sv){at, e->record.len};
+    if (e->record.len)
+        memcpy(at, e->record.ptr, e->record.len);
     atomic_fetch_add(&h->waiting, 1);
+    atomic_fetch_add(&h->waiting_bytes, len);
     batch_post(h->batch, &item->task);
 }
 
@@ -168,8 +180,18 @@ static int open_day(struct history *h, const char *day)
     return err;
 }
 
+static int write_provenance(struct history *h, const struct history_event *e)
+{
+    sqlite3_stmt *st = sql_use(&h->db, ADD_PROVENANCE);
+    sql_text(st, 1, e->id);
+    sql_blob(st, 2, e->record);
+    return sql_run(&h->db, st);
+}
+
 static int write_event(struct history *h, const struct history_event *e)
 {
+    if (e->kind == HISTORY_PROVENANCE)
+        return write_provenance(h, e);
     sqlite3_stmt *st = sql_use(&h->db, ADD);
     sql_int(st, 1, e->time_ms);
     sql_int(st, 2, e->kind);
@@ -277,8 +299,11 @@ static void turn(void *arg, struct task *list)
 {
     struct history *h = arg;
     unsigned count = 0;
-    for (struct task *t = list; t; t = t->next)
+    size_t bytes = 0;
+    for (struct task *t = list; t; t = t->next) {
+        bytes += ((struct item *)t)->bytes;
         count++;
+    }
     atomic_fetch_sub(&h->waiting, count);
     look_at_space(h);
     if (clock_mono_ms() >= atomic_load(&h->paused_until_ms))
@@ -286,6 +311,7 @@ static void turn(void *arg, struct task *list)
     else
         atomic_fetch_add(&h->dropped, count);
     prune(h);
+    atomic_fetch_sub(&h->waiting_bytes, bytes);
     while (list) {
         struct task *next = list->next;
         free(list);

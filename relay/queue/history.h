@@ -26,7 +26,9 @@ enum history_kind {
     /* id: of the session, or of the message that was not accepted; address: the recipients it was
      * about, one a line; text: the reply. Anybody can cause these: they are dropped first. */
     HISTORY_REFUSED,
-    HISTORY_DISCARDED, /* by site policy, while the client was told yes; address: all recipients */
+    HISTORY_DISCARDED,  /* by site policy, while the client was told yes; address: all recipients */
+    HISTORY_PROVENANCE, /* record: how the header of a message that has ended came to be. Not among
+                           the events of a query: relay/queue/provenance.h reads it */
 };
 const char *history_kind_text(enum history_kind kind);
 
@@ -39,6 +41,7 @@ struct history_event {
     const char *client;     /* ACCEPTED, REFUSED */
     uint64_t size;          /* ACCEPTED */
     const char *status, *text, *remote;
+    struct sv record; /* PROVENANCE */
 };
 
 struct history;

@@ -126,6 +126,7 @@ static void write_all(struct store *s)
     int err = transaction(s);
     if (err < 0) {
         store_partial_settle(s, err);
+        store_settle_provenance(s, err);
         store_go_down(s, err);
         refuse_writes(s, err);
         return;
@@ -144,6 +145,7 @@ static void write_all(struct store *s)
         w.ops->settle(s, w.task, w.err);
     }
     store_partial_settle(s, 0);
+    store_settle_provenance(s, 0);
 }
 
 static void run_reads(struct store *s)
@@ -445,11 +447,16 @@ static int open_files(struct store *s, struct buf *error)
     if (err < 0)
         say(error, dir, err);
     free(dir);
-    return err < 0 ? err : store_checkpoint_open(s, error);
+    if (err < 0)
+        return err;
+    s->wall_ms = clock_wall_ms();
+    store_settle_provenance(s, 0); /* of what was found to have ended */
+    return store_checkpoint_open(s, error);
 }
 
 static void free_store(struct store *s)
 {
+    store_settle_provenance(s, ERR_CANCELED);
     if (s->history)
         history_close(s->history);
     store_checkpoint_close(s);

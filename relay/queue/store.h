@@ -307,7 +307,8 @@ struct store_admin *store_admin_new(enum store_admin_op op, struct mailbox *repl
 void store_admin(struct store *s, struct store_admin *a);
 void store_admin_free(struct store_admin *a);
 
-/* What happened to messages: relay/queue/history.h. */
+/* What happened to messages: relay/queue/history.h. How their headers came to be:
+ * relay/queue/provenance.h. */
 struct history_query;
 void store_trace(struct store *s, struct history_query *q);
 /* Adds what happened outside the queue: HISTORY_REFUSED. Copies the event; never blocks. Any

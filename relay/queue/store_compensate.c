@@ -68,6 +68,7 @@ void store_try_up(struct store *s)
     if (!s->down || clock_mono_ms() < s->next_try_ms)
         return;
     int err = compensate(s);
+    store_settle_provenance(s, ERR_CANCELED); /* it was never accepted */
     if (err < 0) {
         s->down_err = err;
         s->next_try_ms = clock_mono_ms() + TRY_EVERY_MS;

@@ -32,8 +32,8 @@
                   " text=?5 WHERE id=?1")                                                          \
     XX(ANY_ROW, "SELECT 1 FROM recipient WHERE id BETWEEN ?1 AND ?2 LIMIT 1")                      \
     XX(END_ROWS, "DELETE FROM recipient WHERE id BETWEEN ?1 AND ?2")                               \
-    XX(END_MESSAGE, "DELETE FROM message WHERE seq=?1")                                            \
-    XX(END_CONTENT, "DELETE FROM content WHERE seq=?1")                                            \
+    XX(END_MESSAGE, "DELETE FROM message WHERE seq=?1 RETURNING id")                               \
+    XX(END_CONTENT, "DELETE FROM content WHERE seq=?1 RETURNING provenance")                       \
     XX(FIND_ID, "SELECT seq, spooled FROM message WHERE id=?1")                                    \
     XX(GET_MESSAGE, "SELECT id, received, reverse_path, params, login, client, message_id, size,"  \
                     " flags, spooled, prefix FROM message WHERE seq=?1")                           \
@@ -82,6 +82,8 @@ enum store_sql {
 /* Statements of a reading connection. */
 #define STORE_READ_SQL(XX)                                                                    \
     XX(FIND, "SELECT seq FROM message WHERE id=?1")                                           \
+    XX(PROVENANCE, "SELECT c.provenance FROM message m CROSS JOIN content c ON c.seq=m.seq"   \
+                   " WHERE m.id=?1")                                                          \
     XX(LIST, "SELECT m.id, m.received, m.reverse_path, m.login, m.size, r.id, r.destination," \
              " r.due, r.state, r.address, r.attempts, r.status, r.text, m.spooled, r.held"    \
              " FROM message m CROSS JOIN recipient r"                                         \
@@ -188,6 +190,8 @@ struct store {
     _Atomic int64_t partial_due_ms; /* wall time of the next expiry; INT64_MAX: none */
     atomic_bool partial_wants_tick; /* a session waits for another */
 
+    struct store_ended *ended; /* provenance of what the running transaction ends */
+
     /* Checkpoints (store_checkpoint.c). */
     struct batch *checkpointer;
     struct sql checkpoint_db;
@@ -239,6 +243,10 @@ void store_notify_due(struct store *s, const char *destination, int64_t due_ms);
 int store_end_row(struct store *s, int64_t key) MUST_CHECK;
 /* Deletes the message if no row is left; *ended_out says so. */
 int store_end_message(struct store *s, int64_t seq, bool *ended_out) MUST_CHECK;
+
+/* provenance.c: of a message that the running transaction deletes; the transaction has ended */
+void store_end_provenance(struct store *s, const char *id, struct sv record);
+void store_settle_provenance(struct store *s, int err);
 
 /* store_compensate.c */
 void store_go_down(struct store *s, int err);

@@ -8,6 +8,7 @@
 #include "msa/base/require.h"
 #include "relay/queue/store_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- in the transaction ---- */
@@ -22,6 +23,30 @@ int store_end_row(struct store *s, int64_t key)
     return err;
 }
 
+/* Message and content, with what is to be known of them. */
+static int end_message(struct store *s, int64_t seq)
+{
+    char id[QUEUE_ID_LEN + 1] = "";
+    sqlite3_stmt *st = sql_use(&s->db, STORE_END_MESSAGE);
+    sql_int(st, 1, seq);
+    int got = sql_step(&s->db, st);
+    if (got == 1) {
+        snprintf(id, sizeof id, "%s", sql_column(st, 0));
+        s->put_messages--;
+        got = sql_step(&s->db, st);
+    }
+    if (got < 0)
+        return got;
+    st = sql_use(&s->db, STORE_END_CONTENT);
+    sql_int(st, 1, seq);
+    got = sql_step(&s->db, st);
+    if (got == 1) {
+        store_end_provenance(s, id, sql_column_blob(st, 0));
+        got = sql_step(&s->db, st);
+    }
+    return got < 0 ? got : 0;
+}
+
 int store_end_message(struct store *s, int64_t seq, bool *ended_out)
 {
     sqlite3_stmt *st = sql_use(&s->db, STORE_ANY_ROW);
@@ -33,14 +58,7 @@ int store_end_message(struct store *s, int64_t seq, bool *ended_out)
         sqlite3_reset(st);
     if (err != 0)
         return err < 0 ? err : 0;
-    st = sql_use(&s->db, STORE_END_MESSAGE);
-    sql_int(st, 1, seq);
-    err = sql_run(&s->db, st);
-    if (err == 0)
-        s->put_messages -= sqlite3_changes(s->db.handle);
-    st = sql_use(&s->db, STORE_END_CONTENT);
-    sql_int(st, 1, seq);
-    return err < 0 ? err : sql_run(&s->db, st);
+    return end_message(s, seq);
 }
 
 static int defer_row(struct store *s, int64_t key, const struct store_result *result)

@@ -4,7 +4,9 @@
  * OUTSTANDING puts of BYTES at a time; each message that comes back claimed is recorded as
  * delivered at once. Prints one line.
  *
- *     store_put [-d dir] [-n messages] [-s bytes] [-o outstanding] [-H]     -H: with history
+ *     store_put [-d dir] [-n messages] [-s bytes] [-o outstanding] [-p bytes] [-H]
+ *
+ * -H: with history; -p: with provenance of so many bytes
  */
 #include "msa/base/mem.h"
 #include "msa/loop/clock.h"
@@ -20,7 +22,7 @@ static struct {
     struct loop *loop;
     struct mailbox *mailbox;
     struct store *store;
-    struct block *content;
+    struct block *content, *provenance;
     unsigned started, put, recorded, total;
 } bench;
 
@@ -57,6 +59,8 @@ static void start_put(void)
     m->message_id = arena_printf(&m->arena, "<%s@example.net>", m->id);
     m->content = block_keep(bench.content);
     m->size = block_view(bench.content).len;
+    if (bench.provenance)
+        m->provenance = arena_sv(&m->arena, block_view(bench.provenance));
     struct store_put *p = NEW(struct store_put);
     p->reply = bench.mailbox;
     p->message = m;
@@ -117,9 +121,9 @@ int main(int argc, char **argv)
 {
     const char *dir = "store-bench";
     unsigned outstanding = 64, history = 0;
-    size_t bytes = 10240;
+    size_t bytes = 10240, provenance = 0;
     bench.total = 100000;
-    for (int opt; (opt = getopt(argc, argv, "d:n:s:o:H")) != -1;) {
+    for (int opt; (opt = getopt(argc, argv, "d:n:s:o:p:H")) != -1;) {
         switch (opt) {
         case 'd':
             dir = optarg;
@@ -133,6 +137,9 @@ int main(int argc, char **argv)
         case 'o':
             outstanding = (unsigned)atoi(optarg);
             break;
+        case 'p':
+            provenance = (size_t)atol(optarg);
+            break;
         case 'H':
             history = 14;
             break;
@@ -140,9 +147,10 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    char *content = mem_new(bytes, 1);
-    memset(content, 'x', bytes);
+    char *content = mem_new(bytes > provenance ? bytes : provenance, 1);
+    memset(content, 'x', bytes > provenance ? bytes : provenance);
     bench.content = block_new((struct sv){content, bytes});
+    bench.provenance = provenance ? block_new((struct sv){content, provenance}) : NULL;
     bench.loop = loop_new();
     bench.mailbox = mailbox_new(bench.loop);
     struct buf error;
@@ -176,6 +184,7 @@ int main(int argc, char **argv)
     mailbox_close(bench.mailbox);
     loop_free(bench.loop);
     block_drop(bench.content);
+    block_drop(bench.provenance);
     free(content);
     return 0;
 }

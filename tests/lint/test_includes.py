@@ -33,7 +33,7 @@ ALLOWED = {
     "msa/admin": ["msa/base", "msa/loop", "msa/smtp", "relay", "msa/server"],
     "msa/daemon": ["msa", "auth", "rewrite", "relay"],
     "msa/ctl": ["msa/base", "auth", "relay/options.h", "msa/server", "msa/daemon",
-                "msa/smtp/ext.h"],
+                "msa/smtp/ext.h", "rewrite/provenance.h"],
 }
 
 # header of a library: the folders that may use it
