@@ -209,7 +209,8 @@ static int ask_and_show(const struct command *c, const struct args *a,
         json_t *request = json_deep_copy(a->filter);
         json_object_set_new(request, "command", json_string(c->request));
         json_object_set_new(request, "dry_run", json_boolean(a->dry_run));
-        json_object_set_new(request, "diff", json_boolean(a->diff));
+        if (a->diff)
+            json_object_set_new(request, "diff", json_true());
         if (a->positional &&
             json_object_set_new(request, c->takes == TAKES_ADDRESS ? "address" : "id",
                                 json_string(a->positional)) < 0) {

@@ -126,6 +126,8 @@ static const struct asking {
      "\"error\":\"d\"}"},
     {"trace --message-id <m> --since 1d",
      "{\"command\":\"trace\",\"dry_run\":false,\"message_id\":\"<m>\",\"since\":86400}"},
+    {"trace 0mx0dko39uxulis8 --diff", "{\"command\":\"trace\",\"dry_run\":false,\"diff\":true,"
+                                      "\"id\":\"0mx0dko39uxulis8\"}"},
     {"route a@example.org",
      "{\"command\":\"route\",\"dry_run\":false,\"address\":\"a@example.org\"}"},
 };
@@ -169,6 +171,7 @@ static void wrong_usage(void **state)
         "queue delete --user \xff",
         "queue retry \xff",
         "trace --domain d",
+        "queue show a --diff",
         "trace --older 2h",
         "status --user u",
         "status more",
