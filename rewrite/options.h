@@ -7,7 +7,7 @@
 #ifndef REWRITE_OPTIONS_H
 #define REWRITE_OPTIONS_H
 
-#include "msa/base/conf.h"
+#include "rewrite/smime_options.h"
 
 enum rewrite_add_sender { REWRITE_SENDER_ON_BEHALF, REWRITE_SENDER_ALWAYS, REWRITE_SENDER_NEVER };
 enum rewrite_header_errors { REWRITE_ERRORS_REFUSE, REWRITE_ERRORS_ACCEPT };
@@ -22,6 +22,10 @@ struct rewrite_options {
     int header_errors;        /* enum rewrite_header_errors */
     struct conf_strings drop; /* names of fields */
     bool drop_forged_results;
+    /* S/MIME */
+    struct conf_list smime;           /* struct rewrite_smime_options: who signs */
+    struct conf_list encrypt;         /* struct rewrite_encrypt_options: who is encrypted to */
+    struct conf_strings certificates; /* paths: certificates of recipients, and folders of them */
 };
 
 extern const struct conf_option rewrite_options_rows[];

@@ -53,7 +53,7 @@ PLACES = {
     ],
     "unit/msa_server/test_options.c": [
         "auth/options.c", "relay/dns/options.c", "relay/options.c", "relay/queue/options.c",
-        "rewrite/options.c",
+        "rewrite/options.c", "rewrite/smime_options.c",
     ],
     "lint/test_docs.c": [
         "msa/server/docs.c",

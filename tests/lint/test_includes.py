@@ -40,7 +40,7 @@ ALLOWED = {
 LIBRARIES = {
     r"uv\.h": ["msa/loop"],
     r"sasl/.*": ["auth"],
-    r"openssl/.*": ["auth", "auth/tls", "msa/daemon/server_process.c"],
+    r"openssl/.*": ["auth", "rewrite", "auth/tls", "msa/daemon/server_process.c"],
     r"sqlite3\.h": ["msa/sql", "auth", "relay/queue", "msa/daemon/load_aliases.c"],
     r"unbound\.h": ["relay/dns"],
     r"libconfig\.h": ["msa/base"],

@@ -1,0 +1,214 @@
+#include "rewrite/smime_header.h"
+
+#include "msa/base/require.h"
+#include "rewrite/fields.h"
+
+#include <string.h>
+
+#define ADDED_ROOM 1024 /* of the fields that are added */
+
+/* ---- fields ---- */
+
+static bool is_named(struct sv section, const struct rewrite_field *f, struct sv prefix, bool whole)
+{
+    struct sv name = sv_trim(sv_range(section.ptr + f->start, section.ptr + f->value - 1));
+    return whole ? sv_ieq(name, prefix) : sv_istarts(name, prefix);
+}
+
+static bool find(struct sv section, struct sv name, struct rewrite_field *out)
+{
+    size_t at = 0;
+    while (rewrite_fields_next(section, &at, out))
+        if (is_named(section, out, name, true))
+            return true;
+    return false;
+}
+
+/* ---- the media type ---- */
+
+/* Behind white space, line ends and comments. */
+static struct sv skip_space(struct sv text)
+{
+    size_t depth = 0, i = 0;
+    for (; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c == '\\' && depth)
+            i++;
+        else if (c == '(')
+            depth++;
+        else if (c == ')' && depth)
+            depth--;
+        else if (!depth && !strchr(" \t\r\n", c))
+            break;
+    }
+    return sv_skip(text, i);
+}
+
+static struct sv take_token(struct sv *text)
+{
+    size_t len = 0;
+    *text = skip_space(*text);
+    while (len < text->len && (unsigned char)text->ptr[len] > 32 &&
+           !strchr("()<>@,;:\\\"/[]?=", text->ptr[len]))
+        len++;
+    struct sv token = sv_first(*text, len);
+    *text = skip_space(sv_skip(*text, len));
+    return token;
+}
+
+static bool take(struct sv *text, char c)
+{
+    if (!text->len || text->ptr[0] != c)
+        return false;
+    *text = skip_space(sv_skip(*text, 1));
+    return true;
+}
+
+static struct sv take_value(struct sv *text)
+{
+    if (!text->len || text->ptr[0] != '"')
+        return take_token(text);
+    size_t end = 1;
+    while (end < text->len && text->ptr[end] != '"')
+        end += text->ptr[end] == '\\' ? 2 : 1;
+    struct sv value = sv_first(sv_skip(*text, 1), end - 1);
+    *text = skip_space(sv_skip(*text, end + 1));
+    return value;
+}
+
+/* RFC 8551 3.2.2. Without the parameter it may be either; what is encrypted must not be taken for
+ * plain. */
+static enum rewrite_smime_form form_of_pkcs7(struct sv parameters)
+{
+    while (take(&parameters, ';')) {
+        struct sv name = take_token(&parameters);
+        if (!take(&parameters, '='))
+            break;
+        struct sv value = take_value(&parameters);
+        if (sv_ieq(name, SV("smime-type")))
+            return sv_ieq(value, SV("signed-data"))       ? REWRITE_SMIME_SIGNED
+                   : sv_ieq(value, SV("compressed-data")) ? REWRITE_SMIME_PLAIN
+                   : sv_ieq(value, SV("certs-only"))      ? REWRITE_SMIME_PLAIN
+                                                          : REWRITE_SMIME_ENCRYPTED;
+    }
+    return REWRITE_SMIME_ENCRYPTED;
+}
+
+enum rewrite_smime_form rewrite_smime_form_of(struct sv section)
+{
+    struct rewrite_field f;
+    if (!find(section, SV("Content-Type"), &f))
+        return REWRITE_SMIME_PLAIN;
+    struct sv value = sv_range(section.ptr + f.value, section.ptr + f.end);
+    struct sv type = take_token(&value);
+    if (!take(&value, '/'))
+        return REWRITE_SMIME_PLAIN;
+    struct sv subtype = take_token(&value);
+    if (sv_ieq(type, SV("multipart")))
+        return sv_ieq(subtype, SV("signed"))      ? REWRITE_SMIME_SIGNED
+               : sv_ieq(subtype, SV("encrypted")) ? REWRITE_SMIME_ENCRYPTED
+                                                  : REWRITE_SMIME_PLAIN;
+    bool is_pkcs7 = sv_ieq(type, SV("application")) &&
+                    (sv_ieq(subtype, SV("pkcs7-mime")) || sv_ieq(subtype, SV("x-pkcs7-mime")));
+    return is_pkcs7 ? form_of_pkcs7(value) : REWRITE_SMIME_PLAIN;
+}
+
+/* ---- outside and inside ---- */
+
+static int divide_field(struct sv section, const struct rewrite_field *f, enum rewrite_why why,
+                        struct rewrite_edits *edits, struct buf *entity)
+{
+    int err = buf_put(entity, sv_range(section.ptr + f->start, section.ptr + f->end));
+    return err ? err : rewrite_edits_put(edits, f->start, f->end, SV(""), why, 0);
+}
+
+int rewrite_smime_divide(struct sv section, enum rewrite_why why, struct sv added,
+                         struct rewrite_edits *edits, struct buf *entity)
+{
+    struct rewrite_field f;
+    size_t at = 0;
+    int err = 0;
+    while (err == 0 && rewrite_fields_next(section, &at, &f))
+        if (is_named(section, &f, SV("Content-"), false))
+            err = divide_field(section, &f, why, edits, entity);
+    if (err == 0 && !find(section, SV("Content-Type"), &f))
+        err = buf_put(entity, SV("Content-Type: text/plain\r\n"));
+    if (err == 0 && !find(section, SV("MIME-Version"), &f))
+        err =
+            rewrite_edits_put(edits, section.len, section.len, SV("MIME-Version: 1.0\r\n"), why, 0);
+    if (err == 0)
+        err = rewrite_edits_put(edits, section.len, section.len, added, why, 0);
+    rewrite_edits_seal(edits);
+    return err;
+}
+
+int rewrite_smime_outside(struct sv section, enum rewrite_why why, struct sv added, struct buf *out,
+                          struct buf *entity)
+{
+    struct rewrite_edits edits;
+    struct rewrite_edits_cursor cursor = {0};
+    struct sv run;
+    rewrite_edits_init(&edits, ADDED_ROOM);
+    int err = rewrite_smime_divide(section, why, added, &edits, entity);
+    while (err == 0 && rewrite_edits_next(&edits, section, &cursor, &run))
+        err = buf_put(out, run);
+    rewrite_edits_deinit(&edits);
+    return err ? err : buf_put(out, SV("\r\n"));
+}
+
+/* ---- pieces ---- */
+
+void rewrite_smime_section_init(struct rewrite_smime_section *s, size_t max_bytes)
+{
+    *s = (struct rewrite_smime_section){.whole = false};
+    buf_init(&s->text, max_bytes, 0);
+}
+
+void rewrite_smime_section_deinit(struct rewrite_smime_section *s)
+{
+    buf_deinit(&s->text);
+}
+
+/* How many of the bytes belong to the section; all of them if its end is not among them. */
+static size_t share(struct rewrite_smime_section *s, struct sv bytes)
+{
+    struct sv before = buf_view(&s->text);
+    size_t from = before.len > 3 ? before.len - 3 : 0;
+    char join[6];
+    size_t kept = before.len - from, more = bytes.len < 3 ? bytes.len : 3;
+    if (before.len == 0 && sv_starts(bytes, SV("\r\n"))) { /* no field at all */
+        s->whole = true;
+        return 2;
+    }
+    if (before.len == 1 && before.ptr[0] == '\r' && bytes.len && bytes.ptr[0] == '\n') {
+        s->whole = true;
+        return 1;
+    }
+    if (kept)
+        memcpy(join, before.ptr + from, kept);
+    if (more)
+        memcpy(join + kept, bytes.ptr, more);
+    const char *end = kept ? memmem(join, kept + more, "\r\n\r\n", 4) : NULL;
+    if (end) {
+        s->whole = true;
+        return (size_t)(end - join) + 4 - kept;
+    }
+    end = bytes.len ? memmem(bytes.ptr, bytes.len, "\r\n\r\n", 4) : NULL;
+    s->whole = end != NULL;
+    return end ? (size_t)(end - bytes.ptr) + 4 : bytes.len;
+}
+
+int rewrite_smime_section_feed(struct rewrite_smime_section *s, struct sv bytes,
+                               struct sv *rest_out)
+{
+    size_t taken = s->whole ? 0 : share(s, bytes);
+    *rest_out = sv_skip(bytes, taken);
+    return buf_put(&s->text, sv_first(bytes, taken));
+}
+
+struct sv rewrite_smime_section_fields(const struct rewrite_smime_section *s)
+{
+    struct sv text = buf_view(&s->text);
+    REQUIRE(s->whole);
+    return sv_first(text, text.len - 2);
+}

@@ -1,0 +1,45 @@
+/*
+ * smime_header.h - a header section divided into what stays outside and what is protected.
+ *
+ * RFC 8551 3.1, 3.4.3, 3.3; RFC 1847 2. The Content- fields describe the body: they go with it into
+ * the protected entity, byte for byte; all other fields stay where they are, Subject among them, so
+ * that they are not protected. Fields that say what the message is now are added behind them.
+ * Pure; any thread.
+ */
+#ifndef REWRITE_SMIME_HEADER_H
+#define REWRITE_SMIME_HEADER_H
+
+#include "rewrite/edits.h"
+
+enum rewrite_smime_form {
+    REWRITE_SMIME_PLAIN,
+    REWRITE_SMIME_SIGNED,    /* multipart/signed, or application/pkcs7-mime that says so */
+    REWRITE_SMIME_ENCRYPTED, /* multipart/encrypted, other application/pkcs7-mime */
+};
+
+/* What the first Content-Type of a header section says. */
+enum rewrite_smime_form rewrite_smime_form_of(struct sv section);
+
+/* Edits of the section, sealed, that take its Content- fields out and add the given ones (whole
+ * lines) and a missing MIME-Version; entity: the fields of the protected entity, with a Content-
+ * Type where there was none, are appended. ERR_FULL. */
+int rewrite_smime_divide(struct sv section, enum rewrite_why why, struct sv added,
+                         struct rewrite_edits *edits, struct buf *entity) MUST_CHECK;
+/* Likewise, with the edited section appended to out, and its empty line. */
+int rewrite_smime_outside(struct sv section, enum rewrite_why why, struct sv added, struct buf *out,
+                          struct buf *entity) MUST_CHECK;
+
+/* A header section that comes in pieces. */
+struct rewrite_smime_section {
+    struct buf text; /* with its empty line when it is whole */
+    bool whole;
+};
+void rewrite_smime_section_init(struct rewrite_smime_section *s, size_t max_bytes);
+void rewrite_smime_section_deinit(struct rewrite_smime_section *s);
+/* *rest_out: what of bytes is body. ERR_FULL: the section is larger. */
+int rewrite_smime_section_feed(struct rewrite_smime_section *s, struct sv bytes,
+                               struct sv *rest_out) MUST_CHECK;
+/* Its fields, without the empty line. */
+struct sv rewrite_smime_section_fields(const struct rewrite_smime_section *s);
+
+#endif
