@@ -4,7 +4,7 @@
 #include "auth/admin_inside.h"
 
 #include "auth/change.h"
-#include "auth/users.h"
+#include "auth/database.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 #include "msa/base/utf8.h"
@@ -41,10 +41,9 @@ void admin_say_fault(struct auth_admin_answer *out, int err, const struct auth_o
 {
     char text[1024];
 
-    if (in_accounts)
-        admin_say(out, err, "", auth_accounts_fault(o->accounts_path, err, text));
-    else
-        admin_say(out, err, o->path, err_text(err));
+    admin_say(out, err, "",
+              in_accounts ? auth_accounts_fault(o->accounts_path, err, text)
+                          : auth_database_fault(o, err, text));
 }
 
 /* What a verb needs and does. */
@@ -149,19 +148,44 @@ static int change(struct work *w)
     return ERR_SYNTAX;
 }
 
+/* What others keep is theirs to change. */
+static void say_foreign(struct work *w, int err)
+{
+    const char *database = auth_options_database(w->change.options);
+    char text[256];
+
+    if (err == -ENOTSUP)
+        snprintf(text, sizeof(text),
+                 "no app passwords with auth.database = \"%s\": it does not say who exists, so that "
+                 "they would outlive their user",
+                 database);
+    else
+        snprintf(text, sizeof(text), "msad does not write the users of auth.database = \"%s\": %s",
+                 database,
+                 w->request->verb == AUTH_ADMIN_ADD      ? "add them there"
+                 : w->request->verb == AUTH_ADMIN_PASSWD ? "set the password there"
+                 : w->change.options->database == AUTH_DATABASE_SASLAUTHD
+                     ? "disable the login here, or remove it there"
+                     : "remove it there first");
+    admin_say(w->out, err, w->name->text, text);
+}
+
 static void say_result(struct work *w, int err)
 {
     const struct auth_admin_request *r = w->request;
     bool is_app = rules[r->verb].has_label;
-    char done[128];
+    char done[192];
 
-    snprintf(done, sizeof(done), "%s%.*s%s%s", is_app ? "app password " : "",
+    snprintf(done, sizeof(done), "%s%.*s%s%s%s", is_app ? "app password " : "",
              is_app ? (int)r->word.len : 0, r->word.ptr ? r->word.ptr : "", is_app ? " " : "",
-             rules[r->verb].done);
+             rules[r->verb].done,
+             w->change.unsure ? "; whether there is such a user could not be asked" : "");
     if (err == 0 && w->refusal != NULL)
         admin_say(w->out, ERR_EXISTS, w->name->text, w->refusal);
     else if (err == 0)
         admin_say(w->out, 0, w->name->text, done);
+    else if (err == -EROFS || err == -ENOTSUP)
+        say_foreign(w, err);
     else if (err == ERR_EXISTS)
         admin_say(w->out, err, w->name->text,
                   is_app ? "this label is in use" : "there is such a user already");
@@ -223,7 +247,7 @@ void auth_admin_apply(const struct auth_options *o, const struct auth_admin_requ
         admin_tell_health(o, out);
         return;
     }
-    fault = auth_name_parse(&o->realms, r->name, &name);
+    fault = auth_database_name(o, r->name, &name);
     wrong = fault == AUTH_NAME_OK ? fault_of(r, &name) : auth_name_fault_text(fault);
     if (wrong != NULL)
         admin_say(out, ERR_SYNTAX, "", wrong);

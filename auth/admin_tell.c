@@ -5,9 +5,9 @@
 
 #include "auth/check.h"
 #include "auth/review.h"
-#include "auth/users.h"
 #include "msa/base/mem.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* An array in the answer's memory that grows. */
@@ -64,12 +64,41 @@ static void list_account(void *arg, const struct auth_account_row *row)
     }
 }
 
+/* What is kept here of the users that others keep, and of whom that may have been. */
+static void list_known(void *arg, const struct auth_account_row *row)
+{
+    struct listing *l = arg;
+    struct auth_admin_answer *out = l->out;
+
+    list_user(l, &(struct auth_users_entry){.login = row->login});
+    out->users[out->nusers - 1].state = row->state;
+    out->users[out->nusers - 1].admin = row->admin;
+}
+
+static void tell_known(const struct auth_options *o, struct auth_accounts *accounts,
+                       struct auth_admin_answer *out)
+{
+    struct listing l = {.out = out};
+    int err = auth_accounts_each(accounts, list_known, &l);
+
+    if (err < 0) {
+        out->nusers = 0;
+        admin_say_fault(out, err, o, true);
+    }
+}
+
 void admin_tell_all(const struct auth_options *o, struct auth_admin_answer *out)
 {
     struct auth_accounts *accounts = auth_accounts_new(o->accounts_path, AUTH_LOGIN_WAIT_MS);
     struct listing l = {.out = out};
-    int err = auth_users_list(o->path, list_user, &l);
+    int err = 0;
 
+    if (auth_database_is_foreign(o)) {
+        tell_known(o, accounts, out);
+        auth_accounts_free(accounts);
+        return;
+    }
+    err = auth_users_list(o->path, list_user, &l);
     if (err < 0) {
         admin_say_fault(out, err, o, false);
     } else {
@@ -177,11 +206,17 @@ void admin_tell_one(const struct auth_options *o, const struct auth_name *name, 
     struct auth_accounts *accounts = auth_accounts_new(o->accounts_path, AUTH_LOGIN_WAIT_MS);
     struct telling t = {.out = out};
     struct auth_secret secret = {0};
-    bool exists;
-    int err = auth_users_exists(o->path, name, &exists);
+    bool exists = false;
+    int err = auth_database_exists(o, name, &exists);
 
+    if (err == -ENOTSUP) { /* what is kept here of such a login is told all the same */
+        exists = true;
+        err = 0;
+    }
     if (err == 0)
-        err = auth_users_secret(o->path, name, &secret);
+        err = auth_database_secret(o, name, AUTH_SCRAM_SHA256, &secret);
+    if (err == ERR_KEEPER && o->database == AUTH_DATABASE_SASLAUTHD)
+        err = 0;
     if (err < 0) {
         admin_say_fault(out, err, o, false);
     } else if (!exists) {

@@ -16,6 +16,7 @@
 #include "auth/bearer.h"
 #include "auth/claim.h"
 #include "auth/client/client.h"
+#include "auth/database.h"
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
@@ -76,6 +77,7 @@ void auth_asker_close(struct auth_asker *a)
     auth_work_drop(a->host.sasl, &a->sasl);
     auth_work_drop(a->host.sign, &a->sign);
     auth_work_drop(a->host.oauth, &a->oauth);
+    auth_work_drop(a->host.foreign, &a->foreign);
     HASH_ITER(hh, a->talks, t, next)
     {
         if (t->in_job)
@@ -185,6 +187,14 @@ static bool may_run_here(struct auth_asker *a, const struct job *j)
     return a->quick < QUICK_A_TURN_MAX && is_quick(j) && ++a->quick;
 }
 
+/* What was proved a moment ago does not wait behind those who ask. */
+static bool may_ask_others(const struct job *j)
+{
+    bool is_login = j->talk != NULL && j->talk->is_login;
+
+    return !is_login && auth_database_is_foreign(auth_sasl_options(j->now->sasl)) && !is_quick(j);
+}
+
 /* False: its lane is full. */
 static bool add_to_lane(struct auth_asker *a, struct job *j)
 {
@@ -192,6 +202,8 @@ static bool add_to_lane(struct auth_asker *a, struct job *j)
         return auth_work_add(a->host.sign, &a->sign, &j->work);
     if (j->talk != NULL && auth_bearer_is(sv_of(j->talk->mechanism)))
         return auth_work_add(a->host.oauth, &a->oauth, &j->work);
+    if (may_ask_others(j))
+        return auth_work_add(a->host.foreign, &a->foreign, &j->work);
     return auth_work_add(a->host.sasl, &a->sasl, &j->work);
 }
 

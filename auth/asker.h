@@ -22,7 +22,9 @@ struct auth_asker;
 /* What an asker needs of the keeper. */
 struct auth_asker_host {
     struct loop *loop;
-    struct auth_work *sasl, *sign, *oauth; /* oauth: steps that may ask an issuer of tokens */
+    struct auth_work *sasl, *sign;
+    struct auth_work *oauth, *foreign; /* steps that may ask an issuer of tokens, or a foreign
+                                          database of users */
     struct auth_gate *gate;
     void *arg;
     /* NULL before the first commit. previous may be NULL. */

@@ -40,7 +40,7 @@ struct auth_asker {
     unsigned open;        /* of the talks, those that are not over */
     unsigned jobs, quick; /* quick: run on the loop in the turn of quick_ms */
     uint64_t quick_ms;
-    struct auth_work_lane sasl, sign, oauth;
+    struct auth_work_lane sasl, sign, oauth, foreign;
 };
 
 /* One request on its way. */

@@ -1,5 +1,7 @@
 #include "auth/certificate.h"
 
+#include "auth/database.h"
+
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -17,7 +19,7 @@ static void add(struct names *n, struct sv text)
     struct auth_name name;
 
     if (n->count == AUTH_CERTIFICATE_LOGINS_MAX ||
-        auth_name_parse(&n->options->realms, text, &name) != AUTH_NAME_OK)
+        auth_database_name(n->options, text, &name) != AUTH_NAME_OK)
         return;
     for (size_t i = 0; i < n->count; i++) {
         if (sv_eq(auth_name_view(&n->list[i]), auth_name_view(&name)))
@@ -138,7 +140,7 @@ bool auth_certificate_login(const struct auth_options *o, struct sv der, struct 
     struct auth_name list[AUTH_CERTIFICATE_LOGINS_MAX], wanted;
     size_t count = auth_certificate_logins(o, der, list);
 
-    if (authzid.len > 0 && auth_name_parse(&o->realms, authzid, &wanted) != AUTH_NAME_OK)
+    if (authzid.len > 0 && auth_database_name(o, authzid, &wanted) != AUTH_NAME_OK)
         return false;
     for (size_t i = 0; i < count; i++) {
         if (authzid.len == 0 || sv_eq(auth_name_view(&list[i]), auth_name_view(&wanted))) {

@@ -3,6 +3,7 @@
  */
 #include "auth/change.h"
 
+#include "auth/database.h"
 #include "auth/lock.h"
 #include "auth/users.h"
 #include "msa/base/log.h"
@@ -10,6 +11,7 @@
 #include "msa/base/require.h"
 #include "msa/loop/clock.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -90,7 +92,9 @@ int auth_change_add(struct auth_change *c, const struct auth_name *name, struct 
 {
     struct made m;
     bool exists;
-    int err = auth_users_exists(c->options->path, name, &exists);
+    int err = auth_database_is_foreign(c->options)
+                  ? -EROFS
+                  : auth_users_exists(c->options->path, name, &exists);
 
     if (err < 0 || exists)
         return err < 0 ? err : ERR_EXISTS;
@@ -108,7 +112,9 @@ int auth_change_passwd(struct auth_change *c, const struct auth_name *name, stru
 {
     struct made m;
     bool exists;
-    int left, err = auth_users_exists(c->options->path, name, &exists);
+    int left, err = auth_database_is_foreign(c->options)
+                        ? -EROFS
+                        : auth_users_exists(c->options->path, name, &exists);
 
     if (err < 0 || !exists)
         return err < 0 ? err : ERR_NOT_FOUND;
@@ -126,11 +132,25 @@ int auth_change_passwd(struct auth_change *c, const struct auth_name *name, stru
     return err;
 }
 
+/* Whom others keep must be gone there first: with what is kept of him here his being disabled would
+ * go, too. */
+static int delete_foreign(struct auth_change *c, const struct auth_name *name)
+{
+    bool exists;
+    int err = auth_database_exists(c->options, name, &exists);
+
+    if (err < 0 || exists)
+        return err < 0 && err != -ENOTSUP ? err : -EROFS;
+    return of_accounts(c, auth_accounts_forget(c->accounts, auth_name_view(name)));
+}
+
 int auth_change_delete(struct auth_change *c, const struct auth_name *name)
 {
-    int err = auth_users_delete(c->options->path, name);
-    int forgotten;
+    int forgotten, err;
 
+    if (auth_database_is_foreign(c->options))
+        return delete_foreign(c, name);
+    err = auth_users_delete(c->options->path, name);
     if (err < 0 && err != ERR_NOT_FOUND)
         return err;
     forgotten = of_accounts(c, auth_accounts_forget(c->accounts, auth_name_view(name)));
@@ -140,16 +160,26 @@ int auth_change_delete(struct auth_change *c, const struct auth_name *name)
 static int must_exist(struct auth_change *c, const struct auth_name *name)
 {
     bool exists = false;
-    int err = auth_users_exists(c->options->path, name, &exists);
+    int err = auth_database_exists(c->options, name, &exists);
 
     return err < 0 || exists ? err : ERR_NOT_FOUND;
+}
+
+/* Where others keep the users and do not say who exists, or not now, a login can be disabled all the
+ * same. */
+static int may_exist(struct auth_change *c, const struct auth_name *name)
+{
+    int err = must_exist(c, name);
+
+    c->unsure = err < 0 && err != ERR_NOT_FOUND && auth_database_is_foreign(c->options);
+    return c->unsure ? 0 : err;
 }
 
 int auth_change_state(struct auth_change *c, const struct auth_name *name, enum auth_state state,
                       unsigned allowed_from, struct sv reason, struct auth_account *before_out)
 {
     struct sv login = auth_name_view(name);
-    int err = must_exist(c, name);
+    int err = may_exist(c, name);
 
     if (err < 0)
         return err;
@@ -162,7 +192,7 @@ int auth_change_state(struct auth_change *c, const struct auth_name *name, enum 
 
 int auth_change_admin(struct auth_change *c, const struct auth_name *name, bool admin)
 {
-    int err = must_exist(c, name);
+    int err = may_exist(c, name);
 
     return err < 0
                ? err
@@ -179,9 +209,9 @@ static int must_be_free(struct auth_change *c, const struct auth_name *name, str
 
     snprintf(text, sizeof(text), "%.*s/%.*s@%.*s", SV_ARG(auth_name_user(name)), SV_ARG(label),
              SV_ARG(auth_name_realm(name)));
-    if (auth_name_parse(&c->options->realms, sv_of(text), &whole) != AUTH_NAME_OK)
+    if (auth_database_name(c->options, sv_of(text), &whole) != AUTH_NAME_OK)
         return ERR_LIMIT; /* too long to log in with */
-    err = auth_users_exists(c->options->path, &whole, &exists);
+    err = auth_database_exists(c->options, &whole, &exists);
     return err < 0 ? err : exists ? ERR_EXISTS : 0;
 }
 
@@ -215,7 +245,7 @@ int auth_change_app_add(struct auth_change *c, const struct auth_name *name, str
 int auth_change_app_revoke(struct auth_change *c, const struct auth_name *name, struct sv label,
                            bool *known_out)
 {
-    int err = must_exist(c, name);
+    int err = may_exist(c, name);
 
     *known_out = err == 0;
     return err < 0 ? err

@@ -25,19 +25,21 @@ struct auth_change {
     struct auth_accounts *accounts;
     int lock_fd;
     bool in_accounts;
+    bool unsure; /* it was done, though nobody could say whether there is such a user */
 };
 
 /* auth_change_end() follows, whatever the result. */
 int auth_change_begin(struct auth_change *c, const struct auth_options *o) MUST_CHECK;
 void auth_change_end(struct auth_change *c);
 
-/* ERR_EXISTS */
+/* ERR_EXISTS; -EROFS: others keep the users (auth/database.h) */
 int auth_change_add(struct auth_change *c, const struct auth_name *name,
                     struct sv password) MUST_CHECK;
-/* ERR_NOT_FOUND, as all that follow. */
+/* ERR_NOT_FOUND, as all that follow; -EROFS. */
 int auth_change_passwd(struct auth_change *c, const struct auth_name *name,
                        struct sv password) MUST_CHECK;
-/* What is left of a user who does not exist goes, too. */
+/* What is left of a user who does not exist goes, too. -EROFS: others keep the users, and he is one,
+ * or they do not say. */
 int auth_change_delete(struct auth_change *c, const struct auth_name *name) MUST_CHECK;
 /* Gives the state from before; sets the new one if allowed_from has its bit (1 << state). */
 int auth_change_state(struct auth_change *c, const struct auth_name *name, enum auth_state state,
@@ -45,7 +47,8 @@ int auth_change_state(struct auth_change *c, const struct auth_name *name, enum 
                       struct auth_account *before_out) MUST_CHECK;
 int auth_change_admin(struct auth_change *c, const struct auth_name *name, bool admin) MUST_CHECK;
 /* The secret is made here; the caller shows and wipes it. ERR_EXISTS: the label is in use, or there
- * is a user of the name "user/LABEL"; ERR_LIMIT. */
+ * is a user of the name "user/LABEL"; ERR_LIMIT; -ENOTSUP: nobody says who exists, so that it would
+ * outlive its user. */
 int auth_change_app_add(struct auth_change *c, const struct auth_name *name, struct sv label,
                         char secret_out[AUTH_APP_SECRET_MAX]) MUST_CHECK;
 /* *known_out: there is such a user. */

@@ -8,6 +8,7 @@
 
 #include "auth/nobody.h"
 #include "auth/proven.h"
+#include "auth/stored.h"
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
@@ -77,7 +78,8 @@ static int fault(struct auth_check *c, const char *what, int err)
     }
     pthread_mutex_unlock(&c->lock);
     if (tell)
-        log_event(LOG_ERROR, "auth-database", NULL, "%s; nobody can log in until that ends", what);
+        log_event(LOG_ERROR, "auth-database", NULL, "%s; logins are answered 454 until that ends",
+                  what);
     return err;
 }
 
@@ -85,8 +87,7 @@ static int users_fault(struct auth_check *c, const struct auth_sources *s, int e
 {
     char text[1024];
 
-    snprintf(text, sizeof(text), "%.900s: %s", s->options->path, err_text(err));
-    return fault(c, text, err);
+    return fault(c, auth_database_fault(s->options, err, text), err);
 }
 
 static int accounts_fault(struct auth_check *c, const struct auth_sources *s, int err)
@@ -109,14 +110,14 @@ struct claim {
 /* False for a name that is nobody's; *out is good for a look-up all the same. */
 static bool name_of(const struct auth_sources *s, struct sv user, struct auth_name *out)
 {
-    if (auth_name_parse(&s->options->realms, user, out) == AUTH_NAME_OK)
+    if (auth_database_name(s->options, user, out) == AUTH_NAME_OK)
         return true;
-    REQUIRE(auth_name_parse(&s->options->realms, SV(STAND_IN), out) == AUTH_NAME_OK);
+    REQUIRE(auth_database_name(s->options, SV(STAND_IN), out) == AUTH_NAME_OK);
     return false;
 }
 
 /* "user/LABEL@realm": the second look-up is for the user. */
-static int claim_app(struct claim *k, const struct auth_sources *s)
+static int claim_app(struct claim *k, const struct auth_sources *s, enum auth_scram_hash hash)
 {
     struct sv owner, label, realm = auth_name_realm(&k->found.claimed);
     char text[2 * AUTH_NAME_MAX];
@@ -124,25 +125,25 @@ static int claim_app(struct claim *k, const struct auth_sources *s)
     if (!auth_app_split(auth_name_user(&k->found.claimed), &owner, &label))
         return 0;
     snprintf(text, sizeof(text), "%.*s@%.*s", SV_ARG(owner), SV_ARG(realm));
-    if (auth_name_parse(&s->options->realms, sv_of(text), &k->found.login) != AUTH_NAME_OK)
+    if (auth_database_name(s->options, sv_of(text), &k->found.login) != AUTH_NAME_OK)
         return 0;
     k->by_app = true;
     snprintf(k->found.app.label, sizeof(k->found.app.label), "%.*s", SV_ARG(label));
-    return auth_users_secret(s->options->path, &k->found.login, &k->secret);
+    return auth_database_secret(s->options, &k->found.login, hash, &k->secret);
 }
 
 /* The caller wipes *k. */
 static int claim(struct auth_check *c, const struct auth_sources *s, struct sv user,
-                 struct claim *k)
+                 enum auth_scram_hash hash, struct claim *k)
 {
     int err;
 
     memset(k, 0, sizeof(*k));
     k->possible = name_of(s, user, &k->found.claimed);
     k->found.login = k->found.claimed;
-    err = auth_users_secret(s->options->path, &k->found.login, &k->secret);
+    err = auth_database_secret(s->options, &k->found.login, hash, &k->secret);
     if (err == 0 && k->secret.kind == AUTH_SECRET_NONE)
-        err = claim_app(k, s);
+        err = claim_app(k, s, hash);
     return err < 0 ? users_fault(c, s, err) : 0;
 }
 
@@ -155,8 +156,8 @@ int auth_check_user(struct auth_check *c, const struct auth_sources *s,
                     const struct auth_name *login, struct auth_found *out)
 {
     struct auth_secret secret;
-    int err = auth_users_secret(s->options->path, login, &secret);
-    bool known = err == 0 && secret.kind != AUTH_SECRET_NONE;
+    int err = auth_database_secret(s->options, login, AUTH_SCRAM_SHA256, &secret);
+    bool known = err == 0 && secret.kind != AUTH_SECRET_NONE && secret.kind != AUTH_SECRET_ELSEWHERE;
 
     mem_wipe(&secret, sizeof(secret));
     if (err < 0)
@@ -186,6 +187,8 @@ static bool secret_matches(struct auth_check *c, const struct claim *k, struct s
 {
     struct auth_scram nobody;
 
+    if (auth_stored_matches(&k->secret, password))
+        return true;
     if (k->secret.kind == AUTH_SECRET_VERIFIER)
         return auth_scram_matches(&k->secret.verifier, password);
     auth_nobody_verifier(c->nobody, AUTH_SCRAM_SHA256, login_of(k), &nobody);
@@ -224,7 +227,7 @@ static bool is_settled(const struct auth_users_identity *db)
 
 static int look(struct auth_check *c, const struct auth_sources *s, struct auth_proven_at *out)
 {
-    int err = auth_users_identity(s->options->path, &out->users);
+    int err = auth_database_identity(s->options, &out->users);
 
     if (err < 0)
         return users_fault(c, s, err);
@@ -244,15 +247,23 @@ static void recognize(const struct auth_sources *s, const struct auth_name *clai
         !sv_eq(label, sv_of(app->label)))
         return;
     snprintf(text, sizeof(text), "%.*s@%.*s", SV_ARG(owner), SV_ARG(auth_name_realm(claimed)));
-    REQUIRE(auth_name_parse(&s->options->realms, sv_of(text), &out->login) == AUTH_NAME_OK);
+    REQUIRE(auth_database_name(s->options, sv_of(text), &out->login) == AUTH_NAME_OK);
 }
 
 static int compare(struct auth_check *c, const struct auth_sources *s, struct sv password,
                    struct claim *k)
 {
     bool is_user = k->possible && k->secret.kind != AUTH_SECRET_NONE;
-    bool is_main = secret_matches(c, k, password) && !k->by_app;
-    int is_app = app_matches(c, s, k, password);
+    bool is_main = false;
+    int is_app;
+
+    if (k->secret.kind == AUTH_SECRET_ELSEWHERE) {
+        int right = auth_database_password(s->options, &k->found.login, password);
+
+        return right < 0 ? users_fault(c, s, right) : right == 1 && is_user;
+    }
+    is_main = secret_matches(c, k, password) && !k->by_app;
+    is_app = app_matches(c, s, k, password);
 
     if (is_app < 0)
         return is_app;
@@ -279,7 +290,7 @@ int auth_check_password(struct auth_check *c, const struct auth_sources *s, stru
         recognize(s, &k.found.claimed, &app, out);
         return 1;
     }
-    right = claim(c, s, user, &k);
+    right = claim(c, s, user, AUTH_SCRAM_SHA256, &k);
     if (right == 0)
         right = compare(c, s, password, &k);
     if (right == 1 && !possible)
@@ -304,7 +315,7 @@ bool auth_check_is_proven(struct auth_check *c, const struct auth_sources *s, st
     struct auth_name name;
 
     return password.len > 0 && name_of(s, user, &name) &&
-           auth_users_identity(s->options->path, &at.users) == 0 &&
+           auth_database_identity(s->options, &at.users) == 0 &&
            auth_accounts_version_now(s->accounts, &at.accounts) == 0 &&
            auth_proven_has(c->proven, &at, auth_name_view(&name), password, clock_mono_ms(), NULL);
 }
@@ -316,7 +327,7 @@ bool auth_check_is_proven(struct auth_check *c, const struct auth_sources *s, st
 static int may_have_cleartext(struct auth_check *c, const struct auth_sources *s, bool *out)
 {
     struct auth_users_identity db;
-    int err = auth_users_identity(s->options->path, &db);
+    int err = auth_database_identity(s->options, &db);
     uint64_t now = clock_mono_ms();
 
     if (err < 0)
@@ -327,7 +338,7 @@ static int may_have_cleartext(struct auth_check *c, const struct auth_sources *s
     } else if (c->scanned && now - c->scanned_ms < RESCAN_MS) {
         *out = true;
     } else {
-        err = auth_users_has_cleartext(s->options->path, &c->any_cleartext);
+        err = auth_database_has_cleartext(s->options, &c->any_cleartext);
         c->scanned = err == 0;
         c->scanned_db = db;
         c->scanned_ms = now;
@@ -376,7 +387,7 @@ int auth_check_verifier(struct auth_check *c, const struct auth_sources *s, stru
 
     if (known < 0)
         return known;
-    known = claim(c, s, user, &k);
+    known = claim(c, s, user, hash, &k);
     if (known == 0)
         known = stored_verifier(c, s, &k, hash, &stored);
     name = k.possible ? auth_name_view(&k.found.claimed) : user;
@@ -392,6 +403,11 @@ int auth_check_verifier(struct auth_check *c, const struct auth_sources *s, stru
             *out = stored;
     }
     *known_out = known == 1;
+    if (known == 0 && k.possible && !k.by_app && k.secret.kind != AUTH_SECRET_NONE &&
+        auth_database_is_foreign(s->options))
+        snprintf(k.found.why, sizeof(k.found.why),
+                 "the database has nothing that %s can be checked against (auth.mechanisms)",
+                 auth_scram_name(hash));
     *found_out = k.found;
     mem_wipe(&stored, sizeof(stored));
     mem_wipe(&k, sizeof(k));
@@ -403,7 +419,7 @@ int auth_check_cleartext(struct auth_check *c, const struct auth_sources *s, str
                          bool *known_out)
 {
     struct claim k;
-    int err = claim(c, s, user, &k);
+    int err = claim(c, s, user, AUTH_SCRAM_HASHES, &k);
 
     *known_out = err == 0 && k.possible && !k.by_app && k.secret.kind == AUTH_SECRET_CLEARTEXT;
     *found_out = k.found;
@@ -473,12 +489,11 @@ bool auth_check_changed_since(struct auth_check *c, struct sv login, uint64_t th
 int auth_check_probe(const struct auth_sources *s, char why_out[1024])
 {
     struct auth_account account;
-    bool any;
-    int err = auth_users_has_cleartext(s->options->path, &any);
+    int err = auth_database_probe(s->options);
 
     why_out[0] = '\0';
     if (err < 0) {
-        snprintf(why_out, 1024, "%.900s: %s", s->options->path, err_text(err));
+        auth_database_fault(s->options, err, why_out);
         return err;
     }
     err = auth_accounts_get(s->accounts, SV(STAND_IN), &account);

@@ -4,8 +4,9 @@
  * The one place that turns a name and the databases into a decision, at the same cost for every
  * outcome: a password is compared after exactly one key derivation and one look-up of app
  * passwords, whether the user is known, is unknown, belongs to a foreign realm or has a clear-text
- * entry. SCRAM needs a derivation only for clear-text entries; where the database holds any, every
- * SCRAM exchange pays one. Whatever the mechanism, auth_check_admit() has the last word.
+ * entry; of databases that others keep, whose hashes are of several kinds, see auth/stored.h. SCRAM
+ * needs a derivation only for clear-text entries; where the database holds any, every SCRAM
+ * exchange pays one. Where saslauthd judges the password, it is asked once for every name. Whatever the mechanism, auth_check_admit() has the last word.
  *
  * Names: "user@realm" is a login; "user/LABEL@realm" is that login by its app password LABEL, where
  * no login of the whole name exists. PLAIN and LOGIN take any app password under the plain name,
@@ -19,8 +20,7 @@
 #define AUTH_CHECK_H
 
 #include "auth/accounts.h"
-#include "auth/options.h"
-#include "auth/users.h"
+#include "auth/database.h"
 
 #define AUTH_WHY_MAX (AUTH_REASON_MAX + 64)
 

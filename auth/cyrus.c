@@ -135,11 +135,18 @@ static int lookup(void *glob, sasl_server_params_t *params, unsigned flags, cons
 
 static sasl_auxprop_plug_t plugin = {.auxprop_lookup = lookup, .name = (char *)(uintptr_t)PLUGIN};
 
+static const sasl_utils_t *cyrus_utils;
+
+const struct sasl_utils *auth_cyrus_utils(void)
+{
+    return cyrus_utils;
+}
+
 static int plugin_init(const sasl_utils_t *utils, int max_version, int *out_version,
                        sasl_auxprop_plug_t **plug, const char *name)
 {
-    (void)utils;
     (void)name;
+    cyrus_utils = utils;
     if (max_version < SASL_AUXPROP_PLUG_VERSION)
         return SASL_BADVERS;
     *out_version = SASL_AUXPROP_PLUG_VERSION;
@@ -174,4 +181,5 @@ void auth_cyrus_done(void)
 {
     sasl_client_done();
     sasl_server_done();
+    cyrus_utils = NULL;
 }

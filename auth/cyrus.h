@@ -2,8 +2,8 @@
  * cyrus.h - the process-wide side of Cyrus SASL: start, plugins, locks, and our auxprop plugin.
  *
  * Nothing of the system's configuration is read: every option is answered here, the folder for
- * configuration files does not exist, and of the plugins only PLAIN, LOGIN, SCRAM and CRAM-MD5 are
- * loaded.
+ * configuration files does not exist, and of the plugins only PLAIN, LOGIN, SCRAM, CRAM-MD5 and
+ * GSSAPI are loaded (auth/auxprop.h loads those for databases).
  * auth_cyrus_init() and auth_cyrus_done() from the main thread, around everything else.
  */
 #ifndef AUTH_CYRUS_H
@@ -26,6 +26,8 @@ int auth_cyrus_init(void) MUST_CHECK;
 void auth_cyrus_done(void);
 /* Around each call into Cyrus that may look a user up; NULL afterwards. This thread's only. */
 void auth_cyrus_serve(const struct auth_cyrus_source *source);
+/* What Cyrus gives its plugins; NULL before auth_cyrus_init(). */
+const struct sasl_utils *auth_cyrus_utils(void);
 /* SASL_CB_GETOPT for one connection; context: its mech_list, a C string. */
 int auth_cyrus_getopt(void *context, const char *plugin, const char *option, const char **result,
                       unsigned *len);

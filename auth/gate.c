@@ -59,7 +59,7 @@ static struct sv name_of(const struct auth_generation *generation, struct sv tri
     const struct auth_options *o = auth_sasl_options(generation->sasl);
     size_t label;
 
-    if (auth_name_parse(&o->realms, tried, name) != AUTH_NAME_OK)
+    if (auth_database_name(o, tried, name) != AUTH_NAME_OK)
         return SV_NONE;
     label = sv_find(auth_name_user(name), '/');
     if (label > 0 && label < name->user_len)

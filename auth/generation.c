@@ -3,6 +3,8 @@
  */
 #include "auth/generation.h"
 
+#include "auth/copy.h"
+#include "auth/database.h"
 #include "msa/base/mem.h"
 
 #include <stdlib.h>
@@ -78,6 +80,29 @@ static int add_oauth(struct auth_generation *g, const struct keeper_material *m,
     return err;
 }
 
+#define CA_COPY "directory-ca.pem"
+
+/* The first generation opens it; libraries of databases take the path of a file only. */
+static int add_database(const struct keeper_material *m, struct buf *why)
+{
+    const struct auth_options *o = m->options;
+    struct auth_foreign_files files = {.password = m->database_password, .ca_path = ""};
+    char path[PATH_MAX];
+    int err = 0;
+
+    if (auth_database_is_foreign(o))
+        err = auth_copy_keep(o->accounts_path, CA_COPY, m->database_ca);
+    auth_copy_path(o->accounts_path, "", CA_COPY, path);
+    if (err < 0)
+        return buf_printf(why, "auth.%s.ca: %s: %s\n", auth_options_database(o), path,
+                          err_text(err)) < 0
+                   ? ERR_FULL
+                   : ERR_SYNTAX;
+    if (m->database_ca.len > 0)
+        files.ca_path = path;
+    return auth_database_start(o, &files, why);
+}
+
 int auth_generation_new(const struct keeper_material *m, struct auth_check *check, struct buf *why,
                         struct auth_generation **out)
 {
@@ -100,7 +125,7 @@ int auth_generation_new(const struct keeper_material *m, struct auth_check *chec
                        missing, strcmp(missing, "GSSAPI") == 0 ? "-gssapi-mit" : "") < 0)
             err = ERR_FULL;
     }
-    if (add_oauth(g, m, why) < 0)
+    if (add_oauth(g, m, why) < 0 || add_database(m, why) < 0)
         err = ERR_SYNTAX;
     if (err < 0)
         auth_generation_unref(g);

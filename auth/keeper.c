@@ -5,6 +5,7 @@
 
 #include "auth/admin.h"
 #include "auth/asker.h"
+#include "auth/database.h"
 #include "auth/fetch.h"
 #include "auth/gate.h"
 #include "auth/kerberos.h"
@@ -18,6 +19,7 @@
 
 #define SASL_THREADS  2 /* a step is about a millisecond of CPU when it derives a key */
 #define SIGN_THREADS  2
+#define ASK_THREADS   8 /* they may wait for a foreign database of users, and before nobody else */
 #define SASL_LANE_MAX 256 /* requests of one asker that wait */
 #define SIGN_LANE_MAX 1024
 #define WAIT_MAX_MS   10000 /* less than AUTH_REQUEST_MAX_MS */
@@ -31,7 +33,7 @@ struct listed {
 struct keeper {
     struct loop *loop;
     struct mailbox *mailbox;
-    struct auth_work *sasl, *sign, *oauth;
+    struct auth_work *sasl, *sign, *oauth, *foreign;
     struct auth_check *check;
     struct auth_gate *gate;
     struct auth_uses *uses; /* NULL before the first commit */
@@ -65,6 +67,7 @@ struct keeper *keeper_new(struct loop *l)
     k->sasl = auth_work_new(l, k->mailbox, "sasl", SASL_THREADS, SASL_LANE_MAX, WAIT_MAX_MS);
     k->oauth =
         auth_work_new(l, k->mailbox, "oauth", AUTH_OAUTH_THREADS, SASL_LANE_MAX, WAIT_MAX_MS);
+    k->foreign = auth_work_new(l, k->mailbox, "users", ASK_THREADS, SASL_LANE_MAX, WAIT_MAX_MS);
     k->sign = auth_work_new(l, k->mailbox, "sign", SIGN_THREADS, SIGN_LANE_MAX, WAIT_MAX_MS);
     timer_init(&k->sweep, l, on_sweep, k);
     timer_start(&k->sweep, SWEEP_MS);
@@ -176,6 +179,7 @@ void keeper_attach(struct keeper *k, int fd)
                                    .sasl = k->sasl,
                                    .sign = k->sign,
                                    .oauth = k->oauth,
+                                   .foreign = k->foreign,
                                    .gate = k->gate,
                                    .on_login = on_login,
                                    .on_locked = on_locked,
@@ -230,16 +234,19 @@ void keeper_free(struct keeper *k)
     auth_work_stop(k->sasl);
     auth_work_stop(k->sign);
     auth_work_stop(k->oauth);
+    auth_work_stop(k->foreign);
     mailbox_close(k->mailbox); /* the last done() of each job */
     auth_work_free(k->sasl);
     auth_work_free(k->sign);
     auth_work_free(k->oauth);
+    auth_work_free(k->foreign);
     auth_generation_unref(k->prepared);
     auth_generation_unref(k->current);
     auth_generation_unref(k->previous);
     auth_uses_stop(k->uses);
     auth_gate_free(k->gate);
     auth_check_free(k->check);
+    auth_foreign_stop();
     auth_sasl_done();
     free(k);
 }

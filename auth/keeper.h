@@ -49,6 +49,7 @@ struct keeper_material {
     size_t nsecrets;
     struct auth_oauth_files oauth;
     struct sv keytab; /* empty: no Kerberos */
+    struct sv database_password, database_ca; /* of auth.sql or auth.ldapdb */
 };
 
 /* NULL if Cyrus SASL cannot start. */

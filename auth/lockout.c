@@ -1,7 +1,7 @@
 #include "auth/lockout.h"
 
 #include "auth/change.h"
-#include "auth/name.h"
+#include "auth/database.h"
 #include "msa/base/log.h"
 
 enum auth_verdict auth_lockout(const struct auth_options *o, struct sv login, struct sv reason)
@@ -11,7 +11,7 @@ enum auth_verdict auth_lockout(const struct auth_options *o, struct sv login, st
     struct auth_name name;
     int err;
 
-    if (auth_name_parse(&o->realms, login, &name) != AUTH_NAME_OK)
+    if (auth_database_name(o, login, &name) != AUTH_NAME_OK)
         return AUTH_DENIED;
     err = auth_change_begin(&change, o);
     if (err == 0)

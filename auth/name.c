@@ -62,6 +62,8 @@ const char *auth_name_fault_text(enum auth_name_fault fault)
         return "the name has a space, a control character, a second '@' or is not UTF-8";
     case AUTH_NAME_REALM:
         return "the realm after '@' is not one of auth.realms";
+    case AUTH_NAME_FOREIGN:
+        return "with this auth.database a name has ASCII letters, digits and - . _ + only";
     }
     return "the name is bad";
 }

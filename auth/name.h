@@ -23,6 +23,7 @@ enum auth_name_fault {
     AUTH_NAME_LONG,
     AUTH_NAME_CHARACTER, /* control character, space, NUL, invalid UTF-8, a second '@' */
     AUTH_NAME_REALM,     /* not one of ours */
+    AUTH_NAME_FOREIGN,   /* a character that a foreign database might read otherwise (database.h) */
 };
 
 /* NAME or NAME@realm; a realm is compared without ASCII case and must be one of realms. *out is

@@ -1,6 +1,7 @@
 #include "auth/options.h"
 
-static const char *const database_names[] = {"sasldb", NULL};
+static const char *const database_names[] = {"sasldb", "sql", "ldapdb", "saslauthd", NULL};
+static const char *const engine_names[] = {"sqlite3", "pgsql", "mysql", NULL};
 
 static const char *const mechanism_names[] = {
     "SCRAM-SHA-256", "SCRAM-SHA-512", "SCRAM-SHA-1", "PLAIN",   "LOGIN",
@@ -17,6 +18,18 @@ bool auth_options_mechanism(struct sv name)
         if (sv_ieq(name, sv_of(mechanism_names[i])))
             return true;
     return false;
+}
+
+/* saslauthd answers yes or no to a name with a password, and nothing else. */
+bool auth_options_usable(const struct auth_options *o, struct sv mechanism)
+{
+    return o->database != AUTH_DATABASE_SASLAUTHD || sv_ieq(mechanism, SV("PLAIN")) ||
+           sv_ieq(mechanism, SV("LOGIN"));
+}
+
+const char *auth_options_database(const struct auth_options *o)
+{
+    return database_names[o->database];
 }
 
 static void check_mechanism(const char *value, struct conf_faults *faults)
@@ -59,6 +72,19 @@ static void check_fingerprint(const char *value, struct conf_faults *faults)
         conf_fault(faults,
                    "what \"openssl x509 -noout -fingerprint -sha256\" prints behind the \"=\"",
                    "\"%s\" is no SHA-256 fingerprint", value);
+}
+
+static void check_ldapdb_mech(const char *value, struct conf_faults *faults)
+{
+    static const char *const known[] = {"SCRAM-SHA-256", "SCRAM-SHA-512", "SCRAM-SHA-1", "PLAIN",
+                                        "EXTERNAL"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (sv_eq(sv_of(value), sv_of(known[i])))
+            return;
+    conf_fault(faults,
+               "one of \"SCRAM-SHA-256\", \"SCRAM-SHA-512\", \"SCRAM-SHA-1\", \"PLAIN\", "
+               "\"EXTERNAL\"",
+               "the mechanism \"%s\" is not known", value);
 }
 
 static const char *const client_names[] = {"email", "common-name", "table", NULL};
@@ -137,6 +163,86 @@ static const struct conf_option oauth_rows[] = {
     CONF_END,
 };
 
+static const struct conf_option sql_rows[] = {
+    CONF_ROW(CONF_ENUM, struct auth_sql_options, engine, "engine", "sqlite3",
+             "kind of SQL database",
+             "\"sqlite3\", \"pgsql\" (PostgreSQL) or \"mysql\" (MySQL, MariaDB). A server of the "
+             "last one that hangs without closing the connection is given up only by the kernel, "
+             "after minutes; the two others within 10 seconds.",
+             .names = engine_names),
+    CONF_ROW(CONF_STRINGS, struct auth_sql_options, hostnames, "hostnames", NULL,
+             "where the database listens",
+             "Host names, addresses or host:port; the next is tried where one does not answer. "
+             "Empty: this machine's socket. Not for sqlite3.",
+             .example = "[ \"db1.example.net\", \"db2.example.net:5433\" ]"),
+    CONF_ROW(CONF_STRING, struct auth_sql_options, user, "user", NULL, "our name there",
+             "One that may only read what select reads. Not for sqlite3.", .example = "\"msad\""),
+    CONF_ROW(CONF_PATH, struct auth_sql_options, password_file, "password_file", NULL,
+             "file with our password there", "Its first line. Only the keeper gets it.",
+             .flags = CONF_FILE | CONF_SECRET, .example = "\"/etc/msa/sql.secret\""),
+    CONF_ROW(CONF_STRING, struct auth_sql_options, database, "database", NULL,
+             "name of the database, or for sqlite3 its file",
+             "The file must be readable for auth_user, its folder writable as well where another "
+             "program has it in WAL mode.",
+             .example = "\"/var/lib/mail/users.db\""),
+    CONF_ROW(CONF_STRING, struct auth_sql_options, select, "select", NULL,
+             "query for a user's password",
+             "%u is the part of the login before \"@\", %r the realm behind it, both within single "
+             "quotes; %p is userPassword, for tables with a column of that name. One row with one "
+             "column: the password in clear text, or what it is checked against (see "
+             "auth.database).",
+             .example = "\"SELECT password FROM users WHERE name = '%u' AND domain = '%r'\""),
+    CONF_ROW(CONF_BOOL, struct auth_sql_options, tls, "tls", "false", "TLS to the database",
+             "While true, a server that has no TLS is not asked. Not for sqlite3."),
+    CONF_ROW(CONF_PATH, struct auth_sql_options, ca, "ca", NULL,
+             "authorities of the database's certificate",
+             "A PEM file, for pgsql. Empty: the certificate is not checked.", .flags = CONF_FILE,
+             .example = "\"/etc/msa/directory-ca.pem\""),
+    CONF_END,
+};
+
+static const struct conf_option ldapdb_rows[] = {
+    CONF_ROW(CONF_STRING, struct auth_ldapdb_options, uri, "uri", NULL,
+             "where the directory listens",
+             "Such as \"ldapi:///\", \"ldap://ldap.example.net\" or \"ldaps://ldap.example.net\"; "
+             "several, separated by spaces: the next is tried where one does not answer.",
+             .example = "\"ldap://ldap.example.net\""),
+    CONF_ROW(CONF_STRING, struct auth_ldapdb_options, id, "id", NULL, "our name there",
+             "A SASL name, no DN. The directory must map it, and user@realm of each user, to an "
+             "entry (authz-regexp of slapd), and allow it to act as them (authzTo). Not needed for "
+             "mech = \"EXTERNAL\".",
+             .example = "\"msad\""),
+    CONF_ROW(CONF_PATH, struct auth_ldapdb_options, password_file, "password_file", NULL,
+             "file with our password there", "Its first line. Only the keeper gets it.",
+             .flags = CONF_FILE | CONF_SECRET, .example = "\"/etc/msa/ldap.secret\""),
+    CONF_ROW(
+        CONF_STRING, struct auth_ldapdb_options, mech, "mech", "SCRAM-SHA-256",
+        "how we log in there",
+        "SCRAM-SHA-256, SCRAM-SHA-512, SCRAM-SHA-1; PLAIN, which sends the password; EXTERNAL, "
+        "for ldapi, where the directory sees that it is auth_user who asks.",
+        .check = check_ldapdb_mech),
+    CONF_ROW(
+        CONF_BOOL, struct auth_ldapdb_options, starttls, "starttls", "false",
+        "TLS to the directory",
+        "StartTLS on an ldap URI; a directory that has none is not asked. Its certificate must "
+        "hold."),
+    CONF_ROW(CONF_PATH, struct auth_ldapdb_options, ca, "ca", NULL,
+             "authorities of the directory's certificate",
+             "A PEM file. Empty: those of /etc/ldap/ldap.conf, on Debian the system's.",
+             .flags = CONF_FILE, .example = "\"/etc/msa/directory-ca.pem\""),
+    CONF_END,
+};
+
+static const struct conf_option saslauthd_rows[] = {
+    CONF_ROW(CONF_PATH, struct auth_saslauthd_options, socket, "socket", "/run/saslauthd/mux",
+             "socket of saslauthd",
+             "auth_user must be able to connect to it: on Debian, a member of the group sasl.",
+             .example = "\"/run/saslauthd/mux\""),
+    CONF_ROW(CONF_STRING, struct auth_saslauthd_options, service, "service", "smtp",
+             "service that saslauthd is told", "With PAM, the name of the file in /etc/pam.d."),
+    CONF_END,
+};
+
 static const struct conf_option block_rows[] = {
     CONF_ROW(CONF_INT, struct auth_block_options, failures, "failures", "10",
              "failed logins before a block",
@@ -191,12 +297,32 @@ const struct conf_option auth_options_rows[] = {
         "into it but a SCRAM-SHA-256 verifier, against which PLAIN and LOGIN are checked, too. "
         "Databases made with saslpasswd2 work as they are. What it has no place for (state of "
         "a login, roles, app passwords, verifiers of other mechanisms, last logins) stands in "
-        "<state>/auth/users.db, an SQLite file of the keeper's.",
+        "<state>/auth/users.db, an SQLite file of the keeper's. "
+        "\"sql\" asks an SQL database for each user (group sql, package libsasl2-modules-sql), "
+        "\"ldapdb\" a directory (group ldapdb, package libsasl2-modules-ldap; attributes "
+        "userPassword and authPassword), \"saslauthd\" the daemon of that name, for PAM and what "
+        "else it knows (group saslauthd, package sasl2-bin). msad writes none of these three: "
+        "passwords are set where the users are; users.db counts for all four. "
+        "What sql and ldapdb find is the password in clear text; or a SCRAM verifier as "
+        "saslpasswd2 and msactl write it (SCRAM-SHA-256$4096:...), for that one SCRAM mechanism, "
+        "PLAIN and LOGIN; or, for PLAIN and LOGIN alone, a hash as crypt(5) has it, with or "
+        "without "
+        "{CRYPT} before it, or {SSHA}, {SSHA256}, {SSHA512} and the like: where there are only "
+        "hashes set mechanisms to [ \"PLAIN\", \"LOGIN\" ], else programs that prefer SCRAM fail. "
+        "A value that begins with another {NAME} is no password. saslauthd says yes or no to a "
+        "name "
+        "with its password: with it only PLAIN and LOGIN work, there are no app passwords, and if "
+        "it says no because its own directory does not answer that is a wrong password (ldap, "
+        "pam). Start it with -r, unless there is one realm and its users have no realm for it. "
+        "For these three, logins are looked up in lower case and consist of letters, digits and "
+        "- . _ +; others are nobody's. A password that was right counts for up to a minute after "
+        "it was changed there, in a file of sqlite3 no longer. While the database cannot be asked, "
+        "logins that it decides are answered 454 4.7.0 and the log says why (auth-database).",
         .names = database_names),
     CONF_ROW(CONF_PATH, struct auth_options, path, "path", "<state>/auth/sasldb2",
              "file of the user database",
              "Only the keeper process (auth_user) opens it; the process that talks to the network "
-             "cannot. It is created by the first msactl user add."),
+             "cannot. It is created by the first msactl user add. For database = \"sasldb\"."),
     CONF_ROW(CONF_BOOL, struct auth_options, store_cleartext, "store_cleartext", "false",
              "keep passwords in clear text, for CRAM-MD5",
              "CRAM-MD5 cannot be checked without the password itself. While true, msactl user add "
@@ -252,6 +378,12 @@ const struct conf_option auth_options_rows[] = {
         "libsasl2-modules-gssapi-mit. Only the keeper gets the file; it keeps a copy in "
         "<state>/auth.",
         .flags = CONF_RELOAD | CONF_FILE | CONF_SECRET, .example = "\"/etc/msa/smtp.keytab\""),
+    CONF_ROW(CONF_GROUP, struct auth_options, sql, "sql", NULL, "users in an SQL database",
+             "Counts where database is \"sql\".", .rows = sql_rows),
+    CONF_ROW(CONF_GROUP, struct auth_options, ldapdb, "ldapdb", NULL, "users in a directory",
+             "Counts where database is \"ldapdb\".", .rows = ldapdb_rows),
+    CONF_ROW(CONF_GROUP, struct auth_options, saslauthd, "saslauthd", NULL, "users of saslauthd",
+             "Counts where database is \"saslauthd\".", .rows = saslauthd_rows),
     CONF_ROW(
         CONF_GROUP, struct auth_options, oauth, "oauth", NULL, "login by token",
         "OAUTHBEARER (RFC 7628) and XOAUTH2, its older form: the client shows a token that its "

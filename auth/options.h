@@ -11,6 +11,33 @@
 
 enum auth_database {
     AUTH_DATABASE_SASLDB,
+    AUTH_DATABASE_SQL,
+    AUTH_DATABASE_LDAPDB,
+    AUTH_DATABASE_SASLAUTHD,
+};
+
+enum auth_sql_engine { AUTH_SQL_SQLITE3, AUTH_SQL_PGSQL, AUTH_SQL_MYSQL };
+
+/* Cyrus' plugin sql. */
+struct auth_sql_options {
+    int engine; /* enum auth_sql_engine */
+    struct conf_strings hostnames;
+    const char *user, *password_file;
+    const char *database; /* its name, or of sqlite3 the file */
+    const char *select;   /* with %u, %r, %p */
+    bool tls;
+    const char *ca;
+};
+
+/* Cyrus' plugin ldapdb. */
+struct auth_ldapdb_options {
+    const char *uri, *id, *password_file, *mech;
+    bool starttls;
+    const char *ca;
+};
+
+struct auth_saslauthd_options {
+    const char *socket, *service;
 };
 
 /* Guessing; failures 0: nobody is slowed or blocked. */
@@ -52,6 +79,9 @@ struct auth_options {
     int client_name;                    /* enum auth_client_name */
     struct conf_list client_table;      /* of struct auth_client_row */
     const char *keytab;                 /* file; "": no Kerberos */
+    struct auth_sql_options sql;
+    struct auth_ldapdb_options ldapdb;
+    struct auth_saslauthd_options saslauthd;
     struct auth_oauth_options oauth;
     struct auth_block_options block;
     struct conf_strings exempt_networks;  /* never counted, slowed or blocked */
@@ -63,5 +93,9 @@ extern const struct conf_option auth_options_rows[];
 
 /* True for a SASL mechanism that this program offers (ASCII case does not count). */
 bool auth_options_mechanism(struct sv name);
+/* Whether the kind of database has what this mechanism needs. */
+bool auth_options_usable(const struct auth_options *o, struct sv mechanism);
+/* "sasldb", "sql" ... as the option auth.database has it. */
+const char *auth_options_database(const struct auth_options *o);
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include "auth/review.h"
 
+#include "auth/cyrus.h"
 #include "msa/base/mem.h"
 
 #include <errno.h>
@@ -20,11 +21,13 @@ int auth_review_usable(struct auth_accounts *accounts, const struct auth_name *n
     if (strcmp(mechanism, "CRAM-MD5") == 0)
         return secret->kind == AUTH_SECRET_CLEARTEXT;
     if (strcmp(mechanism, "PLAIN") == 0 || strcmp(mechanism, "LOGIN") == 0)
-        return secret->kind != AUTH_SECRET_NONE;
+        return secret->kind != AUTH_SECRET_NONE && secret->kind != AUTH_SECRET_UNUSABLE;
     if (!auth_scram_hash_of(sv_of(mechanism), &hash))
         return ERR_NOT_FOUND;
+    if (secret->kind == AUTH_SECRET_CLEARTEXT)
+        return 1;
     if (secret->kind != AUTH_SECRET_VERIFIER || hash == secret->verifier.hash)
-        return secret->kind != AUTH_SECRET_NONE;
+        return secret->kind == AUTH_SECRET_VERIFIER;
     auth_accounts_main(&secret->verifier, main);
     err = auth_accounts_verifier(accounts, auth_name_view(name), hash, main, &v);
     mem_wipe(&v, sizeof(v));
@@ -91,13 +94,38 @@ static void nothing(void *arg, const struct auth_users_entry *entry)
     (void)entry;
 }
 
+/* What others keep is asked as the keeper would ask it. */
+static void review_foreign(const struct auth_options *o, const struct auth_foreign_files *files,
+                           on_fault *each, void *arg)
+{
+    char text[1024];
+    struct buf why;
+    int err;
+
+    if (auth_database_missing(o) != NULL || auth_cyrus_init() < 0)
+        return; /* has been told */
+    buf_init(&why, 1024, 0);
+    err = auth_database_start(o, files, &why);
+    if (err == 0) {
+        err = auth_database_probe(o);
+        if (err < 0)
+            each(arg, "auth.database", auth_database_fault(o, err, text),
+                 "until then nobody can log in whom it decides about");
+    } else if (buf_len(&why) > 0 && buf_append(&why, "", 1) == 0) {
+        each(arg, "auth.database", buf_view(&why).ptr, "");
+    }
+    auth_foreign_stop();
+    auth_cyrus_done();
+    buf_deinit(&why);
+}
+
 /* 0 if both can be read. */
 static int review_files(const struct auth_options *o, struct auth_accounts *accounts,
                         on_fault *each, void *arg)
 {
     struct auth_account account;
     char text[1024];
-    int err = auth_users_list(o->path, nothing, NULL);
+    int err = auth_database_is_foreign(o) ? 0 : auth_users_list(o->path, nothing, NULL);
 
     if (err < 0 && err != -EACCES)
         each(arg, "auth.path", err_text(err), "a database of Cyrus SASL; restore it");
@@ -110,12 +138,15 @@ static int review_files(const struct auth_options *o, struct auth_accounts *acco
     return err;
 }
 
-void auth_review(const struct auth_options *o, on_fault *each, void *arg)
+void auth_review(const struct auth_options *o, const struct auth_foreign_files *files,
+                 on_fault *each, void *arg)
 {
     struct auth_accounts *accounts = auth_accounts_new(o->accounts_path, AUTH_CHANGE_WAIT_MS);
     int err = review_files(o, accounts, each, arg);
 
-    for (size_t i = 0; err == 0 && i < o->mechanisms.count; i++) {
+    if (auth_database_is_foreign(o))
+        review_foreign(o, files, each, arg);
+    for (size_t i = 0; err == 0 && !auth_database_is_foreign(o) && i < o->mechanisms.count; i++) {
         struct counting c = {
             .options = o, .accounts = accounts, .mechanism = o->mechanisms.items[i]};
 

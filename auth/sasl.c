@@ -278,7 +278,7 @@ static bool is_found(struct auth_exchange *x)
     struct auth_name name;
 
     return x->known && sasl_getprop(x->conn, SASL_USERNAME, &user) == SASL_OK && user != NULL &&
-           auth_name_parse(&x->sasl->options.realms, sv_of(user), &name) == AUTH_NAME_OK &&
+           auth_database_name(&x->sasl->options, sv_of(user), &name) == AUTH_NAME_OK &&
            sv_eq(auth_name_view(&name), auth_name_view(&x->found.claimed));
 }
 
@@ -311,7 +311,7 @@ static bool find_principal(struct auth_exchange *x)
     if (sasl_getprop(x->conn, SASL_USERNAME, &user) != SASL_OK || user == NULL)
         return false;
     remember(x, sv_of(user));
-    if (auth_name_parse(&x->sasl->options.realms, sv_of(user), &login) != AUTH_NAME_OK)
+    if (auth_database_name(&x->sasl->options, sv_of(user), &login) != AUTH_NAME_OK)
         return false;
     known = auth_check_user(x->sasl->check, &x->sasl->sources, &login, &x->found);
     x->trouble = known < 0 ? known : 0;
@@ -418,7 +418,7 @@ static void say_why(struct auth_exchange *x, const char *why)
 static int check_token(struct auth_exchange *x, const struct auth_bearer *b,
                        struct auth_name *login)
 {
-    const struct conf_strings *realms = &x->sasl->options.realms;
+    const struct auth_options *o = &x->sasl->options;
     enum auth_token_fault fault;
     struct auth_name wanted;
     struct buf claim;
@@ -430,11 +430,11 @@ static int check_token(struct auth_exchange *x, const struct auth_bearer *b,
         remember(x, buf_view(&claim));
     if (good == 0) {
         say_why(x, auth_token_fault_text(fault));
-    } else if (good == 1 && auth_name_parse(realms, buf_view(&claim), login) != AUTH_NAME_OK) {
+    } else if (good == 1 && auth_database_name(o, buf_view(&claim), login) != AUTH_NAME_OK) {
         say_why(x, "the token's login is none of ours (auth.oauth.login_claim, auth.realms)");
         good = 0;
     } else if (good == 1 && b->name[0] != '\0' &&
-               (auth_name_parse(realms, sv_of(b->name), &wanted) != AUTH_NAME_OK ||
+               (auth_database_name(o, sv_of(b->name), &wanted) != AUTH_NAME_OK ||
                 !sv_eq(auth_name_view(&wanted), auth_name_view(login)))) {
         say_why(x, "the client gives another name than the token");
         good = 0;

@@ -38,11 +38,19 @@ int auth_users_list(const char *path, void (*each)(void *arg, const struct auth_
                     void *arg) MUST_CHECK;
 
 /* What a login is checked against. */
-enum auth_secret_kind { AUTH_SECRET_NONE, AUTH_SECRET_VERIFIER, AUTH_SECRET_CLEARTEXT };
+enum auth_secret_kind {
+    AUTH_SECRET_NONE, /* no such user */
+    AUTH_SECRET_VERIFIER,
+    AUTH_SECRET_CLEARTEXT,
+    /* of databases that msad does not write (auth/database.h): */
+    AUTH_SECRET_HASHED,    /* password holds a hash (auth/stored.h) */
+    AUTH_SECRET_UNUSABLE,  /* a user, of whom nothing is stored that can be checked */
+    AUTH_SECRET_ELSEWHERE, /* somebody else judges the password, and whether there is such a user */
+};
 struct auth_secret {
     enum auth_secret_kind kind;
     struct auth_scram verifier;       /* AUTH_SECRET_VERIFIER */
-    char password[AUTH_PASSWORD_MAX]; /* AUTH_SECRET_CLEARTEXT */
+    char password[AUTH_PASSWORD_MAX]; /* AUTH_SECRET_CLEARTEXT, _HASHED */
     size_t password_len;
 };
 /* 0 with kind NONE for an unknown user; also where there is no file. An error is a temporary

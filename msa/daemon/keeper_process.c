@@ -96,6 +96,9 @@ static void prepare(struct keeper_proc *p, uint32_t number, struct sv record)
                                     .nkeys = collect_keys(g, &scratch, &keys),
                                     .nsecrets = collect_secrets(g, &scratch, &secrets)};
         generation_file(g, "auth.keytab", &m.keytab);
+        generation_file_at(g, &m.database_password, "auth.%s.password_file",
+                           auth_options_database(m.options));
+        generation_file_at(g, &m.database_ca, "auth.%s.ca", auth_options_database(m.options));
         generation_file(g, "auth.oauth.keys", &m.oauth.keys);
         generation_file(g, "auth.oauth.ca", &m.oauth.ca);
         generation_file(g, "auth.oauth.client_secret_file", &m.oauth.secret);

@@ -1,4 +1,5 @@
 #include "msa/daemon/load.h"
+#include "auth/database.h"
 #include "auth/fetch.h"
 #include "auth/jwks.h"
 #include "auth/kerberos.h"
@@ -185,6 +186,33 @@ static void check_kerberos_realm(struct reading *r)
     buf_deinit(&text);
 }
 
+static void check_database(struct reading *r)
+{
+    const struct auth_options *o = &r->g->options.auth;
+    const char *package = auth_database_missing(o);
+    char right[128];
+    snprintf(right, sizeof right, "install the package %s", package ? package : "");
+    if (package)
+        conf_fault_at(r->faults, r->src, false, "auth.database", right,
+                      "Cyrus SASL's plugin %s is not installed", auth_options_database(o));
+}
+
+static void add_review(void *arg, const char *key, const char *wrong, const char *right)
+{
+    struct reading *r = arg;
+    conf_fault_at(r->faults, r->src, true, key, right, "%s", wrong);
+}
+
+/* As the keeper would find the users; for who may read the files. */
+static void review(struct reading *r)
+{
+    const struct auth_options *o = &r->g->options.auth;
+    struct auth_foreign_files files = {.ca_path = o->database == AUTH_DATABASE_SQL ? o->sql.ca
+                                                                                   : o->ldapdb.ca};
+    generation_file_at(r->g, &files.password, "auth.%s.password_file", auth_options_database(o));
+    auth_review(o, &files, add_review, r);
+}
+
 /* The system's resolvers, for a server that may not open the file itself. */
 static void read_resolvers(struct reading *r)
 {
@@ -275,14 +303,8 @@ static void check_size(struct reading *r)
     buf_deinit(&record);
 }
 
-static void add_review(void *arg, const char *key, const char *wrong, const char *right)
-{
-    struct reading *r = arg;
-    conf_fault_at(r->faults, r->src, true, key, right, "%s", wrong);
-}
-
-static struct generation *load(const char *path, uint32_t number, bool review, struct arena *arena,
-                               struct conf_faults *faults)
+static struct generation *load(const char *path, uint32_t number, bool with_review,
+                               struct arena *arena, struct conf_faults *faults)
 {
     struct buf text;
     struct generation *g = generation_new(number);
@@ -304,13 +326,14 @@ static struct generation *load(const char *path, uint32_t number, bool review, s
         check_tokens(&r);
         check_keytab(&r);
         check_kerberos_realm(&r);
+        check_database(&r);
         read_resolvers(&r);
         read_authorities(&r);
         read_own_addresses(&r);
         read_total_memory(&r);
         check_size(&r);
-        if (review)
-            auth_review(&r.g->options.auth, add_review, &r);
+        if (with_review && !faults->errors)
+            review(&r);
     }
     buf_deinit(&text);
     if (faults->errors) {

@@ -4,6 +4,7 @@
  */
 #include "msa/server/check.h"
 
+#include "msa/server/check_database.h"
 #include "msa/smtp/path.h"
 
 #include <inttypes.h>
@@ -223,12 +224,13 @@ static void check_auth(struct checking *c)
                 break;
             }
     for (size_t i = 0; i < m->count; i++)
-        if (strcmp(m->items[i], "CRAM-MD5") == 0 && !c->o->auth.store_cleartext) {
+        if (strcmp(m->items[i], "CRAM-MD5") == 0 && !c->o->auth.store_cleartext &&
+            c->o->auth.database == AUTH_DATABASE_SASLDB) {
             snprintf(key, sizeof key, "auth.mechanisms[%zu]", i);
             FAULT(c, key, "auth.store_cleartext = true, or without this mechanism",
                   "CRAM-MD5 cannot be checked: passwords are not kept");
         }
-    if (c->o->auth.store_cleartext)
+    if (c->o->auth.store_cleartext && c->o->auth.database == AUTH_DATABASE_SASLDB)
         WARNING(c, "auth.store_cleartext", "false, and SCRAM in place of CRAM-MD5",
                 "whoever gets the user database, or a backup of it, has every password");
     if (!c->o->auth.require_tls)
@@ -368,6 +370,7 @@ void check_options(const struct msa_options *o, const struct conf_source *src,
         check_listener(&c, i);
     check_trust(&c);
     check_auth(&c);
+    check_database(&o->auth, src, faults);
     check_clients(&c);
     check_tokens(&c);
     check_kerberos(&c);

@@ -420,7 +420,7 @@ static void complete_auth(struct arena *a, struct msa_options *o)
         struct conf_strings *m = &o->auth.mechanisms;
         m->items = arena_alloc(a, sizeof every / sizeof *every * sizeof *m->items);
         for (size_t i = 0; i < sizeof every / sizeof *every; i++)
-            if (every[i].usable)
+            if (every[i].usable && auth_options_usable(&o->auth, sv_of(every[i].name)))
                 m->items[m->count++] = every[i].name;
     }
     upper_all(a, &o->auth.mechanisms);

@@ -1,0 +1,220 @@
+/*
+ * stored.c - stored values of several forms.
+ */
+#include "auth/stored.h"
+
+#include "msa/base/b64.h"
+#include "msa/base/mem.h"
+#include "msa/base/require.h"
+
+#include <crypt.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Digests of password and salt. */
+static const struct scheme {
+    const char *name;
+    const EVP_MD *(*digest)(void);
+} digests[] = {
+    {"SHA", EVP_sha1},      {"SSHA", EVP_sha1},      {"SHA256", EVP_sha256},
+    {"SSHA256", EVP_sha256}, {"SHA512", EVP_sha512}, {"SSHA512", EVP_sha512},
+};
+
+/* A setting of crypt that was seen, for those who have none. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static char seen[CRYPT_OUTPUT_SIZE];
+
+/* --- forms --- */
+
+/* The NAME of "{NAME}rest", and rest; empty if it does not begin so. */
+static struct sv scheme_of(struct sv *value)
+{
+    size_t end = sv_find(*value, '}');
+    struct sv name;
+
+    if (value->len == 0 || value->ptr[0] != '{' || end == value->len || end < 2)
+        return SV_NONE;
+    name = (struct sv){value->ptr + 1, end - 1};
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+
+        if (!ascii_digit(c) && !ascii_alpha(c) && c != '-' && c != '.' && c != '_')
+            return SV_NONE;
+    }
+    *value = sv_skip(*value, end + 1);
+    return name;
+}
+
+/* "$id$..." */
+static bool is_crypt(struct sv value)
+{
+    size_t end = value.len > 1 && value.ptr[0] == '$' ? 1 + sv_find(sv_skip(value, 1), '$') : 0;
+
+    if (end < 2 || end >= value.len)
+        return false;
+    for (size_t i = 1; i < end; i++) {
+        char c = value.ptr[i];
+
+        if (!ascii_digit(c) && !ascii_alpha(c) && c != '-')
+            return false;
+    }
+    return true;
+}
+
+static const struct scheme *digest_of(struct sv name)
+{
+    for (size_t i = 0; i < sizeof(digests) / sizeof(digests[0]); i++) {
+        if (sv_ieq(name, sv_of(digests[i].name)))
+            return &digests[i];
+    }
+    return NULL;
+}
+
+/* What a value is worth: more is better. */
+enum worth { WORTH_NOTHING, WORTH_OTHER_VERIFIER, WORTH_HASHED, WORTH_CLEARTEXT, WORTH_VERIFIER };
+
+static enum worth worth_of(const struct auth_secret *secret, enum auth_scram_hash hash)
+{
+    switch (secret->kind) {
+    case AUTH_SECRET_CLEARTEXT:
+        return WORTH_CLEARTEXT;
+    case AUTH_SECRET_VERIFIER:
+        return secret->verifier.hash == hash ? WORTH_VERIFIER : WORTH_OTHER_VERIFIER;
+    case AUTH_SECRET_HASHED:
+        return WORTH_HASHED;
+    case AUTH_SECRET_NONE:
+    case AUTH_SECRET_UNUSABLE:
+    case AUTH_SECRET_ELSEWHERE:
+        break;
+    }
+    return WORTH_NOTHING;
+}
+
+static void set_text(struct auth_secret *s, enum auth_secret_kind kind, struct sv text)
+{
+    s->kind = AUTH_SECRET_UNUSABLE;
+    if (text.len == 0 || text.len > sizeof(s->password))
+        return;
+    s->kind = kind;
+    memcpy(s->password, text.ptr, text.len);
+    s->password_len = text.len;
+}
+
+static void read_value(struct auth_secret *s, struct sv value)
+{
+    struct sv rest = value, name = scheme_of(&rest);
+
+    if (name.len == 0 && auth_scram_read(value, &s->verifier) == 0)
+        s->kind = AUTH_SECRET_VERIFIER;
+    else if (name.len == 0)
+        set_text(s, is_crypt(value) ? AUTH_SECRET_HASHED : AUTH_SECRET_CLEARTEXT, value);
+    else if (sv_ieq(name, SV("PLAIN")) || sv_ieq(name, SV("CLEARTEXT")))
+        set_text(s, AUTH_SECRET_CLEARTEXT, rest);
+    else if (sv_ieq(name, SV("CRYPT")) || sv_iends(name, SV("-CRYPT")))
+        set_text(s, AUTH_SECRET_HASHED, rest);
+    else if (digest_of(name) != NULL)
+        set_text(s, AUTH_SECRET_HASHED, value);
+    else
+        s->kind = AUTH_SECRET_UNUSABLE;
+}
+
+void auth_stored_take(struct auth_secret *secret, struct sv value, enum auth_scram_hash hash)
+{
+    struct auth_secret fresh = {0};
+
+    read_value(&fresh, value);
+    if (secret->kind == AUTH_SECRET_NONE || worth_of(&fresh, hash) > worth_of(secret, hash))
+        *secret = fresh;
+    mem_wipe(&fresh, sizeof(fresh));
+}
+
+/* --- passwords --- */
+
+static bool digest_matches(const struct scheme *scheme, struct sv stored, struct sv password)
+{
+    unsigned char made[EVP_MAX_MD_SIZE];
+    size_t bytes = (size_t)EVP_MD_get_size(scheme->digest());
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    struct buf value;
+    bool same = false;
+
+    REQUIRE(ctx != NULL);
+    buf_init(&value, AUTH_PASSWORD_MAX, BUF_SECRET);
+    if (b64_decode(&value, stored) == 0 && buf_len(&value) >= bytes) {
+        struct sv salt = sv_skip(buf_view(&value), bytes);
+
+        REQUIRE(EVP_DigestInit_ex(ctx, scheme->digest(), NULL) == 1 &&
+                EVP_DigestUpdate(ctx, password.ptr, password.len) == 1 &&
+                EVP_DigestUpdate(ctx, salt.ptr, salt.len) == 1 &&
+                EVP_DigestFinal_ex(ctx, made, NULL) == 1);
+        same = mem_equal_ct(made, buf_view(&value).ptr, bytes) != 0;
+    }
+    EVP_MD_CTX_free(ctx);
+    mem_wipe(made, sizeof(made));
+    buf_deinit(&value);
+    return same;
+}
+
+static bool crypt_matches(const char *stored, const char *password)
+{
+    struct crypt_data *data = NEW(struct crypt_data);
+    const char *made = crypt_r(password, stored, data);
+    size_t len = strlen(stored);
+    bool same = made != NULL && made[0] != '*' && strlen(made) == len &&
+                mem_equal_ct(made, stored, len) != 0;
+
+    mem_wipe(data, sizeof(*data));
+    free(data);
+    return same;
+}
+
+static void remember_setting(const char *stored)
+{
+    pthread_mutex_lock(&lock);
+    snprintf(seen, sizeof(seen), "%.*s", (int)sizeof(seen) - 1, stored);
+    pthread_mutex_unlock(&lock);
+}
+
+static void pretend(const char *password)
+{
+    char setting[sizeof(seen)];
+
+    pthread_mutex_lock(&lock);
+    memcpy(setting, seen, sizeof(seen));
+    pthread_mutex_unlock(&lock);
+    if (setting[0] != '\0')
+        (void)crypt_matches(setting, password);
+    mem_wipe(setting, sizeof(setting));
+}
+
+bool auth_stored_matches(const struct auth_secret *secret, struct sv password)
+{
+    char tried[AUTH_PASSWORD_MAX + 1] = {0}, stored[AUTH_PASSWORD_MAX + 1] = {0};
+    struct sv rest;
+    bool right = false, is_crypt = false;
+
+    REQUIRE(password.len <= AUTH_PASSWORD_MAX);
+    memcpy(tried, password.ptr, password.len);
+    if (secret->kind == AUTH_SECRET_HASHED) {
+        const struct scheme *scheme;
+
+        memcpy(stored, secret->password, secret->password_len);
+        rest = sv_of(stored);
+        scheme = digest_of(scheme_of(&rest));
+        is_crypt = scheme == NULL;
+        if (scheme != NULL)
+            right = digest_matches(scheme, rest, password);
+        else
+            right = crypt_matches(stored, tried);
+    }
+    if (is_crypt)
+        remember_setting(stored);
+    else
+        pretend(tried);
+    mem_wipe(tried, sizeof(tried));
+    mem_wipe(stored, sizeof(stored));
+    return right && sv_find(password, '\0') == password.len;
+}

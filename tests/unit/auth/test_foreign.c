@@ -1,0 +1,205 @@
+/* Users in an SQLite table, by Cyrus' own plugin: what it finds, and that no fault of the database is
+ * a user who does not exist. */
+#include "auth/cyrus.h"
+#include "auth/database.h"
+#include "tests/unit/auth/database.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sqlite3.h>
+
+static char folder[64], file[96];
+static struct auth_options o;
+
+static void run(const char *sql)
+{
+    sqlite3 *db = NULL;
+
+    assert_int_equal(sqlite3_open(file, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+static int start(const char *select)
+{
+    struct buf why;
+    int err;
+
+    buf_init(&why, 1024, 0);
+    o.sql.select = select;
+    err = auth_database_start(&o, &(struct auth_foreign_files){.ca_path = ""}, &why);
+    buf_deinit(&why);
+    return err;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/auth-test-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(file, sizeof(file), "%s/users", folder);
+    o = (struct auth_options){
+        .realms = database_realm_list,
+        .database = AUTH_DATABASE_SQL,
+        .sql = {.engine = AUTH_SQL_SQLITE3, .user = "", .database = file},
+        .ldapdb = {.uri = "", .id = "", .mech = ""},
+        .saslauthd = {.socket = "", .service = ""},
+    };
+    assert_int_equal(auth_cyrus_init(), 0);
+    run("CREATE TABLE u (name, realm, password);"
+        "INSERT INTO u VALUES ('alice', 'example.net', 'secret'),"
+        " ('null', 'example.net', NULL), ('empty', 'example.net', ''),"
+        " ('bob', 'example.net', '$6$x$y'), ('Carol', 'example.net', 'capital')");
+    assert_int_equal(start("SELECT password FROM u WHERE name = '%u' AND realm = '%r'"), 0);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    char name[128];
+
+    (void)state;
+    auth_foreign_stop();
+    auth_cyrus_done();
+    for (unsigned i = 0; i < 4; i++) {
+        static const char *const ends[] = {"", "-journal", "-wal", "-shm"};
+
+        snprintf(name, sizeof(name), "%s%s", file, ends[i]);
+        unlink(name);
+    }
+    assert_int_equal(rmdir(folder), 0);
+    return 0;
+}
+
+/* The kind, or an error. */
+static int kind(const char *user)
+{
+    struct auth_secret secret;
+    struct auth_name name;
+    enum auth_name_fault fault = auth_database_name(&o, sv_of(user), &name);
+    int err;
+
+    assert_int_equal(fault, AUTH_NAME_OK);
+    err = auth_database_secret(&o, &name, AUTH_SCRAM_SHA256, &secret);
+    return err < 0 ? err : (int)secret.kind;
+}
+
+static void look_ups(void **state)
+{
+    (void)state;
+    assert_int_equal(kind("alice"), AUTH_SECRET_CLEARTEXT);
+    assert_int_equal(kind("ALICE@Example.Net"), AUTH_SECRET_CLEARTEXT);
+    assert_int_equal(kind("alice@sales.example.net"), AUTH_SECRET_NONE);
+    assert_int_equal(kind("nobody"), AUTH_SECRET_NONE);
+    assert_int_equal(kind("bob"), AUTH_SECRET_HASHED);
+    /* the plugin gives "NULL", and an empty text */
+    assert_int_equal(kind("null"), AUTH_SECRET_UNUSABLE);
+    assert_int_equal(kind("empty"), AUTH_SECRET_UNUSABLE);
+    /* looked up in lower case */
+    assert_int_equal(kind("Carol"), AUTH_SECRET_NONE);
+}
+
+static void names(void **state)
+{
+    static const char *const bad[] = {"o'brien", "al*",  "a\\",       "a\"b", "a%u", "a,b",
+                                      "a(b)",    "a;b",  "\xc3\xa4", "a=b",  "a`b", "a&b"};
+    struct auth_name name;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(auth_database_name(&o, sv_of(bad[i]), &name), AUTH_NAME_FOREIGN);
+    assert_int_equal(auth_database_name(&o, SV("A.b-c_d+e/f"), &name), AUTH_NAME_OK);
+    assert_string_equal(name.text, "a.b-c_d+e/f@example.net");
+    o.database = AUTH_DATABASE_SASLDB;
+    assert_int_equal(auth_database_name(&o, SV("O'Brien"), &name), AUTH_NAME_OK);
+    assert_string_equal(name.text, "O'Brien@example.net");
+}
+
+static void faults_are_no_missing_users(void **state)
+{
+    char why[1024];
+
+    (void)state;
+    run("ALTER TABLE u RENAME TO v");
+    assert_int_equal(kind("alice"), ERR_DB);
+    assert_non_null(strstr(auth_database_fault(&o, ERR_DB, why), "no such table: u"));
+    run("ALTER TABLE v RENAME TO u");
+    assert_int_equal(kind("alice"), AUTH_SECRET_CLEARTEXT);
+    unlink(file);
+    assert_int_equal(kind("alice"), ERR_DB);
+    assert_non_null(strstr(auth_database_fault(&o, ERR_DB, why), file));
+    assert_int_equal(access(file, F_OK), -1); /* none was made */
+    database_garbage(file);
+    assert_int_equal(kind("alice"), ERR_DB);
+    assert_non_null(strstr(auth_database_fault(&o, ERR_DB, why), "not a database"));
+}
+
+static void *write_for_a_while(void *arg)
+{
+    sqlite3 *db = arg;
+
+    usleep(300000);
+    assert_int_equal(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    return NULL;
+}
+
+static void a_writer_is_waited_for(void **state)
+{
+    sqlite3 *db = NULL;
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(sqlite3_open(file, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(pthread_create(&thread, NULL, write_for_a_while, db), 0);
+    assert_int_equal(kind("alice"), AUTH_SECRET_CLEARTEXT);
+    pthread_join(thread, NULL);
+    assert_int_equal(sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(kind("alice"), ERR_DB); /* but not for ever */
+    sqlite3_close(db);
+    assert_int_equal(kind("alice"), AUTH_SECRET_CLEARTEXT);
+}
+
+static void changes_are_seen(void **state)
+{
+    struct auth_users_identity a, b;
+
+    (void)state;
+    assert_int_equal(auth_database_identity(&o, &a), 0);
+    usleep(20000);
+    run("UPDATE u SET password = 'other'");
+    assert_int_equal(auth_database_identity(&o, &b), 0);
+    assert_false(auth_users_identity_eq(&a, &b));
+    run("PRAGMA journal_mode = WAL");
+}
+
+static void not_opened(void **state)
+{
+    char why[1024];
+    bool exists;
+    struct auth_name alice;
+
+    (void)state;
+    auth_foreign_stop();
+    assert_int_equal(kind("alice"), ERR_KEEPER);
+    assert_int_equal(auth_database_probe(&o), ERR_KEEPER);
+    assert_non_null(strstr(auth_database_fault(&o, ERR_KEEPER, why), "not running"));
+    assert_int_equal(start("SELECT password FROM u WHERE name = '%u'"), 0);
+    assert_int_equal(auth_database_probe(&o), 0);
+    assert_int_equal(auth_database_name(&o, SV("alice"), &alice), AUTH_NAME_OK);
+    assert_int_equal(auth_database_exists(&o, &alice, &exists), 0);
+    assert_true(exists);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(look_ups),         T(names),      T(faults_are_no_missing_users), T(a_writer_is_waited_for),
+        T(changes_are_seen), T(not_opened),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

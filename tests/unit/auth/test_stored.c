@@ -1,0 +1,138 @@
+/* What a foreign database has of a user: every form, and what is no password. */
+#include "auth/stored.h"
+
+#include <crypt.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define VERIFIER                                                                              \
+    "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=" \
+    ":wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=" /* RFC 7677 3: "pencil" */
+
+static struct auth_secret take(enum auth_scram_hash hash, const char *first, const char *second)
+{
+    struct auth_secret secret = {0};
+
+    auth_stored_take(&secret, sv_of(first), hash);
+    if (second != NULL)
+        auth_stored_take(&secret, sv_of(second), hash);
+    return secret;
+}
+
+static void forms(void **state)
+{
+    static const struct {
+        const char *value;
+        enum auth_secret_kind kind;
+    } rows[] = {
+        {"pencil", AUTH_SECRET_CLEARTEXT},
+        {"{PLAIN}pencil", AUTH_SECRET_CLEARTEXT},
+        {"{cleartext}pencil", AUTH_SECRET_CLEARTEXT},
+        {"{not a scheme}", AUTH_SECRET_CLEARTEXT},
+        {"$5", AUTH_SECRET_CLEARTEXT},
+        {"$$$", AUTH_SECRET_CLEARTEXT},
+        {VERIFIER, AUTH_SECRET_VERIFIER},
+        {"$6$salt$x", AUTH_SECRET_HASHED},
+        {"$2y$10$x", AUTH_SECRET_HASHED},
+        {"$P$Bx", AUTH_SECRET_HASHED},
+        {"{CRYPT}$6$salt$x", AUTH_SECRET_HASHED},
+        {"{BLF-CRYPT}$2y$10$x", AUTH_SECRET_HASHED},
+        {"{SSHA}x", AUTH_SECRET_HASHED},
+        {"{ssha512}x", AUTH_SECRET_HASHED},
+        {"{MD5}x", AUTH_SECRET_UNUSABLE},
+        {"{ARGON2}$argon2id$x", AUTH_SECRET_UNUSABLE},
+        {"{PLAIN}", AUTH_SECRET_UNUSABLE},
+        {"", AUTH_SECRET_UNUSABLE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct auth_secret secret = take(AUTH_SCRAM_SHA256, rows[i].value, NULL);
+
+        if (secret.kind != rows[i].kind)
+            fail_msg("%s: %d", rows[i].value, secret.kind);
+    }
+}
+
+static void the_best_of_several(void **state)
+{
+    struct auth_secret secret = take(AUTH_SCRAM_SHA256, "pencil", VERIFIER);
+
+    (void)state;
+    assert_int_equal(secret.kind, AUTH_SECRET_VERIFIER);
+    secret = take(AUTH_SCRAM_SHA256, VERIFIER, "pencil");
+    assert_int_equal(secret.kind, AUTH_SECRET_VERIFIER);
+    secret = take(AUTH_SCRAM_SHA512, VERIFIER, "pencil");
+    assert_int_equal(secret.kind, AUTH_SECRET_CLEARTEXT);
+    secret = take(AUTH_SCRAM_HASHES, VERIFIER, "pencil");
+    assert_int_equal(secret.kind, AUTH_SECRET_CLEARTEXT);
+    secret = take(AUTH_SCRAM_SHA256, "{MD5}x", "{SSHA}x");
+    assert_int_equal(secret.kind, AUTH_SECRET_HASHED);
+    secret = take(AUTH_SCRAM_SHA256, "$6$x$x", "{MD5}x");
+    assert_int_equal(secret.kind, AUTH_SECRET_HASHED);
+}
+
+static void hashes(void **state)
+{
+    struct crypt_data data = {0};
+    char value[512];
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        static const char *const settings[] = {"$6$saltsalt", "$5$saltsalt",
+                                               "$2y$04$abcdefghijklmnopqrstuu"};
+        struct auth_secret secret;
+
+        snprintf(value, sizeof(value), "%s%s", i ? "" : "{CRYPT}",
+                 crypt_r("pencil", settings[i], &data));
+        secret = take(AUTH_SCRAM_SHA256, value, NULL);
+        assert_true(auth_stored_matches(&secret, SV("pencil")));
+        assert_false(auth_stored_matches(&secret, SV("pencil ")));
+        assert_false(auth_stored_matches(&secret, SV("pencil\0x")));
+        assert_false(auth_stored_matches(&secret, sv_of(value)));
+    }
+}
+
+/* Made by slappasswd, and by Python's hashlib with the salt "salt". */
+static void digests(void **state)
+{
+    static const char *const values[] = {
+        "{SSHA}WtYsJIHWAVGp08JxvSa18fFsTVdFROPD",
+        "{sha}0vxRJJChUDZGC1SJQBQ51tpUB/o=",
+        "{SSHA256}IYelL73vS+N1Dkg7GnOUyJVYF5JifvEjClIz+j2xsMtzYWx0",
+        "{SHA256}E4CWaPtDY4Zwb2fcsFLtWEoEuhaowCoX1m00ww/O2iE=",
+        "{SSHA512}i+D5SE7oOTxtkWXKlKHrQFnLB6mUMJx0OsVpWYhRi1RnUIQeI+9gQr+ANhi3p4fmzzh6sx3Lx4cvamio"
+        "Ip/8sXNhbHQ=",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        struct auth_secret secret = take(AUTH_SCRAM_SHA256, values[i], NULL);
+
+        assert_true(auth_stored_matches(&secret, SV("pencil")));
+        assert_false(auth_stored_matches(&secret, SV("Pencil")));
+        assert_false(auth_stored_matches(&secret, sv_of(values[i])));
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        static const char *const broken[] = {"{SSHA}", "{SSHA}AAAA", "{SHA256}!"};
+        struct auth_secret secret = take(AUTH_SCRAM_SHA256, broken[i], NULL);
+
+        assert_false(auth_stored_matches(&secret, SV("pencil")));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(forms),
+        cmocka_unit_test(the_best_of_several),
+        cmocka_unit_test(hashes),
+        cmocka_unit_test(digests),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
