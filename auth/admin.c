@@ -63,6 +63,7 @@ static const struct rule {
     [AUTH_ADMIN_ROLE] = {.done = "role set"},
     [AUTH_ADMIN_APP_ADD] = {.has_label = true, .done = "added"},
     [AUTH_ADMIN_APP_LIST] = {.is_question = true},
+    [AUTH_ADMIN_PROBE] = {.is_question = true},
     [AUTH_ADMIN_APP_REVOKE] = {.has_label = true, .ends_sessions = true, .done = "revoked"},
 };
 
