@@ -156,10 +156,11 @@ static void say_foreign(struct work *w, int err)
     char text[256];
 
     if (err == -ENOTSUP)
-        snprintf(text, sizeof(text),
-                 "no app passwords with auth.database = \"%s\": it does not say who exists, so that "
-                 "they would outlive their user",
-                 database);
+        snprintf(
+            text, sizeof(text),
+            "no app passwords with auth.database = \"%s\": it does not say who exists, so that "
+            "they would outlive their user",
+            database);
     else
         snprintf(text, sizeof(text), "msad does not write the users of auth.database = \"%s\": %s",
                  database,

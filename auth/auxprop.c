@@ -87,8 +87,8 @@ static bool find_file(const char *plugin, char out[PATH_MAX])
     if (path == NULL || *path == '\0') {
         if (dladdr((void *)(uintptr_t)sasl_server_init, &where) == 0 || where.dli_fname == NULL)
             return false;
-        snprintf(folder, sizeof(folder), "%.*s/sasl2",
-                 (int)sv_rfind(sv_of(where.dli_fname), '/'), where.dli_fname);
+        snprintf(folder, sizeof(folder), "%.*s/sasl2", (int)sv_rfind(sv_of(where.dli_fname), '/'),
+                 where.dli_fname);
         path = folder;
     }
     for (rest = sv_of(path); rest.len > 0;) {
@@ -152,8 +152,7 @@ static int load(struct auth_auxprop *a, const char *plugin, char why[AUTH_AUXPRO
     }
     a->library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
     snprintf(symbol, sizeof(symbol), "%s_auxprop_plug_init", plugin);
-    init = a->library == NULL ? NULL
-                              : (sasl_auxprop_init_t *)(uintptr_t)dlsym(a->library, symbol);
+    init = a->library == NULL ? NULL : (sasl_auxprop_init_t *)(uintptr_t)dlsym(a->library, symbol);
     if (init == NULL) {
         snprintf(why, AUTH_AUXPROP_WHY_MAX, "%s", dlerror());
         return ERR_NOT_FOUND;
@@ -207,6 +206,11 @@ void auth_auxprop_close(struct auth_auxprop *a)
     free(a);
 }
 
+void *auth_auxprop_function(struct auth_auxprop *a, const char *name)
+{
+    return dlsym(a->library, name);
+}
+
 /* --- asking --- */
 
 static int result_of(int rc, char why[AUTH_AUXPROP_WHY_MAX])
@@ -219,7 +223,7 @@ static int result_of(int rc, char why[AUTH_AUXPROP_WHY_MAX])
     if (said.why[0] == '\0')
         snprintf(why, AUTH_AUXPROP_WHY_MAX, "%s",
                  rc == SASL_NOUSER    ? "the query failed"
-                 : rc == SASL_UNAVAIL ? "it does not answer"
+                 : rc == SASL_UNAVAIL ? "it cannot be reached, or its certificate does not hold"
                                       : sasl_errstring(rc, NULL, NULL));
     if (rc == SASL_UNAVAIL || said.no_host)
         return -EHOSTDOWN;

@@ -35,6 +35,9 @@ int auth_auxprop_open(const char *plugin, const struct auth_auxprop_setting *set
                       char why_out[AUTH_AUXPROP_WHY_MAX], struct auth_auxprop **out) MUST_CHECK;
 void auth_auxprop_close(struct auth_auxprop *a); /* NULL is allowed */
 
+/* A function of the plugin or of a library that it uses; NULL: there is none. */
+void *auth_auxprop_function(struct auth_auxprop *a, const char *name);
+
 /* Calls each() for every value of these properties ("*userPassword"; ended by NULL), whose bytes
  * are wiped afterwards. 1: there is such a user, perhaps without a value; 0: there is none. Errors,
  * with the reason: -EHOSTDOWN: nobody answers; -EACCES: we may not ask, or not for this user (a

@@ -165,8 +165,8 @@ static int must_exist(struct auth_change *c, const struct auth_name *name)
     return err < 0 || exists ? err : ERR_NOT_FOUND;
 }
 
-/* Where others keep the users and do not say who exists, or not now, a login can be disabled all the
- * same. */
+/* Where others keep the users and do not say who exists, or not now, a login can be disabled all
+ * the same. */
 static int may_exist(struct auth_change *c, const struct auth_name *name)
 {
     int err = must_exist(c, name);

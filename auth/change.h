@@ -38,8 +38,8 @@ int auth_change_add(struct auth_change *c, const struct auth_name *name,
 /* ERR_NOT_FOUND, as all that follow; -EROFS. */
 int auth_change_passwd(struct auth_change *c, const struct auth_name *name,
                        struct sv password) MUST_CHECK;
-/* What is left of a user who does not exist goes, too. -EROFS: others keep the users, and he is one,
- * or they do not say. */
+/* What is left of a user who does not exist goes, too. -EROFS: others keep the users, and he is
+ * one, or they do not say. */
 int auth_change_delete(struct auth_change *c, const struct auth_name *name) MUST_CHECK;
 /* Gives the state from before; sets the new one if allowed_from has its bit (1 << state). */
 int auth_change_state(struct auth_change *c, const struct auth_name *name, enum auth_state state,

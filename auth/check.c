@@ -157,7 +157,8 @@ int auth_check_user(struct auth_check *c, const struct auth_sources *s,
 {
     struct auth_secret secret;
     int err = auth_database_secret(s->options, login, AUTH_SCRAM_SHA256, &secret);
-    bool known = err == 0 && secret.kind != AUTH_SECRET_NONE && secret.kind != AUTH_SECRET_ELSEWHERE;
+    bool known =
+        err == 0 && secret.kind != AUTH_SECRET_NONE && secret.kind != AUTH_SECRET_ELSEWHERE;
 
     mem_wipe(&secret, sizeof(secret));
     if (err < 0)

@@ -6,7 +6,8 @@
  * passwords, whether the user is known, is unknown, belongs to a foreign realm or has a clear-text
  * entry; of databases that others keep, whose hashes are of several kinds, see auth/stored.h. SCRAM
  * needs a derivation only for clear-text entries; where the database holds any, every SCRAM
- * exchange pays one. Where saslauthd judges the password, it is asked once for every name. Whatever the mechanism, auth_check_admit() has the last word.
+ * exchange pays one. Where saslauthd judges the password, it is asked once for every name. Whatever
+ * the mechanism, auth_check_admit() has the last word.
  *
  * Names: "user@realm" is a login; "user/LABEL@realm" is that login by its app password LABEL, where
  * no login of the whole name exists. PLAIN and LOGIN take any app password under the plain name,

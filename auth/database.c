@@ -132,9 +132,9 @@ const char *auth_database_fault(const struct auth_options *o, int err, char out[
     }
     auth_foreign_why(why);
     snprintf(out, 1024, "auth.database = \"%s\": %s", auth_options_database(o),
-             err == ERR_KEEPER  ? "only msad itself asks it, and it is not running"
+             err == ERR_KEEPER ? "only msad itself asks it, and it is not running"
              : err == -ENOTSUP ? "it cannot say who exists"
-             : why[0] != '\0' ? why
-                                : err_text(err));
+             : why[0] != '\0'  ? why
+                               : err_text(err));
     return out;
 }

@@ -15,17 +15,16 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DOWN_MS    1000  /* nobody is asked again so soon after nobody has answered */
-#define SLOW_MS    4000  /* a fault that took so long is one, too */
-#define PROVED_MS  10000 /* that the directory lets us in is looked at again after so long */
-#define BUSY_TRIES 20    /* an SQLite file that somebody is writing */
+#define DOWN_MS    1000 /* nobody is asked again so soon after nobody has answered; doubled, */
+#define DOWN_MAX   8000 /* up to so long, while that goes on */
+#define SLOW_MS    4000 /* a fault that took so long is one, too */
+#define BUSY_TRIES 20   /* an SQLite file that somebody is writing */
 #define BUSY_MS    50
 #define WHY_MAX    AUTH_AUXPROP_WHY_MAX
 
@@ -36,13 +35,15 @@ static struct {
     const char *const *properties;
     const char *file; /* sqlite3's; NULL */
     const char *socket, *service;
-    const char *own; /* our name in the directory; "": none */
+    const char *own; /* our name in the directory */
     char *password;  /* as it was at the start */
     struct auth_auxprop *auxprop;
-    atomic_uint_fast64_t proved_ms; /* when the directory last let us in; 0: never */
-    pthread_mutex_t lock;           /* of what follows */
-    uint64_t down_ms;               /* when nobody answered; 0: somebody did since */
-    char why[WHY_MAX];              /* the last fault */
+    const char **servers; /* of pgsql, ended by NULL; NULL: another */
+    pthread_mutex_t lock; /* of what follows */
+    uint64_t down_ms;     /* when nobody answered; 0: somebody did since */
+    uint64_t wait_ms;     /* how long nobody is asked again */
+    bool is_tried;        /* somebody finds out whether it is there again */
+    char why[WHY_MAX];    /* the last fault */
 } foreign = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static const char *const of_table[] = {"*userPassword", NULL};
@@ -75,14 +76,31 @@ static const char *join(const struct conf_strings *words)
  * deadlines, which it has no settings for. */
 static const char *pgsql_database(const struct auth_sql_options *sql, const char *ca)
 {
-    const char *tls = !sql->tls       ? "' sslmode='prefer"
+    const char *tls = !sql->tls     ? "' sslmode='prefer"
                       : *ca == '\0' ? "' sslmode='require"
-                                      : "' sslmode='verify-full' sslrootcert='";
+                                    : "' sslmode='verify-full' sslrootcert='";
 
     return arena_printf(&foreign.arena,
                         "%s' connect_timeout='5' keepalives_idle='4' keepalives_interval='2"
                         "' keepalives_count='2' tcp_user_timeout='8000%s%s",
                         sql->database, tls, ca);
+}
+
+/* libpq's words for each of the servers. */
+static void keep_servers(const struct conf_strings *hostnames)
+{
+    size_t count = hostnames->count ? hostnames->count : 1;
+
+    foreign.servers = arena_alloc(&foreign.arena, (count + 1) * sizeof(*foreign.servers));
+    foreign.servers[0] = keep("connect_timeout='5'");
+    foreign.servers[count] = NULL;
+    for (size_t i = 0; i < hostnames->count; i++) {
+        struct sv port = sv_of(hostnames->items[i]), host = sv_split(&port, ':');
+
+        foreign.servers[i] =
+            arena_printf(&foreign.arena, "connect_timeout='5' host='%.*s'%s%.*s%s", SV_ARG(host),
+                         port.len ? " port='" : "", SV_ARG(port), port.len ? "'" : "");
+    }
 }
 
 static int open_sql(const struct auth_sql_options *sql, const char *ca, char why[WHY_MAX])
@@ -93,13 +111,14 @@ static int open_sql(const struct auth_sql_options *sql, const char *ca, char why
         {"sql_hostnames", join(&sql->hostnames)},
         {"sql_user", sql->user},
         {"sql_passwd", foreign.password},
-        {"sql_database",
-         sql->engine == AUTH_SQL_PGSQL ? pgsql_database(sql, ca) : sql->database},
+        {"sql_database", sql->engine == AUTH_SQL_PGSQL ? pgsql_database(sql, ca) : sql->database},
         {"sql_select", sql->select},
         {"sql_usessl", sql->engine == AUTH_SQL_MYSQL && sql->tls ? "yes" : "no"},
     };
 
     foreign.properties = of_table;
+    if (sql->engine == AUTH_SQL_PGSQL)
+        keep_servers(&sql->hostnames);
     if (sql->engine == AUTH_SQL_SQLITE3)
         foreign.file = keep(sql->database);
     return auth_auxprop_open("sql", settings, sizeof(settings) / sizeof(settings[0]), why,
@@ -133,6 +152,7 @@ static int open_foreign(const struct auth_options *o, const struct auth_foreign_
 {
     int err = 0;
 
+    setenv("HOME", "/nonexistent", 1); /* these libraries read settings of the user's, too */
     if (o->database == AUTH_DATABASE_SQL)
         err = open_sql(&o->sql, files->ca_path, why);
     else if (o->database == AUTH_DATABASE_LDAPDB)
@@ -151,7 +171,7 @@ static void look_at_password(const struct auth_options *o, struct sv password)
 }
 
 int auth_foreign_start(const struct auth_options *o, const struct auth_foreign_files *files,
-                        struct buf *why)
+                       struct buf *why)
 {
     struct sv password = first_line(files->password);
     char text[WHY_MAX] = "";
@@ -184,45 +204,82 @@ void auth_foreign_stop(void)
     arena_deinit(&foreign.arena);
     foreign.is_open = false;
     foreign.auxprop = NULL;
+    foreign.servers = NULL;
     foreign.file = NULL;
     foreign.properties = NULL;
     foreign.password = NULL;
-    foreign.down_ms = 0;
+    foreign.down_ms = foreign.wait_ms = 0;
+    foreign.is_tried = false;
     foreign.why[0] = '\0';
-    atomic_store(&foreign.proved_ms, 0);
 }
 
 /* --- asking --- */
 
-/* 0: it may be asked. */
-static int may_ask(void)
+/* Whether one of the servers of pgsql answers. The plugin loses the memory of every connection that
+ * it does not get, which this does not. */
+static bool is_there(void)
 {
-    bool is_down;
+    int (*ping)(const char *) =
+        foreign.servers ? (int (*)(const char *))auth_auxprop_function(foreign.auxprop, "PQping")
+                        : NULL;
+    bool there = ping == NULL;
 
-    if (!foreign.is_open)
-        return ERR_KEEPER;
-    pthread_mutex_lock(&foreign.lock);
-    is_down = foreign.down_ms != 0 && clock_mono_ms() - foreign.down_ms < DOWN_MS;
-    pthread_mutex_unlock(&foreign.lock);
-    return is_down ? -EHOSTDOWN : 0;
+    for (size_t i = 0; !there && foreign.servers[i] != NULL; i++)
+        there = ping(foreign.servers[i]) == 0; /* PQPING_OK */
+    return there;
+}
+
+/* One question. */
+struct asking {
+    uint64_t began_ms;
+    bool tries; /* it finds out for all whether somebody answers again */
+};
+
+static void note_down(const struct asking *q, uint64_t now)
+{
+    if (foreign.down_ms == 0)
+        foreign.wait_ms = DOWN_MS;
+    else if (q->tries && foreign.wait_ms < DOWN_MAX)
+        foreign.wait_ms *= 2;
+    foreign.down_ms = now;
 }
 
 /* Remembers what became of a question: err is negative, or it was answered. */
-static int note(int err, const char *why, uint64_t began_ms)
+static int note(const struct asking *q, int err, const char *why)
 {
     uint64_t now = clock_mono_ms();
 
-    if (err < 0 && now - began_ms >= SLOW_MS)
+    if (err < 0 && now - q->began_ms >= SLOW_MS)
         err = -EHOSTDOWN;
     pthread_mutex_lock(&foreign.lock);
     if (err == -EHOSTDOWN)
-        foreign.down_ms = now;
-    else if (err >= 0)
+        note_down(q, now);
+    else
         foreign.down_ms = 0;
-    if (err < 0)
+    if (q->tries)
+        foreign.is_tried = false;
+    if (err < 0 && why != NULL)
         snprintf(foreign.why, sizeof(foreign.why), "%s", why);
     pthread_mutex_unlock(&foreign.lock);
     return err;
+}
+
+/* 0: it may be asked; then note() follows. */
+static int may_ask(struct asking *q)
+{
+    bool is_down;
+
+    *q = (struct asking){.began_ms = clock_mono_ms()};
+    if (!foreign.is_open)
+        return ERR_KEEPER;
+    pthread_mutex_lock(&foreign.lock);
+    is_down = foreign.down_ms != 0;
+    q->tries = is_down && !foreign.is_tried && q->began_ms - foreign.down_ms >= foreign.wait_ms;
+    foreign.is_tried |= q->tries;
+    pthread_mutex_unlock(&foreign.lock);
+    if (q->tries && !is_there())
+        return note(q, -EHOSTDOWN, NULL);
+    return is_down && !q->tries ? -EHOSTDOWN : 0;
 }
 
 struct taking {
@@ -264,66 +321,66 @@ static int ask_file(const char *user, struct taking *t, char why[WHY_MAX])
     return result;
 }
 
-/* "You may not" is what a directory says of a user whom it does not know, but also if our own
- * password is wrong. So now and then it is asked for ourselves first, whoever is looked for. */
+/* A directory that finds a user's entry by a search refuses to let us act for one whom it does not
+ * know, and the plugin tells that from no other fault. So it is asked for ourselves as well: if it
+ * answers that, the refusal is about the user. For every user, so that the time tells nothing. */
 static int ask_entry(const char *user, struct taking *t, char why[WHY_MAX])
 {
-    uint64_t now = clock_mono_ms(), proved = atomic_load(&foreign.proved_ms);
-    int result = 1;
+    char about_us[WHY_MAX];
+    int result = auth_auxprop_ask(foreign.auxprop, user, foreign.properties, take, t, why);
+    int own = result == -EHOSTDOWN ? result
+                                   : auth_auxprop_ask(foreign.auxprop, foreign.own,
+                                                      foreign.properties, leave, NULL, about_us);
 
-    if (foreign.own[0] != '\0' && (proved == 0 || now - proved > PROVED_MS)) {
-        result = auth_auxprop_ask(foreign.auxprop, foreign.own, foreign.properties, leave, NULL, why);
-        if (result == -EACCES) {
-            snprintf(why, WHY_MAX, "it does not let us in as \"%.200s\" (auth.ldapdb.id)",
-                     foreign.own);
-            return ERR_DB;
-        }
-    }
-    if (result >= 0)
-        result = auth_auxprop_ask(foreign.auxprop, user, foreign.properties, take, t, why);
-    if (result >= 0)
-        atomic_store(&foreign.proved_ms, now);
-    return result == -EACCES ? 0 : result;
+    if (result >= 0 || result == -EHOSTDOWN)
+        return result;
+    if (own == -EHOSTDOWN)
+        snprintf(why, WHY_MAX, "%s", about_us);
+    else if (own < 0)
+        snprintf(why, WHY_MAX, "it does not let us in as \"%.200s\" (auth.ldapdb.id): %.200s",
+                 foreign.own, about_us);
+    return own == -EHOSTDOWN ? own : own < 0 ? ERR_DB : 0;
 }
 
 int auth_foreign_secret(const struct auth_name *name, enum auth_scram_hash hash,
                         struct auth_secret *out)
 {
     struct taking t = {out, hash};
-    uint64_t began_ms = clock_mono_ms();
+    struct asking q;
     char why[WHY_MAX] = "";
-    int err = may_ask(), result;
+    int err, result;
 
-    if (err < 0)
-        return err;
-    if (foreign.auxprop == NULL) {
-        out->kind = AUTH_SECRET_ELSEWHERE;
+    if (foreign.is_open && foreign.auxprop == NULL) {
+        out->kind = AUTH_SECRET_ELSEWHERE; /* saslauthd */
         return 0;
     }
-    result = foreign.file != NULL              ? ask_file(name->text, &t, why)
-             : foreign.properties == of_entry ? ask_entry(name->text, &t, why)
-                                              : auth_auxprop_ask(foreign.auxprop, name->text,
-                                                                 foreign.properties, take, &t, why);
+    err = may_ask(&q);
+    if (err < 0)
+        return err;
+    result = foreign.file != NULL ? ask_file(name->text, &t, why)
+             : foreign.properties == of_entry
+                 ? ask_entry(name->text, &t, why)
+                 : auth_auxprop_ask(foreign.auxprop, name->text, foreign.properties, take, &t, why);
     if (result == 1 && out->kind == AUTH_SECRET_NONE)
         out->kind = AUTH_SECRET_UNUSABLE;
-    err = note(result, why, began_ms);
+    err = note(&q, result, why);
     return err < 0 ? err : 0;
 }
 
 int auth_foreign_password(const struct auth_name *name, struct sv password)
 {
-    struct auth_saslauthd_question q = {.user = auth_name_user(name),
-                                        .password = password,
-                                        .service = sv_of(foreign.service),
-                                        .realm = auth_name_realm(name)};
-    uint64_t began_ms = clock_mono_ms();
+    struct auth_saslauthd_question question = {.user = auth_name_user(name),
+                                               .password = password,
+                                               .service = sv_of(foreign.service),
+                                               .realm = auth_name_realm(name)};
     char why[WHY_MAX] = "";
-    int err = may_ask();
+    struct asking q;
+    int err = may_ask(&q);
 
     if (err < 0)
         return err;
-    err = auth_saslauthd_ask(foreign.socket, &q, why, sizeof(why));
-    return note(err, why, began_ms);
+    err = auth_saslauthd_ask(foreign.socket, &question, why, sizeof(why));
+    return note(&q, err, why);
 }
 
 int auth_foreign_identity(struct auth_users_identity *out)

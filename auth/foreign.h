@@ -1,6 +1,6 @@
 /*
- * foreign.h - the database of users that others keep, opened and asked. Only database.c uses it; the
- * contract is there.
+ * foreign.h - the database of users that others keep, opened and asked. Only database.c uses it;
+ * the contract is there.
  */
 #ifndef AUTH_FOREIGN_H
 #define AUTH_FOREIGN_H

@@ -48,7 +48,7 @@ struct keeper_material {
     const struct keeper_secret *secrets;
     size_t nsecrets;
     struct auth_oauth_files oauth;
-    struct sv keytab; /* empty: no Kerberos */
+    struct sv keytab;                         /* empty: no Kerberos */
     struct sv database_password, database_ca; /* of auth.sql or auth.ldapdb */
 };
 

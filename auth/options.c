@@ -209,8 +209,7 @@ static const struct conf_option ldapdb_rows[] = {
              .example = "\"ldap://ldap.example.net\""),
     CONF_ROW(CONF_STRING, struct auth_ldapdb_options, id, "id", NULL, "our name there",
              "A SASL name, no DN. The directory must map it, and user@realm of each user, to an "
-             "entry (authz-regexp of slapd), and allow it to act as them (authzTo). Not needed for "
-             "mech = \"EXTERNAL\".",
+             "entry (authz-regexp of slapd), and allow it to act as them (authzTo).",
              .example = "\"msad\""),
     CONF_ROW(CONF_PATH, struct auth_ldapdb_options, password_file, "password_file", NULL,
              "file with our password there", "Its first line. Only the keeper gets it.",

@@ -19,8 +19,12 @@
 
 /* Noes that do not mean the password. */
 static const char *const faults[] = {
-    "NO [ALERT]",          "NO internal mechanism failure", "NO saslauthd internal error",
-    "NO PAM start error",  "NO Insufficient permission",    "NO Username lookup failure",
+    "NO [ALERT]",
+    "NO internal mechanism failure",
+    "NO saslauthd internal error",
+    "NO PAM start error",
+    "NO Insufficient permission",
+    "NO Username lookup failure",
     "NO Username shadow lookup failure",
 };
 

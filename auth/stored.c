@@ -19,7 +19,7 @@ static const struct scheme {
     const char *name;
     const EVP_MD *(*digest)(void);
 } digests[] = {
-    {"SHA", EVP_sha1},      {"SSHA", EVP_sha1},      {"SHA256", EVP_sha256},
+    {"SHA", EVP_sha1},       {"SSHA", EVP_sha1},     {"SHA256", EVP_sha256},
     {"SSHA256", EVP_sha256}, {"SHA512", EVP_sha512}, {"SSHA512", EVP_sha512},
 };
 

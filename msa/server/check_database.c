@@ -59,8 +59,9 @@ static void check_select(struct checking *c, const char *select)
         FAULT(c, "auth.sql.select", "... WHERE name = '%u'",
               "it has no %%u: everybody would have the same password");
     else if (*select && c->o->realms.count > 1 && !strstr(select, "%r"))
-        WARNING(c, "auth.sql.select", "... AND domain = '%r'",
-                "it has no %%r: the same name is one user with one password in each of auth.realms");
+        WARNING(
+            c, "auth.sql.select", "... AND domain = '%r'",
+            "it has no %%r: the same name is one user with one password in each of auth.realms");
 }
 
 static void check_hostnames(struct checking *c, const struct auth_sql_options *sql)
@@ -135,7 +136,6 @@ static bool goes_in_clear(const struct auth_ldapdb_options *ldap)
 static void check_ldapdb(struct checking *c)
 {
     const struct auth_ldapdb_options *ldap = &c->o->ldapdb;
-    bool by_name = strcmp(ldap->mech, "EXTERNAL") != 0;
     struct sv rest = sv_of(ldap->uri);
     need(c, "auth.ldapdb.uri", ldap->uri, "\"ldap://ldap.example.net\"");
     while (rest.len) {
@@ -152,10 +152,9 @@ static void check_ldapdb(struct checking *c)
             break;
         }
     }
-    if (by_name) {
-        need(c, "auth.ldapdb.id", ldap->id, "our name there");
+    need(c, "auth.ldapdb.id", ldap->id, "our name there");
+    if (strcmp(ldap->mech, "EXTERNAL") != 0)
         need(c, "auth.ldapdb.password_file", ldap->password_file, "\"/etc/msa/ldap.secret\"");
-    }
     if (goes_in_clear(ldap))
         WARNING(c, "auth.ldapdb.uri", "ldaps://, or starttls = true",
                 "what passwords are checked against crosses the network unprotected");
@@ -205,8 +204,9 @@ static void check_mechanisms(struct checking *c)
                   "with its password",
                   m->items[i]);
         else if (strcmp(m->items[i], "CRAM-MD5") == 0 && c->o->database != AUTH_DATABASE_SASLDB)
-            WARNING(c, key, "SCRAM in its place",
-                    "CRAM-MD5 works only for users whose password is in the database in clear text");
+            WARNING(
+                c, key, "SCRAM in its place",
+                "CRAM-MD5 works only for users whose password is in the database in clear text");
     }
 }
 

@@ -239,5 +239,379 @@ def faults_of_the_settings(w):
     # without the plugins
     w.environment["SASL_PATH"] = w.path("")
     faults(w, {"database": "sql", "sql": sql}, "install the package libsasl2-modules-sql")
-    faults(w, {"database": "ldapdb", "ldapdb": {"uri": "ldapi:///", "mech": "EXTERNAL"}},
+    faults(w, {"database": "ldapdb", "ldapdb": {"uri": "ldapi:///", "mech": "EXTERNAL", "id": "x"}},
            "install the package libsasl2-modules-ldap")
+
+
+SLAPD = """include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+pidfile {dir}/pid
+TLSCertificateFile {certificate}
+TLSCertificateKeyFile {key}
+sasl-host mail.our.test
+authz-regexp "^uid=msad(,cn=[^,]*)*,cn=auth$" "cn=msad,dc=our,dc=test"
+authz-regexp "^gidnumber=64902.uidnumber=64902,cn=peercred,cn=external,cn=auth$" "cn=msad,dc=our,dc=test"
+authz-regexp "^uid=([^,@]*)@our.test(,cn=[^,]*)*,cn=auth$" "ldap:///ou=people,dc=our,dc=test??one?(uid=$1)"
+authz-policy to
+password-hash {{CLEARTEXT}}
+database mdb
+suffix "dc=our,dc=test"
+directory {dir}/data
+rootdn "cn=root,dc=our,dc=test"
+rootpw root
+access to attrs=userPassword by self read by anonymous auth by * none
+access to * by * read
+"""
+
+ENTRIES = """dn: dc=our,dc=test
+objectClass: dcObject
+objectClass: organization
+o: our
+dc: our
+
+dn: ou=people,dc=our,dc=test
+objectClass: organizationalUnit
+ou: people
+
+dn: cn=msad,dc=our,dc=test
+objectClass: organizationalRole
+objectClass: simpleSecurityObject
+cn: msad
+userPassword: machine
+authzTo: dn.children:ou=people,dc=our,dc=test
+"""
+
+PERSON = """
+dn: uid={name},ou=people,dc=our,dc=test
+objectClass: inetOrgPerson
+uid: {name}
+cn: {name}
+sn: {name}
+"""
+
+
+class Directory:
+    """slapd; its names are those of our.test."""
+
+    def __init__(self, w, people):
+        self.w, self.dir = w, w.path("ldap")
+        os.makedirs(os.path.join(self.dir, "data"))
+        with open(self.path("slapd.conf"), "w", encoding="ascii") as f:
+            f.write(SLAPD.format(dir=self.dir, certificate=w.certificate[0], key=w.certificate[1]))
+        with open(self.path("ldif"), "w", encoding="ascii") as f:
+            f.write(ENTRIES)
+            for name, password in people.items():
+                f.write(PERSON.format(name=name))
+                f.write(f"userPassword: {password}\n" if password else "")
+        with open(self.path("secret"), "w", encoding="ascii") as f:
+            f.write("machine\n")
+        subprocess.run(["slapadd", "-f", self.path("slapd.conf"), "-l", self.path("ldif")],
+                       check=True, capture_output=True)
+        self.options = {"database": "ldapdb", "block": NO_BLOCK,
+                        "ldapdb": {"uri": "ldap://mail.our.test", "id": "msad", "starttls": True,
+                                   "password_file": self.path("secret"), "ca": w.certificate[0]}}
+        self.start()
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def start(self):
+        with open(self.path("log"), "ab") as log:
+            self.process = subprocess.Popen(
+                ["slapd", "-f", self.path("slapd.conf"), "-d", "256", "-h",
+                 "ldap://127.0.0.1/ ldapi://" + self.path("socket").replace("/", "%2F")],
+                stdout=log, stderr=log)
+        eventually(lambda: subprocess.run(["ldapwhoami", "-x", "-H", "ldap://127.0.0.1"],
+                                          capture_output=True, check=False).returncode == 0,
+                   "slapd answers")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(30)
+
+    def modify(self, text):
+        subprocess.run(["ldapmodify", "-x", "-H", "ldap://127.0.0.1", "-D",
+                        "cn=root,dc=our,dc=test", "-w", "root"], input=text, text=True, check=True,
+                       capture_output=True)
+
+
+@test()
+def users_in_a_directory(w):
+    name_the_server(w.dir)
+    directory = Directory(w, {"alice": PASSWORD, "bob": "{CRYPT}" + crypt.crypt(PASSWORD, "$6$salt"),
+                              "scram": verifier(PASSWORD), "without": None})
+    w.write({"auth": directory.options})
+    said = w.ctl("check")
+    check("warning" not in said, said)
+    w.start({"auth": directory.options}, user=False)
+    for name, scram in (("alice", 235), ("scram", 235), ("bob", 535)):
+        equal([code(m, name) for m in ("PLAIN", "LOGIN", "SCRAM-SHA-256")], [235, 235, scram], name)
+    wrong = (535, "5.7.8")
+    for mechanism in ("PLAIN", "SCRAM-SHA-256"):
+        for user, password in ((USER, "wrong"), ("nobody", PASSWORD), ("al*", PASSWORD),
+                               ("without", PASSWORD), ("msad", "machine"), ("bob)(uid=*", PASSWORD),
+                               ("alice,ou=people", PASSWORD)):
+            equal(reply(mechanism, user, password), wrong, f"{mechanism} {user}")
+    disabled_and_enabled(w, "PLAIN", "SCRAM-SHA-256")
+    read_only_commands(w, "ldapdb")
+    secret = w.ask("user", "app", "add", "without", "phone")[1][0]["secret"]
+    equal(code("PLAIN", "without", secret), 235, "an app password of one without another")
+    check("no such user" in w.ctl("user", "disable", "nobody", code=1), "nobody")
+    directory.modify("dn: uid=scram,ou=people,dc=our,dc=test\nchangetype: delete\n")
+    equal(code("SCRAM-SHA-256", "scram"), 535, "gone")
+
+
+@test()
+def a_directory_that_does_not_answer(w):
+    name_the_server(w.dir)
+    directory = Directory(w, {"alice": PASSWORD, "bob": PASSWORD})
+    w.start({"auth": directory.options}, user=False)
+    old = w.session()
+    equal(code("PLAIN"), 235)
+    directory.stop()
+    for mechanism, user in (("SCRAM-SHA-256", USER), ("PLAIN", "bob"), ("PLAIN", "nobody")):
+        equal(reply(mechanism, user), DOWN, f"{mechanism} {user}")
+    equal([code("PLAIN"), old.say("NOOP")[0]], [235, 250], "what was proved, and who is in")
+    w.wait_log('auth-database: auth.database = "ldapdb": ')
+    said = w.ctl("user", "disable", "bob")
+    check("could not be asked" in said, said)
+    directory.start()
+    eventually(lambda: code("SCRAM-SHA-256") == 235, "comes back by itself", 10)
+    equal(code("PLAIN", "bob"), 535, "disabled while the directory was away")
+    # one that hangs
+    equal(code("PLAIN"), 235)
+    directory.process.send_signal(signal.SIGSTOP)
+    sessions = [session() for _ in range(20)]
+    began = time.monotonic()
+    for s in sessions:
+        s.send(b"AUTH PLAIN " + base64.b64encode(b"\0bob\0" + PASSWORD.encode()) + b"\r\n")
+    equal(code("PLAIN"), 235, "what was proved does not wait")
+    check(time.monotonic() - began < 2, "it waited")
+    equal({s.reply()[0] for s in sessions}, {454})
+    check(time.monotonic() - began < 20, "too long")
+    equal(old.say("NOOP")[0], 250, "a session goes on")
+    directory.process.send_signal(signal.SIGCONT)
+    eventually(lambda: code("SCRAM-SHA-256") == 235, "comes back by itself", 20)
+
+
+@test()
+def a_directory_that_does_not_let_us_in(w):
+    name_the_server(w.dir)
+    directory = Directory(w, {"alice": PASSWORD})
+    with open(directory.path("wrong"), "w", encoding="ascii") as f:
+        f.write("not it\n")
+    options = dict(directory.options, ldapdb=dict(directory.options["ldapdb"],
+                                                  password_file=directory.path("wrong")))
+    w.start({"auth": options}, user=False)
+    for mechanism in ("PLAIN", "SCRAM-SHA-256"):
+        for user in (USER, "nobody"):
+            equal(reply(mechanism, user), DOWN, f"{mechanism} {user}")
+    w.wait_log('it does not let us in as "msad" (auth.ldapdb.id)')
+    w.stop()
+    # its certificate is of nobody whom we know
+    w.start({"auth": dict(directory.options, ldapdb=dict(directory.options["ldapdb"], ca=""))},
+            user=False)
+    equal(reply("PLAIN"), DOWN, "an unknown authority")
+    w.stop()
+    # by the socket, as whom the kernel says that we are
+    socket = "ldapi://" + directory.path("socket").replace("/", "%2F")
+    os.chmod(directory.path("socket"), 0o777)
+    w.start({"auth": dict(directory.options, ldapdb={"uri": socket, "mech": "EXTERNAL", "id": "msad"})}, user=False)
+    equal([code("PLAIN"), code("SCRAM-SHA-256"), code("PLAIN", "nobody")], [235, 235, 535])
+
+
+class Saslauthd:
+    """saslauthd, which asks PAM, which asks a shadow file of this test's."""
+
+    def __init__(self, w, users):
+        self.dir = w.path("saslauthd")
+        os.mkdir(self.dir, 0o755)
+        with open("/etc/passwd", "a", encoding="ascii") as f:
+            for n, name in enumerate(users):
+                f.write(f"{name}:x:{65000 + n}:65000::/nonexistent:/usr/sbin/nologin\n")
+        with open(w.path("shadow"), "w", encoding="ascii") as f:
+            for name, password in users.items():
+                f.write(f"{name}:{crypt.crypt(password, '$6$saltsalt')}:19000:0:99999:7:::\n")
+        os.chmod(w.path("shadow"), 0o600)
+        os.mkdir(w.path("pam.d"))
+        with open(w.path("pam.d", "smtp"), "w", encoding="ascii") as f:
+            f.write("auth required pam_unix.so nodelay\naccount required pam_unix.so\n")
+        for name in ("shadow", "pam.d"):
+            subprocess.run(["mount", "--bind", w.path(name), "/etc/" + name], check=True)
+        self.options = {"database": "saslauthd", "block": NO_BLOCK,
+                        "saslauthd": {"socket": os.path.join(self.dir, "mux")}}
+        self.start()
+
+    def start(self):
+        with open(os.path.join(self.dir, "log"), "ab") as log:
+            self.process = subprocess.Popen(["saslauthd", "-a", "pam", "-d", "-m", self.dir],
+                                            stdout=log, stderr=log, start_new_session=True)
+        eventually(lambda: os.path.exists(os.path.join(self.dir, "mux")), "its socket")
+        os.chmod(self.dir, 0o755)
+        os.chmod(os.path.join(self.dir, "mux"), 0o777)
+
+    def signal(self, number):
+        os.killpg(self.process.pid, number) # the workers, too
+
+    def stop(self):
+        self.signal(signal.SIGTERM)
+        self.process.wait(30)
+
+
+@test()
+def users_of_saslauthd(w):
+    daemon = Saslauthd(w, {"alice": PASSWORD, "bob": PASSWORD})
+    w.write({"auth": daemon.options})
+    said = w.ctl("check")
+    check("warning" not in said, said)
+    w.start({"auth": daemon.options}, user=False)
+    equal(offered(), ["PLAIN", "LOGIN"])
+    wrong = (535, "5.7.8")
+    for mechanism in ("PLAIN", "LOGIN"):
+        equal([code(mechanism), code(mechanism, "bob"), code(mechanism, "BOB")], [235, 235, 235])
+        for user, password in ((USER, "wrong"), ("nobody", PASSWORD), ("alice@else.test", PASSWORD),
+                               ("al*", PASSWORD), ("alice/x", PASSWORD), (USER, "x" * 300)):
+            equal(reply(mechanism, user, password), wrong, f"{mechanism} {user}")
+    equal(session().say("AUTH SCRAM-SHA-256")[0], 504, "no secret can be read")
+    disabled_and_enabled(w, "PLAIN", "LOGIN")
+    read_only_commands(w, "saslauthd")
+    said = w.ctl("user", "app", "add", "alice", "phone", code=1)
+    check("no app passwords with auth.database" in said, said)
+    said = w.ctl("user", "disable", "carol")
+    check("whether there is such a user could not be asked" in said, said)
+    check("disable the login here" in w.ctl("user", "delete", "alice", code=1), "not ours")
+    eventually(lambda: w.ask("user", "show", "alice")[1][0]["logins"], "logins are written")
+    old = w.session()
+    equal(code("PLAIN"), 235)
+    daemon.stop()
+    equal([reply("PLAIN", "bob", "x"), reply("LOGIN", "nobody")], [DOWN, DOWN])
+    equal([code("PLAIN"), old.say("NOOP")[0]], [235, 250], "what was proved, and who is in")
+    w.wait_log(os.path.join(daemon.dir, "mux"))
+    daemon.start()
+    eventually(lambda: code("PLAIN", "bob") == 235, "comes back by itself", 10)
+    equal(reply("PLAIN", "bob", "x"), wrong)
+    # one that hangs
+    daemon.signal(signal.SIGSTOP)
+    began = time.monotonic()
+    sessions = [session() for _ in range(20)]
+    for s in sessions:
+        s.send(b"AUTH PLAIN " + base64.b64encode(b"\0bob\0x") + b"\r\n")
+    equal(code("PLAIN"), 235, "what was proved does not wait")
+    check(time.monotonic() - began < 2, "it waited")
+    equal({s.reply()[0] for s in sessions}, {454})
+    check(time.monotonic() - began < 20, "too long")
+    daemon.signal(signal.SIGCONT)
+    eventually(lambda: reply("PLAIN", "bob", "x") == wrong, "comes back by itself", 20)
+
+
+class Postgres:
+    """PostgreSQL on port 5433, TLS with the server's own certificate."""
+
+    BIN = "/usr/lib/postgresql/" + sorted(os.listdir("/usr/lib/postgresql"))[-1] + "/bin/" \
+        if os.path.isdir("/usr/lib/postgresql") else ""
+
+    def __init__(self, w):
+        self.dir = w.path("pg")
+        os.mkdir(self.dir, 0o700)
+        for n, name in enumerate(("cert.pem", "key.pem")):
+            with open(w.certificate[n], "rb") as f, open(os.path.join(self.dir, name), "wb") as to:
+                to.write(f.read())
+        subprocess.run(["chown", "-R", "postgres", self.dir], check=True)
+        os.chmod(os.path.join(self.dir, "key.pem"), 0o600)
+        os.chmod(w.dir, 0o755)
+        self.run("initdb", "-A", "trust", "-U", "root", "-D", self.path("data"))
+        with open(self.path("data/postgresql.conf"), "a", encoding="ascii") as f:
+            f.write(f"port = 5433\nlisten_addresses = '127.0.0.1'\nfsync = off\n"
+                    f"unix_socket_directories = '{self.dir}'\nssl = on\n"
+                    f"ssl_cert_file = '{self.dir}/cert.pem'\nssl_key_file = '{self.dir}/key.pem'\n")
+        with open(self.path("data/pg_hba.conf"), "w", encoding="ascii") as f:
+            f.write("local all root trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
+        with open(w.path("sql.secret"), "w", encoding="ascii") as f:
+            f.write("machine\n")
+        self.options = {"database": "sql", "block": NO_BLOCK,
+                        "sql": {"engine": "pgsql", "hostnames": "mail.our.test:5433",
+                                "user": "msad", "password_file": w.path("sql.secret"),
+                                "database": "mail", "select": SELECT, "tls": True,
+                                "ca": w.certificate[0]}}
+        self.start()
+        for statement in ("CREATE DATABASE mail", "CREATE USER msad PASSWORD 'machine'"):
+            self.sql(statement, "postgres")
+        self.sql("CREATE TABLE users (name text, realm text, password text)")
+        self.sql("GRANT SELECT ON users TO msad")
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def run(self, command, *words):
+        done = subprocess.run(["setpriv", "--reuid=postgres", "--clear-groups", self.BIN + command,
+                               *words], text=True, capture_output=True, check=False, cwd="/",
+                              stdin=subprocess.DEVNULL)
+        equal(done.returncode, 0, f"{command}: {done.stdout}{done.stderr}")
+
+    def start(self):
+        self.run("pg_ctl", "-D", self.path("data"), "-l", self.path("log"), "-w", "start")
+
+    def stop(self):
+        self.run("pg_ctl", "-D", self.path("data"), "-m", "fast", "-w", "stop")
+
+    def sql(self, statement, database="mail"):
+        self.run("psql", "-h", self.dir, "-p", "5433", "-U", "root", "-v", "ON_ERROR_STOP=1",
+                 "-d", database, "-c", statement)
+
+    def pids(self):
+        with open(self.path("data/postmaster.pid"), encoding="ascii") as f:
+            parent = f.readline().strip()
+        done = subprocess.run(["pgrep", "-P", parent], capture_output=True, text=True, check=False)
+        return [int(parent)] + [int(pid) for pid in done.stdout.split()]
+
+
+@test()
+def users_in_postgresql(w):
+    name_the_server(w.dir)
+    server = Postgres(w)
+    server.sql(f"INSERT INTO users VALUES ('alice', 'our.test', '{PASSWORD}'), "
+               f"('bob', 'our.test', '{verifier(PASSWORD)}'), ('null', 'our.test', NULL)")
+    w.write({"auth": server.options})
+    said = w.ctl("check")
+    check("warning" not in said, said)
+    w.start({"auth": server.options}, user=False)
+    for name in ("alice", "bob"):
+        equal([code(m, name) for m in ("PLAIN", "LOGIN", "SCRAM-SHA-256")], [235, 235, 235], name)
+    for mechanism in ("PLAIN", "SCRAM-SHA-256"):
+        for user, password in ((USER, "wrong"), ("nobody", PASSWORD), ("null", "NULL"),
+                               ("x' OR '1'='1", PASSWORD)):
+            equal(reply(mechanism, user, password), (535, "5.7.8"), f"{mechanism} {user}")
+    # a query that fails is no user who does not exist
+    server.sql("REVOKE SELECT ON users FROM msad")
+    equal([reply("SCRAM-SHA-256"), reply("SCRAM-SHA-256", "nobody")], [DOWN, DOWN])
+    server.sql("GRANT SELECT ON users TO msad")
+    equal(code("SCRAM-SHA-256"), 235)
+    # it stops, comes back, hangs
+    equal(code("PLAIN"), 235)
+    old = w.session()
+    server.stop()
+    equal([reply("SCRAM-SHA-256"), reply("PLAIN", "nobody")], [DOWN, DOWN])
+    equal([code("PLAIN"), old.say("NOOP")[0]], [235, 250], "what was proved, and who is in")
+    w.wait_log("Connection refused")
+    server.start()
+    eventually(lambda: code("SCRAM-SHA-256") == 235, "comes back by itself", 20)
+    equal(code("PLAIN"), 235)
+    for pid in server.pids():
+        os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    s = session()
+    s.send(b"AUTH PLAIN " + base64.b64encode(b"\0bob\0x") + b"\r\n")
+    equal(code("PLAIN"), 235, "what was proved does not wait")
+    equal(s.reply()[0], 454)
+    check(time.monotonic() - began < 20, "too long")
+    for pid in server.pids():
+        os.kill(pid, signal.SIGCONT)
+    eventually(lambda: code("SCRAM-SHA-256") == 235, "comes back by itself", 20)
+    w.stop()
+    # a certificate of nobody whom we know
+    other = dict(server.options["sql"], ca="/etc/ssl/certs/ca-certificates.crt")
+    w.start({"auth": dict(server.options, sql=other)}, user=False)
+    equal(reply("PLAIN"), DOWN, "an unknown authority")

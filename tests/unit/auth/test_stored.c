@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#define VERIFIER                                                                              \
+#define VERIFIER                                                                               \
     "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=" \
     ":wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=" /* RFC 7677 3: "pencil" */
 
