@@ -2,6 +2,7 @@
 
 #include "auth/copy.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define KEYTAB "krb5.keytab"
