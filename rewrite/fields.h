@@ -23,6 +23,9 @@
     XX(TLS_REQUIRED, "TLS-Required")                     \
     XX(SOLICITATION, "Solicitation")                     \
     XX(AUTHENTICATION_RESULTS, "Authentication-Results") \
+    XX(MIME_VERSION, "MIME-Version")                     \
+    XX(CONTENT_TYPE, "Content-Type")                     \
+    XX(CONTENT_ENCODING, "Content-Transfer-Encoding")    \
     REWRITE_ADDRESS_FIELDS(XX)
 /* Those that hold addresses (RFC 5322 3.6.2, 3.6.3, 3.6.6) and are judged */
 #define REWRITE_ADDRESS_FIELDS(XX)         \

@@ -1,0 +1,556 @@
+/*
+ * Design: a field's name chooses how its value is cut into text. put_text() writes a run of text of
+ * which neighbouring words beyond ASCII, with the space between them, become one sequence of
+ * encoded words; all other syntax is copied around these runs.
+ */
+#include "rewrite/downgrade.h"
+
+#include "msa/base/require.h"
+#include "msa/base/utf8.h"
+#include "msa/smtp/idn.h"
+#include "rewrite/address.h"
+#include "rewrite/fields.h"
+#include "rewrite/mime_entity.h"
+#include "rewrite/words.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LINE_GOAL     76
+#define MAILBOXES_MAX 100000
+#define PERCENT_PIECE 60 /* bytes of a parameter's value in one piece */
+#define TWINS_MAX     8  /* parameters whose other form is looked for */
+#define PARAM_MAX     64 /* bytes of a parameter's name, which is written with each piece */
+
+enum shape { SHAPE_TEXT, SHAPE_ADDRESSES, SHAPE_PHRASES, SHAPE_PARAMS, SHAPE_OTHER };
+
+struct writer {
+    struct buf *out;
+    size_t column;
+    bool after_word; /* what was written last is an encoded word, as it is now or was before */
+};
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* ---- output ---- */
+
+static void put(struct writer *w, struct sv text)
+{
+    int err = text.len ? buf_put(w->out, text) : 0;
+    REQUIRE(!err); /* REWRITE_DOWNGRADE_GROWTH is enough */
+    size_t lf = sv_rfind(text, '\n');
+    w->column = lf < text.len ? text.len - lf - 1 : w->column + text.len;
+}
+
+static char last_byte(const struct writer *w)
+{
+    struct sv all = buf_view(w->out);
+    return all.len ? all.ptr[all.len - 1] : '\n';
+}
+
+/* Encoded words for text; the space before them may become a fold. */
+static void put_words(struct writer *w, struct sv space, struct sv text)
+{
+    size_t need = text.len < 30 ? 20 + text.len / 3 * 4 : 60; /* of the first word, about */
+    if (space.len && sv_find(space, '\n') == space.len && w->column + space.len + need > LINE_GOAL)
+        put(w, SV("\r\n "));
+    else
+        put(w, space);
+    int err = rewrite_words_put(w->out, &w->column, text);
+    REQUIRE(!err);
+    w->after_word = true;
+}
+
+/* ---- text ---- */
+
+static struct sv take_space(struct sv *text)
+{
+    size_t n = 0;
+    while (n < text->len && is_space(text->ptr[n]))
+        n++;
+    struct sv space = sv_first(*text, n);
+    *text = sv_skip(*text, n);
+    return space;
+}
+
+static struct sv take_word(struct sv *text)
+{
+    size_t n = 0;
+    while (n < text->len && !is_space(text->ptr[n]))
+        n++;
+    struct sv word = sv_first(*text, n);
+    *text = sv_skip(*text, n);
+    return word;
+}
+
+/* Adds what text means to plain: without folds, and without quoting if it has it. */
+static void add_plain(struct buf *plain, struct sv text, bool quoted)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '\r' || text.ptr[i] == '\n')
+            continue;
+        if (quoted && text.ptr[i] == '\\' && i + 1 < text.len)
+            i++;
+        int err = buf_append(plain, text.ptr + i, 1);
+        REQUIRE(!err);
+    }
+}
+
+/* A run of words and space; quoted: with quoted pairs, as in a comment. */
+static void put_text(struct writer *w, struct sv text, bool quoted)
+{
+    struct buf plain;
+    buf_init(&plain, text.len + 2, 0);
+    while (text.len) {
+        struct sv space = take_space(&text), word = take_word(&text);
+        if (utf8_is_ascii(word)) {
+            put(w, space);
+            put(w, word);
+            w->after_word = word.len ? rewrite_words_is_encoded(word) : w->after_word;
+            continue;
+        }
+        buf_reset(&plain);
+        if (w->after_word) /* RFC 2047 6.2: space between encoded words is not shown */
+            add_plain(&plain, SV(" "), false);
+        add_plain(&plain, word, quoted);
+        for (;;) {
+            struct sv rest = text, gap = take_space(&rest), next = take_word(&rest);
+            if (next.len && rewrite_words_is_encoded(next))
+                add_plain(&plain, SV(" "), false);
+            if (utf8_is_ascii(next))
+                break;
+            add_plain(&plain, gap, false);
+            add_plain(&plain, next, quoted);
+            text = rest;
+        }
+        put_words(w, space, buf_view(&plain));
+    }
+    buf_deinit(&plain);
+}
+
+/* The comment at the front of *text, which may nest or be open. */
+static void put_comment(struct writer *w, struct sv *text)
+{
+    size_t depth = 0, from = 0, i = 0;
+    for (; i < text->len; i++) {
+        char c = text->ptr[i];
+        if (c == '\\' && i + 1 < text->len) {
+            i++;
+        } else if (c == '(' || c == ')') {
+            w->after_word = false;
+            put_text(w, (struct sv){text->ptr + from, i - from}, true);
+            put(w, (struct sv){text->ptr + i, 1});
+            from = i + 1;
+            depth += c == '(' ? 1 : (size_t)-1;
+            if (!depth)
+                break;
+        }
+    }
+    if (from < text->len && depth)
+        put_text(w, sv_skip(*text, from), true);
+    w->after_word = false;
+    *text = sv_skip(*text, i < text->len ? i + 1 : text->len);
+}
+
+/* ---- phrases ---- */
+
+static bool is_special(char c)
+{
+    return c == ',' || c == ':' || c == ';' || c == '<' || c == '>' || c == '@' || c == ')';
+}
+
+/* The atom or quoted string at the front. */
+static struct sv take_phrase_word(struct sv *text)
+{
+    size_t n = 0;
+    if (text->ptr[0] == '"') {
+        for (n = 1; n < text->len && text->ptr[n] != '"'; n++)
+            if (text->ptr[n] == '\\')
+                n++;
+        n = n < text->len ? n + 1 : text->len;
+    } else {
+        while (n < text->len && !is_space(text->ptr[n]) && !is_special(text->ptr[n]) &&
+               text->ptr[n] != '"' && text->ptr[n] != '(')
+            n++;
+    }
+    struct sv word = sv_first(*text, n);
+    *text = sv_skip(*text, n);
+    return word;
+}
+
+static void add_phrase_word(struct buf *plain, struct sv word)
+{
+    bool quoted = word.ptr[0] == '"';
+    if (quoted) {
+        word = sv_skip(word, 1);
+        if (word.len && word.ptr[word.len - 1] == '"')
+            word.len--;
+    }
+    add_plain(plain, word, quoted);
+}
+
+/* A word beyond ASCII and those behind it become one sequence, apart from what surrounds it. */
+static void put_phrase_words(struct writer *w, struct sv space, struct sv word, struct sv *text,
+                             struct buf *plain)
+{
+    buf_reset(plain);
+    if (w->after_word)
+        add_plain(plain, SV(" "), false);
+    add_phrase_word(plain, word);
+    for (;;) {
+        struct sv rest = *text, gap = take_space(&rest);
+        if (!rest.len || is_special(rest.ptr[0]) || rest.ptr[0] == '(')
+            break;
+        struct sv next = take_phrase_word(&rest);
+        if (rewrite_words_is_encoded(next))
+            add_plain(plain, SV(" "), false);
+        if (utf8_is_ascii(next))
+            break;
+        add_plain(plain, gap, false);
+        add_phrase_word(plain, next);
+        *text = rest;
+    }
+    if (!space.len && !is_space(last_byte(w)) && last_byte(w) != '(')
+        space = SV(" ");
+    put_words(w, space, buf_view(plain));
+    if (text->len && !is_space(text->ptr[0]))
+        put(w, SV(" "));
+}
+
+/* Words, comments and what separates them. */
+static void put_phrases(struct writer *w, struct sv text)
+{
+    struct buf plain;
+    buf_init(&plain, text.len + 2, 0);
+    while (text.len) {
+        struct sv space = take_space(&text);
+        if (!text.len || is_special(text.ptr[0])) {
+            put(w, space);
+            put(w, sv_first(text, 1));
+            text = sv_skip(text, 1);
+            w->after_word = false;
+        } else if (text.ptr[0] == '(') {
+            put(w, space);
+            put_comment(w, &text);
+        } else {
+            struct sv word = take_phrase_word(&text);
+            if (!utf8_is_ascii(word)) {
+                put_phrase_words(w, space, word, &text, &plain);
+                continue;
+            }
+            put(w, space);
+            put(w, word);
+            w->after_word = rewrite_words_is_encoded(word);
+        }
+    }
+    buf_deinit(&plain);
+}
+
+/* ---- addresses ---- */
+
+/* False: a label is none. */
+static bool put_domain(struct writer *w, struct sv domain)
+{
+    char label[SMTP_LABEL_MAX];
+    size_t len;
+    while (domain.len) {
+        size_t n = 0;
+        while (n < domain.len && !is_space(domain.ptr[n]) && domain.ptr[n] != '.' &&
+               domain.ptr[n] != '(')
+            n++;
+        struct sv word = sv_first(domain, n);
+        if (!utf8_is_ascii(word)) {
+            if (smtp_idn_label(word, label, &len) < 0)
+                return false;
+            word = (struct sv){label, len};
+        }
+        put(w, word);
+        domain = sv_skip(domain, n);
+        if (domain.len && domain.ptr[0] == '(') {
+            put_comment(w, &domain);
+        } else {
+            put(w, sv_first(domain, 1));
+            domain = sv_skip(domain, 1);
+        }
+    }
+    return true;
+}
+
+/* What stands between two addresses. An ancient route beyond ASCII is left out, as RFC 5322 4.4
+ * allows. */
+static void put_between(struct writer *w, struct sv text)
+{
+    size_t angle = sv_rfind(text, '<');
+    struct sv route = sv_skip(text, angle + 1);
+    if (angle < text.len && !utf8_is_ascii(route)) {
+        put_phrases(w, sv_first(text, angle));
+        put(w, SV("<"));
+        if (sv_find(route, '@') == route.len)
+            put_phrases(w, route);
+        return;
+    }
+    put_phrases(w, text);
+}
+
+enum addresses { ADDRESSES_OK, ADDRESSES_LOCAL, ADDRESSES_UNREADABLE };
+
+static enum addresses put_addresses(struct writer *w, struct sv field, size_t value)
+{
+    struct rewrite_addresses walk;
+    struct rewrite_address a;
+    enum rewrite_address_step step;
+    size_t done = value;
+    rewrite_addresses_init(&walk, field, value, field.len, MAILBOXES_MAX);
+    while ((step = rewrite_addresses_next(&walk, &a)) == REWRITE_ADDRESS_MAILBOX) {
+        struct sv local = {field.ptr + a.local, a.domain - a.local};
+        if (!utf8_is_ascii(local))
+            return ADDRESSES_LOCAL;
+        put_between(w, (struct sv){field.ptr + done, a.local - done});
+        put(w, local);
+        if (!put_domain(w, (struct sv){field.ptr + a.domain, a.domain_end - a.domain}))
+            return ADDRESSES_UNREADABLE;
+        w->after_word = false;
+        done = a.domain_end;
+    }
+    if (step == REWRITE_ADDRESS_FAULT)
+        return ADDRESSES_UNREADABLE;
+    put_between(w, sv_skip(field, done));
+    return ADDRESSES_OK;
+}
+
+/* ---- parameters ---- */
+
+static void put_percent(struct writer *w, struct sv text, bool escaped)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (ascii_alpha((char)c) || ascii_digit((char)c) || (c && strchr("!#$&+-.^_`{}~", c)) ||
+            (escaped && (c == '%' || c == '\''))) {
+            put(w, (struct sv){text.ptr + i, 1});
+            continue;
+        }
+        static const char hex[] = "0123456789ABCDEF";
+        put(w, (struct sv){(char[]){'%', hex[c >> 4], hex[c & 15]}, 3});
+    }
+}
+
+/* A value beyond ASCII in the form of RFC 2231 4, in pieces where it is long. */
+static void put_value(struct writer *w, struct sv name, struct sv value)
+{
+    const char *charset = rewrite_words_charset(value);
+    bool is_utf8 = strcmp(charset, "utf-8") == 0;
+    char number[24];
+    for (size_t piece = 0; value.len; piece++) {
+        size_t len = 0, cost = 0;
+        while (len < value.len) {
+            size_t n = is_utf8 ? utf8_length(sv_skip(value, len)) : 1;
+            if (cost + 3 * n > PERCENT_PIECE)
+                break;
+            cost += 3 * n;
+            len += n;
+        }
+        bool whole = !piece && len == value.len;
+        put(w, piece                                     ? SV(";\r\n ")
+               : w->column + name.len + cost > LINE_GOAL ? SV("\r\n ")
+                                                         : SV(" "));
+        put(w, name);
+        if (!whole) {
+            snprintf(number, sizeof number, "*%zu", piece);
+            put(w, sv_of(number));
+        }
+        put(w, SV("*="));
+        if (!piece) {
+            put(w, sv_of(charset));
+            put(w, SV("''"));
+        }
+        put_percent(w, sv_first(value, len), false);
+        value = sv_skip(value, len);
+    }
+}
+
+/* Whether the same parameter is there in the form of RFC 2231, too. */
+static bool has_twin(struct sv value, struct sv name)
+{
+    struct rewrite_mime_param p;
+    size_t at = 0;
+    while (rewrite_mime_param_next(value, &at, &p))
+        if (p.name.len > name.len && p.name.ptr[name.len] == '*' &&
+            sv_ieq(sv_first(p.name, name.len), name))
+            return true;
+    return false;
+}
+
+/* Syntax in which only comments can be text. */
+static void put_bare(struct writer *w, struct sv text)
+{
+    while (text.len) {
+        size_t n = 0;
+        while (n < text.len && text.ptr[n] != '(' && text.ptr[n] != '"')
+            n++;
+        put(w, sv_first(text, n));
+        text = sv_skip(text, n);
+        if (!text.len)
+            break;
+        if (text.ptr[0] == '(')
+            put_comment(w, &text);
+        else
+            put(w, take_phrase_word(&text));
+    }
+}
+
+/* name*0="..." and the like: the encoded form of a piece ends its name with "*". */
+static void put_piece(struct writer *w, struct sv name, struct sv value)
+{
+    bool is_encoded = name.ptr[name.len - 1] == '*';
+    put(w, SV(" "));
+    put(w, name);
+    put(w, is_encoded ? SV("=") : SV("*="));
+    if (!is_encoded && sv_iends(name, SV("*0"))) {
+        put(w, sv_of(rewrite_words_charset(value)));
+        put(w, SV("''"));
+    }
+    put_percent(w, value, is_encoded);
+}
+
+static void put_params(struct writer *w, struct sv value)
+{
+    struct rewrite_mime_param p;
+    struct buf plain;
+    size_t at = 0, done = 0, twins = 0;
+    buf_init(&plain, value.len, 0);
+    while (rewrite_mime_param_next(value, &at, &p)) {
+        struct sv raw = {value.ptr + p.value, p.value_end - p.value};
+        if (utf8_is_ascii(raw) || !utf8_is_ascii(p.name) || !p.name.len || p.name.len > PARAM_MAX)
+            continue; /* what nobody reads */
+        put_bare(w, (struct sv){value.ptr + done, p.start - done});
+        done = p.end;
+        buf_reset(&plain);
+        add_phrase_word(&plain, raw);
+        bool is_piece = sv_find(p.name, '*') < p.name.len;
+        if (!is_piece && twins++ < TWINS_MAX && has_twin(value, p.name))
+            continue; /* the better form is there as well */
+        put(w, SV(";"));
+        if (is_piece)
+            put_piece(w, p.name, buf_view(&plain));
+        else
+            put_value(w, p.name, buf_view(&plain));
+    }
+    put_bare(w, sv_skip(value, done));
+    buf_deinit(&plain);
+}
+
+/* ---- fields ---- */
+
+static enum shape shape_of(struct sv name)
+{
+    static const struct {
+        const char *name; /* a "*" at its end: any that begins so */
+        enum shape shape;
+    } rows[] = {
+        {"Disposition-Notification-To", SHAPE_ADDRESSES},
+        {"Return-Receipt-To", SHAPE_ADDRESSES},
+        {"Mail-Followup-To", SHAPE_ADDRESSES},
+        {"Mail-Reply-To", SHAPE_ADDRESSES},
+        {"Errors-To", SHAPE_ADDRESSES},
+        {"Keywords", SHAPE_PHRASES},
+        {"List-Id", SHAPE_PHRASES},
+        {"Content-Type", SHAPE_PARAMS},
+        {"Content-Disposition", SHAPE_PARAMS},
+        {"Content-Transfer-Encoding", SHAPE_PARAMS},
+        {"Content-Id", SHAPE_OTHER},
+        {"Content-Location", SHAPE_OTHER},
+        {"MIME-Version", SHAPE_PARAMS},
+        {"Date", SHAPE_OTHER},
+        {"Resent-Date", SHAPE_OTHER},
+        {"Message-ID", SHAPE_OTHER},
+        {"Resent-Message-ID", SHAPE_OTHER},
+        {"In-Reply-To", SHAPE_OTHER},
+        {"References", SHAPE_OTHER},
+        {"Return-Path", SHAPE_OTHER},
+        {"Received*", SHAPE_OTHER},
+        {"Original-Recipient", SHAPE_OTHER},
+        {"DKIM-Signature", SHAPE_OTHER},
+        {"ARC-*", SHAPE_OTHER},
+        {"Authentication-Results", SHAPE_OTHER},
+        {"Autocrypt", SHAPE_OTHER},
+        {"List-*", SHAPE_OTHER},
+    };
+    if (rewrite_fields_is_address(rewrite_fields_kind(name)))
+        return SHAPE_ADDRESSES;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct sv row = sv_of(rows[i].name);
+        bool starts = row.ptr[row.len - 1] == '*';
+        if (starts ? sv_istarts(name, sv_first(row, row.len - 1)) : sv_ieq(name, row))
+            return rows[i].shape;
+    }
+    return SHAPE_TEXT;
+}
+
+/* RFC 6857 3.1.10: the whole value becomes text of a field that nobody reads as syntax. */
+static void put_renamed(struct writer *w, struct sv name, struct sv value)
+{
+    struct buf plain;
+    buf_init(&plain, value.len, 0);
+    put(w, SV("Downgraded-"));
+    put(w, name);
+    put(w, SV(":"));
+    while (value.len && is_space(value.ptr[0]))
+        value = sv_skip(value, 1);
+    add_plain(&plain, value, false);
+    put_words(w, SV(" "), buf_view(&plain));
+    buf_deinit(&plain);
+}
+
+/* What stands between parameters and is none has no meaning that could be lost. */
+static void blot(struct buf *out, size_t from)
+{
+    for (size_t i = out->start + from; i < out->end; i++)
+        if ((unsigned char)out->data[i] > 127)
+            out->data[i] = '?';
+}
+
+enum rewrite_downgrade rewrite_downgrade_field(struct sv field, bool keep, struct buf *out)
+{
+    struct writer w = {.out = out};
+    size_t before = buf_len(out), value = sv_find(field, ':') + 1;
+    struct sv name = sv_first(field, value - 1);
+    while (name.len && is_space(name.ptr[name.len - 1]))
+        name.len--;
+    while (field.len > value &&
+           (field.ptr[field.len - 1] == '\n' || field.ptr[field.len - 1] == '\r'))
+        field.len--;
+    put(&w, sv_first(field, value));
+    enum addresses addresses = ADDRESSES_OK;
+    switch (shape_of(name)) {
+    case SHAPE_TEXT:
+        put_text(&w, sv_skip(field, value), false);
+        break;
+    case SHAPE_PHRASES:
+        put_phrases(&w, sv_skip(field, value));
+        break;
+    case SHAPE_PARAMS:
+        put_params(&w, sv_skip(field, value));
+        blot(out, before);
+        break;
+    case SHAPE_ADDRESSES:
+        addresses = put_addresses(&w, field, value);
+        break;
+    case SHAPE_OTHER:
+        addresses = ADDRESSES_UNREADABLE;
+        break;
+    }
+    if (addresses == ADDRESSES_LOCAL && !keep) {
+        buf_truncate(out, before);
+        return REWRITE_DOWNGRADE_ADDRESS;
+    }
+    if (addresses != ADDRESSES_OK || !utf8_is_ascii(sv_skip(buf_view(out), before))) {
+        buf_truncate(out, before);
+        w = (struct writer){.out = out};
+        put_renamed(&w, name, sv_skip(field, value));
+    }
+    put(&w, SV("\r\n"));
+    return REWRITE_DOWNGRADE_OK;
+}

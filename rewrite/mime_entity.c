@@ -1,0 +1,266 @@
+#include "rewrite/mime_entity.h"
+
+#include "rewrite/fields.h"
+
+#include <string.h>
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Offset behind the comment that begins at at; an open one goes to the end. */
+static size_t skip_comment(struct sv text, size_t at)
+{
+    size_t depth = 0;
+    for (; at < text.len; at++) {
+        if (text.ptr[at] == '\\')
+            at++;
+        else if (text.ptr[at] == '(')
+            depth++;
+        else if (text.ptr[at] == ')' && --depth == 0)
+            return at + 1;
+    }
+    return text.len;
+}
+
+size_t rewrite_mime_skip_space(struct sv text, size_t at)
+{
+    while (at < text.len && (is_space(text.ptr[at]) || text.ptr[at] == '('))
+        at = text.ptr[at] == '(' ? skip_comment(text, at) : at + 1;
+    return at;
+}
+
+static size_t skip_quoted(struct sv text, size_t at)
+{
+    for (at++; at < text.len && text.ptr[at] != '"'; at++)
+        if (text.ptr[at] == '\\')
+            at++;
+    return at < text.len ? at + 1 : text.len;
+}
+
+/* Offset of the next c outside of quotes and comments, or the end. */
+static size_t find_bare(struct sv text, size_t at, char c)
+{
+    while (at < text.len && text.ptr[at] != c) {
+        if (text.ptr[at] == '"')
+            at = skip_quoted(text, at);
+        else if (text.ptr[at] == '(')
+            at = skip_comment(text, at);
+        else
+            at++;
+    }
+    return at;
+}
+
+bool rewrite_mime_param_next(struct sv text, size_t *at, struct rewrite_mime_param *out)
+{
+    while (*at < text.len) {
+        size_t start = find_bare(text, *at, ';');
+        if (start >= text.len)
+            break;
+        size_t name = rewrite_mime_skip_space(text, start + 1), i = name;
+        while (i < text.len && text.ptr[i] != '=' && text.ptr[i] != ';' && text.ptr[i] != '"' &&
+               text.ptr[i] != '(' && !is_space(text.ptr[i]))
+            i++;
+        *out = (struct rewrite_mime_param){.start = start, .name = {text.ptr + name, i - name}};
+        i = rewrite_mime_skip_space(text, i);
+        if (i >= text.len || text.ptr[i] != '=') {
+            *at = i > start ? i : start + 1;
+            continue;
+        }
+        out->value = rewrite_mime_skip_space(text, i + 1);
+        out->is_quoted = out->value < text.len && text.ptr[out->value] == '"';
+        if (out->is_quoted) {
+            out->value_end = skip_quoted(text, out->value);
+        } else {
+            size_t end = out->value;
+            while (end < text.len && text.ptr[end] != ';' && text.ptr[end] != '\r' &&
+                   text.ptr[end] != '\n')
+                end++;
+            while (end > out->value && is_space(text.ptr[end - 1]))
+                end--;
+            out->value_end = end;
+        }
+        out->end = out->value_end;
+        *at = out->end > start ? out->end : start + 1;
+        return true;
+    }
+    return false;
+}
+
+static struct sv take_token(struct sv text, size_t *at)
+{
+    size_t from = *at = rewrite_mime_skip_space(text, *at);
+    while (*at < text.len && text.ptr[*at] > 32 && text.ptr[*at] < 127 &&
+           !strchr("()<>@,;:\\\"/[]?=", text.ptr[*at]))
+        ++*at;
+    return (struct sv){text.ptr + from, *at - from};
+}
+
+/* ---- the boundary ---- */
+
+/* Appends a value without quotes; false: it holds what no boundary may. */
+static bool add_boundary(struct rewrite_mime_entity *e, struct sv value, bool is_quoted)
+{
+    if (is_quoted) {
+        value = sv_skip(value, 1);
+        if (value.len && value.ptr[value.len - 1] == '"')
+            value.len--;
+    } else {
+        size_t space = 0; /* an unquoted one ends at space or a comment */
+        while (space < value.len && !is_space(value.ptr[space]) && value.ptr[space] != '(')
+            space++;
+        value.len = space;
+    }
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.ptr[i];
+        if (is_quoted && (c == '\r' || c == '\n'))
+            continue;
+        if (is_quoted && c == '\\' && i + 1 < value.len)
+            c = value.ptr[++i];
+        if (c < 32 || c > 126 || e->boundary_len == sizeof e->boundary)
+            return false;
+        e->boundary[e->boundary_len++] = c;
+    }
+    return true;
+}
+
+/* False: there is none, or it cannot be used. */
+static bool read_boundary(struct rewrite_mime_entity *e, struct sv value)
+{
+    struct rewrite_mime_param p;
+    size_t at = 0, pieces = 0;
+    e->boundary_len = 0;
+    while (rewrite_mime_param_next(value, &at, &p)) {
+        struct sv text = {value.ptr + p.value, p.value_end - p.value};
+        if (!sv_istarts(p.name, SV("boundary")))
+            continue;
+        struct sv mark = sv_skip(p.name, sizeof "boundary" - 1);
+        if (!mark.len && !pieces) {
+            if (!add_boundary(e, text, p.is_quoted))
+                return false;
+            break;
+        }
+        uint64_t number;
+        if (mark.len && mark.ptr[mark.len - 1] == '*')
+            return false; /* in percents: no delimiter that a reader would know */
+        if (mark.len < 2 || mark.ptr[0] != '*' ||
+            !sv_u64(sv_skip(mark, 1), REWRITE_MIME_BOUNDARY, &number) || number != pieces)
+            continue;
+        pieces++;
+        if (!add_boundary(e, text, p.is_quoted))
+            return false;
+    }
+    while (e->boundary_len && e->boundary[e->boundary_len - 1] == ' ')
+        e->boundary_len--; /* space at its end looks like padding of the line */
+    return e->boundary_len > 0;
+}
+
+/* ---- fields ---- */
+
+static void read_type(struct rewrite_mime_entity *e, struct sv value)
+{
+    static const struct {
+        struct sv type, subtype; /* subtype empty: any */
+        enum rewrite_mime_kind kind;
+    } types[] = {
+        {{"text", 4}, {"", 0}, REWRITE_MIME_TEXT},
+        {{"multipart", 9}, {"signed", 6}, REWRITE_MIME_SIGNED},
+        {{"multipart", 9}, {"encrypted", 9}, REWRITE_MIME_ENCRYPTED},
+        {{"multipart", 9}, {"", 0}, REWRITE_MIME_MULTIPART},
+        {{"message", 7}, {"rfc822", 6}, REWRITE_MIME_MESSAGE},
+        {{"message", 7}, {"news", 4}, REWRITE_MIME_MESSAGE},
+        {{"message", 7}, {"partial", 7}, REWRITE_MIME_FIXED},
+        {{"message", 7}, {"external-body", 13}, REWRITE_MIME_FIXED},
+        {{"message", 7}, {"", 0}, REWRITE_MIME_TEXT}, /* reports; message/global, RFC 6532 3.7 */
+    };
+    size_t at = 0;
+    struct sv type = take_token(value, &at), subtype = SV_NONE;
+    at = rewrite_mime_skip_space(value, at);
+    if (at < value.len && value.ptr[at] == '/') {
+        at++;
+        subtype = take_token(value, &at);
+    }
+    if (!type.len || !subtype.len)
+        return; /* RFC 2045 5.2: what has no type is text */
+    e->kind = REWRITE_MIME_OTHER;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (!sv_ieq(type, types[i].type) ||
+            (types[i].subtype.len && !sv_ieq(subtype, types[i].subtype)))
+            continue;
+        e->kind = types[i].kind;
+        break;
+    }
+    if (e->kind == REWRITE_MIME_MULTIPART) {
+        e->is_digest = sv_ieq(subtype, SV("digest"));
+        if (!read_boundary(e, value))
+            e->kind = REWRITE_MIME_UNREADABLE;
+    }
+}
+
+static enum rewrite_mime_encoding read_encoding(struct sv value)
+{
+    static const struct {
+        const char *word;
+        enum rewrite_mime_encoding encoding;
+    } words[] = {
+        {"7bit", REWRITE_MIME_7BIT},
+        {"8bit", REWRITE_MIME_8BIT},
+        {"binary", REWRITE_MIME_BINARY},
+        {"quoted-printable", REWRITE_MIME_QUOTED_PRINTABLE},
+        {"base64", REWRITE_MIME_BASE64},
+        /* seen in mail, and meaning that nothing is encoded */
+        {"7-bit", REWRITE_MIME_7BIT},
+        {"7bits", REWRITE_MIME_7BIT},
+        {"8-bit", REWRITE_MIME_8BIT},
+        {"8bits", REWRITE_MIME_8BIT},
+        {"8bitmime", REWRITE_MIME_8BIT},
+        {"none", REWRITE_MIME_8BIT},
+        {"utf-8", REWRITE_MIME_8BIT},
+        {"us-ascii", REWRITE_MIME_7BIT},
+    };
+    size_t at = 0;
+    struct sv word = take_token(value, &at);
+    if (!word.len)
+        return REWRITE_MIME_8BIT;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (sv_ieq(word, sv_of(words[i].word)))
+            return words[i].encoding;
+    return REWRITE_MIME_ENCODED;
+}
+
+size_t rewrite_mime_first_field(struct sv section)
+{
+    struct sv name;
+    size_t lf = sv_find(section, '\n');
+    if (!sv_starts(section, SV("From ")) ||
+        rewrite_fields_line(sv_first(section, lf), &name) == REWRITE_LINE_FIELD)
+        return 0;
+    return lf < section.len ? lf + 1 : lf;
+}
+
+void rewrite_mime_entity_read(struct sv section, bool in_digest, struct rewrite_mime_entity *out)
+{
+    struct rewrite_field f;
+    size_t at = rewrite_mime_first_field(section);
+    *out =
+        (struct rewrite_mime_entity){.kind = in_digest ? REWRITE_MIME_MESSAGE : REWRITE_MIME_TEXT};
+    while (rewrite_fields_next(section, &at, &f)) {
+        struct sv value = {section.ptr + f.value, f.end - f.value};
+        if (f.kind == REWRITE_FIELD_CONTENT_TYPE && !out->has_type) {
+            out->has_type = true;
+            out->kind = REWRITE_MIME_TEXT;
+            read_type(out, value);
+        } else if (f.kind == REWRITE_FIELD_CONTENT_ENCODING && !out->has_encoding) {
+            out->has_encoding = true;
+            out->encoding = read_encoding(value);
+        } else if (f.kind == REWRITE_FIELD_MIME_VERSION) {
+            out->has_version = true;
+        }
+    }
+    /* RFC 2045 6.4 forbids an encoding of what holds entities. In a message it hides them; in a
+     * multipart delimiters are there to be seen or not. */
+    if (out->kind == REWRITE_MIME_MESSAGE && out->encoding >= REWRITE_MIME_QUOTED_PRINTABLE)
+        out->kind = REWRITE_MIME_OTHER;
+}

@@ -1,0 +1,198 @@
+#include "rewrite/mime_header.h"
+
+#include "msa/base/require.h"
+#include "msa/base/utf8.h"
+#include "rewrite/downgrade.h"
+#include "rewrite/fields.h"
+#include "rewrite/mime_entity.h"
+#include "rewrite/stream.h"
+
+#include <string.h>
+
+static void put(struct buf *out, struct sv text)
+{
+    int err = text.len ? buf_put(out, text) : 0;
+    REQUIRE(!err); /* the caller's room is enough */
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Length of the line at the front without its end; *whole: with it. */
+static size_t line_length(struct sv text, size_t *whole)
+{
+    size_t lf = sv_find(text, '\n');
+    *whole = lf < text.len ? lf + 1 : lf;
+    return lf < text.len && lf && text.ptr[lf - 1] == '\r' ? lf - 1 : lf;
+}
+
+/* Only CRLF ends lines, and nothing else is CR, LF or NUL. */
+static bool is_clean(struct sv text)
+{
+    if (sv_find(text, '\0') < text.len)
+        return false;
+    while (text.len) {
+        size_t whole, len = line_length(text, &whole);
+        if (whole != len + 2 || sv_find(sv_first(text, len), '\r') < len)
+            return false;
+        text = sv_skip(text, whole);
+    }
+    return true;
+}
+
+static bool has_long_line(struct sv text)
+{
+    while (text.len) {
+        size_t whole;
+        if (line_length(text, &whole) > REWRITE_LINE_MAX)
+            return true;
+        text = sv_skip(text, whole);
+    }
+    return false;
+}
+
+bool rewrite_mime_header_fits(struct sv section, bool ascii)
+{
+    return is_clean(section) && !has_long_line(section) && (!ascii || utf8_is_ascii(section));
+}
+
+static void put_clean(struct buf *out, struct sv text)
+{
+    while (text.len) {
+        size_t whole, len = line_length(text, &whole), from = buf_len(out);
+        put(out, sv_first(text, len));
+        for (size_t i = out->start + from; i < out->end; i++)
+            if (out->data[i] == '\r' || out->data[i] == '\0')
+                out->data[i] = out->data[i] ? ' ' : '?'; /* as readers take them */
+        put(out, SV("\r\n"));
+        text = sv_skip(text, whole);
+    }
+}
+
+/* Folds lines that are too long; false: there is no place for it. */
+static bool put_folded(struct buf *out, struct sv text)
+{
+    while (text.len) {
+        size_t whole, len = line_length(text, &whole), at = 0;
+        if (len <= REWRITE_LINE_MAX) {
+            put(out, sv_first(text, whole));
+            text = sv_skip(text, whole);
+            continue;
+        }
+        size_t words = 0; /* no fold may leave a line of space */
+        while (words < len && is_space(text.ptr[words]))
+            words++;
+        for (size_t i = REWRITE_LINE_MAX; i > words && !at; i--)
+            if (is_space(text.ptr[i]))
+                at = i;
+        if (!at)
+            return false;
+        put(out, sv_first(text, at));
+        put(out, SV("\r\n"));
+        text = sv_skip(text, at);
+    }
+    return true;
+}
+
+/* A field as it is, but for what cannot go on the wire. */
+static enum rewrite_mime_header put_field(const struct rewrite_mime_change *c, struct sv field,
+                                          struct buf *out)
+{
+    struct buf clean, ascii;
+    enum rewrite_mime_header result = REWRITE_MIME_HEADER_OK;
+    if (rewrite_mime_header_fits(field, c->ascii)) {
+        put(out, field);
+        return result;
+    }
+    buf_init(&clean, 2 * field.len + 2, 0);
+    buf_init(&ascii, REWRITE_DOWNGRADE_GROWTH(2 * field.len + 2), 0);
+    put_clean(&clean, field);
+    struct sv text = buf_view(&clean);
+    if (c->ascii && !utf8_is_ascii(text)) {
+        if (rewrite_downgrade_field(text, c->inner, &ascii) != REWRITE_DOWNGRADE_OK)
+            result = REWRITE_MIME_HEADER_ADDRESS;
+        text = buf_view(&ascii);
+    }
+    if (!put_folded(out, text))
+        result = REWRITE_MIME_HEADER_LINE;
+    buf_deinit(&clean);
+    buf_deinit(&ascii);
+    return result;
+}
+
+/* Of a line that is no field. */
+static void blot(struct buf *out, size_t from)
+{
+    for (size_t i = out->start + from; i < out->end; i++)
+        if ((unsigned char)out->data[i] > 127)
+            out->data[i] = '?';
+}
+
+static void put_line(struct buf *out, const char *name, const char *value)
+{
+    int err = buf_printf(out, "%s: %s\r\n", name, value);
+    REQUIRE(!err);
+}
+
+/* The type that was there, as text for who wants to see it. */
+static enum rewrite_mime_header put_old_type(const struct rewrite_mime_change *c, struct sv field,
+                                             struct buf *out)
+{
+    struct buf renamed;
+    buf_init(&renamed, field.len + 16, 0);
+    put(&renamed, SV("X-Original-"));
+    put(&renamed, field);
+    enum rewrite_mime_header result = put_field(c, buf_view(&renamed), out);
+    buf_deinit(&renamed);
+    return result;
+}
+
+enum rewrite_mime_header rewrite_mime_header_write(struct sv section,
+                                                   const struct rewrite_mime_change *change,
+                                                   struct buf *out)
+{
+    struct rewrite_mime_change c = *change;
+    struct rewrite_field f;
+    bool puts_in = c.encoding || c.type || c.version || c.ends;
+    size_t at = rewrite_mime_first_field(section);
+    if (at) { /* not a field, and of no meaning */
+        struct sv line = sv_first(section, at);
+        struct rewrite_mime_change as_it_is = {.ascii = false};
+        size_t from = buf_len(out);
+        enum rewrite_mime_header result = put_field(&as_it_is, line, out);
+        if (result != REWRITE_MIME_HEADER_OK)
+            return result;
+        if (c.ascii)
+            blot(out, from);
+    }
+    while (rewrite_fields_next(section, &at, &f)) {
+        struct sv field = {section.ptr + f.start, f.end - f.start};
+        enum rewrite_mime_header result = REWRITE_MIME_HEADER_OK;
+        if (change->encoding && f.kind == REWRITE_FIELD_CONTENT_ENCODING) {
+            /* in its place; a second one would only confuse */
+            if (c.encoding)
+                put_line(out, "Content-Transfer-Encoding", c.encoding);
+            c.encoding = NULL;
+        } else if (c.retype && f.kind == REWRITE_FIELD_CONTENT_TYPE) {
+            if (c.type)
+                put_line(out, "Content-Type", c.type);
+            c.type = NULL;
+            result = put_old_type(&c, field, out);
+        } else {
+            result = put_field(&c, field, out);
+        }
+        if (result != REWRITE_MIME_HEADER_OK)
+            return result;
+    }
+    if (c.version)
+        put_line(out, "MIME-Version", "1.0");
+    if (c.type)
+        put_line(out, "Content-Type", c.type);
+    if (c.encoding)
+        put_line(out, "Content-Transfer-Encoding", c.encoding);
+    if (at < section.len || puts_in)
+        put(out, SV("\r\n"));
+    return REWRITE_MIME_HEADER_OK;
+}

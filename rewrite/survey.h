@@ -1,0 +1,107 @@
+/*
+ * survey.h - first pass over a message: what must change for a next hop, and whether it can.
+ *
+ * RFC 6152 3 (a hop without 8BITMIME), RFC 3030 3 (without BINARYMIME), RFC 6409 6.5 and 8.4. The
+ * content goes through the walker (mime.h); each entity whose content cannot go as it is gets a
+ * form (transfer.h): text quoted-printable unless base64 is shorter, all else base64, what is
+ * encoded already a repair. Fields above 127 are downgraded (downgrade.h). The result is a plan of
+ * one byte an entity, by which the second pass (encode.h) writes the message over the same content.
+ * Never changed: what lies inside of multipart/signed and multipart/encrypted, and text with an
+ * OpenPGP signature in it; message/partial and message/external-body. If one of these would have to
+ * change, the message cannot be sent to such a hop, and the verdict says why. application/
+ * pkcs7-mime is no container here: its CMS bytes come out of base64 as they were.
+ *
+ * Memory: the walker's, and a byte an entity. Time linear. Pure; one thread at a time.
+ * Calls: init, feed..., end, then what stands in plan; rewrite_plan_deinit() frees the plan, which
+ * may be taken out of the survey before deinit (rewrite_survey_take).
+ */
+#ifndef REWRITE_SURVEY_H
+#define REWRITE_SURVEY_H
+
+#include "rewrite/mime.h"
+#include "rewrite/transfer.h"
+
+/* What the hop cannot take; a form of a message is a set of these. */
+enum rewrite_form {
+    REWRITE_FORM_7BIT = 1,  /* no byte above 127, in header or body; with REWRITE_FORM_LINES */
+    REWRITE_FORM_LINES = 2, /* no line over 998, no NUL, no CR or LF alone */
+    REWRITE_FORM_ASCII_HEADER = 4, /* no byte above 127 in header sections */
+};
+
+/* name, status of the failure (5.x.y), words */
+#define REWRITE_UNFIT(XX)                                                                      \
+    XX(NONE, 0, 0, "")                                                                         \
+    XX(SIGNED, 6, 3, "a signed part would have to be re-encoded, which breaks its signature")  \
+    XX(ENCRYPTED, 6, 3, "an encrypted part would have to be re-encoded")                       \
+    XX(PGP, 6, 3, "text with an OpenPGP signature would have to be re-encoded")                \
+    XX(FIXED, 6, 3,                                                                            \
+       "a part of type message/partial or message/external-body cannot be "                    \
+       "re-encoded")                                                                           \
+    XX(ENCODED, 6, 3, "a part has an encoding of its own, and would have to be encoded twice") \
+    XX(DEEP, 6, 3, "a part that would have to be re-encoded is nested too deeply")             \
+    XX(REST, 6, 3,                                                                             \
+       "a part that would have to be re-encoded is behind too many others, or its "            \
+       "header is too large")                                                                  \
+    XX(LINE, 6, 3, "a header line of a part is too long and has no space to fold it at")       \
+    XX(ADDRESS, 6, 7, "the header holds an address with UTF-8 before its @")
+
+enum rewrite_unfit {
+#define REWRITE_UNFIT_ENUM(name, subject, detail, words) REWRITE_UNFIT_##name,
+    REWRITE_UNFIT(REWRITE_UNFIT_ENUM)
+#undef REWRITE_UNFIT_ENUM
+};
+const char *rewrite_unfit_text(enum rewrite_unfit why); /* static */
+/* The detail of its status 5.6.x */
+uint16_t rewrite_unfit_detail(enum rewrite_unfit why);
+
+/* Of one entity: the low bits an enum rewrite_transfer_form, and these */
+#define REWRITE_PLAN_FORM    0x07u
+#define REWRITE_PLAN_UTF8    0x08u /* a type is put in, text/plain: with this charset; */
+#define REWRITE_PLAN_UNKNOWN 0x10u /* with unknown-8bit; neither: us-ascii */
+#define REWRITE_PLAN_RELABEL 0x20u /* of a container: what is inside has changed */
+#define REWRITE_PLAN_RETYPE \
+    0x40u /* a multipart that nobody can read, or without a part, becomes text */
+
+struct rewrite_plan {
+    unsigned form;            /* enum rewrite_form, all that was asked */
+    bool changes;             /* else the content is good as it is */
+    enum rewrite_unfit unfit; /* NONE: it can be done */
+    uint8_t *entities;
+    uint32_t count;
+};
+void rewrite_plan_deinit(struct rewrite_plan *p);
+
+struct rewrite_count { /* of a content, or of what stands between parts */
+    uint64_t bytes;
+    uint64_t quoted;          /* that quoted-printable writes as three */
+    uint64_t line;            /* bytes of the line at hand, without CR at its end */
+    unsigned pgp;             /* bytes of the mark of OpenPGP so far, of this line */
+    unsigned tail, low, high; /* UTF-8: octets that must follow, and the range of the next */
+    bool cr;                  /* the byte before was CR */
+    bool eight_bit, is_long, is_bare, is_pgp, is_no_utf8;
+};
+
+struct rewrite_survey_level {
+    uint32_t entity;
+    enum rewrite_mime_kind kind;
+    enum rewrite_mime_encoding encoding;
+    bool has_type, has_parts;
+    struct rewrite_count count;
+};
+
+struct rewrite_survey {
+    struct rewrite_mime walk;
+    struct rewrite_plan plan;
+    size_t cap; /* entities that there is memory for */
+    struct rewrite_survey_level levels[REWRITE_MIME_DEPTH + 1];
+    size_t nlevels;
+};
+
+void rewrite_survey_init(struct rewrite_survey *s, unsigned form, size_t header_max);
+void rewrite_survey_deinit(struct rewrite_survey *s);
+void rewrite_survey_feed(struct rewrite_survey *s, struct sv bytes);
+void rewrite_survey_end(struct rewrite_survey *s);
+/* After end: the plan becomes the caller's. */
+void rewrite_survey_take(struct rewrite_survey *s, struct rewrite_plan *out);
+
+#endif

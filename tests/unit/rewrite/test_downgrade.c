@@ -1,0 +1,139 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "rewrite/downgrade.h"
+
+#include <string.h>
+
+#define UE "\xc3\xbc" /* u with dots */
+
+static const struct {
+    const char *field, *ascii; /* NULL: cannot be */
+} rows[] = {
+    /* text */
+    {"Subject: Gr" UE "n\r\n", "Subject: =?utf-8?B?R3LDvG4=?=\r\n"},
+    {"Subject:" UE "\r\n", "Subject:=?utf-8?B?w7w=?=\r\n"},
+    {"X-Y: a " UE " b " UE " " UE " c\r\n", "X-Y: a =?utf-8?B?w7w=?= b =?utf-8?B?w7wgw7w=?= c\r\n"},
+    {"Subject: =?utf-8?Q?a?= " UE " =?utf-8?Q?b?=\r\n",
+     "Subject: =?utf-8?Q?a?= =?utf-8?Q?_=C3=BC_?= =?utf-8?Q?b?=\r\n"},
+    {"Subject: a\r\n " UE "\r\n\tb\r\n", "Subject: a\r\n =?utf-8?B?w7w=?=\r\n\tb\r\n"},
+    {"Subject: \xfc\r\n", "Subject: =?unknown-8bit?Q?=FC?=\r\n"},
+    {"Subject: a long line before the word that would have to be folded here abc " UE "\r\n",
+     "Subject: a long line before the word that would have to be folded here abc\r\n"
+     " =?utf-8?B?w7w=?=\r\n"},
+    /* addresses */
+    {"From: " UE " <a@b.example>\r\n", "From: =?utf-8?B?w7w=?= <a@b.example>\r\n"},
+    {"From: " UE "<a@b.example>\r\n", "From: =?utf-8?B?w7w=?= <a@b.example>\r\n"},
+    {"From:" UE " <a@b.example>\r\n", "From: =?utf-8?B?w7w=?= <a@b.example>\r\n"},
+    {"From: \"" UE ", x\" <a@b.example>\r\n", "From: =?utf-8?B?w7wsIHg=?= <a@b.example>\r\n"},
+    {"From: A \"" UE "\\\"\" B <a@b.example>\r\n", "From: A =?utf-8?B?w7wi?= B <a@b.example>\r\n"},
+    {"To: a@b.example, " UE " " UE " <c@d.example>,x@y.example\r\n",
+     "To: a@b.example, =?utf-8?B?w7wgw7w=?= <c@d.example>,x@y.example\r\n"},
+    {"To: a@b.example (" UE " (x " UE ") y)\r\n",
+     "To: a@b.example (=?utf-8?B?w7w=?= (x =?utf-8?B?w7w=?=) y)\r\n"},
+    {"Cc: G" UE ": a@b.example, c@d.example;\r\n",
+     "Cc: =?utf-8?B?R8O8?= : a@b.example, c@d.example;\r\n"},
+    {"To: a@b" UE "cher.example, <c@" UE ".x" UE ".example>\r\n",
+     "To: a@xn--bcher-kva.example, <c@xn--tda.xn--x-eha.example>\r\n"},
+    {"To: " UE "@b.example\r\n", NULL},
+    {"To: x@y.example, \"" UE "\"@b.example\r\n", NULL},
+    {"Disposition-Notification-To: " UE " <a@b.example>\r\n",
+     "Disposition-Notification-To: =?utf-8?B?w7w=?= <a@b.example>\r\n"},
+    {"To: <@r" UE ".example:a@b.example>\r\n", "To: <a@b.example>\r\n"},
+    {"To: " UE " and no address\r\n", "Downgraded-To: =?utf-8?Q?=C3=BC_and_no_address?=\r\n"},
+    /* parameters */
+    {"Content-Disposition: attachment; filename=\"" UE ".pdf\"; size=1\r\n",
+     "Content-Disposition: attachment; filename*=utf-8''%C3%BC.pdf; size=1\r\n"},
+    {"Content-Disposition: attachment; filename=" UE " x.pdf\r\n",
+     "Content-Disposition: attachment; filename*=utf-8''%C3%BC%20x.pdf\r\n"},
+    {"Content-Disposition: attachment; filename=\"" UE "\"; filename*=utf-8''%C3%BC\r\n",
+     "Content-Disposition: attachment; filename*=utf-8''%C3%BC\r\n"},
+    {"Content-Type: a/b; name*=utf-8''" UE "%20\r\n",
+     "Content-Type: a/b; name*=utf-8''%C3%BC%20\r\n"},
+    {"Content-Type: a/b; name*0=\"" UE "\"\r\n", "Content-Type: a/b; name*0*=utf-8''%C3%BC\r\n"},
+    {"Content-Type: a/b; name=\"\xfc\"\r\n", "Content-Type: a/b; name*=unknown-8bit''%FC\r\n"},
+    {"Content-Type: a/b (f" UE "r); x=y\r\n", "Content-Type: a/b (=?utf-8?Q?f=C3=BCr?=); x=y\r\n"},
+    {"Content-Type: a/b; " UE "\r\n", "Content-Type: a/b; ??\r\n"},
+    {"Content-Type: a/b; name=\"" UE UE UE UE UE UE UE UE UE UE UE UE "\"\r\n",
+     "Content-Type: a/b;\r\n name*0*=utf-8''%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC"
+     "%C3%BC;\r\n name*1*=%C3%BC%C3%BC\r\n"},
+    /* others */
+    {"List-Id: \"L " UE "\" <a.b.example>\r\n", "List-Id: =?utf-8?B?TCDDvA==?= <a.b.example>\r\n"},
+    {"Message-ID: <" UE "@b.example>\r\n",
+     "Downgraded-Message-ID: =?utf-8?B?PMO8QGIuZXhhbXBsZT4=?=\r\n"},
+    {"Received: from " UE "\r\n", "Downgraded-Received: =?utf-8?B?ZnJvbSDDvA==?=\r\n"},
+    {"DKIM-Signature: i=" UE "\r\n", "Downgraded-DKIM-Signature: =?utf-8?B?aT3DvA==?=\r\n"},
+};
+
+static void test_rows(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct buf out;
+        struct sv field = sv_of(rows[i].field);
+        buf_init(&out, REWRITE_DOWNGRADE_GROWTH(field.len) + 6, 0);
+        assert_int_equal(buf_put(&out, SV("before")), 0);
+        assert_int_equal(rewrite_downgrade_field(field, false, &out),
+                         rows[i].ascii ? REWRITE_DOWNGRADE_OK : REWRITE_DOWNGRADE_ADDRESS);
+        assert_int_equal(buf_append(&out, "", 1), 0);
+        assert_string_equal(buf_view(&out).ptr + 6, rows[i].ascii ? rows[i].ascii : "");
+        buf_deinit(&out);
+    }
+}
+
+static void test_keep(void **state)
+{
+    (void)state;
+    struct buf out;
+    buf_init(&out, 1000, 0);
+    assert_int_equal(rewrite_downgrade_field(SV("From: " UE "@b.example\r\n"), true, &out),
+                     REWRITE_DOWNGRADE_OK);
+    assert_true(sv_eq(buf_view(&out), SV("Downgraded-From: =?utf-8?B?w7xAYi5leGFtcGxl?=\r\n")));
+    buf_deinit(&out);
+}
+
+/* The worst growths that are known stay within the room. */
+static void test_growth(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *unit;
+    } fields[] = {
+        {"Subject:", "\xfc a "},
+        {"To:", "\xfc,"},
+        {"Keywords:", "\xfc,"},
+        {"To:", "(\xfc)"},
+        {"Subject:", "\xfc "},
+        {"Content-Type: a/b", ";n=\xfc"},
+        {"Content-Type: a/b; aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff=",
+         "\xfc"},
+        {"Content-Type: a/b", "(\xfc)"},
+        {"To: x@", "\xfc."},
+        {"Received:", "\xfc("},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        struct buf field, out;
+        buf_init(&field, SIZE_MAX, 0);
+        assert_int_equal(buf_put(&field, sv_of(fields[i].name)), 0);
+        for (size_t k = 0; k < 20000; k++)
+            assert_int_equal(buf_put(&field, sv_of(fields[i].unit)), 0);
+        assert_int_equal(buf_put(&field, SV("\r\n")), 0);
+        buf_init(&out, REWRITE_DOWNGRADE_GROWTH(buf_len(&field)), 0);
+        assert_int_equal(rewrite_downgrade_field(buf_view(&field), true, &out),
+                         REWRITE_DOWNGRADE_OK);
+        buf_deinit(&out);
+        buf_deinit(&field);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_growth),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
