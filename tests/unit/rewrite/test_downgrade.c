@@ -60,7 +60,7 @@ static const struct {
      "Content-Type: a/b;\r\n name*0*=utf-8''%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC"
      "%C3%BC;\r\n name*1*=%C3%BC%C3%BC\r\n"},
     /* others */
-    {"List-Id: \"L " UE "\" <a.b.example>\r\n", "List-Id: =?utf-8?B?TCDDvA==?= <a.b.example>\r\n"},
+    {"List-Id: \"L " UE "\" <a.b.example>\r\n", "List-Id: =?utf-8?Q?L_=C3=BC?= <a.b.example>\r\n"},
     {"Message-ID: <" UE "@b.example>\r\n",
      "Downgraded-Message-ID: =?utf-8?B?PMO8QGIuZXhhbXBsZT4=?=\r\n"},
     {"Received: from " UE "\r\n", "Downgraded-Received: =?utf-8?B?ZnJvbSDDvA==?=\r\n"},
