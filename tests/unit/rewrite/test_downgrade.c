@@ -63,7 +63,7 @@ static const struct {
     {"List-Id: \"L " UE "\" <a.b.example>\r\n", "List-Id: =?utf-8?Q?L_=C3=BC?= <a.b.example>\r\n"},
     {"Message-ID: <" UE "@b.example>\r\n",
      "Downgraded-Message-ID: =?utf-8?B?PMO8QGIuZXhhbXBsZT4=?=\r\n"},
-    {"Received: from " UE "\r\n", "Downgraded-Received: =?utf-8?B?ZnJvbSDDvA==?=\r\n"},
+    {"Received: from " UE "\r\n", "Downgraded-Received: =?utf-8?Q?from_=C3=BC?=\r\n"},
     {"DKIM-Signature: i=" UE "\r\n", "Downgraded-DKIM-Signature: =?utf-8?B?aT3DvA==?=\r\n"},
 };
 
