@@ -1,5 +1,5 @@
-"""Filters as people run them: rspamd, clamav-milter and opendkim as milters, postgrey as policy
-service; and what happens when they are gone."""
+"""Filters as people run them: rspamd, clamav-milter and opendkim as milters, postgrey and policyd-spf
+as policy service; and what happens when they are gone."""
 
 import os
 import time
@@ -7,9 +7,11 @@ import time
 import dkim
 
 from harness.case import check, equal, eventually, test
-from harness.milters import (SPAM_HEADER, SPAM_REJECT, VIRUS, clamav, opendkim, postgrey, rspamd)
+from harness.client import session
+from harness.milters import (SPAM_HEADER, SPAM_REJECT, VIRUS, clamav, opendkim, policyd_spf,
+                             postgrey, rspamd)
 from harness.receiver import Receiver
-from harness.world import NETWORK, message, stuffed
+from harness.world import NETWORK, PASSWORD, USER, message, stuffed
 
 ZONE = f"""else.test. MX 10 mx.else.test.
 mx.else.test. A {NETWORK}10
@@ -178,6 +180,32 @@ def postgrey_defers_the_first_time(w):
     s.want(250, "RSET")
     w.submit("bob@else.test", message("later"), wire=s)
     check("delayed" in received(receiver, 1).header("x-greylist")[0], "no header of postgrey's")
+
+
+@test()
+def policyd_spf_judges_the_client(w):
+    """It looks the sender's domain up in DNS and compares the client's address."""
+    w.serve_dns(ZONE + f"our.test. TXT \"v=spf1 ip4:{NETWORK}20 -all\"\n")
+    receiver = Receiver(NETWORK + "10")
+    policyd_spf(w, 10023)
+    w.start({"policy": {"service": "inet:10023@127.0.0.1"}})
+    for source, code in ((NETWORK + "20", 250), (NETWORK + "21", 550)):
+        s = session(source=source)
+        equal(s.plain(USER, PASSWORD)[0], 235, "login")
+        s.want(250, "MAIL FROM:<alice@our.test>")
+        got, text = s.say("RCPT TO:<bob@else.test>")
+        equal(got, code, text)
+        if code == 250:
+            equal(s.data(message("spf"))[0], 250, "data")
+        else:
+            check("SPF fail" in text and "policy.service" in text, text)
+        s.close()
+    field = received(receiver, 1).header("received-spf")
+    check(len(field) == 1 and field[0].startswith("Pass") and NETWORK + "20" in field[0], field)
+    figures = w.ask("stats")[1][0]["filters"]
+    equal([(f["filter"], f["asked"], f["refused"], f["failed"]) for f in figures],
+          [("inet:10023@127.0.0.1", 2, 1, 0)], "figures")
+    check("inet:10023@127.0.0.1" in w.ctl("stats"), "in the table")
 
 
 @test(build="release")

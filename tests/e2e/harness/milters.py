@@ -1,8 +1,11 @@
-"""Real filters: rspamd, opendkim, clamav-milter with clamd, postgrey. No network is needed: rspamd
-has a list of top-level domains and no maps, clamd a database of one signature."""
+"""Real filters: rspamd, opendkim, clamav-milter with clamd, postgrey, policyd-spf. No network is
+needed: rspamd has a list of top-level domains and no maps, clamd a database of one signature,
+policyd-spf asks the test's DNS."""
 
 import os
+import socketserver
 import subprocess
+import threading
 
 from .case import Failure, check, eventually
 from .world import port_open
@@ -141,3 +144,24 @@ def postgrey(world, socket, delay):
                    "--whitelist-clients=/dev/null", "--whitelist-recipients=/dev/null",
                    "--auto-whitelist-clients=0"],
                   lambda: os.path.exists(socket)).launch()
+
+
+def policyd_spf(world, port):
+    """One process for each connection, as Postfix's spawn(8) starts it; 127.0.0.1 is checked, too."""
+    path = folder(world, "spf")
+    write(path + "/conf", "debugLevel = 1\nTestOnly = 1\nHELO_reject = False\n"
+          "Mail_From_reject = Fail\nPermError_reject = False\nTempError_Defer = True\n"
+          "skip_addresses = 192.0.2.255/32\n")
+    write(path + "/resolv.conf", "nameserver 127.0.0.1\n")
+    subprocess.run(["mount", "--bind", path + "/resolv.conf", "/etc/resolv.conf"], check=True)
+
+    class Connection(socketserver.BaseRequestHandler):
+        def handle(self):
+            with open(path + "/out", "ab") as out:
+                subprocess.run(["policyd-spf", path + "/conf"], stdin=self.request,
+                               stdout=self.request, stderr=out, check=False)
+
+    class Spawn(socketserver.ThreadingTCPServer):
+        allow_reuse_address = daemon_threads = True
+    server = Spawn(("127.0.0.1", port), Connection)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
