@@ -1,6 +1,6 @@
 /*
  * A login's slots stand in the order of their time, so that a window is their end; the recipients
- * it has written to are a sorted array.
+ * it has written to are a sorted array, beside it the days when they were last noted.
  */
 #include "msa/server/budget.h"
 #include "msa/base/mem.h"
@@ -15,10 +15,12 @@ struct account {
     struct budget_cost *slots;
     size_t nslots, slots_cap;
     uint64_t *known; /* sorted */
+    uint16_t *seen;  /* day of each */
     size_t nknown, known_cap;
     bool warned, broken, remembered;
     uint32_t epoch;
     int64_t next_warning_s, next_telling_s; /* wall time; not before */
+    int64_t broken_until_s;                 /* of what is remembered */
 };
 
 struct budget {
@@ -74,6 +76,7 @@ static void drop(struct budget *b, struct account *a)
     free(a->login);
     free(a->slots);
     free(a->known);
+    free(a->seen);
     free(a);
 }
 
@@ -206,25 +209,60 @@ static size_t place_of(const struct account *a, uint64_t recipient)
     return low;
 }
 
-static bool is_known(const struct account *a, uint64_t recipient)
+static uint16_t day_of(int64_t wall_s)
 {
-    size_t at = place_of(a, recipient);
-    return at < a->nknown && a->known[at] == recipient;
+    return (uint16_t)(wall_s / BUDGET_DAY_S);
 }
 
-/* Nothing happens if it is known already, or there are too many. */
-static void learn(struct account *a, uint64_t recipient)
+/* Since when it was noted; a clock that was set back is no age. */
+static int age_days(const struct account *a, size_t at, int64_t now_s)
+{
+    int age = day_of(now_s) - a->seen[at];
+    return age > 0 ? age : 0;
+}
+
+enum knowledge { KNOWN_NOT, KNOWN_STALE, KNOWN };
+
+static enum knowledge knowledge_of(const struct account *a, uint64_t recipient, int64_t now_s)
 {
     size_t at = place_of(a, recipient);
-    if ((at < a->nknown && a->known[at] == recipient) || a->nknown == BUDGET_KNOWN_MAX)
+    if (at == a->nknown || a->known[at] != recipient || age_days(a, at, now_s) > BUDGET_KNOWN_DAYS)
+        return KNOWN_NOT;
+    return age_days(a, at, now_s) >= BUDGET_NOTE_DAYS ? KNOWN_STALE : KNOWN;
+}
+
+/* Nothing is learned if there are too many. */
+static void learn(struct account *a, uint64_t recipient, int64_t now_s)
+{
+    size_t at = place_of(a, recipient);
+    if (at < a->nknown && a->known[at] == recipient) {
+        a->seen[at] = day_of(now_s);
+        return;
+    }
+    if (a->nknown == BUDGET_KNOWN_MAX)
         return;
     if (a->nknown == a->known_cap) {
         a->known_cap = a->known_cap ? a->known_cap * 2 : 16;
         a->known = mem_resize(a->known, a->known_cap, sizeof *a->known);
+        a->seen = mem_resize(a->seen, a->known_cap, sizeof *a->seen);
     }
     memmove(a->known + at + 1, a->known + at, (a->nknown - at) * sizeof *a->known);
+    memmove(a->seen + at + 1, a->seen + at, (a->nknown - at) * sizeof *a->seen);
     a->known[at] = recipient;
+    a->seen[at] = day_of(now_s);
     a->nknown++;
+}
+
+static void unlearn_old(struct account *a, int64_t now_s)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < a->nknown; i++) {
+        if (age_days(a, i, now_s) > BUDGET_KNOWN_DAYS)
+            continue;
+        a->known[kept] = a->known[i];
+        a->seen[kept++] = a->seen[i];
+    }
+    a->nknown = kept;
 }
 
 /* ---- messages ---- */
@@ -234,11 +272,14 @@ static struct budget_cost cost_of(const struct account *a, struct budget_take *t
     struct budget_cost c = {.slot_s = slot_of(t->now_s), .epoch = a->epoch};
     c.count[BUDGET_MESSAGES] = 1;
     c.count[BUDGET_RECIPIENTS] = (uint32_t)t->nrecipients;
-    t->nfresh = 0;
+    t->nfresh = t->nstale = 0;
     t->room = BUDGET_KNOWN_MAX - a->nknown;
     for (size_t i = 0; i < t->nrecipients && t->limits.most[BUDGET_NEW_RECIPIENTS]; i++)
-        if (!is_known(a, t->recipients[i]))
+        if (knowledge_of(a, t->recipients[i], t->now_s) == KNOWN_NOT)
             t->fresh[t->nfresh++] = t->recipients[i];
+    for (size_t i = 0; i < t->nrecipients && t->limits.most[BUDGET_NEW_RECIPIENTS]; i++)
+        if (knowledge_of(a, t->recipients[i], t->now_s) == KNOWN_STALE)
+            t->fresh[t->nfresh + t->nstale++] = t->recipients[i];
     c.count[BUDGET_NEW_RECIPIENTS] = (uint32_t)t->nfresh;
     return c;
 }
@@ -285,6 +326,10 @@ void budget_take(struct budget *b, struct budget_take *t)
     bool over = false, near = false, was_near = false, is_full = false;
     forget_old(a, t->now_s);
     mend_future(a, t->now_s);
+    if (a->remembered && t->now_s < a->broken_until_s) {
+        a->broken = true;
+        a->next_telling_s = a->broken_until_s;
+    }
     t->cost = cost_of(a, t);
     t->verdict = BUDGET_OK;
     t->again_s = 0;
@@ -328,11 +373,11 @@ void budget_take(struct budget *b, struct budget_take *t)
     add(a, &t->cost);
 }
 
-void budget_keep(struct budget *b, struct sv login, const uint64_t *fresh, size_t nfresh)
+void budget_keep(struct budget *b, const struct budget_take *t)
 {
-    struct account *a = get(b, login);
-    for (size_t i = 0; i < nfresh; i++)
-        learn(a, fresh[i]);
+    struct account *a = get(b, t->login);
+    for (size_t i = 0; i < t->nfresh + t->nstale; i++)
+        learn(a, t->fresh[i], t->now_s);
 }
 
 void budget_give_back(struct budget *b, const struct budget_take *t)
@@ -362,16 +407,22 @@ bool budget_is_broken(const struct budget *b, struct sv login)
 
 /* ---- the rest ---- */
 
-void budget_remember(struct budget *b, struct sv login, const struct budget_cost *cost)
+void budget_remember(struct budget *b, struct sv login, const struct budget_cost *cost,
+                     unsigned broken)
 {
     struct account *a = get(b, login);
     add(a, cost);
     a->remembered = true;
+    for (size_t k = 0; k < BUDGET_COUNT; k++) {
+        int64_t until_s = cost->slot_s + BUDGET_SLOT_S + kinds[k].window_s;
+        if ((broken & 1u << k) && until_s > a->broken_until_s)
+            a->broken_until_s = until_s;
+    }
 }
 
-void budget_remember_known(struct budget *b, struct sv login, uint64_t recipient)
+void budget_remember_known(struct budget *b, struct sv login, uint64_t recipient, int64_t seen_s)
 {
-    learn(get(b, login), recipient);
+    learn(get(b, login), recipient, seen_s);
 }
 
 void budget_used(const struct budget *b, struct sv login, int64_t now_s,
@@ -390,7 +441,7 @@ void budget_reset(struct budget *b, struct sv login)
     a->nslots = 0;
     a->epoch++;
     a->warned = a->broken = false;
-    a->next_warning_s = a->next_telling_s = 0;
+    a->next_warning_s = a->next_telling_s = a->broken_until_s = 0;
 }
 
 void budget_sweep(struct budget *b, int64_t now_s)
@@ -399,6 +450,7 @@ void budget_sweep(struct budget *b, int64_t now_s)
     HASH_ITER(hh, b->accounts, a, next)
     {
         forget_old(a, now_s);
+        unlearn_old(a, now_s);
         if (a->nslots == 0 && a->nknown == 0)
             drop(b, a);
     }

@@ -5,22 +5,26 @@
  * the last day that the login had never written to before. A recipient counts once in a message;
  * counting is in slots of BUDGET_SLOT_S, so that something is forgotten up to that much later than
  * an hour, or a day, after it. The caller counts nothing for the null reverse-path.
- * Memory: a day of slots for each login that sends, and 8 bytes for each recipient that it is known
- * to write to, at most BUDGET_KNOWN_MAX; what goes beyond stays new.
- * Order for each message: budget_take(); then budget_keep() if it came into the queue, else
- * budget_give_back(). Time is wall time, an argument, as it outlives the process; slots that lie in
- * the future by more than a slot, since a clock was set back, count as the present. One thread.
+ * A recipient that was not written to for BUDGET_KNOWN_DAYS is new again.
+ * Memory: a day of slots for each login that sends, and 10 bytes for each recipient that it is
+ * known to write to, at most BUDGET_KNOWN_MAX; what goes beyond stays new. Order for each message:
+ * budget_take(); then budget_keep() if it came into the queue, else budget_give_back(). Time is
+ * wall time, an argument, as it outlives the process; slots that lie in the future by more than a
+ * slot, since a clock was set back, count as the present. One thread.
  */
 #ifndef MSA_SERVER_BUDGET_H
 #define MSA_SERVER_BUDGET_H
 
 #include "msa/base/sv.h"
 
-#define BUDGET_SLOT_S    300
-#define BUDGET_HOUR_S    3600
-#define BUDGET_DAY_S     86400
-#define BUDGET_KNOWN_MAX 50000
-#define BUDGET_WARN      80 /* percent */
+#define BUDGET_SLOT_S     300
+#define BUDGET_HOUR_S     3600
+#define BUDGET_DAY_S      86400
+#define BUDGET_KNOWN_MAX  50000
+#define BUDGET_KNOWN_DAYS 400 /* mail that comes once a year */
+#define BUDGET_NOTE_DAYS  30  /* that a known one is written to is noted no sooner than after that \
+                               */
+#define BUDGET_WARN 80        /* percent */
 
 /* name, key in permissions, "<number> <words>" */
 #define BUDGET_KINDS(XX)                                                      \
@@ -67,6 +71,7 @@ struct budget_take {
     enum budget_verdict verdict;
     struct budget_cost cost; /* nothing with BUDGET_REFUSED */
     size_t nfresh;           /* in fresh: recipients that it did not know; counted where limited */
+    size_t nstale;           /* behind them: that it knows, and that are to be noted again */
     size_t room;             /* so many more it can know */
     enum budget_kind kind;   /* the one that is broken, or warned of */
     uint64_t used;           /* of that kind, with this message */
@@ -83,23 +88,26 @@ void budget_free(struct budget *b);
 uint64_t budget_recipient(struct sv address);
 
 void budget_take(struct budget *b, struct budget_take *t);
-/* From here on the login knows these. */
-void budget_keep(struct budget *b, struct sv login, const uint64_t *fresh, size_t nfresh);
+/* From here on the login knows these, the stale ones included. */
+void budget_keep(struct budget *b, const struct budget_take *t);
 /* Of a message that did not come: what it cost, and that it broke the budget, if it did. */
 void budget_give_back(struct budget *b, const struct budget_take *t);
 /* A budget was broken, and has not been mended by time or budget_reset(). */
 bool budget_is_broken(const struct budget *b, struct sv login);
 
-/* What an earlier process has counted and known. It is no news: nothing of it warns or breaks. */
-void budget_remember(struct budget *b, struct sv login, const struct budget_cost *cost);
-void budget_remember_known(struct budget *b, struct sv login, uint64_t recipient);
+/* What an earlier process has counted and known. It is no news: nothing of it warns or breaks.
+ * broken: bits (1 << kind) of the budgets that were broken in that slot; they are still, until time
+ * mends them. */
+void budget_remember(struct budget *b, struct sv login, const struct budget_cost *cost,
+                     unsigned broken);
+void budget_remember_known(struct budget *b, struct sv login, uint64_t recipient, int64_t seen_s);
 
 /* What is used of each kind. Zeroes for a login that has sent nothing. */
 void budget_used(const struct budget *b, struct sv login, int64_t now_s,
                  uint64_t used_out[BUDGET_COUNT]);
 /* The login begins anew; whom it has written to stays known. */
 void budget_reset(struct budget *b, struct sv login);
-/* Forgets what is older than a day. */
+/* Forgets slots that are older than a day, and recipients than BUDGET_KNOWN_DAYS. */
 void budget_sweep(struct budget *b, int64_t now_s);
 
 #endif

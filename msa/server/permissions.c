@@ -101,7 +101,7 @@ const struct conf_option permission_options_rows[] = {
              "0", "budget: recipients never written to before",
              "Likewise, but only those that the login has not written to since it has this "
              "budget: a stolen password shows there first. Up to 50000 recipients are remembered "
-             "for a login.",
+             "for a login; one that was not written to for 400 days is new again.",
              .min = 0, .max = 10000000, .flags = CONF_RELOAD),
     CONF_ROW(CONF_ENUM, struct permission_options, over_budget, "over_budget", "hold",
              "what becomes of what is too much",

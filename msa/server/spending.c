@@ -162,6 +162,12 @@ static void lock(struct spending *s, const struct spending_ticket *t)
     auth_client_lock(s->auth, sv_of(t->login), sv_of(why), on_locked, s);
 }
 
+/* For the next process. */
+static unsigned broken_of(const struct spending_ticket *t)
+{
+    return t->take.verdict == BUDGET_OK ? 0 : 1u << t->take.kind;
+}
+
 static void punish(struct spending *s, const struct spending_ticket *t)
 {
     log_event(LOG_WARNING, "budget-broken", &(struct log_ctx){.login = sv_of(t->login)},
@@ -171,6 +177,11 @@ static void punish(struct spending *s, const struct spending_ticket *t)
               t->take.limits.lock_auth ? ", and the login is locked" : "");
     if (t->take.limits.lock_auth)
         lock(s, t);
+    if (t->take.verdict == BUDGET_REFUSED) /* else it is kept with the message */
+        store_add_spent(
+            s->store, &(struct store_spent){.login = t->login,
+                                            .slot_s = t->take.now_s - t->take.now_s % BUDGET_SLOT_S,
+                                            .broken = broken_of(t)});
     if (t->take.limits.hold)
         hold_rest(s, t, true);
     else
@@ -218,7 +229,7 @@ static void run_end(struct task *task)
     struct spending_ticket *t = (struct spending_ticket *)task;
     struct spending *s = t->spending;
     if (t->counts && t->keep && learns(t))
-        budget_keep(s->budget, sv_of(t->login), t->fresh, t->take.nfresh);
+        budget_keep(s->budget, &t->take);
     else if (t->counts && !t->keep)
         budget_give_back(s->budget, &t->take);
     if (t->keep && s->store && t->take.breaks)
@@ -249,9 +260,9 @@ void spending_remember(struct spending *s, const struct store_spent *spent)
     struct budget_cost cost = {.slot_s = spent->slot_s};
     memcpy(cost.count, spent->count, sizeof cost.count);
     for (size_t i = 0; i < spent->nknown; i++)
-        budget_remember_known(s->budget, sv_of(spent->login), spent->known[i]);
+        budget_remember_known(s->budget, sv_of(spent->login), spent->known[i], spent->seen_s);
     if (spent->nknown == 0)
-        budget_remember(s->budget, sv_of(spent->login), &cost);
+        budget_remember(s->budget, sv_of(spent->login), &cost, spent->broken);
 }
 
 void spending_start(struct spending *s, struct loop *l, struct store *store,
@@ -388,14 +399,17 @@ const struct store_spent *spending_record(const struct spending_ticket *t, struc
         return NULL;
     struct store_spent *spent = arena_alloc(a, sizeof *spent);
     char *login = arena_str(a, sv_of(t->login));
-    uint64_t *known = arena_alloc(a, (t->take.nfresh + 1) * sizeof *known);
+    size_t nknown = t->take.nfresh + t->take.nstale;
+    uint64_t *known = arena_alloc(a, (nknown + 1) * sizeof *known);
     for (char *c = login; *c; c++)
         *c = ascii_lower(*c);
-    memcpy(known, t->fresh, t->take.nfresh * sizeof *known);
+    memcpy(known, t->fresh, nknown * sizeof *known);
     *spent = (struct store_spent){.login = login,
                                   .slot_s = t->take.cost.slot_s,
+                                  .broken = broken_of(t),
                                   .known = known,
-                                  .nknown = learns(t) ? t->take.nfresh : 0};
+                                  .nknown = learns(t) ? nknown : 0,
+                                  .seen_s = t->take.now_s};
     memcpy(spent->count, t->take.cost.count, sizeof spent->count);
     return spent;
 }

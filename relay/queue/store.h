@@ -37,10 +37,15 @@ struct store_spent {
     const char *login;
     int64_t slot_s; /* wall time; what is counted in one slot is added up */
     uint32_t count[STORE_SPENT_KINDS];
-    const uint64_t *known; /* recipients that the login had not written to before, each once */
+    unsigned broken; /* a bit (1 << kind) for each budget that was broken in this slot */
+    /* Recipients that the login had not written to before, or not for long, each once; seen_s: wall
+     * time. */
+    const uint64_t *known;
     size_t nknown;
+    int64_t seen_s;
 };
-#define STORE_SPENT_KEPT_S 90000 /* slots that are older are forgotten */
+#define STORE_SPENT_KEPT_S 90000         /* slots that are older are forgotten */
+#define STORE_KNOWN_KEPT_S (400 * 86400) /* and recipients that were not written to for longer */
 
 /* ---- life ---- */
 struct store_config {
@@ -126,6 +131,8 @@ void store_read_start(struct store *s, struct store_read *r);
 void store_read_free(struct store_read *r);
 
 /* ---- budgets ---- */
+/* Adds what belongs to no message; copied, but for recipients, of which there are none. */
+void store_add_spent(struct store *s, const struct store_spent *spent);
 /* The login has spent nothing. */
 void store_forget_spent(struct store *s, struct sv login);
 

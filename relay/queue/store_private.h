@@ -65,12 +65,15 @@
     XX(PARTIAL_OLDEST_OF, "SELECT expiry, rowid, login, transid, bytes, file FROM partial"         \
                           " INDEXED BY partial_key WHERE login=?3 AND (expiry,rowid)>(?1,?2)"      \
                           " ORDER BY expiry, rowid LIMIT 1")                                       \
-    XX(SPENT_ADD, "INSERT INTO spent VALUES(?1,?2,?3,?4,?5) ON CONFLICT(login, slot) DO UPDATE"    \
-                  " SET messages=messages+?3, recipients=recipients+?4, fresh=fresh+?5")           \
-    XX(KNOWN_ADD, "INSERT OR IGNORE INTO known VALUES(?1,?2)")                                     \
+    XX(SPENT_ADD, "INSERT INTO spent VALUES(?1,?2,?3,?4,?5,?6) ON CONFLICT(login, slot) DO UPDATE" \
+                  " SET messages=messages+?3, recipients=recipients+?4, fresh=fresh+?5,"           \
+                  " broken=broken|?6")                                                             \
+    XX(KNOWN_ADD, "INSERT INTO known VALUES(?1,?2,?3)"                                             \
+                  " ON CONFLICT(login, recipient) DO UPDATE SET seen=max(seen, ?3)")               \
     XX(SPENT_SWEEP, "DELETE FROM spent WHERE slot<?1")                                             \
-    XX(SPENT_ALL, "SELECT login, slot, messages, recipients, fresh FROM spent")                    \
-    XX(KNOWN_ALL, "SELECT login, recipient FROM known")                                            \
+    XX(KNOWN_SWEEP, "DELETE FROM known WHERE seen<?1")                                             \
+    XX(SPENT_ALL, "SELECT login, slot, messages, recipients, fresh, broken FROM spent")            \
+    XX(KNOWN_ALL, "SELECT login, recipient, seen FROM known")                                      \
     XX(SPENT_FORGET, "DELETE FROM spent WHERE login=?1")
 
 enum store_sql {
@@ -162,10 +165,11 @@ struct store {
     struct sql db;
     struct claims claims;
     int64_t next_seq, messages, rows;
-    int64_t put_messages, put_rows;  /* change of the two by the running transaction */
-    bool sync_spool;                 /* the running transaction names new spool files */
-    int64_t wall_ms;                 /* of this turn */
-    int64_t spent_swept_s;           /* wall time */
+    int64_t put_messages, put_rows; /* change of the two by the running transaction */
+    bool sync_spool;                /* the running transaction names new spool files */
+    int64_t wall_ms;                /* of this turn */
+    int64_t spent_swept_s;          /* wall time */
+    int64_t known_swept_s;
     struct store_writes writes;      /* of this turn; between turns: records that wait */
     struct task *reads, **reads_end; /* of this turn, run after the commit */
     uint64_t records_since_us;       /* when records began to wait for company; 0: none do */

@@ -25,7 +25,7 @@ const size_t store_sql_count = sizeof store_sql_texts / sizeof *store_sql_texts;
 const size_t store_read_sql_count = sizeof store_read_sql_texts / sizeof *store_read_sql_texts;
 
 #define APPLICATION_ID "1297301809" /* "MSA1" */
-#define SCHEMA_VERSION 4
+#define SCHEMA_VERSION 5
 
 /* page_size by measurement: tests/bench/store_put.c. */
 static const char pragmas_new[] = "PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL;";
@@ -56,13 +56,21 @@ static const char pragmas[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
     "ALTER TABLE message ADD COLUMN prefix TEXT NOT NULL DEFAULT '';" \
     "ALTER TABLE content ADD COLUMN provenance BLOB;"
 
-#define SCHEMA_IS_NOW "PRAGMA user_version=4; COMMIT;"
+/* Which budgets are broken, and when a recipient was last written to; came with version 5. */
+#define SCHEMA_BUDGETS                                                \
+    "ALTER TABLE spent ADD COLUMN broken INTEGER NOT NULL DEFAULT 0;" \
+    "ALTER TABLE known ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;"   \
+    "UPDATE known SET seen=CAST(strftime('%s', 'now') AS INTEGER);"
+
+#define SCHEMA_IS_NOW "PRAGMA user_version=5; COMMIT;"
 
 /* What a queue of an earlier version lacks, by that version. */
 static const char *const upgrades[SCHEMA_VERSION] = {
-    [1] = "BEGIN IMMEDIATE;" SCHEMA_PARTIAL SCHEMA_SPENT SCHEMA_CHANGED SCHEMA_IS_NOW,
-    [2] = "BEGIN IMMEDIATE;" SCHEMA_SPENT SCHEMA_CHANGED SCHEMA_IS_NOW,
-    [3] = "BEGIN IMMEDIATE;" SCHEMA_CHANGED SCHEMA_IS_NOW,
+    [1] =
+        "BEGIN IMMEDIATE;" SCHEMA_PARTIAL SCHEMA_SPENT SCHEMA_CHANGED SCHEMA_BUDGETS SCHEMA_IS_NOW,
+    [2] = "BEGIN IMMEDIATE;" SCHEMA_SPENT SCHEMA_CHANGED SCHEMA_BUDGETS SCHEMA_IS_NOW,
+    [3] = "BEGIN IMMEDIATE;" SCHEMA_CHANGED SCHEMA_BUDGETS SCHEMA_IS_NOW,
+    [4] = "BEGIN IMMEDIATE;" SCHEMA_BUDGETS SCHEMA_IS_NOW,
 };
 
 static const char schema[] =
@@ -80,7 +88,7 @@ static const char schema[] =
     "CREATE INDEX recipient_parked ON recipient(state) WHERE state<>0;"
     "CREATE TABLE totals(messages INTEGER NOT NULL, rows INTEGER NOT NULL,"
     " compensations INTEGER NOT NULL);"
-    "INSERT INTO totals VALUES(0, 0, 0);" SCHEMA_PARTIAL SCHEMA_SPENT SCHEMA_CHANGED
+    "INSERT INTO totals VALUES(0, 0, 0);" SCHEMA_PARTIAL SCHEMA_SPENT SCHEMA_CHANGED SCHEMA_BUDGETS
     "PRAGMA application_id=" APPLICATION_ID ";" SCHEMA_IS_NOW;
 
 static int tell(struct store *s, struct buf *error, int err, const char *what)

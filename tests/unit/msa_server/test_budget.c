@@ -32,7 +32,7 @@ static struct budget_take send(struct budget *b, int64_t now_s, const struct bud
                             .fresh = fresh};
     budget_take(b, &t);
     if (t.verdict == BUDGET_OK)
-        budget_keep(b, alice, fresh, t.nfresh);
+        budget_keep(b, &t);
     t.recipients = NULL;
     t.fresh = NULL;
     free(to);
@@ -245,10 +245,10 @@ static void over_a_restart(void **state)
     struct budget *b = budget_new();
     (void)state;
     budget_remember(b, alice,
-                    &(struct budget_cost){.slot_s = T0, .count = {[BUDGET_RECIPIENTS] = 9}});
+                    &(struct budget_cost){.slot_s = T0, .count = {[BUDGET_RECIPIENTS] = 9}}, 0);
     budget_remember(b, alice,
-                    &(struct budget_cost){.slot_s = T0 - 300, .count = {[BUDGET_MESSAGES] = 1}});
-    budget_remember_known(b, alice, budget_recipient(SV("r0@example.org")));
+                    &(struct budget_cost){.slot_s = T0 - 300, .count = {[BUDGET_MESSAGES] = 1}}, 0);
+    budget_remember_known(b, alice, budget_recipient(SV("r0@example.org")), T0);
     struct budget_take t = send(b, T0 + 400, &l, 0, 1);
     assert_int_equal(t.verdict, BUDGET_OK);
     assert_int_equal(t.cost.count[BUDGET_NEW_RECIPIENTS], 0);
@@ -259,6 +259,77 @@ static void over_a_restart(void **state)
     assert_true(t.tells);
     budget_sweep(b, T0 + 100000);
     assert_int_equal(send(b, T0 + 100000, &l, 0, 1).cost.count[BUDGET_NEW_RECIPIENTS], 0);
+    budget_free(b);
+}
+
+/* A budget that was broken is broken still: that is no news, and what holds goes on to hold. */
+static void broken_over_a_restart(void **state)
+{
+    struct budget_limits l = {.most = {[BUDGET_RECIPIENTS] = 10, [BUDGET_NEW_RECIPIENTS] = 5},
+                              .hold = true};
+    struct budget_cost full = {.slot_s = T0, .count = {[BUDGET_NEW_RECIPIENTS] = 5}};
+    (void)state;
+    for (unsigned broken = 0; broken < 2; broken++) {
+        struct budget *b = budget_new();
+        budget_remember(b, alice, &full, broken << BUDGET_NEW_RECIPIENTS);
+        budget_remember_known(b, alice, budget_recipient(SV("r0@example.org")), T0);
+        struct budget_take t = send(b, T0 + 400, &l, 0, 1); /* nothing new */
+        assert_int_equal(t.verdict, broken ? BUDGET_HELD : BUDGET_OK);
+        assert_false(t.breaks || t.tells);
+        assert_int_equal(budget_is_broken(b, alice), broken);
+        t = send(b, T0 + 500, &l, 1, 1);
+        assert_int_equal(t.verdict, BUDGET_HELD);
+        assert_int_equal(t.breaks, !broken);
+        assert_int_equal(t.tells, !broken);
+        budget_free(b);
+    }
+    /* mended by time while nothing ran, and by msactl */
+    for (unsigned reset = 0; reset < 2; reset++) {
+        struct budget *b = budget_new();
+        budget_remember(b, alice, &full, 1u << BUDGET_NEW_RECIPIENTS);
+        if (reset)
+            budget_reset(b, alice);
+        assert_int_equal(send(b, reset ? T0 + 400 : T0 + 90000, &l, 0, 1).verdict, BUDGET_OK);
+        assert_false(budget_is_broken(b, alice));
+        budget_free(b);
+    }
+    /* refusals count nothing: only what was told is remembered */
+    struct budget *b = budget_new();
+    l.hold = false;
+    full.count[BUDGET_NEW_RECIPIENTS] = 4;
+    budget_remember(b, alice, &full, 1u << BUDGET_NEW_RECIPIENTS);
+    struct budget_take t = send(b, T0 + 400, &l, 10, 3);
+    assert_int_equal(t.verdict, BUDGET_REFUSED);
+    assert_false(t.breaks || t.tells);
+    assert_int_equal(send(b, T0 + 500, &l, 10, 1).verdict, BUDGET_OK);
+    budget_free(b);
+}
+
+/* Who is written to stays known, who is not is forgotten; and it is not noted each time. */
+static void known_for_a_year(void **state)
+{
+    enum { DAY = BUDGET_DAY_S };
+    struct budget_limits l = {.most = {[BUDGET_NEW_RECIPIENTS] = 10}};
+    static const struct {
+        int days;
+        unsigned first, count, fresh, stale;
+    } rows[] = {
+        {0, 0, 2, 2, 0},   {1, 0, 2, 0, 0},   {29, 0, 2, 0, 0},  {30, 0, 2, 0, 2},
+        {31, 0, 2, 0, 0},  {100, 1, 2, 1, 1}, {430, 0, 2, 0, 2}, {430, 2, 1, 0, 1},
+        {500, 2, 1, 0, 1}, {831, 1, 2, 1, 1}, {831, 0, 1, 1, 0},
+    };
+    struct budget *b = budget_new();
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct budget_take t =
+            send(b, T0 + rows[i].days * (int64_t)DAY, &l, rows[i].first, rows[i].count);
+        if (t.nfresh != rows[i].fresh || t.nstale != rows[i].stale)
+            fail_msg("row %zu: %zu fresh, %zu stale", i, t.nfresh, t.nstale);
+    }
+    budget_sweep(b, T0 + 1300 * (int64_t)DAY);
+    for (uint64_t i = 0; i < BUDGET_KNOWN_MAX; i++) /* there is room for all: nothing was left */
+        budget_remember_known(b, alice, i * UINT64_C(0x9e3779b97f4a7c15), T0 + 1300 * (int64_t)DAY);
+    assert_int_equal(send(b, T0 + 1300 * (int64_t)DAY, &l, 0, 1).room, 0);
     budget_free(b);
 }
 
@@ -323,7 +394,7 @@ static void too_many_are_known(void **state)
     struct budget *b = budget_new();
     (void)state;
     for (uint64_t i = 0; i < BUDGET_KNOWN_MAX + 10; i++)
-        budget_remember_known(b, alice, i * UINT64_C(0x9e3779b97f4a7c15));
+        budget_remember_known(b, alice, i * UINT64_C(0x9e3779b97f4a7c15), T0);
     struct budget_take t = send(b, T0, &l, 0, 3);
     assert_int_equal(t.cost.count[BUDGET_NEW_RECIPIENTS], 3);
     t = send(b, T0, &l, 0, 3);
@@ -344,6 +415,8 @@ int main(void)
         cmocka_unit_test(told_once_in_a_window),
         cmocka_unit_test(given_back),
         cmocka_unit_test(over_a_restart),
+        cmocka_unit_test(broken_over_a_restart),
+        cmocka_unit_test(known_for_a_year),
         cmocka_unit_test(clock_is_set),
         cmocka_unit_test(agrees_with_a_list),
         cmocka_unit_test(too_many_are_known),

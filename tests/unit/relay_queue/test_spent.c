@@ -8,6 +8,8 @@ struct remembered {
     uint32_t count[STORE_SPENT_KINDS];
     uint64_t known;
     size_t nknown;
+    int64_t seen_s;
+    unsigned broken;
 };
 static struct remembered all[20];
 static size_t nall;
@@ -17,7 +19,10 @@ static void on_spent(void *arg, const struct store_spent *spent)
     struct remembered *r = &all[nall++];
     (void)arg;
     assert_true(nall <= sizeof all / sizeof *all);
-    *r = (struct remembered){.slot_s = spent->slot_s, .nknown = spent->nknown};
+    *r = (struct remembered){.slot_s = spent->slot_s,
+                             .nknown = spent->nknown,
+                             .seen_s = spent->seen_s,
+                             .broken = spent->broken};
     snprintf(r->login, sizeof r->login, "%s", spent->login);
     memcpy(r->count, spent->count, sizeof r->count);
     if (spent->nknown)
@@ -52,13 +57,22 @@ static void added_up_and_remembered(void **state)
     struct fixture f = {0};
     const uint64_t known[] = {7, UINT64_MAX - 1};
     int64_t now_s = clock_wall_s(), slot_s = now_s - now_s % 300;
-    struct store_spent spent = {
-        .login = "a@x", .slot_s = slot_s, .count = {1, 3, 2}, .known = known, .nknown = 2};
+    struct store_spent spent = {.login = "a@x",
+                                .slot_s = slot_s,
+                                .count = {1, 3, 2},
+                                .known = known,
+                                .nknown = 2,
+                                .seen_s = now_s - 5000};
     (void)state;
     open_again(&f);
     assert_int_equal(nall, 0);
     assert_int_equal(put(&f, 1, &spent), 0);
+    spent.seen_s = now_s;
     assert_int_equal(put(&f, 2, &spent), 0); /* the same recipients again */
+    spent.nknown = 0;
+    spent.broken = 4;
+    spent.count[0] = spent.count[1] = spent.count[2] = 0;
+    store_add_spent(f.store, &spent); /* without a message */
     spent = (struct store_spent){.login = "a@x", .slot_s = slot_s - 300, .count = {5, 6, 0}};
     assert_int_equal(put(&f, 3, &spent), 0);
     spent.login = "b@x";
@@ -72,10 +86,13 @@ static void added_up_and_remembered(void **state)
     assert_int_equal(all[1].count[0], 2);
     assert_int_equal(all[1].count[1], 6);
     assert_int_equal(all[1].count[2], 4);
+    assert_int_equal(all[1].broken, 4);
+    assert_int_equal(all[0].broken, 0);
     assert_string_equal(all[2].login, "b@x");
     assert_int_equal(all[2].count[1], 6);
     assert_true(all[3].known == UINT64_MAX - 1 || all[4].known == UINT64_MAX - 1);
     assert_true(all[3].known == 7 || all[4].known == 7);
+    assert_int_equal(all[3].seen_s, now_s);
     store_forget_spent(f.store, SV("A@X"));
     fixture_run_for(&f, 20);
     fixture_close(&f);
@@ -99,7 +116,8 @@ static void goes_with_the_message(void **state)
                                         .slot_s = clock_wall_s(),
                                         .count = {1, 1, 1},
                                         .known = &known,
-                                        .nknown = 1};
+                                        .nknown = 1,
+                                        .seen_s = clock_wall_s()};
             open_again(&f);
             fault_arm(kind, at, 1);
             int err = put(&f, 1, &spent);
@@ -143,12 +161,43 @@ static void old_slots_go(void **state)
     fixture_remove(&f);
 }
 
+static void old_recipients_go(void **state)
+{
+    struct fixture f = {0};
+    int64_t now_s = clock_wall_s();
+    const uint64_t old = 5, young = 6;
+    struct store_spent spent = {.login = "a@x",
+                                .slot_s = now_s,
+                                .count = {1, 1, 1},
+                                .known = &young,
+                                .nknown = 1,
+                                .seen_s = now_s - STORE_KNOWN_KEPT_S + 100};
+    (void)state;
+    open_again(&f);
+    assert_int_equal(put(&f, 1, &spent), 0);
+    spent.known = &old;
+    spent.seen_s -= 200;
+    assert_int_equal(put(&f, 2, &spent), 0);
+    fixture_close(&f);
+    open_again(&f);
+    assert_int_equal(nall, 3);
+    spent.nknown = 0;
+    assert_int_equal(put(&f, 3, &spent), 0); /* the first one of a run looks */
+    fixture_close(&f);
+    open_again(&f);
+    assert_int_equal(nall, 2);
+    assert_true(all[1].known == young);
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(added_up_and_remembered),
         cmocka_unit_test(goes_with_the_message),
         cmocka_unit_test(old_slots_go),
+        cmocka_unit_test(old_recipients_go),
     };
     log_setup("test", LOG_TEXT, LOG_ERROR);
     fault_vfs_register();

@@ -41,10 +41,17 @@
     "CREATE TABLE known(login TEXT NOT NULL, recipient INTEGER NOT NULL,"                       \
     " PRIMARY KEY(login, recipient)) WITHOUT ROWID;"
 
+#define VERSION_4                                                     \
+    VERSION_3                                                         \
+    "ALTER TABLE message ADD COLUMN prefix TEXT NOT NULL DEFAULT '';" \
+    "ALTER TABLE content ADD COLUMN provenance BLOB;"                 \
+    "INSERT INTO spent VALUES('a@x', 300, 1, 2, 3); INSERT INTO known VALUES('a@x', 7);"
+
 static const char *const versions[] = {
     [1] = VERSION_1 "PRAGMA user_version=1;",
     [2] = VERSION_2 "PRAGMA user_version=2;",
     [3] = VERSION_3 "PRAGMA user_version=3;",
+    [4] = VERSION_4 "PRAGMA user_version=4;",
 };
 #define VERSIONS (sizeof versions / sizeof *versions)
 
@@ -98,6 +105,9 @@ static void check_upgraded(struct fixture *f)
         assert_int_equal(value(f, "SELECT count(*) FROM sqlite_schema WHERE name IN ('partial',"
                                   " 'partial_key', 'spent', 'known')"),
                          4);
+        assert_int_equal(value(f, "SELECT count(*) FROM spent WHERE broken<>0"), 0);
+        /* who was known before there was a time is known from now on */
+        assert_int_equal(value(f, "SELECT count(*) FROM known WHERE seen<unixepoch()-60"), 0);
     }
     fixture_remove(f);
 }
@@ -141,10 +151,10 @@ static void later_ones_are_refused(void **state)
     struct buf error;
     (void)state;
     make(&f, 1);
-    sql(&f, "PRAGMA user_version=5");
+    sql(&f, "PRAGMA user_version=6");
     buf_init(&error, 1000, 0);
     assert_int_equal(fixture_open_error(&f, &error), ERR_CORRUPT);
-    assert_non_null(memmem(buf_view(&error).ptr, buf_len(&error), "version 5", 9));
+    assert_non_null(memmem(buf_view(&error).ptr, buf_len(&error), "version 6", 9));
     buf_deinit(&error);
     fixture_remove(&f);
 }
