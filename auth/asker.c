@@ -167,7 +167,7 @@ static struct job *job_new(struct auth_asker *a, const struct auth_wire *m, stru
 static bool is_quick(const struct job *j)
 {
     if (j->type == AUTH_WIRE_SIGN)
-        return auth_keys_is_quick(j->now->keys, KEEPER_TLS, j->name);
+        return auth_keys_is_quick(j->now->keys, (enum auth_sign)j->code, j->name);
     return j->type == AUTH_WIRE_SASL_START &&
            auth_exchange_is_quick(
                j->now->sasl,

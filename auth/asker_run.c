@@ -52,11 +52,9 @@ static void run_sign(struct job *j)
     enum auth_sign form = (enum auth_sign)j->code;
 
     j->verdict = AUTH_DENIED;
-    if (auth_keys_sign(j->now->keys, KEEPER_TLS, j->name, form, j->data, &j->signature,
-                       &j->verdict) < 0 &&
+    if (auth_keys_sign(j->now->keys, j->name, form, j->data, &j->signature, &j->verdict) < 0 &&
         j->before != NULL &&
-        auth_keys_sign(j->before->keys, KEEPER_TLS, j->name, form, j->data, &j->signature,
-                       &j->verdict) < 0)
+        auth_keys_sign(j->before->keys, j->name, form, j->data, &j->signature, &j->verdict) < 0)
         j->verdict = AUTH_DENIED;
     j->answer_data = buf_view(&j->signature);
 }

@@ -3,6 +3,7 @@
  */
 #include "auth/keys.h"
 
+#include "auth/dkim_key.h"
 #include "auth/tls/key.h"
 #include "auth/tls/pem.h"
 #include "msa/base/mem.h"
@@ -56,6 +57,10 @@ int auth_keys_add(struct auth_keys *set, enum keeper_purpose purpose, struct sv 
 
     if (tls_pem_key(pem, &key.pkey, why) < 0)
         return ERR_SYNTAX;
+    if (purpose == KEEPER_DKIM && auth_dkim_key_check(key.pkey, why) < 0) {
+        EVP_PKEY_free(key.pkey);
+        return ERR_SYNTAX;
+    }
     tls_key_id(key.pkey, key.id);
     if (find(set, purpose, sv_of(key.id)) != NULL) {
         EVP_PKEY_free(key.pkey);
@@ -76,6 +81,7 @@ static const struct {
     {"\x30\x51\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x03\x05\x00\x04\x40", 64},
 };
 #define DIGEST_INFO_PREFIX 19
+#define DKIM_HASH_BYTES    32
 
 static bool is_digest_info(struct sv bytes)
 {
@@ -142,6 +148,25 @@ static bool is_pss(struct sv block, const EVP_PKEY *pkey)
            is_pss_with(EVP_sha512(), block, bits);
 }
 
+/* RFC 8463 3: the hash is the message that is signed. */
+static enum auth_verdict sign_ed25519(EVP_PKEY *pkey, struct sv hash, struct buf *out)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    size_t len = (size_t)EVP_PKEY_get_size(pkey);
+    enum auth_verdict verdict = AUTH_TEMPORARY;
+    char *at;
+
+    if (ctx != NULL && EVP_DigestSignInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
+        buf_reserve(out, len, &at) == 0 &&
+        EVP_DigestSign(ctx, (unsigned char *)at, &len, (const unsigned char *)hash.ptr, hash.len) ==
+            1) {
+        buf_added(out, len);
+        verdict = AUTH_OK;
+    }
+    EVP_MD_CTX_free(ctx);
+    return verdict;
+}
+
 /* The signature operation of OpenSSL; padding 0: none is set. */
 static enum auth_verdict sign_raw(EVP_PKEY *pkey, int padding, struct sv bytes, struct buf *out)
 {
@@ -164,6 +189,21 @@ out:
     return verdict;
 }
 
+static enum auth_verdict sign_dkim(EVP_PKEY *pkey, struct sv hash, struct buf *out)
+{
+    char info[DIGEST_INFO_PREFIX + DKIM_HASH_BYTES];
+
+    if (hash.len != DKIM_HASH_BYTES)
+        return AUTH_DENIED;
+    if (EVP_PKEY_get_base_id(pkey) == EVP_PKEY_ED25519)
+        return sign_ed25519(pkey, hash, out);
+    if (EVP_PKEY_get_base_id(pkey) != EVP_PKEY_RSA)
+        return AUTH_DENIED;
+    memcpy(info, digest_infos[0].prefix, DIGEST_INFO_PREFIX);
+    memcpy(info + DIGEST_INFO_PREFIX, hash.ptr, DKIM_HASH_BYTES);
+    return sign_raw(pkey, RSA_PKCS1_PADDING, (struct sv){info, sizeof(info)}, out);
+}
+
 static enum auth_verdict sign(EVP_PKEY *pkey, enum auth_sign form, struct sv bytes, struct buf *out)
 {
     bool is_rsa = EVP_PKEY_get_base_id(pkey) == EVP_PKEY_RSA;
@@ -182,24 +222,30 @@ static enum auth_verdict sign(EVP_PKEY *pkey, enum auth_sign form, struct sv byt
             (bytes.len != 32 && bytes.len != 48 && bytes.len != 64))
             return AUTH_DENIED;
         return sign_raw(pkey, 0, bytes, out);
+    case AUTH_SIGN_DKIM:
+        return sign_dkim(pkey, bytes, out);
     case AUTH_SIGNS:
         break;
     }
     return AUTH_DENIED;
 }
 
-bool auth_keys_is_quick(const struct auth_keys *set, enum keeper_purpose purpose, struct sv id)
+static enum keeper_purpose purpose_of(enum auth_sign form)
 {
-    const struct key *key = find(set, purpose, id);
-
-    return key != NULL && EVP_PKEY_get_base_id(key->pkey) == EVP_PKEY_EC;
+    return form == AUTH_SIGN_DKIM ? KEEPER_DKIM : KEEPER_TLS;
 }
 
-int auth_keys_sign(const struct auth_keys *set, enum keeper_purpose purpose, struct sv id,
-                   enum auth_sign form, struct sv bytes, struct buf *out,
-                   enum auth_verdict *verdict_out)
+bool auth_keys_is_quick(const struct auth_keys *set, enum auth_sign form, struct sv id)
 {
-    const struct key *key = find(set, purpose, id);
+    const struct key *key = find(set, purpose_of(form), id);
+
+    return key != NULL && EVP_PKEY_get_base_id(key->pkey) != EVP_PKEY_RSA;
+}
+
+int auth_keys_sign(const struct auth_keys *set, struct sv id, enum auth_sign form, struct sv bytes,
+                   struct buf *out, enum auth_verdict *verdict_out)
+{
+    const struct key *key = find(set, purpose_of(form), id);
 
     if (key == NULL)
         return ERR_NOT_FOUND;

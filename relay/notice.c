@@ -1,10 +1,15 @@
 #include "relay/notice.h"
 
+#include "msa/base/mem.h"
 #include "msa/base/utf8.h"
 #include "msa/loop/clock.h"
+#include "relay/signing.h"
 #include "rewrite/date.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#define SIGN_MS 3000u
 
 int relay_notice_put(struct buf *out, struct sv text)
 {
@@ -66,4 +71,51 @@ struct queue_message *relay_notice_message(struct buf *text, const char *id, str
     rows->rows[0].due_ms = m->received_ms;
     *rows_out = rows;
     return m;
+}
+
+/* ---- signatures ---- */
+
+struct signing {
+    struct rewrite_dkim dkim;
+    struct queue_message *message;
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static void on_signed(void *arg)
+{
+    struct signing *g = arg;
+    struct queue_message *m = g->message;
+    struct buf fields;
+    void (*done)(void *arg) = g->done;
+    void *done_arg = g->arg;
+    buf_init(&fields, REWRITE_DKIM_FIELDS_MAX, 0);
+    (void)relay_signing_judge(&g->dkim, &(struct log_ctx){.queue = sv_of(m->id)});
+    rewrite_dkim_fields(&g->dkim, &fields);
+    if (buf_len(&fields))
+        m->prefix = arena_str(&m->arena, buf_view(&fields));
+    buf_deinit(&fields);
+    rewrite_dkim_deinit(&g->dkim);
+    queue_message_drop(m);
+    free(g);
+    done(done_arg);
+}
+
+void relay_notice_sign(struct relay_notice_signer by, struct queue_message *m,
+                       void (*done)(void *arg), void *arg)
+{
+    if (!by.signer || !by.keys) {
+        done(arg);
+        return;
+    }
+    struct signing *g = NEW(struct signing);
+    struct sv content = block_view(m->content);
+    g->message = queue_message_keep(m);
+    g->done = done;
+    g->arg = arg;
+    rewrite_dkim_init(&g->dkim, by.keys, content.len, m->received_ms / 1000);
+    rewrite_dkim_feed(&g->dkim, content);
+    rewrite_dkim_end(&g->dkim);
+    if (!relay_signing_start(by.signer, &g->dkim, SIGN_MS, on_signed, g))
+        on_signed(g);
 }

@@ -31,4 +31,17 @@ int relay_notice_put(struct buf *out, struct sv text) MUST_CHECK;
 struct queue_message *relay_notice_message(struct buf *text, const char *id, struct sv to,
                                            struct queue_batch **rows_out);
 
+struct relay_signer;
+struct rewrite_dkim_keys;
+/* Who signs them; both may be NULL. */
+struct relay_notice_signer {
+    struct relay_signer *signer; /* of this thread */
+    struct rewrite_dkim_keys *keys;
+};
+/* Signs a message made so, in its prefix, where the domain of its From has a key. The keeper has a
+ * few seconds for it; then the message goes without, even where a signature is required: a report
+ * must not be lost. done may come from inside the call; until then nobody else has the message. */
+void relay_notice_sign(struct relay_notice_signer by, struct queue_message *m,
+                       void (*done)(void *arg), void *arg);
+
 #endif

@@ -220,6 +220,13 @@ static void queue_report(struct result *t, struct buf *text, const char *id)
               "to <%s> as %s, %zu recipients", to, id, t->nreported);
 }
 
+/* The report is signed, or goes without. */
+static void on_signed(void *arg)
+{
+    hand_over(arg);
+}
+
+/* Ends with hand_over(). */
 static void write_report(struct result *t, struct sv content)
 {
     const struct relay_settings *settings = t->run->settings;
@@ -253,6 +260,8 @@ static void write_report(struct result *t, struct sv content)
     queue_report(t, &text, id);
     buf_deinit(&fields);
     buf_deinit(&text);
+    relay_notice_sign((struct relay_notice_signer){config_of(t)->signer, settings->dkim},
+                      t->record->report, on_signed, t);
 }
 
 /* Content that cannot be read is left out: the report matters more. */
@@ -260,9 +269,8 @@ static void on_content(struct store_read *read)
 {
     struct result *t = read->arg;
     crashring_hold(t->message->id);
-    write_report(t, read->err < 0 ? SV_NONE : buf_view(&read->bytes));
+    write_report(t, read->err < 0 ? SV_NONE : buf_view(&read->bytes)); /* t may be gone */
     store_read_free(read);
-    hand_over(t);
     crashring_done();
 }
 
@@ -271,7 +279,6 @@ static void report(struct result *t)
     size_t most = relay_dsn_content_max((size_t)t->run->settings->queue->bounce_body_bytes);
     if (t->message->content) {
         write_report(t, sv_first(block_view(t->message->content), most));
-        hand_over(t);
         return;
     }
     const struct relay_worker_config *config = config_of(t);

@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 
+struct rewrite_dkim_keys;
 struct tls_ctx;
 
 /* How the keeper names the password of relay.routes[%d]: the full key. */
@@ -28,8 +29,10 @@ struct relay_settings {
     size_t nlisteners;
     const struct ip *own_ips; /* addresses of this machine, for listeners on all addresses */
     size_t nown_ips;
-    struct tls_ctx *tls; /* client side; NULL: STARTTLS is never used */
-    uint32_t exts_off;   /* SMTP_EXT_BIT()s that are not used with next hops */
+    struct tls_ctx *tls;            /* client side; NULL: STARTTLS is never used */
+    struct rewrite_dkim_keys *dkim; /* who signs (relay/signing.h); NULL: nobody */
+    size_t header_size;             /* limits.header_size, bytes */
+    uint32_t exts_off;              /* SMTP_EXT_BIT()s that are not used with next hops */
 
     void (*release)(void *owner); /* any thread; may be NULL */
     void *owner;

@@ -90,5 +90,14 @@ const struct conf_option rewrite_options_rows[] = {
         "names hostname or a name within domains was not written by us, and is removed (RFC 8601 "
         "section 5).",
         .flags = CONF_RELOAD),
+    CONF_ROW(
+        CONF_LIST, struct rewrite_options, dkim, "dkim", NULL, "signatures of domains",
+        "DKIM (RFC 6376): each message is signed by the domain of its From, with every kind of "
+        "key that the domain has here, so that receivers can tell it from a forged one. It is "
+        "signed last, when milters have seen it, over the bytes that are sent.",
+        .flags = CONF_RELOAD, .rows = rewrite_dkim_options_rows,
+        .item_bytes = sizeof(struct rewrite_dkim_options),
+        .example = "( { domain = \"example.net\"; selector = \"s2026\"; "
+                   "key = \"/etc/msa/s2026.pem\"; } )"),
     CONF_END,
 };

@@ -8,6 +8,7 @@
 #define REWRITE_OPTIONS_H
 
 #include "rewrite/smime_options.h"
+#include "rewrite/dkim_options.h"
 
 enum rewrite_add_sender { REWRITE_SENDER_ON_BEHALF, REWRITE_SENDER_ALWAYS, REWRITE_SENDER_NEVER };
 enum rewrite_header_errors { REWRITE_ERRORS_REFUSE, REWRITE_ERRORS_ACCEPT };
@@ -26,6 +27,7 @@ struct rewrite_options {
     struct conf_list smime;           /* struct rewrite_smime_options: who signs */
     struct conf_list encrypt;         /* struct rewrite_encrypt_options: who is encrypted to */
     struct conf_strings certificates; /* paths: certificates of recipients, and folders of them */
+    struct conf_list dkim;            /* of struct rewrite_dkim_options */
 };
 
 extern const struct conf_option rewrite_options_rows[];

@@ -58,6 +58,8 @@ enum auth_sign {
     AUTH_SIGN_RSA_PKCS1, /* data: DigestInfo of RFC 8017 9.2, padded by the keeper */
     AUTH_SIGN_RSA_BLOCK, /* data: an EMSA-PSS block of the modulus' length, raw operation */
     AUTH_SIGN_ECDSA,     /* data: digest of 32, 48 or 64 bytes; answer: DER of RFC 3279 2.2.3 */
+    AUTH_SIGN_DKIM,      /* data: SHA-256 of RFC 6376 3.7, 32 bytes; answer: PKCS#1 v1.5 of an RSA
+                            key, PureEdDSA of an Ed25519 key (RFC 8463 3) */
     AUTH_SIGNS
 };
 

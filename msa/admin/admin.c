@@ -140,6 +140,7 @@ static const struct command {
     {"status", admin_status},
     {"stats", admin_stats},
     {"rights", admin_rights},
+    {"dkim-list", admin_dkim},
 };
 
 void admin_request(struct admin *a, uint64_t number, struct sv json)

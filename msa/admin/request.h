@@ -55,5 +55,6 @@ void admin_route(struct request *r);
 void admin_status(struct request *r);
 void admin_stats(struct request *r);
 void admin_rights(struct request *r);
+void admin_dkim(struct request *r);
 
 #endif

@@ -5,6 +5,7 @@
 #include "msa/ctl/blocks.h"
 #include "msa/ctl/codes.h"
 #include "msa/ctl/diff.h"
+#include "msa/ctl/dkim.h"
 #include "msa/ctl/extensions.h"
 #include "msa/ctl/show.h"
 #include "msa/ctl/users.h"
@@ -21,8 +22,8 @@
 struct args {
     const char *config;
     bool json, dry_run, diff, password_stdin;
-    const char *positional; /* NAME, ID or ADDRESS */
-    const char *word;       /* LABEL or ROLE */
+    const char *positional; /* NAME, ID, ADDRESS or DOMAIN */
+    const char *word;       /* LABEL, ROLE or SELECTOR */
     const char *reason;     /* --reason; NULL: none */
     json_t *filter;         /* id, user, from, to, domain, error, older, since, message_id */
 };
@@ -43,6 +44,7 @@ static int run_ask(const struct command *c, const struct args *a);
 static int run_trace(const struct command *c, const struct args *a);
 static int run_user(const struct command *c, const struct args *a);
 static int run_block(const struct command *c, const struct args *a);
+static int run_dkim_new(const struct command *c, const struct args *a);
 static int run_check(const struct command *c, const struct args *a);
 static int run_extensions(const struct command *c, const struct args *a);
 
@@ -102,6 +104,10 @@ static const struct command commands[] = {
      "end msad within shutdown_grace"},
     {"config", "show", TAKES_NOTHING, "config", show_config, run_ask, 0,
      "the configuration in force, secrets masked"},
+    {"dkim", "new", TAKES_NAME_WORD, NULL, NULL, run_dkim_new, 0,
+     "DOMAIN SELECTOR  new signing keys, with the DNS records and the rows for the configuration"},
+    {"dkim", "list", TAKES_NOTHING, "dkim-list", show_dkim, run_ask, 0,
+     "the signing keys, which of them sign now, and what the DNS says of them"},
     {"check", NULL, TAKES_NOTHING, NULL, NULL, run_check, 0,
      "all faults of the configuration file"},
     {"extensions", NULL, TAKES_NOTHING, NULL, show_extension, run_extensions, 0,
@@ -261,6 +267,19 @@ static int run_trace(const struct command *c, const struct args *a)
     if (t.damaged)
         fprintf(stderr, "msactl: the record of how its header came to be is damaged\n");
     return t.damaged && code == CTL_DONE ? CTL_REFUSED : code;
+}
+
+static int run_dkim_new(const struct command *c, const struct args *a)
+{
+    struct arena arena;
+    struct msa_options o = {0};
+    arena_init(&arena);
+    (void)c;
+    int code = CTL_REFUSED;
+    if (read_options(a->config, &arena, &o))
+        code = dkim_new(&o, a->positional, a->word, a->json);
+    arena_deinit(&arena);
+    return code;
 }
 
 static int run_check(const struct command *c, const struct args *a)

@@ -2,8 +2,8 @@
 #include "msa/base/mem.h"
 #include "msa/ctl/ask.h"
 #include "msa/ctl/codes.h"
+#include "msa/ctl/state.h"
 #include "msa/ctl/users_print.h"
-#include "msa/daemon/privileges.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -64,21 +64,6 @@ static bool get_password(bool from_stdin, struct buf *out)
     return good;
 }
 
-/* If msad never ran there are no folders yet. */
-static bool make_state(const struct msa_options *o)
-{
-    struct priv_ids ids;
-    struct buf error;
-    buf_init(&error, 2048, 0);
-    int err = priv_lookup(o->user, o->auth_user, &ids, &error);
-    if (err == 0)
-        err = priv_make_state(o->state, "", &ids, &error);
-    if (err < 0)
-        fprintf(stderr, "msactl: %.*s\n", SV_ARG(buf_view(&error)));
-    buf_deinit(&error);
-    return err == 0;
-}
-
 static int say_result(const struct auth_admin_answer *a, bool json)
 {
     struct sv text = buf_view(&a->text);
@@ -117,7 +102,7 @@ static int run(const struct msa_options *o, const struct auth_admin_request *req
 {
     int err = ask(o, request, answer);
     if (err == ERR_KEEPER) {
-        if (request->verb == AUTH_ADMIN_ADD && !make_state(o))
+        if (request->verb == AUTH_ADMIN_ADD && !state_make(o))
             return CTL_REFUSED;
         auth_admin_apply(&o->auth, request, answer, NULL);
     } else if (err < 0) {

@@ -67,13 +67,20 @@ static size_t collect_secrets(const struct generation *g, struct arena *a,
 static size_t collect_keys(const struct generation *g, struct arena *a, struct keeper_key **out)
 {
     const struct msa_tls_options *t = g->options.tls.items;
-    size_t n = 0, count = g->options.tls.count;
-    struct keeper_key *list = arena_alloc(a, (count + 1) * sizeof *list);
+    const struct rewrite_dkim_options *d = g->options.rewrite.dkim.items;
+    size_t n = 0, count = g->options.tls.count, signers = g->options.rewrite.dkim.count;
+    struct keeper_key *list = arena_alloc(a, (count + signers + 1) * sizeof *list);
     for (size_t i = 0; i < count; i++) {
         struct sv pem;
         if (generation_file_at(g, &pem, "tls[%zu].key", i))
             list[n++] =
                 (struct keeper_key){.purpose = KEEPER_TLS, .name = sv_of(t[i].key), .pem = pem};
+    }
+    for (size_t i = 0; i < signers; i++) {
+        struct sv pem;
+        if (generation_file_at(g, &pem, "rewrite.dkim[%zu].key", i))
+            list[n++] =
+                (struct keeper_key){.purpose = KEEPER_DKIM, .name = sv_of(d[i].key), .pem = pem};
     }
     *out = list;
     return n;

@@ -7,6 +7,7 @@
 #include "auth/review.h"
 #include "auth/tls/pem.h"
 #include "msa/base/mem.h"
+#include "msa/daemon/load_dkim.h"
 #include "msa/daemon/load_permissions.h"
 #include "msa/daemon/total_memory.h"
 
@@ -327,6 +328,7 @@ static struct generation *load(const char *path, uint32_t number, bool with_revi
         check_keytab(&r);
         check_kerberos_realm(&r);
         check_database(&r);
+        load_dkim(g, &src, faults, time(NULL));
         read_resolvers(&r);
         read_authorities(&r);
         read_own_addresses(&r);

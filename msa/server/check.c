@@ -380,4 +380,5 @@ void check_options(const struct msa_options *o, const struct conf_source *src,
     check_routes(&c);
     check_permissions(&c);
     check_extensions(&c);
+    check_dkim(o, src, faults);
 }

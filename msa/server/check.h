@@ -11,5 +11,8 @@
 
 void check_options(const struct msa_options *o, const struct conf_source *src,
                    struct conf_faults *faults);
+/* A part of it: rewrite.dkim (check_dkim.c). */
+void check_dkim(const struct msa_options *o, const struct conf_source *src,
+                struct conf_faults *faults);
 
 #endif

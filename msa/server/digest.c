@@ -22,6 +22,7 @@ struct digest {
     struct store *store;
     struct misfits *misfits;
     const char *hostname, *postmaster;
+    struct relay_notice_signer signer;
     bool on, waiting;
     uint64_t next_ms; /* monotonic; not before */
     int64_t told_ms;  /* wall time of the message under way */
@@ -161,6 +162,13 @@ static void on_put(struct store_put *p, int err)
         misfits_told(d->misfits, d->told_ms);
 }
 
+static void on_signed(void *arg)
+{
+    struct store_put *p = arg;
+    struct digest *d = p->arg;
+    store_put(d->store, p);
+}
+
 static void send(struct digest *d, int64_t now_ms)
 {
     char id[QUEUE_ID_LEN + 1];
@@ -182,7 +190,7 @@ static void send(struct digest *d, int64_t now_ms)
         d->next_ms = clock_mono_ms() + APART_MS;
         log_event(LOG_INFO, "digest", &(struct log_ctx){.queue = sv_of(id)}, "to <%.*s>",
                   SV_ARG(to.text));
-        store_put(d->store, p);
+        relay_notice_sign(d->signer, p->message, on_signed, p);
     }
     buf_deinit(&text);
     arena_deinit(&a);
@@ -210,8 +218,10 @@ struct digest *digest_new(struct loop *l, struct mailbox *reply, struct store *s
     return d;
 }
 
-void digest_set(struct digest *d, bool on, const char *hostname, const char *postmaster)
+void digest_set(struct digest *d, bool on, const char *hostname, const char *postmaster,
+                struct relay_notice_signer signer)
 {
+    d->signer = signer;
     d->on = on;
     d->hostname = hostname;
     d->postmaster = postmaster;

@@ -14,6 +14,7 @@
 
 #include "msa/server/misfits.h"
 #include "msa/smtp/path.h"
+#include "relay/notice.h"
 #include "relay/queue/store.h"
 
 #define DIGEST_HOUR        6 /* UTC */
@@ -23,7 +24,8 @@ struct digest;
 struct digest *digest_new(struct loop *l, struct mailbox *reply, struct store *store,
                           struct misfits *misfits);
 /* Kept by view. on: log.digest. */
-void digest_set(struct digest *d, bool on, const char *hostname, const char *postmaster);
+void digest_set(struct digest *d, bool on, const char *hostname, const char *postmaster,
+                struct relay_notice_signer signer);
 void digest_stop(struct digest *d);
 void digest_free(struct digest *d); /* NULL is allowed */
 

@@ -57,12 +57,15 @@ enum filter_outcome { FILTER_QUEUE, FILTER_DISCARD, FILTER_REFUSE };
 
 /* The message that is to be queued: its content was taken, nobody else looks at it. Both are
  * changed as the milters say; rows may be held, and number anew. What changes the header is told in
- * provenance, a layer for each party. */
+ * provenance, a layer for each party. dkim has seen all of the content; where it is written anew it
+ * sees the new one from its first byte on. */
 struct rewrite_provenance;
+struct rewrite_dkim;
 struct filter_target {
     struct queue_message *message;
     struct queue_batch *rows;
     struct rewrite_provenance *provenance;
+    struct rewrite_dkim *dkim;
 };
 /* why: words for the log with FILTER_DISCARD; reply: with FILTER_REFUSE. */
 typedef void filter_ended(void *arg, enum filter_outcome outcome, const struct smtp_reply *reply,

@@ -282,6 +282,7 @@ static void on_copied(struct store_read *r)
     struct filter_pass *p = f->pass;
     size_t got = buf_len(&r->bytes);
     int err = content_append(p->writer, buf_view(&r->bytes));
+    rewrite_dkim_feed(p->target.dkim, buf_view(&r->bytes));
     store_read_free(r);
     p->offset += got;
     if (err < 0)
@@ -327,6 +328,8 @@ static int write_header(struct filter_pass *p)
     int err = header_write(&p->header, &text);
     err = err ? err : buf_put(&text, SV("\r\n"));
     err = err ? err : content_append(p->writer, buf_view(&text));
+    rewrite_dkim_restart(p->target.dkim);
+    rewrite_dkim_feed(p->target.dkim, buf_view(&text));
     buf_deinit(&text);
     return err;
 }

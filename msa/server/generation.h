@@ -41,6 +41,9 @@ struct generation {
 #define GENERATION_OWN_ADDRESSES "own-addresses"
 /* Memory that all processes together may use, bytes in decimal: the cgroup's limit, else RAM. */
 #define GENERATION_TOTAL_MEMORY "total-memory"
+/* What the server may know of the keys of rewrite.dkim, a line each: number of the row, kind, bits,
+ * the keeper's name for it, public half in base64; separated by spaces. */
+#define GENERATION_DKIM_KEYS "dkim-keys"
 /* The system's certificate authorities, where a route verifies its next hop. */
 #define GENERATION_CA_BUNDLE "ca-bundle"
 

@@ -459,6 +459,11 @@ static void complete(struct arena *a, const char *fqdn, struct msa_options *o)
     upper_all(a, &o->extensions.off);
     if (!o->postmaster[0] && o->domains.count)
         o->postmaster = arena_printf(a, "postmaster@%s", o->domains.items[0]);
+    for (size_t i = 0; i < o->rewrite.dkim.count; i++) {
+        struct rewrite_dkim_options *r = CONF_ITEM(o->rewrite.dkim, i, struct rewrite_dkim_options);
+        r->domain = lower(a, r->domain);
+        r->selector = lower(a, r->selector);
+    }
     complete_auth(a, o);
     complete_routes(a, &o->relay);
     if (!speaks_tls(o))

@@ -29,6 +29,13 @@ struct smtp_reply reject_names(void)
     return SMTP_REPLY(451, 4, 4, 3, "A name could not be looked up, try again later");
 }
 
+struct smtp_reply reject_unsigned(void)
+{
+    return SMTP_REPLY_SETTING(451, 4, 7, 0,
+                              "The message cannot be signed for its domain now, try again later",
+                              "rewrite.dkim[].require");
+}
+
 struct smtp_reply reject_no_login(void)
 {
     return SMTP_REPLY(530, 5, 7, 0, "Authentication required");

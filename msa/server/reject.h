@@ -16,6 +16,7 @@ struct smtp_reply reject_partial(int err);
 /* Refusals that need no error number. */
 struct smtp_reply reject_slow(void);           /* 451 4.3.0 an operation took too long */
 struct smtp_reply reject_names(void);          /* 451 4.4.3 the DNS does not answer */
+struct smtp_reply reject_unsigned(void);       /* 451 4.7.0 rewrite.dkim[].require */
 struct smtp_reply reject_no_login(void);       /* 530 5.7.0 */
 struct smtp_reply reject_no_return(void);      /* 550 5.1.8 the return path's domain is not */
 struct smtp_reply reject_null_return(void);    /* 550 5.7.27 it takes no mail */

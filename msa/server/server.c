@@ -40,7 +40,8 @@ struct server {
     struct relay *relay;
     struct quota *quota;
     struct misfits *misfits;
-    struct auth_client *auth; /* the main thread's, for locks */
+    struct auth_client *auth;    /* the main thread's, for locks and signatures */
+    struct relay_signer *signer; /* likewise */
     struct spending *spending;
     struct digest *digest;            /* from the first commit on */
     atomic_uint misfit_batches;       /* on their way */
@@ -131,9 +132,11 @@ static void on_misfits(void *arg, struct misfit_batch *b)
 static void finish_stop(struct server *s)
 {
     names_stop(s->names);
+    relay_signer_stop(s->signer); /* what waits goes into the queue without its signatures */
     if (s->digest)
         digest_stop(s->digest);
     spending_stop(s->spending);
+    relay_signer_free(s->signer);
     auth_client_free(s->auth);
     s->auth = NULL;
     /* answers of the store still find their mailboxes: workers run until it is closed */
@@ -330,8 +333,9 @@ static void apply(struct server *s)
         s->digest = digest_new(s->loop, s->mailbox, s->store, s->misfits);
         spending_start(s->spending, s->loop, s->store, s->auth);
     }
-    spending_set(s->spending, o->hostname, o->postmaster);
-    digest_set(s->digest, o->log.digest, o->hostname, o->postmaster);
+    struct relay_notice_signer signer = {s->signer, s->service->relay->dkim};
+    spending_set(s->spending, o->hostname, o->postmaster, signer);
+    digest_set(s->digest, o->log.digest, o->hostname, o->postmaster, signer);
     store_set_history(s->store, (unsigned)(o->queue.history_s / 86400),
                       (uint64_t)o->queue.history_size_bytes);
     store_set_partial(s->store, (uint64_t)o->extensions.checkpoint_bytes);
@@ -474,6 +478,7 @@ struct server *server_new(struct loop *l, unsigned workers, const struct server_
     s->names = names_new(s->mailbox);
     s->spending = spending_new(s->mailbox);
     s->auth = auth_client_new(l, -1, NULL, s);
+    s->signer = relay_signer_new(l, s->auth);
     s->keeper_fds = mem_new(workers + 1, sizeof *s->keeper_fds);
     for (unsigned i = 0; i <= workers; i++)
         s->keeper_fds[i] = -1;
@@ -581,6 +586,21 @@ struct relay *server_relay(struct server *s)
 struct misfits *server_misfits(struct server *s)
 {
     return s->misfits;
+}
+
+struct service *server_service(struct server *s)
+{
+    return s->service;
+}
+
+struct dns *server_dns(struct server *s)
+{
+    return s->dns;
+}
+
+struct loop *server_loop(struct server *s)
+{
+    return s->loop;
 }
 
 const struct rights *server_rights(struct server *s)

@@ -47,6 +47,9 @@ struct mailbox *server_mailbox(struct server *s);
 struct misfits *server_misfits(struct server *s); /* at any time */
 struct spending *server_spending(struct server *s);
 const struct rights *server_rights(struct server *s); /* of the present generation; NULL: none */
+struct service *server_service(struct server *s);     /* the present generation */
+struct dns *server_dns(struct server *s);             /* another one after some reloads */
+struct loop *server_loop(struct server *s);
 
 #define SERVER_SUBJECTS 8 /* of enhanced status codes, RFC 3463 3 */
 struct server_stats {

@@ -1,5 +1,6 @@
 #include "msa/server/service.h"
 #include "msa/base/mem.h"
+#include "msa/server/dkim.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -213,12 +214,14 @@ static int64_t total_memory(const struct generation *g)
 struct relay_owner {
     struct generation *generation;
     struct tls_ctx *tls;
+    struct rewrite_dkim_keys *dkim;
 };
 
 static void release_relay_owner(void *owner)
 {
     struct relay_owner *o = owner;
     tls_ctx_drop(o->tls);
+    rewrite_dkim_keys_drop(o->dkim);
     generation_drop(o->generation);
     free(o);
 }
@@ -266,8 +269,10 @@ static bool make_relay(struct service *s, struct buf *why)
         values.nlisteners += options_listen_addresses(&l[i], own + values.nlisteners);
     values.listeners = own;
     values.nown_ips = own_addresses(g, &values.own_ips);
+    values.header_size = (size_t)o->limits.header_size_bytes;
+    values.dkim = dkim_keys(g, why);
     struct relay_owner *owner = NEW(struct relay_owner);
-    *owner = (struct relay_owner){generation_keep(g), values.tls};
+    *owner = (struct relay_owner){generation_keep(g), values.tls, values.dkim};
     values.owner = owner;
     s->relay = relay_settings_new(&values);
     return true;

@@ -1,5 +1,6 @@
 /*
- * service.h - one generation made ready to serve: TLS context, session setups, relay settings, rights.
+ * service.h - one generation made ready to serve: TLS context, session setups, relay settings,
+ * rights.
  *
  * Built once on the main thread at prepare, immutable, counted: each session holds a reference and
  * ends under the one it began with. Any thread.

@@ -44,6 +44,7 @@ struct spending {
     struct auth_client *auth;
     struct timer sweep;
     const char *hostname, *postmaster;
+    struct relay_notice_signer signer;
 };
 
 /* ---- what follows from it ---- */
@@ -53,6 +54,13 @@ static void on_put(struct store_put *p, int err)
     if (err < 0)
         log_event(LOG_ERROR, "budget-notice", NULL, "could not be queued: %s", err_text(err));
     free(p);
+}
+
+static void on_signed(void *arg)
+{
+    struct store_put *p = arg;
+    struct spending *s = p->arg;
+    store_put(s->store, p);
 }
 
 static void notify(struct spending *s, const struct spending_notice *n)
@@ -66,7 +74,8 @@ static void notify(struct spending *s, const struct spending_notice *n)
     p->reply = s->main;
     p->message = relay_notice_message(&text, id, n->to, &p->rows);
     p->done = on_put;
-    store_put(s->store, p);
+    p->arg = s;
+    relay_notice_sign(s->signer, p->message, on_signed, p);
     buf_deinit(&text);
 }
 
@@ -274,10 +283,12 @@ void spending_start(struct spending *s, struct loop *l, struct store *store,
     timer_start(&s->sweep, SWEEP_MS);
 }
 
-void spending_set(struct spending *s, const char *hostname, const char *postmaster)
+void spending_set(struct spending *s, const char *hostname, const char *postmaster,
+                  struct relay_notice_signer signer)
 {
     s->hostname = hostname;
     s->postmaster = postmaster;
+    s->signer = signer;
 }
 
 void spending_stop(struct spending *s)

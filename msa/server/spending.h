@@ -19,6 +19,7 @@
 #include "msa/loop/thread.h"
 #include "msa/server/budget.h"
 #include "msa/smtp/envelope.h"
+#include "relay/notice.h"
 #include "relay/queue/store.h"
 
 struct spending;
@@ -33,7 +34,8 @@ void spending_remember(struct spending *s, const struct store_spent *spent);
 void spending_start(struct spending *s, struct loop *l, struct store *store,
                     struct auth_client *auth);
 /* Of a new generation; kept by view. */
-void spending_set(struct spending *s, const char *hostname, const char *postmaster);
+void spending_set(struct spending *s, const char *hostname, const char *postmaster,
+                  struct relay_notice_signer signer);
 /* No more messages; every question is answered BUDGET_OK, and nothing counts. Before the store is
  * closed. */
 void spending_stop(struct spending *s);

@@ -19,6 +19,9 @@
 #include <string.h>
 
 #define PROVENANCE_FREE_BYTES (32u << 10) /* of a header, within MEMORY_MESSAGE_BYTES */
+/* What a header section may have beyond limits.header_size: our own fields, and those of milters.
+ */
+#define HEADER_ROOM (128u << 10)
 
 struct smtp_reply submission_queued(const char *id, char text[SUBMISSION_QUEUED_CHARS])
 {
@@ -45,6 +48,7 @@ static void release(struct submission *s)
         content_free(s->writer);
     rewrite_stream_deinit(&s->rewrite);
     rewrite_provenance_deinit(&s->provenance);
+    rewrite_dkim_deinit(&s->dkim);
     filter_free(s->filter);
     queue_batch_free(s->rows);
     queue_message_drop(s->message);
@@ -207,6 +211,7 @@ static bool drain(struct submission *s, struct smtp_reply *reply_out)
             note_header(s);
         if (a.kind == REWRITE_EMIT) {
             int err = content_append(s->writer, a.bytes);
+            rewrite_dkim_feed(&s->dkim, a.bytes);
             if (err < 0) {
                 *reply_out = reject_storage(err);
                 return false;
@@ -284,6 +289,8 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
     config.judge_authors = !config.gateway;
     rewrite_stream_init(&s->rewrite, &config);
     rewrite_provenance_init(&s->provenance);
+    rewrite_dkim_init(&s->dkim, f->service->relay->dkim, config.header_size + HEADER_ROOM,
+                      config.received.wall_s);
     s->resumable_binary = config.binary && s->partial;
     smtp_dot_init(&s->look, SMTP_DOT_BINARY, false);
     s->message->eight_bit = !utf8_is_ascii(config.received.for_path);
@@ -375,8 +382,8 @@ void submission_abandon(struct submission *s)
         s->query = NULL;
         submission_finish(s, false, reject_slow());
     }
-    if (s->filtering)
-        submission_stop_filter(s);
+    if (s->waiting)
+        submission_stop_waiting(s);
     if (s->put)
         atomic_store(&s->put->canceled, true);
 }

@@ -62,8 +62,9 @@ void submission_forget(struct submission *s);
  * stays of a message that the store has not begun to write; one that it has may still be accepted.
  */
 void submission_abandon(struct submission *s);
-/* The time for a stop is over: what waits for milters is answered 451, and nothing stays. */
-void submission_stop_filters(struct worker *w);
+/* The time for a stop is over: what waits for milters or signatures is answered 451, and nothing
+ * stays. */
+void submission_stop_all_waiting(struct worker *w);
 /* Before commit: nothing stays. */
 void submission_drop(struct submission *s);
 

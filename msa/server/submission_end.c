@@ -1,7 +1,7 @@
 /*
  * What happens to a message whose content is whole and written, until it stands in the queue:
  *
- *     content_finished -> milters -> store_put -> on_put -> on_done
+ *     content_finished -> milters -> signatures -> store_put -> on_put -> on_done
  */
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
@@ -94,11 +94,80 @@ static void put(struct submission *s)
     store_put(s->worker->shared->store, p);
 }
 
-static void end_filter(struct submission *s)
+/* ---- waiting ---- */
+
+static void begin_waiting(struct submission *s)
 {
-    DL_DELETE(s->worker->filtering, s);
-    s->filtering = false;
+    s->waiting = true;
+    DL_APPEND(s->worker->waiting, s);
 }
+
+static void end_waiting(struct submission *s)
+{
+    DL_DELETE(s->worker->waiting, s);
+    s->waiting = false;
+}
+
+void submission_stop_waiting(struct submission *s)
+{
+    if (s->signing)
+        relay_signing_cancel(s->signing);
+    else
+        filter_cancel(s->filter);
+    s->signing = NULL;
+    end_waiting(s);
+    content_give_up(s->worker->shared->store, s->message);
+    submission_finish(s, false, reject_slow());
+}
+
+void submission_stop_all_waiting(struct worker *w)
+{
+    struct submission *s, *next;
+    DL_FOREACH_SAFE(w->waiting, s, next)
+    {
+        submission_stop_waiting(s);
+    }
+}
+
+/* ---- signatures: the last thing, over the bytes that are sent ---- */
+
+static void put_signed(struct submission *s)
+{
+    struct queue_message *m = s->message;
+    struct log_ctx ctx = {.session = s->session, .queue = sv_of(m->id), .login = sv_of(m->login)};
+    struct buf fields;
+    if (!relay_signing_judge(&s->dkim, &ctx)) {
+        content_give_up(s->worker->shared->store, m);
+        submission_finish(s, false, reject_unsigned());
+        return;
+    }
+    buf_init(&fields, REWRITE_DKIM_FIELDS_MAX, 0);
+    rewrite_dkim_fields(&s->dkim, &fields);
+    if (buf_len(&fields))
+        m->prefix = arena_str(&m->arena, buf_view(&fields));
+    buf_deinit(&fields);
+    put(s);
+}
+
+static void on_signed(void *arg)
+{
+    struct submission *s = arg;
+    s->signing = NULL;
+    end_waiting(s);
+    put_signed(s);
+}
+
+static void sign(struct submission *s)
+{
+    rewrite_dkim_end(&s->dkim);
+    s->signing = relay_signing_start(s->worker->signer, &s->dkim, RELAY_SIGNING_MS, on_signed, s);
+    if (s->signing)
+        begin_waiting(s);
+    else
+        put_signed(s);
+}
+
+/* ---- milters ---- */
 
 /* The reply's words, and why, lie in the filter. */
 static void on_filtered(void *arg, enum filter_outcome outcome, const struct smtp_reply *reply,
@@ -106,9 +175,9 @@ static void on_filtered(void *arg, enum filter_outcome outcome, const struct smt
 {
     struct submission *s = arg;
     struct arena *a = &s->message->arena;
-    end_filter(s);
+    end_waiting(s);
     if (outcome == FILTER_QUEUE) {
-        put(s);
+        sign(s);
         return;
     }
     content_give_up(s->worker->shared->store, s->message);
@@ -120,23 +189,6 @@ static void on_filtered(void *arg, enum filter_outcome outcome, const struct smt
     struct smtp_reply r = *reply;
     r.text = arena_sv(a, r.text);
     submission_finish(s, false, r);
-}
-
-void submission_stop_filter(struct submission *s)
-{
-    filter_cancel(s->filter);
-    end_filter(s);
-    content_give_up(s->worker->shared->store, s->message);
-    submission_finish(s, false, reject_slow());
-}
-
-void submission_stop_filters(struct worker *w)
-{
-    struct submission *s, *next;
-    DL_FOREACH_SAFE(w->filtering, s, next)
-    {
-        submission_stop_filter(s);
-    }
 }
 
 void submission_content_finished(void *arg, int err)
@@ -153,13 +205,13 @@ void submission_content_finished(void *arg, int err)
     m->message_id = arena_str(&m->arena, sv_of(s->rewrite.facts.message_id));
     keep_header_facts(s);
     if (!s->filter) {
-        put(s);
+        sign(s);
         return;
     }
-    s->filtering = true;
-    DL_APPEND(s->worker->filtering, s);
+    begin_waiting(s);
     filter_message(
         s->filter,
-        &(struct filter_target){.message = m, .rows = s->rows, .provenance = &s->provenance},
+        &(struct filter_target){
+            .message = m, .rows = s->rows, .provenance = &s->provenance, .dkim = &s->dkim},
         on_filtered, s);
 }

@@ -29,10 +29,12 @@ struct submission {
     void *arg;
     bool committed, forgotten, abandoned, accepted;
     struct filter *filter;
-    struct submission *prev, *next; /* in worker->filtering, while it works */
-    bool filtering;
-    const char *discarded; /* why; NULL: it was not */
-    struct store_put *put; /* under way */
+    struct submission *prev, *next; /* in worker->waiting, while it waits for either */
+    bool waiting;
+    struct rewrite_dkim dkim;
+    struct relay_signing *signing; /* under way */
+    const char *discarded;         /* why; NULL: it was not */
+    struct store_put *put;         /* under way */
     bool header_noted, header_judged, requires_tls;
     struct names_query *query; /* of a name in the header */
     bool refused;              /* with reply, which nobody has been told */
@@ -59,7 +61,7 @@ struct sv submission_protocol(const struct submission_from *f);
 
 /* ---- submission_end.c ---- */
 void submission_content_finished(void *arg, int err); /* of the content writer */
-void submission_stop_filter(struct submission *s);
+void submission_stop_waiting(struct submission *s);   /* for milters or signatures */
 
 /* ---- submission_log.c ---- */
 void submission_log_accepted(const struct submission *s);

@@ -123,12 +123,13 @@ void worker_end_partial(struct worker *w, struct partial *p, bool forget)
     partial_end(p, forget, on_partial_gone, w);
 }
 
-/* Clients whose message waits for milters have a moment more, to hear that it was for nothing. */
+/* Clients whose message waits for milters or the keeper have a moment more, to hear that it was for
+ * nothing. */
 static void on_grace_over(void *arg)
 {
     struct worker *w = arg;
-    if (w->filtering) {
-        submission_stop_filters(w);
+    if (w->waiting) {
+        submission_stop_all_waiting(w);
         timer_start(&w->grace, LAST_WORDS_MS);
     } else {
         conn_stop_all(w, true);
@@ -203,6 +204,7 @@ static void start(struct loop *l, void *arg)
     w->loop = l;
     w->mailbox = mailbox_new(l);
     w->auth = auth_client_new(l, -1, &auth_ops, w);
+    w->signer = relay_signer_new(l, w->auth);
     timer_init(&w->grace, l, on_grace_over, w);
     buf_init(&w->plain, PLAIN_MAX, BUF_SECRET);
     buf_init(&w->out, OUT_MAX, 0);
@@ -218,6 +220,7 @@ static void start(struct loop *l, void *arg)
         .store = w->shared->store,
         .disk = w->shared->disk,
         .auth = w->auth,
+        .signer = w->signer,
         .on_recorded = w->shared->on_recorded,
         .on_slot_closed = w->shared->on_slot_closed,
         .arg = w->shared->relay_arg,
@@ -289,6 +292,7 @@ void worker_post_stop(struct worker *w, uint64_t grace_ms)
 static void on_relay_closed(void *arg)
 {
     struct worker *w = arg;
+    relay_signer_free(w->signer);
     auth_client_free(w->auth);
     clientlog_free(w->clientlog);
     misfit_sender_free(w->misfits);

@@ -21,6 +21,7 @@
 #include "msa/server/service.h"
 #include "msa/server/spending.h"
 #include "relay/queue/store.h"
+#include "relay/signing.h"
 #include "relay/worker.h"
 
 struct accepting;
@@ -61,6 +62,7 @@ struct worker {
     struct loop *loop;
     struct mailbox *mailbox;
     struct auth_client *auth;
+    struct relay_signer *signer;
     struct relay_worker *relay;
     struct service *service; /* current */
     struct listener **listeners;
@@ -76,7 +78,7 @@ struct worker {
     struct misfit_sender *misfits;
     struct delegate *delegate; /* questions to policy.service */
     struct filter_counts *filter_counts;
-    struct submission *filtering; /* list of the submissions that wait for milters */
+    struct submission *waiting; /* list of the submissions that wait for milters or signatures */
     bool stopping, told_stopped;
     struct timer grace;
 };

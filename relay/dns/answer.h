@@ -16,6 +16,7 @@
 enum dns_type {
     DNS_A = 1,
     DNS_MX = 15,
+    DNS_TXT = 16,
     DNS_AAAA = 28,
     DNS_DNSKEY = 48,
 };
@@ -32,6 +33,7 @@ struct dns_record {
     uint16_t preference; /* MX */
     const char *name;    /* MX: the host */
     struct ip ip;        /* A, AAAA */
+    struct sv text;      /* TXT: its strings, one behind the other; any bytes */
 };
 
 struct dns_answer {
@@ -51,6 +53,8 @@ static inline const char *dns_type_text(enum dns_type type)
         return "A";
     case DNS_MX:
         return "MX";
+    case DNS_TXT:
+        return "TXT";
     case DNS_AAAA:
         return "AAAA";
     case DNS_DNSKEY:

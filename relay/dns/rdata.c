@@ -72,6 +72,25 @@ static bool take_address(struct sv *wire, enum ip_family family, struct ip *out)
     return true;
 }
 
+/* One string or more; each has at most 255 bytes. */
+static bool take_strings(struct sv *wire, struct arena *arena, struct sv *out)
+{
+    char *text = arena_alloc(arena, wire->len + 1);
+    size_t used = 0;
+    if (wire->len == 0)
+        return false;
+    while (wire->len) {
+        size_t len = (uint8_t)wire->ptr[0];
+        if (wire->len < len + 1)
+            return false;
+        memcpy(text + used, wire->ptr + 1, len);
+        used += len;
+        *wire = sv_skip(*wire, len + 1);
+    }
+    *out = (struct sv){text, used};
+    return true;
+}
+
 int dns_rdata_decode(enum dns_type type, struct sv rdata, struct arena *arena,
                      struct dns_record *out)
 {
@@ -86,6 +105,9 @@ int dns_rdata_decode(enum dns_type type, struct sv rdata, struct arena *arena,
         break;
     case DNS_MX:
         ok = take_u16(&rdata, &r.preference) && take_name(&rdata, arena, &r.name);
+        break;
+    case DNS_TXT:
+        ok = take_strings(&rdata, arena, &r.text);
         break;
     case DNS_DNSKEY: /* only asked whether there is one */
         ok = rdata.len >= 4;

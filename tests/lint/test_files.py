@@ -58,6 +58,15 @@ PLACES = {
     "lint/test_docs.c": [
         "msa/server/docs.c",
     ],
+    "unit/msa_server/test_dkim.c": [
+        "relay/signing.c",
+    ],
+    "unit/msa_ctl/test_users.c": [
+        "msa/ctl/state.c",
+    ],
+    "e2e/test_dkim.py": [
+        "msa/admin/dkim.c", "msa/ctl/dkim.c",
+    ],
     "unit/msa_ctl/test_main.c": [
         "msa/ctl/ask.c", "msa/ctl/show.c",
     ],

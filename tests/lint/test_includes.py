@@ -30,10 +30,10 @@ ALLOWED = {
               "relay/queue", "relay/dns", "relay/route"],
     "msa/server": ["msa/base", "msa/loop", "msa/smtp", "rewrite", "auth/tls", "auth/client",
                    "auth/options.h", "msa/policy", "relay"],
-    "msa/admin": ["msa/base", "msa/loop", "msa/smtp", "relay", "msa/server"],
+    "msa/admin": ["msa/base", "msa/loop", "msa/smtp", "rewrite", "relay", "msa/server"],
     "msa/daemon": ["msa", "auth", "rewrite", "relay"],
-    "msa/ctl": ["msa/base", "auth", "relay/options.h", "msa/server", "msa/daemon",
-                "msa/smtp/ext.h", "rewrite/provenance.h"],
+    "msa/ctl": ["msa/base", "auth", "rewrite", "relay/options.h", "msa/server", "msa/daemon",
+                "msa/smtp/ext.h", "msa/smtp/path.h"],
 }
 
 # header of a library: the folders that may use it

@@ -43,6 +43,7 @@ static void record_free(struct record *r)
     DL_DELETE(zone, r);
     free(r->name);
     free((char *)(uintptr_t)r->value.name);
+    free((char *)(uintptr_t)r->value.text.ptr);
     free(r);
 }
 
@@ -74,6 +75,10 @@ void sim_dns_add(const char *name, enum dns_type type, const char *data)
         REQUIRE(ok);
         r->value.preference = (uint16_t)preference;
         r->value.name = sv_dup(rest);
+        return;
+    }
+    if (type == DNS_TXT) {
+        r->value.text = (struct sv){sv_dup(rest), rest.len};
         return;
     }
     bool ok = (type == DNS_A || type == DNS_AAAA) && ip_parse(rest, &r->value.ip);

@@ -11,7 +11,8 @@
 #include "relay/dns/dns.h"
 
 void sim_dns_reset(void);
-/* One more record: "10 mx.test" for MX ("0 " is the null MX), an address for A and AAAA. */
+/* One more record: "10 mx.test" for MX ("0 " is the null MX), an address for A and AAAA,
+ * the text for TXT. */
 void sim_dns_add(const char *name, enum dns_type type, const char *data);
 /* Every question of this type for name ends so (DNS_TEMPFAIL, DNS_BOGUS...); DNS_OK ends that. */
 void sim_dns_fail(const char *name, enum dns_type type, enum dns_status status);

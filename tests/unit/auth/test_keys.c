@@ -11,24 +11,28 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
-static EVP_PKEY *rsa, *ec;
+static EVP_PKEY *rsa, *ec, *dkim_rsa, *ed;
 static struct auth_keys *set;
 static char rsa_id[AUTH_TLS_KEY_ID_LEN + 1], ec_id[AUTH_TLS_KEY_ID_LEN + 1];
+static char dkim_rsa_id[AUTH_TLS_KEY_ID_LEN + 1], ed_id[AUTH_TLS_KEY_ID_LEN + 1];
 
-static void add(EVP_PKEY *key, char *id)
+static int add(enum keeper_purpose purpose, EVP_PKEY *key, char *id)
 {
     BIO *bio = BIO_new(BIO_s_mem());
     struct buf why;
     char *at;
     long len;
+    int err;
 
     buf_init(&why, 512, 0);
     assert_int_equal(PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL), 1);
     len = BIO_get_mem_data(bio, &at);
-    assert_int_equal(auth_keys_add(set, KEEPER_TLS, (struct sv){at, (size_t)len}, &why), 0);
+    err = auth_keys_add(set, purpose, (struct sv){at, (size_t)len}, &why);
+    assert_int_equal(buf_len(&why) > 0, err < 0);
     tls_key_id(key, id);
     BIO_free(bio);
     buf_deinit(&why);
+    return err;
 }
 
 static int start_all(void **state)
@@ -37,8 +41,13 @@ static int start_all(void **state)
     set = auth_keys_new();
     rsa = EVP_RSA_gen(2048);
     ec = EVP_EC_gen("P-256");
-    add(rsa, rsa_id);
-    add(ec, ec_id);
+    dkim_rsa = EVP_RSA_gen(1024);
+    ed = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    assert_int_equal(add(KEEPER_TLS, rsa, rsa_id), 0);
+    assert_int_equal(add(KEEPER_TLS, ec, ec_id), 0);
+    assert_int_equal(add(KEEPER_DKIM, dkim_rsa, dkim_rsa_id), 0);
+    assert_int_equal(add(KEEPER_DKIM, ed, ed_id), 0);
+    assert_int_equal(add(KEEPER_DKIM, ed, ed_id), 0); /* twice is once */
     return 0;
 }
 
@@ -47,6 +56,8 @@ static int stop_all(void **state)
     (void)state;
     EVP_PKEY_free(rsa);
     EVP_PKEY_free(ec);
+    EVP_PKEY_free(dkim_rsa);
+    EVP_PKEY_free(ed);
     auth_keys_free(set);
     return 0;
 }
@@ -57,9 +68,8 @@ static enum auth_verdict sign(const char *id, enum auth_sign form, const void *b
     enum auth_verdict verdict = AUTH_TEMPORARY;
 
     buf_init(out, 4096, 0);
-    assert_int_equal(
-        auth_keys_sign(set, KEEPER_TLS, sv_of(id), form, (struct sv){bytes, len}, out, &verdict),
-        0);
+    assert_int_equal(auth_keys_sign(set, sv_of(id), form, (struct sv){bytes, len}, out, &verdict),
+                     0);
     return verdict;
 }
 
@@ -102,6 +112,39 @@ static void good(void **state)
     assert_true(verifies(ec, 0, digest, &out));
     buf_deinit(&out);
     RSA_free(key);
+}
+
+/* RFC 6376 3.3.3, RFC 8463 3. */
+static void dkim(void **state)
+{
+    uint8_t hash[33];
+    struct buf out;
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+
+    (void)state;
+    memset(hash, 9, sizeof(hash));
+    assert_int_equal(sign(dkim_rsa_id, AUTH_SIGN_DKIM, hash, 32, &out), AUTH_OK);
+    assert_int_equal(buf_len(&out), 128);
+    assert_true(verifies(dkim_rsa, RSA_PKCS1_PADDING, hash, &out));
+    buf_deinit(&out);
+    assert_int_equal(sign(ed_id, AUTH_SIGN_DKIM, hash, 32, &out), AUTH_OK);
+    assert_int_equal(EVP_DigestVerifyInit(md, NULL, NULL, NULL, ed), 1);
+    assert_int_equal(
+        EVP_DigestVerify(md, (const unsigned char *)buf_view(&out).ptr, buf_len(&out), hash, 32),
+        1);
+    buf_deinit(&out);
+    for (size_t len = 0; len < sizeof(hash) + 1; len++) {
+        if (len == 32)
+            continue;
+        assert_int_equal(sign(ed_id, AUTH_SIGN_DKIM, hash, len, &out), AUTH_DENIED);
+        buf_deinit(&out);
+        assert_int_equal(sign(dkim_rsa_id, AUTH_SIGN_DKIM, hash, len, &out), AUTH_DENIED);
+        buf_deinit(&out);
+    }
+    assert_true(auth_keys_is_quick(set, AUTH_SIGN_DKIM, sv_of(ed_id)));
+    assert_false(auth_keys_is_quick(set, AUTH_SIGN_DKIM, sv_of(dkim_rsa_id)));
+    assert_false(auth_keys_is_quick(set, AUTH_SIGN_DKIM, sv_of(ec_id)));
+    EVP_MD_CTX_free(md);
 }
 
 /* No oracle: each input is one bit, one byte or one form away from what is signed. */
@@ -152,18 +195,30 @@ static void refused(void **state)
 /* One purpose a key, and no key by another name. */
 static void purpose(void **state)
 {
+    static const struct {
+        const char *id;
+        enum auth_sign form;
+    } rows[] = {
+        {ec_id, AUTH_SIGN_DKIM},
+        {rsa_id, AUTH_SIGN_DKIM},
+        {ed_id, AUTH_SIGN_ECDSA},
+        {dkim_rsa_id, AUTH_SIGN_RSA_PKCS1},
+        {dkim_rsa_id, AUTH_SIGN_RSA_BLOCK},
+        {"", AUTH_SIGN_ECDSA},
+        {"", AUTH_SIGN_DKIM},
+    };
     uint8_t digest[32] = {1};
     enum auth_verdict verdict;
+    char id[AUTH_TLS_KEY_ID_LEN + 1];
     struct buf out;
 
     (void)state;
     buf_init(&out, 512, 0);
-    assert_int_equal(auth_keys_sign(set, KEEPER_DKIM, sv_of(ec_id), AUTH_SIGN_ECDSA,
-                                    (struct sv){(char *)digest, 32}, &out, &verdict),
-                     ERR_NOT_FOUND);
-    assert_int_equal(auth_keys_sign(set, KEEPER_TLS, SV(""), AUTH_SIGN_ECDSA,
-                                    (struct sv){(char *)digest, 32}, &out, &verdict),
-                     ERR_NOT_FOUND);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_int_equal(auth_keys_sign(set, sv_of(rows[i].id), rows[i].form,
+                                        (struct sv){(char *)digest, 32}, &out, &verdict),
+                         ERR_NOT_FOUND);
+    assert_int_equal(add(KEEPER_DKIM, ec, id), ERR_SYNTAX); /* nobody verifies P-256 */
     assert_int_equal(auth_keys_add(set, KEEPER_TLS, SV("no key"), &out), ERR_SYNTAX);
     assert_true(buf_len(&out) > 0);
     buf_deinit(&out);
@@ -173,6 +228,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good),
+        cmocka_unit_test(dkim),
         cmocka_unit_test(refused),
         cmocka_unit_test(purpose),
     };

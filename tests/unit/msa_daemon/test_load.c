@@ -7,6 +7,8 @@
 #include "tests/unit/auth_tls/fixture.h"
 
 #include <errno.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,25 @@ static void write_file(const char *name, const char *bytes, size_t len)
     assert_int_equal(fclose(f), 0);
 }
 
+static const char *path_of(const char *name)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return path;
+}
+
+static void write_dkim_key(const char *name, EVP_PKEY *key)
+{
+    char *at;
+    BIO *bio = BIO_new(BIO_s_mem());
+    assert_int_equal(PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL), 1);
+    long len = BIO_get_mem_data(bio, &at);
+    write_file(name, at, (size_t)len);
+    assert_int_equal(chmod(path_of(name), 0600), 0);
+    BIO_free(bio);
+    EVP_PKEY_free(key);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -36,6 +57,13 @@ static int setup(void **state)
     write_file("cert", cert.pem, strlen(cert.pem));
     write_file("key", cert.key_pem, strlen(cert.key_pem));
     write_file("other", other.key_pem, strlen(other.key_pem));
+    write_dkim_key("rsa", EVP_RSA_gen(2048));
+    write_dkim_key("weak", EVP_RSA_gen(1024));
+    write_dkim_key("weaker", EVP_RSA_gen(768));
+    write_dkim_key("ed", EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"));
+    write_dkim_key("seen", EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"));
+    write_file("nokey", "no key", 6);
+    assert_int_equal(chmod(path_of("seen"), 0644), 0);
     free_cert(&cert);
     free_cert(&other);
     return 0;
@@ -52,6 +80,11 @@ static int teardown(void **state)
 #define HEAD "hostname = \"mail.example.net\"; domains = [ \"example.net\" ];\n"
 #define DNS  "dns = { dnssec = \"off\"; };\n"
 
+#define DKIM(name, more)                                                                          \
+    HEAD DNS "tls = ( { certificate = \"@/cert\"; key = \"@/key\"; } );\n"                        \
+             "rewrite = { dkim = ( { domain = \"example.net\"; selector = \"s\"; key = \"@/" name \
+             "\"; " more " } ); };\n"
+
 /* @ stands for the folder. */
 static const struct row {
     const char *text, *fault; /* NULL: none */
@@ -67,6 +100,17 @@ static const struct row {
      ":3: tls[0].certificate: "},
     {HEAD DNS "nonsense = 1; tls = ( { certificate = \"@/cert\"; key = \"@/key\"; } );\n",
      ":3: nonsense: "},
+    {DKIM("rsa", ""), NULL},
+    {DKIM("ed", "from = \"2999-01-01\";"), NULL},
+    {DKIM("none", ""), ":4: rewrite.dkim[0].key: cannot read "},
+    {DKIM("nokey", ""), ":4: rewrite.dkim[0].key: no PEM private key (BEGIN PRIVATE KEY) is in the "
+                        "file; a private key that \"msactl dkim new\" has made"},
+    {DKIM("key", ""), ":4: rewrite.dkim[0].key: a key of kind id-ecPublicKey; DKIM is signed with "
+                      "RSA or Ed25519; "},
+    {DKIM("cert", ""), ":4: rewrite.dkim[0].key: no PEM private key"},
+    {DKIM("weaker", ""), ":4: rewrite.dkim[0].key: an RSA key of 768 bits; for DKIM it must have "
+                         "1024 to 8192; "},
+    {DKIM("seen", ""), "/seen; chmod 600, and a new key if it was seen"},
     {HEAD DNS "tls = ( { certificate = \"@/large\"; key = \"@/key\"; },\n"
               "{ certificate = \"@/large\"; key = \"@/large\"; },\n"
               "{ certificate = \"@/large\"; key = \"@/key\"; } );\n",
@@ -124,6 +168,45 @@ static void configurations(void **state)
     buf_deinit(&said);
 }
 
+static void dkim_keys_are_told(void **state)
+{
+    static const struct {
+        const char *text, *warning; /* NULL: none */
+    } cases[] = {
+        {DKIM("ed", "require = true;"), NULL},
+        {DKIM("weak", ""), ":4: rewrite.dkim[0].key: warning: an RSA key of 1024 bits is weak; "},
+        {DKIM("ed", "require = true; from = \"2999-01-01\";"),
+         ":4: rewrite.dkim[0].require: warning: no row of example.net is in force until "
+         "2999-01-01: "
+         "its mail is refused until then, unless a domain above signs; "},
+    };
+    struct buf said;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sv told, bytes;
+        write_config(cases[i].text);
+        struct generation *g = load(config, &said);
+        assert_non_null(g);
+        struct sv words = buf_view(&said);
+        if (cases[i].warning
+                ? !memmem(words.ptr, words.len, cases[i].warning, strlen(cases[i].warning))
+                : words.len > 0)
+            fail_msg("row %zu: %.*s", i, SV_ARG(words));
+        assert_true(generation_file(g, GENERATION_DKIM_KEYS, &told));
+        assert_true(sv_starts(told, i == 1 ? SV("0 rsa 1024 ") : SV("0 ed25519 256 ")));
+        assert_int_equal(sv_find(told, '\n'), told.len - 1);
+        /* the private half stays with the keeper */
+        assert_null(memmem(told.ptr, told.len, "PRIVATE", 7));
+        assert_true(generation_file(g, "rewrite.dkim[0].key", &bytes));
+        for (size_t k = 0; k < g->nfiles; k++)
+            assert_int_equal(g->files[k].secret,
+                             strcmp(g->files[k].key, "tls[0].key") == 0 ||
+                                 strcmp(g->files[k].key, "rewrite.dkim[0].key") == 0);
+        generation_drop(g);
+        buf_deinit(&said);
+    }
+}
+
 /* The children cannot read these themselves. */
 static void what_comes_along(void **state)
 {
@@ -177,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(configurations),
         cmocka_unit_test(what_comes_along),
+        cmocka_unit_test(dkim_keys_are_told),
         cmocka_unit_test(files),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -41,6 +41,7 @@ struct sim_client {
 static struct sim_world world;
 static const char *world_listen = ""; /* more keys of each listener */
 static const char *world_auth = "require_tls = false;";
+static const char *world_dkim; /* GENERATION_DKIM_KEYS, or NULL */
 static struct cert world_cert;
 
 UNUSED static void on_log(void *arg, const char *line, size_t len)
@@ -100,6 +101,8 @@ UNUSED static struct generation *world_generation(uint32_t number, const char *l
         fail();
     }
     generation_add_file(g, "tls[0].certificate", "/c", sv_of(world_cert.pem), false);
+    if (world_dkim)
+        generation_add_file(g, GENERATION_DKIM_KEYS, "", sv_of(world_dkim), false);
     return g;
 }
 

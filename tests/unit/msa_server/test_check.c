@@ -16,8 +16,37 @@ struct bad {
     const char *printed; /* all faults and warnings */
 };
 
+#define DKIM(row) DOMAINS "rewrite = { dkim = ( { " row " } ); };"
+#define DKIM_ROW  "domain = \"example.net\"; selector = \"s1\"; key = \"/k\"; "
+
 static const struct bad bad[] = {
     {DOMAINS, ""},
+    {DKIM(DKIM_ROW), ""},
+    {DKIM(DKIM_ROW "from = \"2026-01-31\"; require = true;"), ""},
+    {DKIM("domain = \"A.Example.NET\"; selector = \"a.b-c_d\"; key = \"/k\";"), ""},
+    {DKIM("domain = \"net.example\"; selector = \"s\"; key = \"/k\";"),
+     "m:2: rewrite.dkim[0].domain: warning: net.example is none of domains: who sends as it here?; "
+     "a domain of domains, or one above or below\n"},
+    {"domains = \"mail.example.net\"; rewrite = { dkim = ( { " DKIM_ROW "} ); };", ""},
+    {DKIM("domain = \"bücher.example\"; selector = \"s\"; key = \"/k\";"),
+     "m:2: rewrite.dkim[0].domain: \"bücher.example\" is no fully qualified domain; for example "
+     "\"example.net\" (international names as xn--...)\n"},
+    {DKIM("domain = \"net\"; selector = \"s\"; key = \"/k\";"),
+     "m:2: rewrite.dkim[0].domain: \"net\" is no fully qualified domain; for example "
+     "\"example.net\" (international names as xn--...)\n"},
+    {DKIM("selector = \"s\"; key = \"/k\";"), "m:2: rewrite.dkim[0].domain: is missing; domain = \"example.net\";\n"},
+    {DKIM(DKIM_ROW "from = \"2026-02-30\";"),
+     "m:2: rewrite.dkim[0].from: \"2026-02-30\" is no date; \"2026-01-31\", or "
+     "\"2026-01-31T12:00:00Z\", in UTC\n"},
+    {DKIM("domain = \"example.net\"; selector = \"a..b\"; key = \"/k\";"),
+     "m:2: rewrite.dkim[0].selector: \"a..b\" is no selector; letters, digits and hyphens, such "
+     "as \"s2026\"\n"},
+    {DOMAINS "rewrite = { dkim = ( { " DKIM_ROW "},\n { " DKIM_ROW "},\n{ domain = "
+             "\"Example.net\"; selector = \"S1\"; key = \"/o\" } ); };",
+     "m:3: rewrite.dkim[1].selector: domain and selector are those of rewrite.dkim[0]; another "
+     "selector: each names one key (RFC 6376 3.6.1)\n"
+     "m:4: rewrite.dkim[2].selector: domain and selector are those of rewrite.dkim[0]; another "
+     "selector: each names one key (RFC 6376 3.6.1)\n"},
     {"", "m: domains: at least one domain is needed; three lines suffice: hostname = "
          "\"mail.example.net\"; domains = [ \"example.net\" ]; tls = ( { certificate = "
          "\"/etc/msa/cert.pem\"; key = \"/etc/msa/key.pem\"; } );\n"},

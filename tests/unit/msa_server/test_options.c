@@ -104,7 +104,7 @@ static void defaults_are_as_designed(void **state)
 static void keys_without_effect_are_unknown(void **state)
 {
     static const char *const keys[] = {
-        "rewrite = { dkim = ( ); }",
+        "rewrite = { smime = ( ); }",
         "relay = { mx6 = true; }",
         "relay = { bind = ( ); }",
         "relay = { routes = { to = \"smtp://a.example\"; socks = \"\"; }; }",
@@ -237,6 +237,44 @@ static void resolvers_are_parsed(void **state)
     }
 }
 
+static void dkim_times_are_parsed(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t wall_s; /* -1: refused */
+    } cases[] = {
+        {"", INT64_MIN},
+        {"1970-01-01", 0},
+        {"2026-01-31", 1769817600},
+        {"2026-01-31T12:00:01Z", 1769860801},
+        {"2024-02-29", 1709164800},
+        {"2023-02-29", -1},
+        {"2026-04-31", -1},
+        {"2026-13-01", -1},
+        {"2026-00-10", -1},
+        {"2026-01-00", -1},
+        {"2026-1-1", -1},
+        {"26-01-01", -1},
+        {"2026-01-31T12:00:01", -1},
+        {"2026-01-31T24:00:01Z", -1},
+        {"2026-01-31T12:60:00Z", -1},
+        {"2026-01-31T12:00:60Z", -1},
+        {"2026-01-31T12:00:01Zx", -1},
+        {"2026-01-31 ", -1},
+        {"2026-01-3 ", -1},
+        {"2026/01/31", -1},
+        {"+026-01-31", -1},
+        {"tomorrow", -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t wall_s;
+        bool good = rewrite_dkim_options_time(sv_of(cases[i].text), &wall_s);
+        if (good != (cases[i].wall_s != -1) || (good && wall_s != cases[i].wall_s))
+            fail_msg("%s: %lld", cases[i].text, (long long)wall_s);
+    }
+}
+
 static void route_urls_are_parsed(void **state)
 {
     static const struct {
@@ -320,6 +358,7 @@ int main(void)
         cmocka_unit_test(memory_follows_the_machine),
         cmocka_unit_test(resolvers_are_parsed),
         cmocka_unit_test(route_urls_are_parsed),
+        cmocka_unit_test(dkim_times_are_parsed),
         cmocka_unit_test(routes_match_domains),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,25 @@ static const struct {
     {"A, long", DNS_A, LIT("\xc0\x00\x02\x01\x01"), NULL, 0},
     {"AAAA", DNS_AAAA, LIT(" \x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01"), "2001:db8::1", 0},
     {"AAAA, short", DNS_AAAA, LIT("\xc0\x00\x02\x01"), NULL, 0},
+    {"TXT", DNS_TXT,
+     LIT("\x03"
+         "abc"),
+     "abc", 0},
+    {"TXT, strings", DNS_TXT,
+     LIT("\x03"
+         "v=1\x00\x04"
+         "; p="),
+     "v=1; p=", 0},
+    {"TXT, empty string", DNS_TXT, LIT("\x00"), "", 0},
+    {"TXT, nothing", DNS_TXT, LIT(""), NULL, 0},
+    {"TXT, short", DNS_TXT,
+     LIT("\x04"
+         "abc"),
+     NULL, 0},
+    {"TXT, second short", DNS_TXT,
+     LIT("\x01"
+         "a\x01"),
+     NULL, 0},
     {"MX", DNS_MX, LIT("\x00\x0a\x02Mx\x04test\x00"), "mx.test", 10},
     {"MX, null", DNS_MX, LIT("\x00\x00\x00"), "", 0},
     {"MX, no name", DNS_MX, LIT("\x00\x0a"), NULL, 0},
@@ -68,7 +87,10 @@ static void records(void **state)
             fail_msg("%s: %d", cases[i].what, err);
         if (err == 0) {
             bool address = cases[i].type == DNS_A || cases[i].type == DNS_AAAA;
-            assert_string_equal(address ? ip_text(&r.ip, text) : r.name, cases[i].name);
+            if (cases[i].type == DNS_TXT)
+                assert_true(sv_eq(r.text, sv_of(cases[i].name)));
+            else
+                assert_string_equal(address ? ip_text(&r.ip, text) : r.name, cases[i].name);
             assert_int_equal(r.preference, cases[i].preference);
         }
         test_free(exact);

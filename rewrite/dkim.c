@@ -1,0 +1,408 @@
+/*
+ * Design: all that depends on the header section is done when it is whole: the author's domain, the
+ * rows that sign, the hash of the signed fields, and of each signature field the text up to bh=.
+ * What is kept while the body passes is that text and the states of the hashes, not the section.
+ * At the end each signature's hash is that of the fields, copied, with its own field behind it.
+ */
+#include "rewrite/dkim.h"
+
+#include "msa/base/b64.h"
+#include "msa/base/require.h"
+#include "rewrite/address.h"
+#include "rewrite/dkim_fields.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FROM_FIELD    0 /* in the table of dkim_fields.h */
+#define AUTHORS_MAX   100
+#define LINE_MAX      76   /* bytes where a line can be folded */
+#define TAGS_MAX      1000 /* all but h= and b=, with the longest domain and selector */
+#define FIELD_MAX     (REWRITE_DKIM_NAMES_MAX + TAGS_MAX)
+#define SIGNATURE_B64 (REWRITE_DKIM_SIGNATURE_MAX / 3 * 4 + 8)
+
+_Static_assert(REWRITE_DKIM_SIGNERS_MAX *(FIELD_MAX + 2 * SIGNATURE_B64) < REWRITE_DKIM_FIELDS_MAX,
+               "all of them, the values folded");
+
+static const char *const canon_names[] = {
+    [REWRITE_DKIM_SIMPLE] = "simple", [REWRITE_DKIM_RELAXED] = "relaxed"};
+
+void rewrite_dkim_init(struct rewrite_dkim *d, struct rewrite_dkim_keys *keys, size_t header_size,
+                       int64_t now_s)
+{
+    *d = (struct rewrite_dkim){.now_s = now_s};
+    d->keys = keys ? rewrite_dkim_keys_keep(keys) : NULL;
+    buf_init(&d->section, header_size, 0);
+    for (size_t i = 0; i < REWRITE_DKIM_SIGNERS_MAX; i++) {
+        buf_init(&d->signatures[i].field, FIELD_MAX, 0);
+        buf_init(&d->signatures[i].value, SIGNATURE_B64, 0);
+    }
+    if (rewrite_dkim_keys_count(keys) == 0)
+        d->state = REWRITE_DKIM_NOTHING;
+}
+
+void rewrite_dkim_deinit(struct rewrite_dkim *d)
+{
+    rewrite_dkim_keys_drop(d->keys);
+    d->keys = NULL;
+    buf_deinit(&d->section);
+    for (size_t i = 0; i < REWRITE_DKIM_SIGNERS_MAX; i++) {
+        buf_deinit(&d->signatures[i].field);
+        buf_deinit(&d->signatures[i].value);
+    }
+    for (size_t c = 0; c < REWRITE_DKIM_CANONS; c++) {
+        rewrite_sha256_deinit(&d->header[c]);
+        rewrite_sha256_deinit(&d->body[c]);
+    }
+}
+
+void rewrite_dkim_restart(struct rewrite_dkim *d)
+{
+    buf_reset(&d->section);
+    for (size_t i = 0; i < d->count; i++) {
+        buf_reset(&d->signatures[i].field);
+        buf_reset(&d->signatures[i].value);
+    }
+    d->count = d->asked = d->line_start = 0;
+    d->require = false;
+    d->domain[0] = '\0';
+    d->state = rewrite_dkim_keys_count(d->keys) ? REWRITE_DKIM_HEADER : REWRITE_DKIM_NOTHING;
+}
+
+/* ---- the author ---- */
+
+/* The domain as rows have it: lower case, A-labels. False: it is none that could have a key. */
+static bool make_domain(struct sv text, char out[SMTP_DOMAIN_MAX + 1])
+{
+    size_t len = 0;
+    while (text.len) {
+        char label[SMTP_LABEL_MAX];
+        struct sv part = sv_split(&text, '.');
+        size_t n = part.len;
+        if (smtp_idn_concerns(part)) {
+            if (smtp_idn_label(part, label, &n) < 0)
+                return false;
+        } else if (n > 0 && n <= sizeof label) {
+            for (size_t i = 0; i < n; i++)
+                label[i] = ascii_lower(part.ptr[i]);
+        } else {
+            return false;
+        }
+        if (len + n + 1 > SMTP_DOMAIN_MAX)
+            return false;
+        memcpy(out + len, label, n);
+        len += n;
+        out[len++] = '.';
+    }
+    out[len ? len - 1 : 0] = '\0';
+    return len > 0;
+}
+
+/* Looks for the signers of one From field; true if its domain has some, or needs some. */
+static bool find_signers(struct rewrite_dkim *d, struct sv field, struct rewrite_dkim_signers *out)
+{
+    struct rewrite_addresses w;
+    struct rewrite_address m;
+    rewrite_addresses_init(&w, field, sv_find(field, ':') + 1, field.len, AUTHORS_MAX);
+    while (rewrite_addresses_next(&w, &m) == REWRITE_ADDRESS_MAILBOX) {
+        struct sv domain = sv_range(field.ptr + m.domain, field.ptr + m.domain_end);
+        if (m.domain_kind == REWRITE_DOMAIN_LITERAL || !make_domain(domain, d->domain))
+            continue;
+        *out = rewrite_dkim_keys_find(d->keys, sv_of(d->domain), d->now_s);
+        if (out->count || out->require)
+            return true;
+    }
+    return false;
+}
+
+static bool find_all_signers(struct rewrite_dkim *d, const struct rewrite_dkim_fields *f,
+                             struct rewrite_dkim_signers *out)
+{
+    size_t n = f->names[FROM_FIELD].count;
+    for (size_t i = 0; i < n && i < REWRITE_DKIM_SAME_MAX; i++)
+        if (find_signers(d,
+                         sv_range(f->section.ptr + f->names[FROM_FIELD].start[i],
+                                  f->section.ptr + f->names[FROM_FIELD].end[i]),
+                         out))
+            return true;
+    return false;
+}
+
+/* ---- the signature field ---- */
+
+/* Writes a field that is folded between its words. */
+struct folding {
+    struct buf *out;
+    size_t column;
+};
+
+static void put(struct folding *w, struct sv text)
+{
+    int err = buf_put(w->out, text);
+    REQUIRE(err == 0); /* FIELD_MAX, REWRITE_DKIM_FIELDS_MAX */
+    w->column += text.len;
+}
+
+/* A word on this line if it has room, else on the next one; apart: with a space before it. */
+static void put_word(struct folding *w, struct sv word, bool apart)
+{
+    if (w->column + apart + word.len > LINE_MAX) {
+        w->column = 0;
+        put(w, SV("\r\n\t"));
+        w->column = 1;
+    } else if (apart) {
+        put(w, SV(" "));
+    }
+    put(w, word);
+}
+
+static void put_tag(struct folding *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static void put_tag(struct folding *w, const char *fmt, ...)
+{
+    char text[SMTP_DOMAIN_MAX + 32];
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    REQUIRE(n > 0 && (size_t)n < sizeof text);
+    put_word(w, (struct sv){text, (size_t)n}, true);
+}
+
+struct naming {
+    struct folding *w;
+    char word[48]; /* a name and the colon behind it, which waits for the next one */
+    size_t len;
+    bool first;
+};
+
+static void put_name(void *arg, struct sv name)
+{
+    struct naming *n = arg;
+    if (n->len) {
+        n->word[n->len++] = ':';
+        put_word(n->w, (struct sv){n->word, n->len}, n->first);
+        n->first = false;
+    }
+    n->len = (size_t)snprintf(n->word, sizeof n->word, "%s%.*s", n->len ? "" : "h=", SV_ARG(name));
+    REQUIRE(n->len + 1 < sizeof n->word);
+}
+
+/* All that the header section decides. */
+static void begin_field(struct rewrite_dkim *d, struct rewrite_dkim_signature *s,
+                        const struct rewrite_dkim_fields *f)
+{
+    const struct rewrite_dkim_key *k = s->key;
+    struct folding w = {.out = &s->field};
+    struct naming n = {.w = &w, .first = true};
+    put(&w, SV("DKIM-Signature:"));
+    put_tag(&w, "v=1;");
+    put_tag(&w, "a=%s;", rewrite_dkim_algorithm_tag(k->algorithm));
+    put_tag(&w, "c=%s/%s;", canon_names[k->header], canon_names[k->body]);
+    put_tag(&w, "d=%.*s;", SV_ARG(k->domain));
+    put_tag(&w, "s=%.*s;", SV_ARG(k->selector));
+    put_tag(&w, "t=%" PRId64 ";", d->now_s < 0 ? 0 : d->now_s);
+    rewrite_dkim_fields_names(f, put_name, &n);
+    n.word[n.len++] = ';'; /* From is always there */
+    put_word(&w, (struct sv){n.word, n.len}, n.first);
+}
+
+static void end_field(struct rewrite_dkim *d, struct rewrite_dkim_signature *s)
+{
+    struct buf text;
+    struct folding w = {.out = &s->field, .column = LINE_MAX}; /* begins a line */
+    buf_init(&text, 64, 0);
+    int err = b64_encode(
+        &text, (struct sv){(const char *)d->body_hash[s->key->body], REWRITE_SHA256_BYTES});
+    REQUIRE(err == 0);
+    put_tag(&w, "bh=%.*s;", SV_ARG(buf_view(&text)));
+    buf_deinit(&text);
+    w.column = LINE_MAX;
+    put_tag(&w, "b=");
+}
+
+/* ---- content ---- */
+
+static void add_to_hash(void *arg, struct sv run)
+{
+    rewrite_sha256_add(arg, run);
+}
+
+/* Which canonical forms are wanted, of the fields or of the body. */
+static bool uses(const struct rewrite_dkim *d, enum rewrite_dkim_canon c, bool body)
+{
+    for (size_t i = 0; i < d->count; i++)
+        if ((body ? d->signatures[i].key->body : d->signatures[i].key->header) == c)
+            return true;
+    return false;
+}
+
+/* The section is whole: who signs, and what of it. */
+static void end_section(struct rewrite_dkim *d, struct sv section)
+{
+    struct rewrite_dkim_fields f;
+    struct rewrite_dkim_signers signers = {.count = 0};
+    rewrite_dkim_fields_find(&f, section);
+    d->state = REWRITE_DKIM_NOTHING;
+    if (!find_all_signers(d, &f, &signers))
+        return;
+    d->require = signers.require;
+    if (signers.count == 0)
+        return;
+    d->state = REWRITE_DKIM_BODY;
+    d->count = signers.count;
+    for (size_t i = 0; i < d->count; i++) {
+        d->signatures[i].key = signers.keys[i];
+        begin_field(d, &d->signatures[i], &f);
+    }
+    for (unsigned c = 0; c < REWRITE_DKIM_CANONS; c++) {
+        if (uses(d, c, false)) {
+            rewrite_sha256_init(&d->header[c]);
+            rewrite_dkim_fields_hash(&f, c, add_to_hash, &d->header[c]);
+        }
+        if (uses(d, c, true)) {
+            rewrite_sha256_init(&d->body[c]);
+            d->canon[c] = (struct rewrite_dkim_body){.canon = c};
+        }
+    }
+}
+
+/* Whether the empty line is in text, whose first known bytes have no line end behind line_start;
+ * then line_start is behind it. */
+static bool find_end(struct rewrite_dkim *d, struct sv text, size_t known)
+{
+    for (;;) {
+        size_t from = known > d->line_start ? known : d->line_start;
+        const char *lf = from < text.len ? memchr(text.ptr + from, '\n', text.len - from) : NULL;
+        if (!lf)
+            return false;
+        struct sv line = sv_range(text.ptr + d->line_start, lf);
+        d->line_start = (size_t)(lf - text.ptr) + 1;
+        if (line.len == 0 || (line.len == 1 && line.ptr[0] == '\r'))
+            return true;
+    }
+}
+
+/* Returns what of bytes lies behind the section. */
+static struct sv feed_section(struct rewrite_dkim *d, struct sv bytes)
+{
+    size_t known = buf_len(&d->section);
+    struct sv all = bytes;
+    if (known) {
+        if (buf_put(&d->section, sv_first(bytes, buf_room(&d->section))) < 0)
+            return SV_NONE;
+        all = buf_view(&d->section);
+    }
+    if (find_end(d, all, known)) {
+        end_section(d, sv_first(all, d->line_start));
+        bytes = sv_skip(bytes, d->line_start - known);
+        buf_release(&d->section);
+        return bytes;
+    }
+    if (bytes.len > d->section.max - known || (!known && buf_put(&d->section, bytes) < 0)) {
+        d->state = REWRITE_DKIM_NOTHING; /* larger than this server takes */
+        buf_release(&d->section);
+    }
+    return SV_NONE;
+}
+
+void rewrite_dkim_feed(struct rewrite_dkim *d, struct sv bytes)
+{
+    REQUIRE(d->state != REWRITE_DKIM_ENDED);
+    if (d->state == REWRITE_DKIM_HEADER && bytes.len)
+        bytes = feed_section(d, bytes);
+    if (d->state != REWRITE_DKIM_BODY || !bytes.len)
+        return;
+    for (unsigned c = 0; c < REWRITE_DKIM_CANONS; c++)
+        if (uses(d, c, true))
+            rewrite_dkim_body_feed(&d->canon[c], bytes, add_to_hash, &d->body[c]);
+}
+
+static void end_signature(struct rewrite_dkim *d, struct rewrite_dkim_signature *s)
+{
+    struct rewrite_sha256 h = {NULL};
+    end_field(d, s);
+    rewrite_sha256_copy(&h, &d->header[s->key->header]);
+    rewrite_dkim_field(s->key->header, buf_view(&s->field), add_to_hash, &h);
+    rewrite_sha256_finish(&h, s->hash);
+    rewrite_sha256_deinit(&h);
+}
+
+void rewrite_dkim_end(struct rewrite_dkim *d)
+{
+    REQUIRE(d->state != REWRITE_DKIM_ENDED);
+    if (d->state == REWRITE_DKIM_HEADER) { /* no empty line: there is no body */
+        end_section(d, buf_view(&d->section));
+        buf_release(&d->section);
+    }
+    for (unsigned c = 0; c < REWRITE_DKIM_CANONS; c++) {
+        if (!uses(d, c, true))
+            continue;
+        rewrite_dkim_body_end(&d->canon[c], add_to_hash, &d->body[c]);
+        rewrite_sha256_finish(&d->body[c], d->body_hash[c]);
+    }
+    for (size_t i = 0; i < d->count; i++)
+        end_signature(d, &d->signatures[i]);
+    d->state = REWRITE_DKIM_ENDED;
+}
+
+/* ---- signatures ---- */
+
+bool rewrite_dkim_next(struct rewrite_dkim *d, struct rewrite_dkim_request *out)
+{
+    REQUIRE(d->state == REWRITE_DKIM_ENDED);
+    if (d->asked == d->count)
+        return false;
+    struct rewrite_dkim_signature *s = &d->signatures[d->asked];
+    *out = (struct rewrite_dkim_request){
+        .key = s->key, .index = d->asked++, .hash = {(const char *)s->hash, sizeof s->hash}};
+    return true;
+}
+
+void rewrite_dkim_signed(struct rewrite_dkim *d, size_t index, struct sv signature)
+{
+    REQUIRE(index < d->asked);
+    struct buf *value = &d->signatures[index].value;
+    buf_reset(value);
+    if (signature.len <= REWRITE_DKIM_SIGNATURE_MAX)
+        REQUIRE(b64_encode(value, signature) == 0);
+}
+
+bool rewrite_dkim_lacks(const struct rewrite_dkim *d, bool *required_out)
+{
+    bool lacks = d->require;
+    *required_out = d->require;
+    for (size_t i = 0; i < d->count; i++) {
+        if (buf_len(&d->signatures[i].value))
+            continue;
+        lacks = true;
+        *required_out = *required_out || d->signatures[i].key->require;
+    }
+    return lacks;
+}
+
+static void put_signature(const struct rewrite_dkim_signature *s, struct buf *out)
+{
+    struct sv value = buf_view(&s->value);
+    struct folding w = {.out = out};
+    put(&w, buf_view(&s->field));
+    w.column = sizeof "\tb=" - 1;
+    while (value.len) {
+        size_t n = LINE_MAX - w.column;
+        put(&w, sv_first(value, n));
+        value = sv_skip(value, n);
+        if (value.len) {
+            put(&w, SV("\r\n\t"));
+            w.column = 1;
+        }
+    }
+    put(&w, SV("\r\n"));
+}
+
+void rewrite_dkim_fields(const struct rewrite_dkim *d, struct buf *out)
+{
+    for (size_t i = 0; i < d->count; i++)
+        if (buf_len(&d->signatures[i].value))
+            put_signature(&d->signatures[i], out);
+}
