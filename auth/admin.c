@@ -205,7 +205,8 @@ static void say_result(struct work *w, int err)
  * could not be synced. What was refused has changed nothing. */
 static bool may_be_done(int err)
 {
-    return err != ERR_NOT_FOUND && err != ERR_EXISTS && err != ERR_LIMIT && err != ERR_SYNTAX;
+    return err != ERR_NOT_FOUND && err != ERR_EXISTS && err != ERR_LIMIT && err != ERR_SYNTAX &&
+           err != -EROFS && err != -ENOTSUP;
 }
 
 static void apply_change(const struct auth_options *o, const struct auth_admin_request *r,

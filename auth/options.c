@@ -27,6 +27,13 @@ bool auth_options_usable(const struct auth_options *o, struct sv mechanism)
            sv_ieq(mechanism, SV("LOGIN"));
 }
 
+bool auth_options_network(const struct auth_options *o)
+{
+    return o->database == AUTH_DATABASE_LDAPDB ||
+           (o->database == AUTH_DATABASE_SQL && o->sql.hostnames.count > 0) ||
+           *o->oauth.keys_url != '\0' || *o->oauth.introspection_url != '\0' || *o->keytab != '\0';
+}
+
 const char *auth_options_database(const struct auth_options *o)
 {
     return database_names[o->database];
@@ -189,8 +196,7 @@ static const struct conf_option sql_rows[] = {
              "query for a user's password",
              "%u is the part of the login before \"@\", %r the realm behind it, both within single "
              "quotes; %p is userPassword, for tables with a column of that name. One row with one "
-             "column: the password in clear text, or what it is checked against (see "
-             "auth.database).",
+             "column: the password, or what it is checked against.",
              .example = "\"SELECT password FROM users WHERE name = '%u' AND domain = '%r'\""),
     CONF_ROW(CONF_BOOL, struct auth_sql_options, tls, "tls", "false", "TLS to the database",
              "While true, a server that has no TLS is not asked. Not for sqlite3."),
@@ -292,31 +298,25 @@ const struct conf_option auth_options_rows[] = {
         .example = "[ \"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\" ]"),
     CONF_ROW(
         CONF_ENUM, struct auth_options, database, "database", "sasldb", "kind of user database",
-        "\"sasldb\" is the file database of Cyrus SASL. msactl user add writes no password "
-        "into it but a SCRAM-SHA-256 verifier, against which PLAIN and LOGIN are checked, too. "
-        "Databases made with saslpasswd2 work as they are. What it has no place for (state of "
-        "a login, roles, app passwords, verifiers of other mechanisms, last logins) stands in "
-        "<state>/auth/users.db, an SQLite file of the keeper's. "
-        "\"sql\" asks an SQL database for each user (group sql, package libsasl2-modules-sql), "
-        "\"ldapdb\" a directory (group ldapdb, package libsasl2-modules-ldap; attributes "
-        "userPassword and authPassword), \"saslauthd\" the daemon of that name, for PAM and what "
-        "else it knows (group saslauthd, package sasl2-bin). msad writes none of these three: "
-        "passwords are set where the users are; users.db counts for all four. "
-        "What sql and ldapdb find is the password in clear text; or a SCRAM verifier as "
-        "saslpasswd2 and msactl write it (SCRAM-SHA-256$4096:...), for that one SCRAM mechanism, "
-        "PLAIN and LOGIN; or, for PLAIN and LOGIN alone, a hash as crypt(5) has it, with or "
-        "without "
-        "{CRYPT} before it, or {SSHA}, {SSHA256}, {SSHA512} and the like: where there are only "
-        "hashes set mechanisms to [ \"PLAIN\", \"LOGIN\" ], else programs that prefer SCRAM fail. "
-        "A value that begins with another {NAME} is no password. saslauthd says yes or no to a "
-        "name "
-        "with its password: with it only PLAIN and LOGIN work, there are no app passwords, and if "
-        "it says no because its own directory does not answer that is a wrong password (ldap, "
-        "pam). Start it with -r, unless there is one realm and its users have no realm for it. "
-        "For these three, logins are looked up in lower case and consist of letters, digits and "
-        "- . _ +; others are nobody's. A password that was right counts for up to a minute after "
-        "it was changed there, in a file of sqlite3 no longer. While the database cannot be asked, "
-        "logins that it decides are answered 454 4.7.0 and the log says why (auth-database).",
+        "\"sasldb\" is the file database of Cyrus SASL. msactl user add writes no password into it "
+        "but a SCRAM-SHA-256 verifier, against which PLAIN and LOGIN are checked, too. Databases "
+        "made "
+        "with saslpasswd2 work as they are. What it has no place for (state of a login, roles, app "
+        "passwords, verifiers of other mechanisms, last logins) stands in <state>/auth/users.db, "
+        "an "
+        "SQLite file of the keeper's. \"sql\" asks an SQL database about each user, \"ldapdb\" a "
+        "directory, \"saslauthd\" the daemon of that name, for PAM and what else it knows; how is "
+        "in "
+        "the groups sql, ldapdb and saslauthd. msad writes none of these three: users are added, "
+        "and "
+        "passwords set, where they are; msactl user disable and all else that is in users.db "
+        "counts "
+        "for their users as well. Logins are looked up there in lower case and have letters, "
+        "digits "
+        "and - . _ + only; any other is nobody's. A password that was right counts for up to a "
+        "minute "
+        "after it was changed there (not with sqlite3). While the database cannot be asked, logins "
+        "that it decides are answered 454 4.7.0, and the log says why (auth-database).",
         .names = database_names),
     CONF_ROW(CONF_PATH, struct auth_options, path, "path", "<state>/auth/sasldb2",
              "file of the user database",
@@ -377,12 +377,37 @@ const struct conf_option auth_options_rows[] = {
         "libsasl2-modules-gssapi-mit. Only the keeper gets the file; it keeps a copy in "
         "<state>/auth.",
         .flags = CONF_RELOAD | CONF_FILE | CONF_SECRET, .example = "\"/etc/msa/smtp.keytab\""),
-    CONF_ROW(CONF_GROUP, struct auth_options, sql, "sql", NULL, "users in an SQL database",
-             "Counts where database is \"sql\".", .rows = sql_rows),
-    CONF_ROW(CONF_GROUP, struct auth_options, ldapdb, "ldapdb", NULL, "users in a directory",
-             "Counts where database is \"ldapdb\".", .rows = ldapdb_rows),
-    CONF_ROW(CONF_GROUP, struct auth_options, saslauthd, "saslauthd", NULL, "users of saslauthd",
-             "Counts where database is \"saslauthd\".", .rows = saslauthd_rows),
+    CONF_ROW(
+        CONF_GROUP, struct auth_options, sql, "sql", NULL, "users in an SQL database",
+        "Where database is \"sql\". Needs the package libsasl2-modules-sql. For each login select "
+        "is "
+        "run once, on a connection of its own. It finds the password in clear text; or a SCRAM "
+        "verifier as saslpasswd2 and msactl write it (SCRAM-SHA-256$4096:...), which serves that "
+        "SCRAM mechanism, PLAIN and LOGIN; or a hash as crypt(5) has it ($6$..., {CRYPT}...) or "
+        "{SSHA}, {SSHA256}, {SSHA512} and these without salt, which serve PLAIN and LOGIN: where "
+        "a table has only hashes set mechanisms to [ \"PLAIN\", \"LOGIN\" ], else programs that "
+        "prefer SCRAM fail. What begins with another {NAME} is no password. No row: there is no "
+        "such user; a query that fails is a fault, and refuses nobody.",
+        .rows = sql_rows),
+    CONF_ROW(
+        CONF_GROUP, struct auth_options, ldapdb, "ldapdb", NULL, "users in a directory",
+        "Where database is \"ldapdb\". Needs the package libsasl2-modules-ldap. For each login "
+        "msad "
+        "logs in to the directory, asks who u:user@realm is (proxy authorization, RFC 4370) and "
+        "reads userPassword and authPassword of that entry, acting as it. Their values are those "
+        "that select of sql may find. An entry that it may not act for is nobody's. A directory "
+        "whose passwords nobody may read is asked by saslauthd instead.",
+        .rows = ldapdb_rows),
+    CONF_ROW(
+        CONF_GROUP, struct auth_options, saslauthd, "saslauthd", NULL, "users of saslauthd",
+        "Where database is \"saslauthd\". Needs saslauthd (package sasl2-bin), which answers yes "
+        "or no "
+        "to a name with its password: only PLAIN and LOGIN work with it, there are no app "
+        "passwords, and msactl cannot tell who exists. It is told the user and the realm apart; "
+        "with several realms start it with -r, else the same name is one user in each. Where it "
+        "says no because something behind it does not answer (its ldap and pam do), that is a "
+        "wrong password; where it does not answer itself within 8 seconds, it is not.",
+        .rows = saslauthd_rows),
     CONF_ROW(
         CONF_GROUP, struct auth_options, oauth, "oauth", NULL, "login by token",
         "OAUTHBEARER (RFC 7628) and XOAUTH2, its older form: the client shows a token that its "

@@ -95,6 +95,9 @@ extern const struct conf_option auth_options_rows[];
 bool auth_options_mechanism(struct sv name);
 /* Whether the kind of database has what this mechanism needs. */
 bool auth_options_usable(const struct auth_options *o, struct sv mechanism);
+/* Whether the keeper has to reach others over the network: an issuer of tokens, a database of users,
+ * and with a keytab the resolvers, for our own name. */
+bool auth_options_network(const struct auth_options *o);
 /* "sasldb", "sql" ... as the option auth.database has it. */
 const char *auth_options_database(const struct auth_options *o);
 

@@ -158,7 +158,7 @@ int auth_saslauthd_ask(const char *socket_path, const struct auth_saslauthd_ques
     uint64_t until_ms = clock_mono_ms() + AUTH_SASLAUTHD_WAIT_MS;
     char room[ANSWER_MAX];
     struct sv answer;
-    int fd, err;
+    int fd = -1, err;
 
     why_out[0] = '\0';
     if (q->user.len > STRING_MAX || q->password.len > STRING_MAX || q->service.len > STRING_MAX ||

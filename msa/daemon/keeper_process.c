@@ -1,17 +1,19 @@
 /*
- * The keeper's process: gives up root, then joins the keeper (auth/keeper.h) to the master's
- * channel. It reads no byte of the network.
+ * The keeper's process: gives up root, and the network where no setting needs it, then joins the
+ * keeper (auth/keeper.h) to the master's channel. It reads no byte of the network's strangers.
  */
 #include "auth/keeper.h"
 #include "msa/base/log.h"
 #include "msa/base/pack.h"
 #include "msa/daemon/privileges.h"
 #include "msa/daemon/process_args.h"
+#include "msa/daemon/sandbox.h"
 #include "msa/daemon/wire.h"
 #include "msa/loop/chan.h"
 #include "msa/server/generation.h"
 #include "relay/settings.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,6 +23,8 @@ struct keeper_proc {
     struct chan *chan;
     struct keeper *keeper;
     bool serving;
+    bool is_confined; /* the sandbox has been entered */
+    bool has_network; /* it was left out of the sandbox */
 };
 
 static void answer(struct keeper_proc *p, uint32_t type, struct buf *payload)
@@ -86,6 +90,27 @@ static size_t collect_keys(const struct generation *g, struct arena *a, struct k
     return n;
 }
 
+/* The first generation decides; the sandbox cannot be widened. */
+static bool confine(struct keeper_proc *p, const struct auth_options *o, struct buf *why)
+{
+    bool wanted = auth_options_network(o);
+    int err = 0, cut = 0;
+    if (!p->is_confined) {
+        p->is_confined = true;
+        p->has_network = wanted;
+        err = wanted ? 0 : sandbox_without_network();
+        if (err < 0)
+            cut = buf_printf(why, "cannot enter the sandbox: %s", err_text(err));
+    } else if (wanted && !p->has_network) {
+        err = -EAFNOSUPPORT;
+        cut = buf_printf(why, "auth: the first server that the keeper has to reach (oauth, sql, "
+                              "ldapdb, keytab) counts at the next start of msad, not at a reload: "
+                              "the keeper is confined without a network");
+    }
+    (void)cut;
+    return err == 0;
+}
+
 static void prepare(struct keeper_proc *p, uint32_t number, struct sv record)
 {
     struct arena scratch;
@@ -94,7 +119,7 @@ static void prepare(struct keeper_proc *p, uint32_t number, struct sv record)
     buf_init(&why, 65536, 0);
     bool good = false;
     struct generation *g = generation_unpack(record, &why);
-    if (g) {
+    if (g && confine(p, &g->options.auth, &why)) {
         struct keeper_key *keys;
         struct keeper_secret *secrets;
         struct keeper_material m = {.generation = number,
@@ -174,7 +199,7 @@ int keeper_process(const struct process_args *args)
     static const struct chan_ops ops = {.on_message = on_message, .on_end = on_end};
     struct keeper_proc p = {0};
     log_setup("keeper", LOG_TEXT, LOG_INFO);
-    int err = priv_become(args->uid, args->gid, args->change, false, args->parent);
+    int err = priv_become(args->uid, args->gid, args->change, true, args->parent);
     if (err < 0) {
         log_event(LOG_ERROR, "start-failed", NULL, "cannot give up root: %s", err_text(err));
         return 1;

@@ -223,6 +223,4 @@ void check_database(const struct auth_options *o, const struct conf_source *src,
         check_sql(&c);
     else if (o->database == AUTH_DATABASE_LDAPDB)
         check_ldapdb(&c);
-    else
-        need(&c, "auth.saslauthd.socket", o->saslauthd.socket, "\"/run/saslauthd/mux\"");
 }

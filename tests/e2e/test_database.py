@@ -55,11 +55,13 @@ def offered():
 
 
 def read_only_commands(w, setting):
-    """What msad does not write, it says so."""
+    """What msad does not write, it says so, and nobody's session ends."""
+    s = w.session()
     for words in (("user", "add", "zoe", "--password-stdin"),
                   ("user", "passwd", "alice", "--password-stdin")):
         said = w.ctl(*words, stdin="secret\n", code=1)
         check(f'msad does not write the users of auth.database = "{setting}"' in said, said)
+    equal(s.say("NOOP")[0], 250, "nothing was changed")
 
 
 def disabled_and_enabled(w, *mechanisms):
@@ -426,9 +428,13 @@ def a_directory_that_does_not_let_us_in(w):
 class Saslauthd:
     """saslauthd, which asks PAM, which asks a shadow file of this test's."""
 
+    GROUP = 64950
+
     def __init__(self, w, users):
         self.dir = w.path("saslauthd")
         os.mkdir(self.dir, 0o755)
+        with open("/etc/group", "a", encoding="ascii") as f:
+            f.write(f"our-sasl:x:{self.GROUP}:msa-auth\n")
         with open("/etc/passwd", "a", encoding="ascii") as f:
             for n, name in enumerate(users):
                 f.write(f"{name}:x:{65000 + n}:65000::/nonexistent:/usr/sbin/nologin\n")
@@ -450,8 +456,9 @@ class Saslauthd:
             self.process = subprocess.Popen(["saslauthd", "-a", "pam", "-d", "-m", self.dir],
                                             stdout=log, stderr=log, start_new_session=True)
         eventually(lambda: os.path.exists(os.path.join(self.dir, "mux")), "its socket")
-        os.chmod(self.dir, 0o755)
-        os.chmod(os.path.join(self.dir, "mux"), 0o777)
+        # as on Debian: who is of its group
+        os.chown(self.dir, 0, self.GROUP)
+        os.chmod(self.dir, 0o710)
 
     def signal(self, number):
         os.killpg(self.process.pid, number) # the workers, too

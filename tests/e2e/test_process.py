@@ -69,11 +69,11 @@ def server_can_open_no_secret(w):
         equal(s["Groups"].strip(), "", f"groups of the {name}")
         equal(int(s["CapEff"], 16), 0, f"capabilities of the {name}")
         equal(s["NoNewPrivs"].strip(), "1", f"{name}: no new privileges")
-    equal(status_of(w.pid("server"))["Seccomp"].strip(), "2", "seccomp filter of the server")
-    tasks = os.listdir(f"/proc/{w.pid('server')}/task")
-    for task in tasks:
-        s = status_of(f"{w.pid('server')}/task/{task}")
-        equal(s["Seccomp"].strip(), "2", f"seccomp filter of thread {task}")
+    for name in users:
+        equal(status_of(w.pid(name))["Seccomp"].strip(), "2", f"seccomp filter of the {name}")
+        for task in os.listdir(f"/proc/{w.pid(name)}/task"):
+            s = status_of(f"{w.pid(name)}/task/{task}")
+            equal(s["Seccomp"].strip(), "2", f"seccomp filter of thread {task}")
     for path, mode, uid in ((w.certificate[1], 0o600, 0), (f"{w.state}/auth", 0o700, 64902),
                             (f"{w.state}/auth/sasldb2", 0o600, 64902),
                             (f"{w.state}/queue", 0o700, 64901)):
@@ -88,6 +88,20 @@ def server_can_open_no_secret(w):
         done = subprocess.run(["setpriv", "--reuid=64901", "--regid=64901", "--clear-groups",
                                "cat", path], capture_output=True, text=True, check=False)
         check(done.returncode != 0 and "denied" in done.stderr, path, done.stdout, done.stderr)
+
+
+@test(build="release")
+def the_keeper_has_a_network_only_where_it_needs_one(w):
+    issuer = {"issuer": "https://issuer.test", "audience": ["mail"],
+              "keys_url": "https://issuer.test/keys"}
+    w.start()
+    w.write({"auth": {"oauth": issuer}})
+    check("the keeper is confined without a network" in w.ctl("reload", code=1), "it got one")
+    equal(w.session().say("NOOP")[0], 250, "the former configuration goes on")
+    w.stop()
+    w.launch()
+    w.wait_ready()
+    equal(status_of(w.pid("keeper"))["Seccomp"].strip(), "0", "an issuer is to be asked")
 
 
 @test()

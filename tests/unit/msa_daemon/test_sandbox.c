@@ -267,6 +267,52 @@ static void unix_sockets_where_wanted(void **state)
     unlink(at.sun_path);
 }
 
+static void *make_socket(void *arg)
+{
+    int *result = arg;
+    usleep(50000); /* the thread is older than the sandbox */
+    *result = socket(AF_INET, SOCK_STREAM, 0) < 0 ? errno : 0;
+    return NULL;
+}
+
+static int try_all_without_network(void)
+{
+    char name[] = "/bin/true", *const words[] = {name, NULL};
+    int in_thread = 0;
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, make_socket, &in_thread) != 0 ||
+        sandbox_without_network() < 0)
+        return 1;
+    pthread_join(thread, NULL);
+    if (in_thread != EAFNOSUPPORT)
+        return 2;
+    if (socket(AF_INET6, SOCK_DGRAM, 0) >= 0 || errno != EAFNOSUPPORT)
+        return 3;
+    if (socket(AF_NETLINK, SOCK_RAW, 0) >= 0)
+        return 4;
+    if (opened(outside, O_RDONLY) != 0 || socket(AF_UNIX, SOCK_STREAM, 0) < 0)
+        return 5;
+    execv(words[0], words);
+    return errno == EPERM ? 0 : 6;
+}
+
+/* The keeper's: files and unix sockets as before. */
+static void without_a_network(void **state)
+{
+    (void)state;
+#ifdef MSA_SANITIZED
+    skip();
+#endif
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        _exit(try_all_without_network());
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 /* A folder that is not there is an error, not a cage without it. */
 static void no_such_folder(void **state)
 {
@@ -293,6 +339,7 @@ int main(void)
         cmocka_unit_test(attempts),
         cmocka_unit_test(unix_sockets_where_wanted),
         cmocka_unit_test(no_such_folder),
+        cmocka_unit_test(without_a_network),
     };
     log_setup("test", LOG_TEXT, LOG_ERROR);
     return cmocka_run_group_tests(tests, setup, teardown);
