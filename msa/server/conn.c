@@ -104,6 +104,7 @@ void conn_linger(struct conn *c)
     conn_auth_cancel(c);
     conn_path_cancel(c);
     conn_budget_cancel(c);
+    conn_return_drop(c);
     conn_tls_finish(c);
     if (c->lost || (c->eof && stream_pending(c->stream) == 0)) {
         conn_close(c);
@@ -125,6 +126,7 @@ static void leave(struct conn *c, void (*close_stream)(struct stream *s))
     conn_auth_cancel(c);
     conn_path_cancel(c);
     conn_budget_cancel(c);
+    conn_return_drop(c);
     conn_policy_cancel(c);
     conn_tls_finish(c);
     timer_stop(&c->timer);
@@ -236,7 +238,8 @@ static void end_unread(struct conn *c)
     struct log_ctx ctx = conn_ctx(c);
     if (conn_may_log(c))
         log_event(LOG_INFO, "unread", &ctx,
-                  "the client does not read its replies (limits.command_timeout)");
+                  "the client does not read its replies, or what is returned to it "
+                  "(limits.command_timeout, limits.data_rate)");
     leave(c, stream_reset);
 }
 
@@ -253,7 +256,7 @@ static void on_read(void *arg, struct sv bytes)
         proxy_input(c, bytes);
         return;
     }
-    if (c->phase == CONN_SESSION && is_unread(c)) {
+    if (c->phase == CONN_SESSION && !conn_return_is_on(c) && is_unread(c)) {
         end_unread(c);
         return;
     }
@@ -317,6 +320,8 @@ static void on_timer(void *arg)
             conn_give_up_operation(c);
         else if (c->blocked)
             conn_give_up_content(c);
+        else if (conn_return_is_on(c) && conn_return_is_slow(c))
+            end_unread(c);
         else
             smtp_server_timeout(c->smtp);
         conn_pump(c, SV_NONE);

@@ -1,7 +1,7 @@
 /*
  * conn_internal.h - a connection's insides, shared by conn.c (life), conn_session.c (the SMTP
  * session's actions), conn_path.c (CHECK_PATH), conn_policy.c (filters), conn_resume.c (TRANSID),
- * conn_auth.c (AUTH) and conn_tls.c. Nobody else includes it.
+ * conn_return.c (XRETURN), conn_auth.c (AUTH) and conn_tls.c. Nobody else includes it.
  *
  *   stream --on_read--> [conn_tls_input] --plain--> conn_pump(): smtp_server_feed / next
  *      ^                                                |
@@ -86,6 +86,7 @@ struct conn {
     const struct smtp_envelope *opening; /* of op_budget, op_open: the session's */
     struct spending_ticket *ticket;      /* of op_budget, until the submission has it */
     uint32_t told;                       /* of opening's recipients, to the filter */
+    struct conn_return *returning;       /* of the transaction with XRETURN; NULL: none */
     uint32_t transactions;
     struct ip client; /* as told by a proxy, where one is used */
     char session[CONN_SESSION_CHARS + 1];
@@ -165,6 +166,19 @@ void conn_resume_commit(struct conn *c, uint32_t op);
 void conn_resume_room(struct conn *c);
 void conn_resume_pass(struct conn *c); /* to the submission, which goes on without us */
 void conn_resume_leave(struct conn *c, bool forget); /* also where there is none */
+
+/* conn_return.c */
+/* A place for what will be returned; false: there is none. */
+bool conn_return_begin(struct conn *c, struct smtp_reply *refusal);
+void conn_return_drop(struct conn *c); /* also where there is none */
+/* Takes over what is returned; how many octets they are. */
+uint64_t conn_return_keep(struct conn *c, const struct submission_returned *what);
+void conn_return_start(struct conn *c, uint32_t op); /* RETURN */
+/* Octets are on their way: nothing else may be said. */
+bool conn_return_is_on(const struct conn *c);
+/* Goes on while there is room; true: it has come to the end, and is answered. */
+bool conn_return_go(struct conn *c);
+bool conn_return_is_slow(struct conn *c); /* at the timer; else a new window has begun */
 
 /* conn_refused.c */
 void conn_on_refused(void *arg, const struct smtp_refused *r); /* for smtp_server_watch() */

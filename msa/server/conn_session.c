@@ -69,6 +69,7 @@ void conn_give_up_operation(struct conn *c)
         conn_give_up_submission(c);
     }
     if (c->op_commit == op) {
+        conn_return_drop(c);
         conn_resume_pass(c);
         submission_abandon(c->submission);
         c->submission = NULL;
@@ -81,6 +82,7 @@ void conn_give_up_operation(struct conn *c)
 void conn_give_up_submission(struct conn *c)
 {
     conn_budget_cancel(c);
+    conn_return_drop(c);
     if (c->op_open)
         conn_policy_cancel(c);
     if (!c->submission)
@@ -105,12 +107,19 @@ static void on_submission_done(void *arg, bool accepted, const struct smtp_reply
 {
     struct conn *c = arg;
     uint32_t op = c->op_commit;
+    struct smtp_result r = {.outcome = accepted ? SMTP_OK : SMTP_FAILED, .reply = *reply};
+    struct submission_returned returned;
     c->filter = submission_take_filter(c->submission);
+    if (submission_take_returned(c->submission, &returned))
+        r.octets = conn_return_keep(c, &returned);
+    else
+        conn_return_drop(c);
     c->submission = NULL; /* it frees itself */
     c->committing = false;
     c->op_commit = 0;
+    c->op_watched = 0;
     c->unseen = c->behind > 0;
-    conn_answer(c, op, accepted ? SMTP_OK : SMTP_FAILED, reply);
+    smtp_server_done(c->smtp, op, &r);
     conn_pump(c, SV_NONE);
 }
 
@@ -150,8 +159,11 @@ void conn_open(struct conn *c, uint32_t op, const struct smtp_envelope *e)
         .on_done = on_submission_done,
         .arg = c,
     };
-    c->submission = submission_open(&from, &refusal);
+    bool returns = smtp_envelope_has(e, SMTP_MAIL_XRETURN);
+    if (!returns || conn_return_begin(c, &refusal))
+        c->submission = submission_open(&from, &refusal);
     if (!c->submission) {
+        conn_return_drop(c);
         conn_budget_cancel(c);
         conn_answer(c, op, SMTP_FAILED, &refusal);
         return;
@@ -249,6 +261,9 @@ static void act(struct conn *c, const struct smtp_action *a)
     case SMTP_ACTION_COMMIT:
         act_commit(c, a);
         break;
+    case SMTP_ACTION_RETURN:
+        conn_return_start(c, a->op);
+        break;
     case SMTP_ACTION_ROLLBACK:
         conn_give_up_submission(c);
         break;
@@ -335,6 +350,11 @@ static void end_if_due(struct conn *c)
 {
     if (c->phase != CONN_SESSION)
         return;
+    if (conn_return_is_on(c)) { /* words would be taken for octets */
+        if (c->login_gone)
+            conn_close(c);
+        return;
+    }
     if (c->login_gone && !c->op_commit) {
         struct smtp_reply bye = reject_account_changed();
         smtp_server_end(c->smtp, &bye, "account changed");
@@ -389,6 +409,8 @@ void conn_pump(struct conn *c, struct sv in)
     if (c->submission)
         crashring_hold(submission_id(c->submission));
     feed(c, in);
+    while (c->phase == CONN_SESSION && conn_return_go(c))
+        feed(c, SV_NONE);
     log_tolerated(c);
     end_if_due(c);
     watch_blocked(c);

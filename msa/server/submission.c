@@ -49,6 +49,8 @@ static void release(struct submission *s)
     rewrite_stream_deinit(&s->rewrite);
     rewrite_provenance_deinit(&s->provenance);
     rewrite_dkim_deinit(&s->dkim);
+    if (s->is_returned)
+        submission_returned_drop(&s->returned, s->worker->shared->store);
     filter_free(s->filter);
     queue_batch_free(s->rows);
     queue_message_drop(s->message);
@@ -251,6 +253,7 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
     s->worker = f->worker;
     s->memory_bytes = memory_bytes;
     s->partial = f->partial;
+    s->returns = (enum smtp_return)f->envelope->values[SMTP_MAIL_XRETURN].number;
     s->ticket = f->ticket;
     s->worker->nsubmissions++;
     s->service = service_keep(f->service);

@@ -17,6 +17,16 @@
 
 struct submission;
 
+/* What goes back to the client of a transaction with XRETURN: head, then the message's content. */
+struct submission_returned {
+    struct buf head;               /* fields that sign it; or the verdict */
+    struct queue_message *message; /* NULL: none */
+};
+/* The verdict, for "msactl explain", by msa/base/pack.h: u8 version, sv reverse-path, u32 number of
+ * recipients, sv each, u64 octets, sv why it would be held, sv by whom discarded, sv provenance
+ * (rewrite/provenance.h). */
+#define SUBMISSION_VERDICT_VERSION 1
+
 /* What the session knows; used during the call only, except service, which is kept. */
 struct submission_from {
     struct worker *worker;
@@ -56,6 +66,10 @@ bool submission_full(const struct submission *s); /* feed no more until on_room 
  * is the submission's, until on_done takes it back with submission_take_filter(). */
 void submission_commit(struct submission *s, bool binary, struct filter *filter);
 struct filter *submission_take_filter(struct submission *s); /* NULL: none */
+/* From inside on_done: what is to be returned is the caller's; false: nothing is. */
+bool submission_take_returned(struct submission *s, struct submission_returned *out);
+uint64_t submission_returned_bytes(const struct submission_returned *r);
+void submission_returned_drop(struct submission_returned *r, struct store *store);
 /* After commit: the session is gone, nobody is told. The partial, detached, is the submission's. */
 void submission_forget(struct submission *s);
 /* After commit: it has taken too long, and the client was answered 451. Nobody is told, and nothing

@@ -78,6 +78,10 @@ static void put(struct submission *s)
 {
     struct queue_message *m = s->message;
     keep_provenance(s);
+    if (s->returns) {
+        submission_return(s);
+        return;
+    }
     m->eight_bit |= s->rewrite.facts.eight_bit_header || s->rewrite.facts.eight_bit_body;
     struct store_put *p = NEW(struct store_put);
     p->reply = s->worker->mailbox;
@@ -169,6 +173,18 @@ static void sign(struct submission *s)
 
 /* ---- milters ---- */
 
+/* Of one that is not sent anyway: its client is told. */
+static void end_discarded(struct submission *s, const char *why)
+{
+    if (s->returns == SMTP_RETURN_FILTERED) {
+        keep_provenance(s);
+        submission_explain(s, NULL, why);
+        return;
+    }
+    content_give_up(s->worker->shared->store, s->message);
+    submission_finish(s, false, reject_returned_held());
+}
+
 /* The reply's words, and why, lie in the filter. */
 static void on_filtered(void *arg, enum filter_outcome outcome, const struct smtp_reply *reply,
                         const char *why)
@@ -178,6 +194,10 @@ static void on_filtered(void *arg, enum filter_outcome outcome, const struct smt
     end_waiting(s);
     if (outcome == FILTER_QUEUE) {
         sign(s);
+        return;
+    }
+    if (outcome == FILTER_DISCARD && s->returns) {
+        end_discarded(s, why);
         return;
     }
     content_give_up(s->worker->shared->store, s->message);

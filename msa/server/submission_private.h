@@ -1,7 +1,8 @@
 /*
  * submission_private.h - the parts of a submission: submission.c (its content comes in),
  * submission_envelope.c, submission_end.c (what happens to a message that is whole, until it stands
- * in the queue), submission_log.c (what is told of it). Nobody else includes this.
+ * in the queue), submission_return.c (or goes back), submission_log.c (what is told of it). Nobody
+ * else includes this.
  */
 #ifndef MSA_SERVER_SUBMISSION_PRIVATE_H
 #define MSA_SERVER_SUBMISSION_PRIVATE_H
@@ -34,7 +35,10 @@ struct submission {
     struct rewrite_dkim dkim;
     struct relay_signing *signing; /* under way */
     const char *discarded;         /* why; NULL: it was not */
-    struct store_put *put;         /* under way */
+    enum smtp_return returns;      /* 0: it goes into the queue */
+    bool is_returned;              /* returned is there, and nobody has taken it */
+    struct submission_returned returned;
+    struct store_put *put; /* under way */
     bool header_noted, header_judged, requires_tls;
     struct names_query *query; /* of a name in the header */
     bool refused;              /* with reply, which nobody has been told */
@@ -62,6 +66,12 @@ struct sv submission_protocol(const struct submission_from *f);
 /* ---- submission_end.c ---- */
 void submission_content_finished(void *arg, int err); /* of the content writer */
 void submission_stop_waiting(struct submission *s);   /* for milters or signatures */
+
+/* ---- submission_return.c ---- */
+/* The message is finished, and goes to nobody else. */
+void submission_return(struct submission *s);
+/* The same, of one that would be discarded or held (NULL: not), where only a verdict is asked. */
+void submission_explain(struct submission *s, const char *hold, const char *discard);
 
 /* ---- submission_log.c ---- */
 void submission_log_accepted(const struct submission *s);

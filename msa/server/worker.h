@@ -42,7 +42,8 @@ struct worker_shared {
     struct spending *spending;
     struct memory memory;
     _Atomic uint64_t sessions, accepted_messages, refused_messages, logins, failed_logins;
-    _Atomic uint64_t all_sessions, accepted_bytes;         /* since start */
+    _Atomic uint64_t all_sessions, accepted_bytes; /* since start */
+    _Atomic unsigned returns; /* messages that are given back, or will be (XRETURN) */
     _Atomic uint64_t refused_replies[2][WORKER_SUBJECTS];  /* 4.x and 5.x, by subject */
     void (*on_misfits)(void *arg, struct misfit_batch *b); /* any worker's thread */
     /* Main thread. A connection asks before its greeting; worker_post_quota() is the answer. */

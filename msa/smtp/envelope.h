@@ -33,7 +33,8 @@
     XX(HOLDUNTIL, "HOLDUNTIL", FUTURERELEASE)   \
     XX(BY, "BY", DELIVERBY)                     \
     XX(MT_PRIORITY, "MT-PRIORITY", MT_PRIORITY) \
-    XX(REQUIRETLS, "REQUIRETLS", REQUIRETLS)
+    XX(REQUIRETLS, "REQUIRETLS", REQUIRETLS)    \
+    XX(XRETURN, "XRETURN", XRETURN)
 #define SMTP_RCPT_PARAMS(XX)  \
     XX(NOTIFY, "NOTIFY", DSN) \
     XX(ORCPT, "ORCPT", DSN)   \
@@ -52,9 +53,11 @@ enum smtp_rcpt_slot {
         SMTP_RCPT_SLOTS
 };
 
-/* numbers of BODY, RET and NOTIFY */
+/* numbers of BODY, RET, XRETURN and NOTIFY */
 enum smtp_body { SMTP_BODY_7BIT = 1, SMTP_BODY_8BITMIME, SMTP_BODY_BINARYMIME };
 enum smtp_ret { SMTP_RET_FULL = 1, SMTP_RET_HDRS };
+/* the finished message; what would become of it; the same, with what milters say */
+enum smtp_return { SMTP_RETURN_MESSAGE = 1, SMTP_RETURN_VERDICT, SMTP_RETURN_FILTERED };
 enum smtp_notify {
     SMTP_NOTIFY_NEVER = 1, /* alone */
     SMTP_NOTIFY_SUCCESS = 2,

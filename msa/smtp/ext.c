@@ -24,6 +24,7 @@ const struct smtp_ext *const smtp_exts[SMTP_EXT_COUNT] = {
     [SMTP_EXT_REQUIRETLS] = &smtp_ext_requiretls,
     [SMTP_EXT_LIMITS] = &smtp_ext_limits,
     [SMTP_EXT_RRVS] = &smtp_ext_rrvs,
+    [SMTP_EXT_XRETURN] = &smtp_ext_xreturn,
 };
 
 const struct smtp_ext_never smtp_exts_never[] = {

@@ -34,6 +34,7 @@ enum smtp_ext_id {
     SMTP_EXT_REQUIRETLS,
     SMTP_EXT_LIMITS,
     SMTP_EXT_RRVS,
+    SMTP_EXT_XRETURN,
     SMTP_EXT_COUNT
 };
 #define SMTP_EXT_BIT(id) (1u << (id))
@@ -53,6 +54,8 @@ struct smtp_ext_offer {
     struct smtp_ext_config config;
     bool tls;              /* the session is under TLS */
     bool starttls;         /* TLS can be started now */
+    bool authenticated;    /* the session has a login */
+    bool operated;         /* it is one of the operator's own tools */
     struct sv mechanisms;  /* SASL mechanisms usable now, separated by spaces; empty: no AUTH */
     uint64_t message_size; /* octets; 0: no limit */
     int64_t now_s;

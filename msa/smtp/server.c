@@ -1,8 +1,9 @@
 /*
  * Design: feed() takes bytes until something must be acted on (an operation, a piece of content, a
- * full reply buffer); next() gives out, in this order: content, rollback, the new operation, the
- * timer, replies, close. Replies wait until the input runs dry or an operation is really pending,
- * so that a run of pipelined commands is answered by one SEND (RFC 2920 3.2).
+ * full reply buffer); next() gives out, in this order: content, rollback, the new operation (but
+ * START_TLS and RETURN behind the replies), the timer, replies, close. Replies wait until the input
+ * runs dry or an operation is really pending, so that a run of pipelined commands is answered by
+ * one SEND (RFC 2920 3.2).
  *
  *   START --EHLO--> READY --AUTH--> AUTH --> READY --MAIL--> MAIL --RCPT--> RCPT --DATA--> DATA --+
  *     ^               ^                                        +-----BDAT---> CHUNK <-> CHUNKS ---+
@@ -214,6 +215,8 @@ struct smtp_ext_offer session_offer(const struct smtp_server *s)
         .now_s = s->now_s,
         .tls = s->tls,
         .starttls = s->setup->starttls && !s->tls,
+        .authenticated = s->authenticated,
+        .operated = s->operated,
         .mechanisms = session_mechanisms(s),
         .message_size = s->setup->limits->message_size,
     };
@@ -223,6 +226,12 @@ void smtp_server_certify(struct smtp_server *s)
 {
     REQUIRE(s->state == SESSION_NEW && s->tls);
     s->certified = true;
+}
+
+void smtp_server_operate(struct smtp_server *s)
+{
+    REQUIRE(s->state == SESSION_NEW);
+    s->authenticated = s->operated = true;
 }
 
 void smtp_server_start(struct smtp_server *s, const struct smtp_reply *refusal)
@@ -392,8 +401,9 @@ bool smtp_server_next(struct smtp_server *s, struct smtp_action *out)
     *out = (struct smtp_action){0};
     if (next_first(s, out))
         return true;
-    bool tls = s->op && s->op_type == SMTP_ACTION_START_TLS;
-    if (s->op_new && !(tls && buf_len(&s->out))) {
+    bool after_replies =
+        s->op && (s->op_type == SMTP_ACTION_START_TLS || s->op_type == SMTP_ACTION_RETURN);
+    if (s->op_new && !(after_replies && buf_len(&s->out))) {
         s->op_new = false;
         describe_op(s, out);
         return true;
@@ -438,7 +448,7 @@ void smtp_server_done(struct smtp_server *s, uint32_t op, const struct smtp_resu
         return;
     REQUIRE(!s->op_new);
     REQUIRE(r->outcome != SMTP_FAILED || r->reply.code >= 400 ||
-            s->op_type == SMTP_ACTION_START_TLS);
+            s->op_type == SMTP_ACTION_START_TLS || s->op_type == SMTP_ACTION_RETURN);
     s->op = 0;
     s->timer_due = true;
     switch ((enum smtp_action_type)s->op_type) {
@@ -459,6 +469,10 @@ void smtp_server_done(struct smtp_server *s, uint32_t op, const struct smtp_resu
         break;
     case SMTP_ACTION_COMMIT:
         session_commit_done(s, r);
+        break;
+    case SMTP_ACTION_RETURN:
+        if (r->outcome != SMTP_OK)
+            session_close(s, "a message could not be returned");
         break;
     default:
         REQUIRE(false); /* only operations have a number */
@@ -516,7 +530,8 @@ bool smtp_server_is_receiving(const struct smtp_server *s)
 
 bool smtp_server_is_busy(const struct smtp_server *s)
 {
-    return s->message_open || (s->op && s->op_type == SMTP_ACTION_COMMIT);
+    return s->message_open ||
+           (s->op && (s->op_type == SMTP_ACTION_COMMIT || s->op_type == SMTP_ACTION_RETURN));
 }
 
 struct smtp_server_info smtp_server_info(const struct smtp_server *s)

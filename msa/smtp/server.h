@@ -32,16 +32,21 @@
  *     CHECK_PATH op use, path, values: may this path be used? OK (reply may replace the 250, and
  *                   address the path; it must where the path is unqualified) or FAILED with reply
  *     RESUME op     envelope: what is kept of the TRANSID of this MAIL (RFC 1845)? OK: it is new,
- * or resumed: 355 is the reply, the envelope is the one that was recorded, and content continues at
- * offset. Or FAILED with reply OPEN_MESSAGE op  envelope is complete, content will come. OK or
- * FAILED with reply BODY          bytes of content: CRLF line ends, dots taken away COMMIT op
- * content is complete. OK with reply ("250 2.0.0 queued as ..."): it is on stable storage; FAILED
- * with reply: it is rolled back LEAVE         the transaction with TRANSID is over for this
- * session, whatever was answered; forget: the client knows how it ended, or has given it up. Once
- * for each RESUME that was answered OK, after the ROLLBACK ROLLBACK      the message opened (or
- * being opened) is dropped. Not after COMMIT SET_TIMER     call smtp_server_timeout() after ms;
- * renew: every byte read starts it again CLOSE         after what was sent has left; why is for the
- * log. Nothing follows
+ *                   or resumed: 355 is the reply, the envelope is the one that was recorded, and
+ *                   content continues at offset. Or FAILED with reply
+ *     OPEN_MESSAGE op  envelope is complete, content will come. OK or FAILED with reply
+ *     BODY          bytes of content: CRLF line ends, dots taken away
+ *     COMMIT op     content is complete. OK with reply ("250 2.0.0 queued as ..."): it is on stable
+ *                   storage; of a transaction with XRETURN with octets: so many will be returned.
+ *                   FAILED with reply: it is rolled back
+ *     RETURN op     the reply that announces the octets has gone: they follow it, then OK; FAILED:
+ *                   the session ends. The bytes are no business of the session
+ *     LEAVE         the transaction with TRANSID is over for this session, whatever was answered;
+ *                   forget: the client knows how it ended, or has given it up. Once for each RESUME
+ *                   that was answered OK, after the ROLLBACK
+ *     ROLLBACK      the message opened (or being opened) is dropped. Not after COMMIT
+ *     SET_TIMER     call smtp_server_timeout() after ms; renew: every byte read starts it again
+ *     CLOSE         after what was sent has left; why is for the log. Nothing follows
  *
  * Errors: what the peer does wrong is a reply. The glue's failures come in as reply too.
  */
@@ -91,6 +96,7 @@ enum smtp_action_type {
     SMTP_ACTION_OPEN_MESSAGE,
     SMTP_ACTION_BODY,
     SMTP_ACTION_COMMIT,
+    SMTP_ACTION_RETURN,
     SMTP_ACTION_ROLLBACK,
     SMTP_ACTION_LEAVE,
     SMTP_ACTION_SET_TIMER,
@@ -142,6 +148,7 @@ struct smtp_result {
     struct smtp_reply reply; /* code 0 with SMTP_OK: the usual one; needed with SMTP_FAILED */
     struct sv challenge;     /* SMTP_MORE: before base64 */
     bool certified;          /* START_TLS, OK: the client has shown a certificate that holds */
+    uint64_t octets;         /* COMMIT, OK: that are returned (XRETURN) */
     struct sv address;       /* CHECK_PATH, OK: stands in the path's place, a qualified address */
     /* RESUME, OK. */
     bool resumed;               /* it was interrupted, or finished, before */
@@ -165,6 +172,9 @@ struct smtp_refused {
     struct sv recipient;            /* the one the refusal is about, likewise; empty: none */
     const struct smtp_envelope *envelope; /* so far */
 };
+/* A session that the operator's own tools have for a login: it is authenticated from the start, and
+ * may ask what would become of a message. Before smtp_server_start(). */
+void smtp_server_operate(struct smtp_server *s);
 /* Before smtp_server_start(). The callback must not call the session. */
 void smtp_server_watch(struct smtp_server *s,
                        void (*on_refused)(void *arg, const struct smtp_refused *r), void *arg);
@@ -190,7 +200,7 @@ void smtp_server_peer_closed(struct smtp_server *s);
 void smtp_server_end(struct smtp_server *s, const struct smtp_reply *reply, const char *why);
 /* The next bytes are content. */
 bool smtp_server_is_receiving(const struct smtp_server *s);
-/* Content is being received or committed: what a shutdown waits for. */
+/* Content is being received, committed or returned: what a shutdown waits for. */
 bool smtp_server_is_busy(const struct smtp_server *s);
 
 /* What was tolerated since the last call: bits (1 << enum smtp_tolerated). */

@@ -327,19 +327,32 @@ size_t session_content(struct smtp_server *s, struct sv in)
     return s->state == SESSION_DATA ? take_data(s, in) : take_chunk(s, in);
 }
 
+/* The number is the first word, for programs. */
+static struct smtp_reply announce_return(struct smtp_server *s, uint64_t octets)
+{
+    struct smtp_reply reply = SMTP_REPLY(250, 2, 0, 0, "");
+    reply.text = sv_of(arena_printf(&s->arena, "%" PRIu64 " octets follow", octets));
+    return reply;
+}
+
 void session_commit_done(struct smtp_server *s, const struct smtp_result *r)
 {
     struct smtp_reply reply = r->reply;
+    bool returns = r->outcome == SMTP_OK && smtp_envelope_has(&s->envelope, SMTP_MAIL_XRETURN);
     if (r->outcome == SMTP_OK) {
         s->messages++;
         s->bad_commands = s->idle_commands = 0;
         if (reply.code == 0)
             reply = SMTP_REPLY(250, 2, 0, 0, "Message accepted");
     }
+    if (returns)
+        reply = announce_return(s, r->octets);
     if (r->outcome != SMTP_OK)
         session_leave(s, reply.code >= 500);
     session_reply(s, &reply); /* a refusal is about the envelope, which goes now */
     /* after the 250 the client's next command tells that it has seen it */
     if (s->state != SESSION_CLOSED)
         session_clear(s);
+    if (returns)
+        session_operate(s, SMTP_ACTION_RETURN);
 }

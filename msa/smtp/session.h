@@ -68,7 +68,7 @@ struct smtp_server {
     char mechanism[SESSION_MECHANISM_MAX];
     uint8_t mechanism_len;
     uint8_t chunk_back; /* enum session_state behind the chunk */
-    bool esmtp, tls, certified, authenticated;
+    bool esmtp, tls, certified, authenticated, operated;
     bool op_new;       /* op has not been taken out yet */
     bool has_response; /* of the AUTH step */
     bool message_open; /* opened or being opened, and neither committed nor rolled back */

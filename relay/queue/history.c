@@ -80,9 +80,9 @@ const char *history_kind_text(enum history_kind kind)
         [HISTORY_DEFERRED] = "deferred",     [HISTORY_FAILED] = "failed",
         [HISTORY_REPORTED] = "reported",     [HISTORY_DELETED] = "deleted",
         [HISTORY_REFUSED] = "refused",       [HISTORY_DISCARDED] = "discarded",
-        [HISTORY_PROVENANCE] = "provenance",
+        [HISTORY_PROVENANCE] = "provenance", [HISTORY_RETURNED] = "returned",
     };
-    return kind <= HISTORY_PROVENANCE ? texts[kind] : "unknown";
+    return kind <= HISTORY_RETURNED ? texts[kind] : "unknown";
 }
 
 /* ---- any thread ---- */

@@ -29,6 +29,7 @@ enum history_kind {
     HISTORY_DISCARDED,  /* by site policy, while the client was told yes; address: all recipients */
     HISTORY_PROVENANCE, /* record: how the header of a message that has ended came to be. Not among
                            the events of a query: relay/queue/provenance.h reads it */
+    HISTORY_RETURNED,   /* to its client, by XRETURN, and not sent; as ACCEPTED */
 };
 const char *history_kind_text(enum history_kind kind);
 

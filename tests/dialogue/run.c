@@ -2,7 +2,8 @@
  * Runs dialogue scripts through the server core. A file holds several scripts, each begun by
  * "== title". Lines of a script:
  *
- *     O: option [value]   tls, starttls, clear (AUTH without TLS), noauth, open, strict, complete
+ *     O: option [value]   tls, starttls, clear (AUTH without TLS), noauth, open, strict, operated,
+ *                         complete
  *                         (single labels, to "sales" alone), reject, size N, rcpts N,
  *                         messages N, failures N, bad N, idle N, priority N, solicit KEYWORDS,
  *                         with EXTENSION..., off EXTENSION... ("all": every one); what is younger
@@ -14,8 +15,8 @@
  *     M: reply | params   MAIL with these parameters, and how the reply begins; RSET when it is 250
  *     R: reply | params   RCPT with these parameters, in a transaction, likewise without RSET
  *     A: action           CHECK MAIL|RCPT path, RESUME transid, OPEN [at N for N], COMMIT body,
- * ROLLBACK, LEAVE [forget], AUTH mech response, CANCEL, TLS, CLOSE why E: timeout|closed|sync what
- * comes before it has been handled; then this event
+ * RETURN, ROLLBACK, LEAVE [forget], AUTH mech response, CANCEL, TLS, CLOSE why E:
+ * timeout|closed|sync what comes before it has been handled; then this event
  *
  * Operations are answered by the paths and responses themselves: see the judges below. Each script
  * is fed whole, byte by byte and in random pieces, with operations answered at once and later: the
@@ -48,6 +49,7 @@ struct script {
     struct buf replies, actions; /* expected */
     struct smtp_server_limits limits;
     struct smtp_server_setup setup;
+    bool operated;
 };
 
 struct run {
@@ -207,6 +209,13 @@ static struct smtp_result judge(struct run *r, const struct smtp_action *a)
         if (strncmp(r->path, "full", 4) == 0)
             return failed(SMTP_REPLY(452, 4, 3, 1, "No space"));
         return ok;
+    case SMTP_ACTION_RETURN:
+        /* as the glue does: the octets behind the reply that has announced them */
+        REQUIRE(buf_len(&r->replies) &&
+                buf_view(&r->replies).ptr[buf_len(&r->replies) - 1] == '\n');
+        must(buf_put(&r->actions, SV("RETURN\n")));
+        must(buf_put(&r->replies, buf_view(&r->body)));
+        return strncmp(r->path, "broken", 6) == 0 ? failed(SMTP_REPLY_NONE) : ok;
     default:
         REQUIRE(a->type == SMTP_ACTION_COMMIT);
         must(buf_put(&r->actions, SV("COMMIT ")));
@@ -215,6 +224,7 @@ static struct smtp_result judge(struct run *r, const struct smtp_action *a)
         if (strncmp(r->path, "nocommit", 8) == 0)
             return failed(SMTP_REPLY(451, 4, 3, 0, "Disk"));
         ok.reply = SMTP_REPLY(250, 2, 0, 0, "Queued");
+        ok.octets = buf_len(&r->body);
         return ok;
     }
 }
@@ -343,6 +353,8 @@ static bool play(struct script *x, size_t max, unsigned seed, bool later)
     buf_init(&r.actions, 1u << 22, 0);
     buf_init(&r.body, 1u << 22, 0);
     r.s = smtp_server_new(&x->setup, SV(""));
+    if (x->operated)
+        smtp_server_operate(r.s);
     smtp_server_set_time(r.s, NOW_S);
     smtp_server_start(r.s, NULL);
     give(&r, SV_NONE);
@@ -412,6 +424,8 @@ static void set_option(struct script *x, struct sv text)
         x->setup.auth_required = false;
     else if (sv_eq(name, SV("open")))
         x->setup.open_postmaster = true;
+    else if (sv_eq(name, SV("operated")))
+        x->operated = true;
     else if (sv_eq(name, SV("strict")))
         x->setup.strict_syntax = true;
     else if (sv_eq(name, SV("complete")))

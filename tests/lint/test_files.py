@@ -48,7 +48,7 @@ PLACES = {
     "unit/msa_server/test_conn.c": [
         "msa/server/server.c", "msa/server/service.c", "msa/server/submission.c",
         "msa/server/submission_end.c", "msa/server/submission_envelope.c",
-        "msa/server/submission_log.c",
+        "msa/server/submission_log.c", "msa/server/submission_return.c",
         "msa/server/worker.c",
     ],
     "unit/msa_server/test_options.c": [
