@@ -1,9 +1,11 @@
 #include "msa/daemon/load_aliases.h"
 
+#include "msa/base/log.h"
 #include "msa/daemon/load.h"
 #include "msa/server/pattern.h"
 
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,10 +13,13 @@
 #define STEPS 10000 /* of SQLite between two looks at the clock */
 
 struct query {
+    struct sv source;
     sqlite3 *db;
     sqlite3_stmt *rows;
     struct timespec end;
     struct buf *why;
+    size_t ignored; /* rows */
+    char example[100];
 };
 
 static bool fail(struct query *q, const char *what, const char *words)
@@ -71,14 +76,46 @@ static bool is_clean(struct sv text, const char *never)
     return true;
 }
 
+/* Data is no configuration: it cannot allow a domain, or everything. */
+static bool is_wider(struct sv text)
+{
+    struct arena scratch;
+    struct pattern p;
+    const char *wrong, *right;
+    arena_init(&scratch);
+    bool wider = pattern_parse(&scratch, text, &p, &wrong, &right) && p.form != PATTERN_ADDRESS;
+    arena_deinit(&scratch);
+    return wider;
+}
+
+static void ignore(struct query *q, struct sv login, struct sv address)
+{
+    if (q->ignored++ == 0)
+        snprintf(q->example, sizeof q->example, "%.*s: %.*s", SV_ARG(sv_first(login, 40)),
+                 SV_ARG(sv_first(address, 40)));
+}
+
+static void tell_ignored(const struct query *q)
+{
+    if (q->ignored)
+        log_event(
+            LOG_WARNING, "aliases", NULL,
+            "%.*s: %zu rows are ignored, as they give no address but a pattern, such as \"%s\"",
+            SV_ARG(sv_first(q->source, 300)), q->ignored, q->example);
+}
+
 static bool put_row(struct query *q, struct buf *out)
 {
-    struct sv login = column(q, 0), address = column(q, 1);
+    struct sv login = column(q, 0), address = sv_trim(column(q, 1));
     if (!login.len || !address.len)
         return true;
     if (!is_clean(login, ":") || !is_clean(address, ","))
         return fail(q, "the query gives what cannot stand in a row",
                     "a login with a colon, an address with a comma, or a control character");
+    if (is_wider(address)) {
+        ignore(q, login, address);
+        return true;
+    }
     if (buf_printf(out, "%.*s: %.*s\n", SV_ARG(login), SV_ARG(address)) == 0)
         return true;
     return fail(q, "the query gives too much", "at most 4M of logins and addresses can be kept");
@@ -104,12 +141,13 @@ static bool run_query(struct query *q, struct sv sql, struct buf *out)
 
 bool load_aliases(struct sv pattern, struct buf *out, struct buf *why)
 {
-    struct query q = {.why = why};
+    struct query q = {.source = pattern, .why = why};
     struct sv sql, path = pattern_source_path(pattern, &sql);
     char *path_text = sv_dup(path);
     bool good;
     if (sql.len) {
         good = open_database(&q, path_text) && run_query(&q, sql, out);
+        tell_ignored(&q);
         sqlite3_finalize(q.rows);
         sqlite3_close(q.db);
     } else {

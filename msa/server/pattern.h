@@ -10,7 +10,8 @@
  *     @*.example.net        every address at the domains below it; not at itself
  *     file:/etc/msa/aliases what that file says of the login (aliases.h)
  *     sqlite:/path?SELECT login, address FROM aliases
- *                           what that query says of the login, an address a row
+ *                           what that query says of the login, an address a row; rows with other
+ *                           patterns are left out (msa/daemon/load_aliases.h)
  *
  * Addresses are compared as the paths of an envelope are written (msa/smtp/path.h): unquoted where
  * that is possible, the domain in lower case with A-labels; local parts without ASCII case. UTF-8

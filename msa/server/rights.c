@@ -236,10 +236,10 @@ struct rights_written rights_written(const struct rights_holder *h)
 {
     const struct rights_row *row = h->row;
     return (struct rights_written){.may_send_as = &row->may_send_as.texts,
-                                 .may_send_on_behalf_of = &row->may_send_on_behalf_of.texts,
-                                 .may_send_to = &row->may_send_to.texts,
-                                 .gateway = row->gateway,
-                                 .allow_resent = row->allow_resent};
+                                   .may_send_on_behalf_of = &row->may_send_on_behalf_of.texts,
+                                   .may_send_to = &row->may_send_to.texts,
+                                   .gateway = row->gateway,
+                                   .allow_resent = row->allow_resent};
 }
 
 const struct budget_limits *rights_budget(const struct rights_holder *h)
@@ -314,7 +314,7 @@ static bool is_own(const struct rights_holder *h, const struct rights_set *set, 
 static bool has_key(const struct rights_holder *h, const struct rights_set *set,
                     const struct smtp_path *path, struct sv key)
 {
-    if (set->all || find(h->rights, set->number, PATTERN_ADDRESS, key) ||
+    if (find(h->rights, set->number, PATTERN_ADDRESS, key) ||
         is_own(h, set, key, path->local_len) || is_sub_address(h, set, key, path->local_len))
         return true;
     return path->kind == SMTP_PATH_MAILBOX && in_domain(h, set, sv_skip(key, path->local_len + 1u));
@@ -327,8 +327,8 @@ static const struct rights_set *aliases_of(const struct rights_holder *h, uint32
     return e ? e->set : NULL;
 }
 
-static bool has(const struct rights_holder *h, const struct rights_set *set,
-                const struct smtp_path *path)
+static bool has_named(const struct rights_holder *h, const struct rights_set *set,
+                      const struct smtp_path *path)
 {
     char text[SMTP_PATH_MAX];
     struct sv key = pattern_key(path, text);
@@ -340,6 +340,23 @@ static bool has(const struct rights_holder *h, const struct rights_set *set,
             return true;
     }
     return false;
+}
+
+/* "*" in a file of aliases is of one login, as all that stands there. */
+static bool has_all(const struct rights_holder *h, const struct rights_set *set)
+{
+    bool all = set->all;
+    for (size_t i = 0; i < set->nfiles && !all; i++) {
+        const struct rights_set *aliases = aliases_of(h, set->files[i]);
+        all = aliases && aliases->all;
+    }
+    return all;
+}
+
+static bool has(const struct rights_holder *h, const struct rights_set *set,
+                const struct smtp_path *path)
+{
+    return has_all(h, set) || has_named(h, set, path);
 }
 
 /* ---- refusals ---- */
@@ -442,6 +459,12 @@ bool rights_may_send_as_all(const struct rights_holder *h)
 bool rights_may_send_as(const struct rights_holder *h, const struct smtp_path *path)
 {
     return has(h, &h->row->may_send_as, path);
+}
+
+bool rights_are_named(const struct rights_holder *h, const struct smtp_path *path)
+{
+    return has_named(h, &h->row->may_send_as, path) ||
+           has_named(h, &h->row->may_send_on_behalf_of, path);
 }
 
 bool rights_may_send_on_behalf_of(const struct rights_holder *h, const struct smtp_path *path)

@@ -47,6 +47,8 @@ bool rights_allow_resent(const struct rights_holder *h);
 bool rights_may_send_as_all(const struct rights_holder *h);
 bool rights_may_send_as(const struct rights_holder *h, const struct smtp_path *path);
 bool rights_may_send_on_behalf_of(const struct rights_holder *h, const struct smtp_path *path);
+/* Whether more than "*" lets it stand there: its address or domain is written. */
+bool rights_are_named(const struct rights_holder *h, const struct smtp_path *path);
 /* For a refusal, bounded: "alice@example.net may send as; allowed: alice@example.net". on_behalf:
  * also what may stand in From with a Sender. */
 const char *rights_words(const struct rights_holder *h, bool on_behalf, struct arena *a);

@@ -42,6 +42,30 @@ static const char *place_of(struct judging *j, const struct rewrite_author *auth
                         rewrite_fields_name(author->field));
 }
 
+/* Or below it. */
+static bool is_at(struct sv domain, struct sv ours)
+{
+    return sv_ieq(domain, ours) || (domain.len > ours.len && sv_iends(domain, ours) &&
+                                    domain.ptr[domain.len - ours.len - 1] == '.');
+}
+
+static bool is_ours(const struct conf_strings *ours, struct sv domain)
+{
+    for (size_t i = 0; i < ours->count; i++)
+        if (is_at(domain, sv_of(ours->items[i])))
+            return true;
+    return false;
+}
+
+/* Where letters of ASCII alone make it look like ours, it may be somebody's honest domain: that
+ * counts only if it is allowed by nothing but "*". */
+static bool looks_like(struct judging *j, const struct rewrite_author *author, struct sv ours)
+{
+    struct sv domain = smtp_path_domain(&author->path);
+    return smtp_lookalike_of(domain, ours) ||
+           (smtp_lookalike_of_loosely(domain, ours) && !rights_are_named(j->h, &author->path));
+}
+
 /* An address is allowed, but a reader would take it for another. */
 static bool judge_looks(struct judging *j, const struct rewrite_author *author)
 {
@@ -55,8 +79,8 @@ static bool judge_looks(struct judging *j, const struct rewrite_author *author)
         return refuse(j, reply,
                       arena_printf(j->a, "<%.*s> %s mixes scripts and looks like what it is not",
                                    SV_ARG(text), place_of(j, author)));
-    for (size_t i = 0; i < ours->count; i++)
-        if (smtp_lookalike_of(domain, sv_of(ours->items[i])))
+    for (size_t i = 0; i < ours->count && !is_ours(ours, domain); i++)
+        if (looks_like(j, author, sv_of(ours->items[i])))
             return refuse(j, reply,
                           arena_printf(j->a, "<%.*s> %s looks like %s and is another domain",
                                        SV_ARG(text), place_of(j, author), ours->items[i]));

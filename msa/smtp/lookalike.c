@@ -190,15 +190,36 @@ static uint32_t like(uint32_t point)
     return point;
 }
 
+/* Letters and digits of ASCII that are read as others, in common typefaces. */
+static size_t loosen(uint32_t *out, size_t n)
+{
+    static const struct {
+        char pair[3], like;
+    } pairs[] = {{"rn", 'm'}, {"vv", 'w'}};
+    uint32_t *last = &out[n - 1];
+    if (*last == '0')
+        *last = 'o';
+    if (*last == '1')
+        *last = 'l';
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs && n > 1; i++)
+        if (out[n - 2] == (uint32_t)pairs[i].pair[0] && *last == (uint32_t)pairs[i].pair[1]) {
+            out[n - 2] = (uint32_t)pairs[i].like;
+            return n - 1;
+        }
+    return n;
+}
+
 /* Code points of the whole domain, each as what it looks like. */
-static size_t skeleton(struct sv domain, uint32_t out[SKELETON_MAX])
+static size_t skeleton(struct sv domain, bool loosely, uint32_t out[SKELETON_MAX])
 {
     uint32_t points[SMTP_LABEL_MAX];
     size_t n = 0;
     while (domain.len && n < SKELETON_MAX) {
         size_t count = read_label(sv_split(&domain, '.'), points);
-        for (size_t i = 0; i < count && n < SKELETON_MAX; i++)
+        for (size_t i = 0; i < count && n < SKELETON_MAX; i++) {
             out[n++] = like(points[i]);
+            n = loosely ? loosen(out, n) : n;
+        }
         if (domain.len && n < SKELETON_MAX)
             out[n++] = '.';
     }
@@ -213,7 +234,7 @@ static size_t count_labels(struct sv domain)
     return dots + 1;
 }
 
-bool smtp_lookalike_of(struct sv domain, struct sv ours)
+static bool is_like(struct sv domain, struct sv ours, bool loosely)
 {
     uint32_t a[SKELETON_MAX], b[SKELETON_MAX];
     size_t labels = count_labels(domain), wanted = count_labels(ours);
@@ -221,9 +242,19 @@ bool smtp_lookalike_of(struct sv domain, struct sv ours)
         sv_split(&domain, '.');
     if (labels < wanted || sv_ieq(domain, ours))
         return false;
-    size_t na = skeleton(domain, a), nb = skeleton(ours, b);
+    size_t na = skeleton(domain, loosely, a), nb = skeleton(ours, loosely, b);
     for (size_t i = 0; na == nb && i < na; i++)
         if (a[i] != b[i])
             return false;
     return na == nb;
+}
+
+bool smtp_lookalike_of(struct sv domain, struct sv ours)
+{
+    return is_like(domain, ours, false);
+}
+
+bool smtp_lookalike_of_loosely(struct sv domain, struct sv ours)
+{
+    return is_like(domain, ours, true);
 }

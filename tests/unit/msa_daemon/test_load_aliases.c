@@ -50,10 +50,12 @@ static int teardown(void **state)
 static const struct {
     const char *query, *text, *why;
 } rows[] = {
-    {"SELECT login, address FROM a WHERE n < 10 ORDER BY n",
-     "alice: x@example.net\nalice: @c.example\n", NULL},
-    {"SELECT login, address FROM v ORDER BY address DESC",
-     "alice: x@example.net\nalice: @c.example\n", NULL},
+    {"SELECT login, address FROM a WHERE n < 10 ORDER BY n", "alice: x@example.net\n", NULL},
+    {"SELECT login, address FROM v ORDER BY address DESC", "alice: x@example.net\n", NULL},
+    {"SELECT 'eve', '*' UNION ALL SELECT 'eve', ' *' UNION ALL SELECT 'eve', '@*.c.example' UNION "
+     "ALL SELECT 'eve', '%u+*' UNION ALL SELECT 'eve', 'a+*@c.example' UNION ALL SELECT 'eve', "
+     "'file:/x' UNION ALL SELECT 'eve', ' e@c.example '",
+     "eve: e@c.example\n", NULL},
     {"SELECT lower(login), max(address) FROM a WHERE n < 3 ; ", "alice: x@example.net\n", NULL},
     {"SELECT login, address FROM a WHERE n = 99", "", NULL},
     {"SELECT login FROM a", NULL, "two columns"},

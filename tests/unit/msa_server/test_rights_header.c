@@ -14,7 +14,8 @@
 /* The identity rows of the threats: what a header may say of its author, for a login. */
 
 static const char options_text[] =
-    "domains = [ \"example.net\", \"copa.example\" ]; dns = { dnssec = \"off\"; };"
+    "domains = [ \"example.net\", \"copa.example\", \"corn.example\", \"com.example\" ]; dns = { "
+    "dnssec = \"off\"; };"
     "listen = { tls = \"none\"; }; auth = { require_tls = false; };"
     "permissions = ("
     "{ login = \"sales\"; may_send_as = [ \"%u\", \"@sales.example.net\", \"sales+*@example.net\" "
@@ -25,6 +26,7 @@ static const char options_text[] =
     "\"boss@example.net\"; },"
     "{ login = \"resend\"; allow_resent = true; },"
     "{ login = \"admin\"; may_send_as = \"*\"; },"
+    "{ login = \"friend\"; may_send_as = [ \"*\", \"@c0pa.example\" ]; },"
     "{ login = \"umlaut\"; may_send_as = [ \"%u\", \"jörg@example.net\", \"@bücher.example\" ]; },"
     "{ login = \"relay\"; class = \"gateway\"; may_send_as = \"*\"; } );";
 
@@ -239,6 +241,14 @@ static const struct row {
      "looks like copa.example", 0},
     {"admin@example.net", "From: ceo@mail.\xd1\x81\xd0\xbe\xd1\x80\xd0\xb0.example\r\n", 550,
      "looks like copa.example", 0},
+    {"admin@example.net", "From: ceo@mail.c0pa.example\r\n", 550, "looks like copa.example", 0},
+    {"admin@example.net", "From: ceo@exampie.net\r\n", 0, NULL, 0}, /* i is no l */
+    {"admin@example.net", "From: ceo@examp1e.net\r\n", 550, "looks like example.net", 0},
+    {"admin@example.net", "From: \"ceo@examp1e.net\" <x@else.example>\r\n", 550, "in a name", 0},
+    {"friend@example.net", "From: boss@c0pa.example\r\n", 0, NULL, 0}, /* that one is named */
+    {"friend@example.net", "From: boss@examp1e.net\r\n", 550, "looks like example.net", 0},
+    {"admin@example.net", "From: x@corn.example\r\n", 0, NULL, 0}, /* both are ours */
+    {"admin@example.net", "From: x@a.com.example\r\n", 0, NULL, 0},
     {"admin@example.net", "From: c\xd0\xb5o@example.net\r\n", 550, "mixes scripts", 0},
     {"admin@example.net", "From: ceo@\xd0\xbf\xd1\x80\xd0\xb8\xd0\xbc\xd0\xb5\xd1\x80.example\r\n",
      0, NULL, 0},

@@ -112,12 +112,48 @@ static void like_ours(void **state)
     }
 }
 
+static const struct loose_row {
+    const char *domain, *ours;
+    bool like;
+} loose_rows[] = {
+    {"modem.net", "modern.net", true},
+    {"modern.net", "modem.net", true},
+    {"rnodern.net", "modern.net", true},
+    {"examp1e.net", "example.net", true},
+    {"g00d.net", "good.net", true},
+    {"vvww.net", "wvvw.net", true},
+    {"a.examp1e.net", "example.net", true},
+    {"example.net", "example.net", false},
+    {"mail.example.net", "example.net", false},
+    {"exarnpl.net", "example.net", false},
+    {"clear.net", "dear.net", false},
+    {"mall.net", "mail.net", false},
+    {"r.nodern.net", "modern.net", false}, /* rn over a dot is none */
+    {"exmaple.net", "example.net", false},
+    {"example.org", "example.net", false},
+    {"m0dеrn.net", "modern.net", true}, /* with a Cyrillic letter beside it */
+};
+
+static void like_ours_loosely(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof loose_rows / sizeof *loose_rows; i++) {
+        const struct loose_row *r = &loose_rows[i];
+        struct arena a;
+        arena_init(&a);
+        if (smtp_lookalike_of_loosely(a_labels(&a, r->domain), a_labels(&a, r->ours)) != r->like)
+            fail_msg("%s for %s", r->domain, r->ours);
+        arena_deinit(&a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mixed_scripts),
         cmocka_unit_test(mixed_words),
         cmocka_unit_test(like_ours),
+        cmocka_unit_test(like_ours_loosely),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
