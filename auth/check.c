@@ -376,6 +376,18 @@ static int stored_verifier(struct auth_check *c, const struct auth_sources *s, s
     return err == 0 && k->secret.kind == AUTH_SECRET_VERIFIER;
 }
 
+/* Of a user whom others keep. */
+static void note_foreign(struct auth_check *c, struct claim *k, int known,
+                         enum auth_scram_hash hash)
+{
+    if (known == 1 && k->secret.kind == AUTH_SECRET_VERIFIER)
+        auth_nobody_resemble(c->nobody, &k->secret.verifier);
+    if (known == 0 && k->secret.kind != AUTH_SECRET_NONE)
+        snprintf(k->found.why, sizeof(k->found.why),
+                 "the database has nothing that %s can be checked against (auth.mechanisms)",
+                 auth_scram_name(hash));
+}
+
 int auth_check_verifier(struct auth_check *c, const struct auth_sources *s, struct sv user,
                         enum auth_scram_hash hash, struct auth_scram *out,
                         struct auth_found *found_out, bool *known_out)
@@ -404,11 +416,8 @@ int auth_check_verifier(struct auth_check *c, const struct auth_sources *s, stru
             *out = stored;
     }
     *known_out = known == 1;
-    if (known == 0 && k.possible && !k.by_app && k.secret.kind != AUTH_SECRET_NONE &&
-        auth_database_is_foreign(s->options))
-        snprintf(k.found.why, sizeof(k.found.why),
-                 "the database has nothing that %s can be checked against (auth.mechanisms)",
-                 auth_scram_name(hash));
+    if (auth_database_is_foreign(s->options) && k.possible && !k.by_app)
+        note_foreign(c, &k, known, hash);
     *found_out = k.found;
     mem_wipe(&stored, sizeof(stored));
     mem_wipe(&k, sizeof(k));

@@ -31,6 +31,7 @@ struct auth_nobody {
     struct auth_users_identity scanned_db;
     uint64_t scanned_ms; /* 0: never */
     struct auth_users_counts counts;
+    uint32_t resembled[AUTH_SCRAM_HASHES]; /* 0: nothing was seen */
 };
 
 struct auth_nobody *auth_nobody_new(void)
@@ -112,22 +113,34 @@ static void look_at_counts(struct auth_nobody *n)
     n->counts = counts;
 }
 
-/* The verifiers that we keep elsewhere, of app passwords and of other hashes, are all ours. */
-static bool is_all_ours(enum auth_scram_hash hash, struct sv name)
+void auth_nobody_resemble(struct auth_nobody *n, const struct auth_scram *stored)
+{
+    pthread_mutex_lock(&n->lock);
+    n->resembled[stored->hash] = stored->iterations;
+    pthread_mutex_unlock(&n->lock);
+}
+
+/* An app password's. */
+static bool has_label(struct sv name)
 {
     struct sv owner, label;
 
-    return hash != AUTH_SCRAM_SHA256 ||
-           auth_app_split(sv_first(name, sv_find(name, '@')), &owner, &label);
+    return auth_app_split(sv_first(name, sv_find(name, '@')), &owner, &label);
 }
 
 static uint32_t iterations_of(struct auth_nobody *n, enum auth_scram_hash hash, struct sv name)
 {
-    uint32_t iterations = AUTH_SCRAM_ITERATIONS, place;
+    uint32_t iterations = AUTH_SCRAM_ITERATIONS, place, resembled;
     size_t users = 0, below = 0;
     uint8_t mac[MAC_BYTES];
 
-    if (is_all_ours(hash, name))
+    pthread_mutex_lock(&n->lock);
+    resembled = n->resembled[hash];
+    pthread_mutex_unlock(&n->lock);
+    if (resembled != 0 && !has_label(name))
+        return resembled;
+    /* the verifiers that we keep elsewhere, of app passwords and of other hashes, are all ours */
+    if (hash != AUTH_SCRAM_SHA256 || has_label(name))
         return iterations;
     made_up(n, "count", auth_scram_name(hash), name, mac);
     memcpy(&place, mac, sizeof(place));

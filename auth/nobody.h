@@ -26,6 +26,10 @@ void auth_nobody_free(struct auth_nobody *n); /* NULL is allowed */
  * had (logged) it does not change. */
 void auth_nobody_follow(struct auth_nobody *n, const char *path);
 
+/* A database of users that cannot be looked through has a verifier with so many iterations: names
+ * that are nobody's have as many from now on. */
+void auth_nobody_resemble(struct auth_nobody *n, const struct auth_scram *stored);
+
 /* Hash, iterations and salt; the keys are zero. */
 void auth_nobody_salt(struct auth_nobody *n, enum auth_scram_hash hash, struct sv name,
                       struct auth_scram *out);

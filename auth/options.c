@@ -187,11 +187,12 @@ static const struct conf_option sql_rows[] = {
     CONF_ROW(CONF_PATH, struct auth_sql_options, password_file, "password_file", NULL,
              "file with our password there", "Its first line. Only the keeper gets it.",
              .flags = CONF_FILE | CONF_SECRET, .example = "\"/etc/msa/sql.secret\""),
-    CONF_ROW(CONF_STRING, struct auth_sql_options, database, "database", NULL,
-             "name of the database, or for sqlite3 its file",
-             "The file must be readable for auth_user, its folder writable as well where another "
-             "program has it in WAL mode.",
-             .example = "\"/var/lib/mail/users.db\""),
+    CONF_ROW(
+        CONF_STRING, struct auth_sql_options, database, "database", NULL,
+        "name of the database, or for sqlite3 its file",
+        "The file must be readable for auth_user; in WAL mode its -wal and -shm, too, and where no "
+        "other program keeps it open auth_user must be able to make these in its folder.",
+        .example = "\"/var/lib/mail/users.db\""),
     CONF_ROW(CONF_STRING, struct auth_sql_options, select, "select", NULL,
              "query for a user's password",
              "%u is the part of the login before \"@\", %r the realm behind it, both within single "
@@ -213,10 +214,15 @@ static const struct conf_option ldapdb_rows[] = {
              "Such as \"ldapi:///\", \"ldap://ldap.example.net\" or \"ldaps://ldap.example.net\"; "
              "several, separated by spaces: the next is tried where one does not answer.",
              .example = "\"ldap://ldap.example.net\""),
-    CONF_ROW(CONF_STRING, struct auth_ldapdb_options, id, "id", NULL, "our name there",
-             "A SASL name, no DN. The directory must map it, and user@realm of each user, to an "
-             "entry (authz-regexp of slapd), and allow it to act as them (authzTo).",
-             .example = "\"msad\""),
+    CONF_ROW(
+        CONF_STRING, struct auth_ldapdb_options, id, "id", NULL, "our name there",
+        "A SASL name, no DN. The directory must map it, and user@realm of each user, to an "
+        "entry, and allow it to act as them. For slapd: authz-policy to; authz-regexp "
+        "^uid=msad(,cn=[^,]*)*,cn=auth$ cn=msad,dc=example,dc=net; authz-regexp "
+        "^uid=([^,@]*)@example.net(,cn=[^,]*)*,cn=auth$ uid=$1,ou=people,dc=example,dc=net; and "
+        "in the entry cn=msad the attribute authzTo: "
+        "dn.children:ou=people,dc=example,dc=net.",
+        .example = "\"msad\""),
     CONF_ROW(CONF_PATH, struct auth_ldapdb_options, password_file, "password_file", NULL,
              "file with our password there", "Its first line. Only the keeper gets it.",
              .flags = CONF_FILE | CONF_SECRET, .example = "\"/etc/msa/ldap.secret\""),

@@ -123,7 +123,7 @@ static void check_clients(struct reading *r)
         const char *login = CONF_ITEM(o->client_table, i, struct auth_client_row)->login;
         struct auth_name name;
         char key[64];
-        enum auth_name_fault fault = auth_name_parse(&o->realms, sv_of(login), &name);
+        enum auth_name_fault fault = auth_database_name(o, sv_of(login), &name);
         snprintf(key, sizeof key, "auth.client_table[%zu].login", i);
         if (fault != AUTH_NAME_OK)
             conf_fault_at(r->faults, r->src, false, key, "\"alice@example.net\"", "%s",

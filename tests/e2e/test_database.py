@@ -184,6 +184,15 @@ def a_table_that_cannot_be_asked(w):
     db.execute("COMMIT")
     db.close()
     equal(code("SCRAM-SHA-256"), 235, "by itself again")
+    # another program has it in WAL mode
+    table.run("PRAGMA journal_mode = WAL")
+    db = sqlite3.connect(table.path)
+    db.execute("SELECT * FROM users").fetchall()
+    for end in ("-wal", "-shm"):
+        os.chmod(table.path + end, 0o644)
+    equal(reply("SCRAM-SHA-256"), (235, "2.7.0"), "in WAL mode")
+    db.execute("PRAGMA journal_mode = DELETE")
+    db.close()
     # the table, the file, its rights
     for spoil, mend, text in (
             (lambda: table.run("ALTER TABLE users RENAME TO others"),
@@ -364,6 +373,12 @@ def users_in_a_directory(w):
     check("no such user" in w.ctl("user", "disable", "nobody", code=1), "nobody")
     directory.modify("dn: uid=scram,ou=people,dc=our,dc=test\nchangetype: delete\n")
     equal(code("SCRAM-SHA-256", "scram"), 535, "gone")
+    # the plugin has its settings of the start
+    with open(directory.path("secret"), "w", encoding="ascii") as f:
+        f.write("another\n")
+    w.ctl("reload")
+    w.wait_log("auth.ldapdb.password_file: the new contents count at the next start")
+    equal(code("SCRAM-SHA-256"), 235, "the former password")
 
 
 @test()
@@ -622,3 +637,90 @@ def users_in_postgresql(w):
     other = dict(server.options["sql"], ca="/etc/ssl/certs/ca-certificates.crt")
     w.start({"auth": dict(server.options, sql=other)}, user=False)
     equal(reply("PLAIN"), DOWN, "an unknown authority")
+
+
+class Mariadb:
+    """MariaDB on port 3307."""
+
+    def __init__(self, w):
+        self.dir = w.path("maria")
+        os.mkdir(self.dir, 0o755)
+        done = subprocess.run(["mariadb-install-db", "--no-defaults", "--user=root",
+                               "--auth-root-authentication-method=normal", "--skip-test-db",
+                               "--datadir=" + self.path("data")], capture_output=True, text=True,
+                              check=False)
+        equal(done.returncode, 0, done.stdout + done.stderr)
+        with open(w.path("sql.secret"), "w", encoding="ascii") as f:
+            f.write("machine\n")
+        self.options = {"database": "sql", "block": NO_BLOCK,
+                        "sql": {"engine": "mysql", "hostnames": "127.0.0.1:3307", "user": "msad",
+                                "password_file": w.path("sql.secret"), "database": "mail",
+                                "select": SELECT}}
+        self.start()
+        self.sql("CREATE DATABASE mail; CREATE USER msad@localhost IDENTIFIED BY 'machine'; "
+                 "CREATE TABLE mail.users (name varchar(99), realm varchar(99), password text) "
+                 "CHARACTER SET utf8mb4; GRANT SELECT ON mail.users TO msad@localhost")
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def start(self):
+        with open(self.path("log"), "ab") as log:
+            self.process = subprocess.Popen(
+                ["mariadbd", "--no-defaults", "--user=root", "--datadir=" + self.path("data"),
+                 "--socket=" + self.path("socket"), "--port=3307", "--bind-address=127.0.0.1",
+                 "--pid-file=" + self.path("pid")], stdout=log, stderr=log)
+        eventually(lambda: self.try_sql("SELECT 1").returncode == 0, "it answers", 60)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(60)
+
+    def try_sql(self, text):
+        return subprocess.run(["mariadb", "--no-defaults", "-u", "root", "-S", self.path("socket")],
+                              input=text, text=True, capture_output=True, check=False)
+
+    def sql(self, text):
+        done = self.try_sql(text)
+        equal(done.returncode, 0, done.stderr)
+
+
+@test()
+def users_in_mariadb(w):
+    server = Mariadb(w)
+    server.sql(f"INSERT INTO mail.users VALUES ('alice', 'our.test', '{PASSWORD}'), "
+               f"('Bob', 'our.test', '{verifier(PASSWORD)}'), ('null', 'our.test', NULL)")
+    w.write({"auth": server.options})
+    said = w.ctl("check")
+    check("warning" not in said, said)
+    w.start({"auth": server.options}, user=False)
+    for name in ("alice", "bob"):
+        equal([code(m, name) for m in ("PLAIN", "LOGIN", "SCRAM-SHA-256")], [235, 235, 235], name)
+    for mechanism in ("PLAIN", "SCRAM-SHA-256"):
+        for user, password in ((USER, "wrong"), ("nobody", PASSWORD), ("null", "NULL"), ("null", ""),
+                               ("älice", PASSWORD), ("x' OR '1'='1", PASSWORD)):
+            equal(reply(mechanism, user, password), (535, "5.7.8"), f"{mechanism} {user}")
+    # its names are of any case and accent: they are one login all the same
+    disabled_and_enabled(w, "PLAIN", "SCRAM-SHA-256")
+    server.sql("RENAME TABLE mail.users TO mail.others")
+    equal([reply("SCRAM-SHA-256"), reply("SCRAM-SHA-256", "nobody")], [DOWN, DOWN])
+    server.sql("RENAME TABLE mail.others TO mail.users")
+    equal([code("SCRAM-SHA-256"), code("PLAIN")], [235, 235])
+    old = w.session()
+    server.stop()
+    equal([reply("SCRAM-SHA-256"), reply("PLAIN", "nobody")], [DOWN, DOWN])
+    equal([code("PLAIN"), old.say("NOOP")[0]], [235, 250], "what was proved, and who is in")
+    server.start()
+    eventually(lambda: code("SCRAM-SHA-256") == 235, "comes back by itself", 20)
+    # one that hangs: the kernel accepts, nobody greets
+    equal(code("PLAIN"), 235)
+    server.process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    sessions = [session() for _ in range(20)]
+    for s in sessions:
+        s.send(b"AUTH PLAIN " + base64.b64encode(b"\0bob\0x") + b"\r\n")
+    equal(code("PLAIN"), 235, "what was proved does not wait")
+    equal({s.reply()[0] for s in sessions}, {454})
+    check(time.monotonic() - began < 25, "too long")
+    server.process.send_signal(signal.SIGCONT)
+    eventually(lambda: code("SCRAM-SHA-256") == 235, "comes back by itself", 20)

@@ -1,5 +1,6 @@
 /* Users in an SQLite table, by Cyrus' own plugin: what it finds, and that no fault of the database
  * is a user who does not exist. */
+#include "auth/check.h"
 #include "auth/cyrus.h"
 #include "auth/database.h"
 #include "tests/unit/auth/database.h"
@@ -176,6 +177,78 @@ static void not_opened(void **state)
     assert_true(exists);
 }
 
+static struct auth_sources sources(void)
+{
+    static char accounts[96];
+
+    snprintf(accounts, sizeof(accounts), "%s/users.db", folder);
+    o.accounts_path = accounts;
+    return (struct auth_sources){&o, auth_accounts_new(accounts, 500)};
+}
+
+/* Every name and password costs one derivation, whatever is stored. */
+static void the_same_work(void **state)
+{
+    static const struct {
+        const char *user;
+        int right;
+    } rows[] = {
+        {"alice", 1}, {"alice@sales.example.net", 0}, {"nobody", 0}, {"null", 0}, {"bob", 0},
+        {"al*", 0},   {"alice@else.net", 0}};
+    struct auth_check *check = auth_check_new();
+    struct auth_sources s = sources();
+    struct auth_found found;
+    struct auth_scram verifier;
+    bool known;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint64_t before = auth_scram_derivations();
+
+        assert_int_equal(auth_check_password(check, &s, sv_of(rows[i].user), SV("secret"), &found),
+                         rows[i].right);
+        assert_int_equal(auth_scram_derivations() - before, 1);
+        before = auth_scram_derivations();
+        assert_int_equal(auth_check_verifier(check, &s, sv_of(rows[i].user), AUTH_SCRAM_SHA256,
+                                             &verifier, &found, &known),
+                         0);
+        assert_int_equal(known, rows[i].right);
+        assert_int_equal(verifier.iterations, AUTH_SCRAM_ITERATIONS);
+        assert_int_equal(auth_scram_derivations() - before, 1);
+    }
+    auth_accounts_free(s.accounts);
+    auth_check_free(check);
+}
+
+/* Where verifiers have another count than ours, so have those who are nobody. */
+static void counts_of_the_table(void **state)
+{
+    struct auth_check *check = auth_check_new();
+    struct auth_sources s = sources();
+    struct auth_scram verifier = {.hash = AUTH_SCRAM_SHA256, .iterations = 10000, .salt_len = 16};
+    char text[AUTH_SCRAM_TEXT_MAX], statement[512];
+    struct auth_found found;
+    bool known;
+
+    (void)state;
+    auth_scram_derive(&verifier, SV("secret"));
+    auth_scram_write(&verifier, text);
+    snprintf(statement, sizeof(statement), "UPDATE u SET password = '%s' WHERE name = 'alice'",
+             text);
+    run(statement);
+    for (unsigned i = 0; i < 2; i++) {
+        static const char *const users[] = {"alice", "nobody"};
+
+        assert_int_equal(auth_check_verifier(check, &s, sv_of(users[i]), AUTH_SCRAM_SHA256,
+                                             &verifier, &found, &known),
+                         0);
+        assert_int_equal(known, i == 0);
+        assert_int_equal(verifier.iterations, 10000);
+    }
+    auth_accounts_free(s.accounts);
+    auth_check_free(check);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -186,6 +259,8 @@ int main(void)
         T(a_writer_is_waited_for),
         T(changes_are_seen),
         T(not_opened),
+        T(the_same_work),
+        T(counts_of_the_table),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
