@@ -1,6 +1,7 @@
 #include "msa/server/pattern.h"
 
 #include "msa/smtp/lookalike.h"
+#include "msa/smtp/nfc.h"
 
 #include <string.h>
 
@@ -9,7 +10,8 @@ static const char forms[] = "\"bob@example.net\", \"bob+*@example.net\", \"@exam
 
 struct sv pattern_key(const struct smtp_path *path, char out[SMTP_PATH_MAX])
 {
-    struct sv text = sv_first(path->text, SMTP_PATH_MAX);
+    char composed[SMTP_PATH_MAX];
+    struct sv text = smtp_nfc(sv_first(path->text, SMTP_PATH_MAX), composed, sizeof composed);
     for (size_t i = 0; i < text.len; i++)
         out[i] = ascii_lower(text.ptr[i]);
     return (struct sv){out, text.len};

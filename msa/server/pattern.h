@@ -14,10 +14,9 @@
  *                           patterns are left out (msa/daemon/load_aliases.h)
  *
  * Addresses are compared as the paths of an envelope are written (msa/smtp/path.h): unquoted where
- * that is possible, the domain in lower case with A-labels; local parts without ASCII case. UTF-8
- * in a local part is compared octet by octet. A sub-address begins behind any "+" of a local part
- * that needs no quotes, and is not empty. Address literals are matched by "*" and by themselves.
- * Any thread.
+ * that is possible, the domain in lower case with A-labels; local parts without ASCII case, UTF-8
+ * in them in normalization form C. A sub-address begins behind any "+" of a local part that needs
+ * no quotes, and is not empty. Address literals are matched by "*" and by themselves. Any thread.
  */
 #ifndef MSA_SERVER_PATTERN_H
 #define MSA_SERVER_PATTERN_H

@@ -68,7 +68,8 @@ const struct conf_option permission_options_rows[] = {
         "of such a file or database counts "
         "within seconds. Domains "
         "are compared as A-labels, local parts without quotes and without the case of "
-        "ASCII letters. For \"@trusted\" the default is \"*\".",
+        "ASCII letters, other letters in Unicode's normalization form C. For \"@trusted\" the "
+        "default is \"*\".",
         .flags = CONF_RELOAD, .check = check_pattern,
         .example = "[ \"%u\", \"@sales.example.net\" ]"),
     CONF_ROW(CONF_STRINGS, struct permission_options, may_send_on_behalf_of,

@@ -301,11 +301,11 @@ static bool is_own(const struct rights_holder *h, const struct rights_set *set, 
     arena_init(&scratch);
     if (smtp_path_parse_address(&scratch, h->login, SMTP_PATH_FORWARD, &path) == SMTP_PATH_OK) {
         struct sv mine = pattern_key(&path, text);
+        size_t my_len = sv_rfind(mine, '@');
         own = (set->own && sv_eq(mine, key)) ||
-              (set->own_sub && mine.ptr[0] != '"' && local_len > (size_t)path.local_len + 1 &&
-               key.ptr[path.local_len] == '+' &&
-               sv_eq(sv_first(mine, path.local_len), sv_first(key, path.local_len)) &&
-               sv_eq(sv_skip(mine, path.local_len), sv_skip(key, local_len)));
+              (set->own_sub && mine.ptr[0] != '"' && local_len > my_len + 1 &&
+               key.ptr[my_len] == '+' && sv_eq(sv_first(mine, my_len), sv_first(key, my_len)) &&
+               sv_eq(sv_skip(mine, my_len), sv_skip(key, local_len)));
     }
     arena_deinit(&scratch);
     return own;
@@ -314,10 +314,11 @@ static bool is_own(const struct rights_holder *h, const struct rights_set *set, 
 static bool has_key(const struct rights_holder *h, const struct rights_set *set,
                     const struct smtp_path *path, struct sv key)
 {
-    if (find(h->rights, set->number, PATTERN_ADDRESS, key) ||
-        is_own(h, set, key, path->local_len) || is_sub_address(h, set, key, path->local_len))
+    size_t local_len = sv_rfind(key, '@'); /* a path's differs where UTF-8 was composed */
+    if (find(h->rights, set->number, PATTERN_ADDRESS, key) || is_own(h, set, key, local_len) ||
+        is_sub_address(h, set, key, local_len))
         return true;
-    return path->kind == SMTP_PATH_MAILBOX && in_domain(h, set, sv_skip(key, path->local_len + 1u));
+    return path->kind == SMTP_PATH_MAILBOX && in_domain(h, set, sv_skip(key, local_len + 1));
 }
 
 /* What a file says of the login; NULL: nothing. */

@@ -21,6 +21,8 @@ static const struct row {
     {"\"b b\"@example.net", PATTERN_ADDRESS, "\"b b\"@example.net"},
     {"bob+shop@example.net", PATTERN_ADDRESS, "bob+shop@example.net"},
     {"bob@bücher.example", PATTERN_ADDRESS, "bob@xn--bcher-kva.example"},
+    {"jo\xcc\x88rg@example.net", PATTERN_ADDRESS, "j\xc3\xb6rg@example.net"},
+    {"jo\xcc\x88rg+*@example.net", PATTERN_SUB, "j\xc3\xb6rg@example.net"},
     {"bob@[192.0.2.1]", PATTERN_ADDRESS, "bob@[192.0.2.1]"},
     {"bob+*@example.net", PATTERN_SUB, "bob@example.net"},
     {"Bob+x+*@Example.net", PATTERN_SUB, "bob+x@example.net"},

@@ -255,7 +255,21 @@ static const struct row {
     {"admin@example.net", "From: \"ceo@ex\xd0\xb0mple.net\" <admin@example.net>\r\n", 550,
      "in a name or comment of From mixes scripts", 0},
     {"umlaut@example.net", "From: j\xc3\xb6rg@example.net\r\n", 0, NULL, 0},
+    {"umlaut@example.net",
+     "From: jo\xcc\x88"
+     "rg@example.net\r\n",
+     0, NULL, 0}, /* decomposed */
     {"umlaut@example.net", "From: jorg@example.net\r\n", 550, "<jorg@example.net>", 0},
+    {"j\xc3\xb6rg@example.net",
+     "From: jo\xcc\x88"
+     "rg@example.net\r\n",
+     0, NULL, 0},
+    {"jo\xcc\x88"
+     "rg@example.net",
+     "From: j\xc3\xb6rg@example.net\r\n", 0, NULL, 0},
+    {"jo\xcc\x88"
+     "rg@example.net",
+     "From: j\xc3\xb6rg+x@example.net\r\n", 550, "in From", 0},
     {"umlaut@example.net",
      "From: x@b\xc3\xbc"
      "cher.example\r\n",
