@@ -23,6 +23,13 @@ static void drop(struct sv text)
     free(bytes);
 }
 
+static int add_key(struct auth_keys *set, const struct keeper_key *k, struct buf *why)
+{
+    if (k->purpose == KEEPER_SMIME)
+        return auth_keys_add_smime(set, k->pem, k->certificate, why);
+    return auth_keys_add(set, k->purpose, k->pem, why);
+}
+
 static int add_keys(struct auth_generation *g, const struct keeper_material *m, struct buf *why)
 {
     int err = 0;
@@ -31,7 +38,7 @@ static int add_keys(struct auth_generation *g, const struct keeper_material *m, 
         struct buf fault;
 
         buf_init(&fault, 512, 0);
-        if (auth_keys_add(g->keys, m->keys[i].purpose, m->keys[i].pem, &fault) < 0) {
+        if (add_key(g->keys, &m->keys[i], &fault) < 0) {
             err = ERR_SYNTAX;
             if (buf_printf(why, "%.*s: %.*s\n", SV_ARG(m->keys[i].name), SV_ARG(buf_view(&fault))) <
                 0)

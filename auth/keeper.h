@@ -29,6 +29,7 @@ struct keeper_key {
     enum keeper_purpose { KEEPER_TLS, KEEPER_DKIM, KEEPER_SMIME } purpose;
     struct sv name; /* the file's name, for messages */
     struct sv pem;
+    struct sv certificate; /* KEEPER_SMIME: PEM, with its chain; the id is made of it instead */
 };
 
 /* User and password of a smarthost. */

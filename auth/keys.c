@@ -4,6 +4,7 @@
 #include "auth/keys.h"
 
 #include "auth/dkim_key.h"
+#include "auth/smime_key.h"
 #include "auth/tls/key.h"
 #include "auth/tls/pem.h"
 #include "msa/base/mem.h"
@@ -18,6 +19,7 @@ struct key {
     enum keeper_purpose purpose;
     char id[AUTH_TLS_KEY_ID_LEN + 1];
     EVP_PKEY *pkey;
+    STACK_OF(X509) * chain; /* of KEEPER_SMIME; else NULL */
 };
 
 struct auth_keys {
@@ -34,8 +36,10 @@ void auth_keys_free(struct auth_keys *set)
 {
     if (set == NULL)
         return;
-    for (size_t i = 0; i < set->count; i++)
+    for (size_t i = 0; i < set->count; i++) {
         EVP_PKEY_free(set->at[i].pkey);
+        sk_X509_pop_free(set->at[i].chain, X509_free);
+    }
     free(set->at);
     free(set);
 }
@@ -50,6 +54,32 @@ static const struct key *find(const struct auth_keys *set, enum keeper_purpose p
     return NULL;
 }
 
+/* Takes it over; the same key twice for one purpose is one key. */
+static void keep(struct auth_keys *set, const struct key *key)
+{
+    if (find(set, key->purpose, sv_of(key->id)) != NULL) {
+        EVP_PKEY_free(key->pkey);
+        sk_X509_pop_free(key->chain, X509_free);
+        return;
+    }
+    set->at = mem_resize(set->at, set->count + 1, sizeof(*set->at));
+    set->at[set->count++] = *key;
+}
+
+int auth_keys_add_smime(struct auth_keys *set, struct sv pem, struct sv chain_pem, struct buf *why)
+{
+    struct key key = {.purpose = KEEPER_SMIME};
+
+    if (tls_pem_key(pem, &key.pkey, why) < 0)
+        return ERR_SYNTAX;
+    if (auth_smime_chain(chain_pem, key.pkey, &key.chain, key.id, why) < 0) {
+        EVP_PKEY_free(key.pkey);
+        return ERR_SYNTAX;
+    }
+    keep(set, &key);
+    return 0;
+}
+
 int auth_keys_add(struct auth_keys *set, enum keeper_purpose purpose, struct sv pem,
                   struct buf *why)
 {
@@ -62,12 +92,7 @@ int auth_keys_add(struct auth_keys *set, enum keeper_purpose purpose, struct sv 
         return ERR_SYNTAX;
     }
     tls_key_id(key.pkey, key.id);
-    if (find(set, purpose, sv_of(key.id)) != NULL) {
-        EVP_PKEY_free(key.pkey);
-        return 0;
-    }
-    set->at = mem_resize(set->at, set->count + 1, sizeof(*set->at));
-    set->at[set->count++] = key;
+    keep(set, &key);
     return 0;
 }
 
@@ -204,8 +229,10 @@ static enum auth_verdict sign_dkim(EVP_PKEY *pkey, struct sv hash, struct buf *o
     return sign_raw(pkey, RSA_PKCS1_PADDING, (struct sv){info, sizeof(info)}, out);
 }
 
-static enum auth_verdict sign(EVP_PKEY *pkey, enum auth_sign form, struct sv bytes, struct buf *out)
+static enum auth_verdict sign(const struct key *key, enum auth_sign form, struct sv bytes,
+                              struct buf *out)
 {
+    EVP_PKEY *pkey = key->pkey;
     bool is_rsa = EVP_PKEY_get_base_id(pkey) == EVP_PKEY_RSA;
 
     switch (form) {
@@ -224,6 +251,8 @@ static enum auth_verdict sign(EVP_PKEY *pkey, enum auth_sign form, struct sv byt
         return sign_raw(pkey, 0, bytes, out);
     case AUTH_SIGN_DKIM:
         return sign_dkim(pkey, bytes, out);
+    case AUTH_SIGN_CMS:
+        return auth_smime_sign(pkey, key->chain, bytes, out);
     case AUTH_SIGNS:
         break;
     }
@@ -232,14 +261,14 @@ static enum auth_verdict sign(EVP_PKEY *pkey, enum auth_sign form, struct sv byt
 
 static enum keeper_purpose purpose_of(enum auth_sign form)
 {
-    return form == AUTH_SIGN_DKIM ? KEEPER_DKIM : KEEPER_TLS;
+    return form == AUTH_SIGN_CMS ? KEEPER_SMIME : form == AUTH_SIGN_DKIM ? KEEPER_DKIM : KEEPER_TLS;
 }
 
 bool auth_keys_is_quick(const struct auth_keys *set, enum auth_sign form, struct sv id)
 {
     const struct key *key = find(set, purpose_of(form), id);
 
-    return key != NULL && EVP_PKEY_get_base_id(key->pkey) != EVP_PKEY_RSA;
+    return key != NULL && form != AUTH_SIGN_CMS && EVP_PKEY_get_base_id(key->pkey) != EVP_PKEY_RSA;
 }
 
 int auth_keys_sign(const struct auth_keys *set, struct sv id, enum auth_sign form, struct sv bytes,
@@ -249,6 +278,6 @@ int auth_keys_sign(const struct auth_keys *set, struct sv id, enum auth_sign for
 
     if (key == NULL)
         return ERR_NOT_FOUND;
-    *verdict_out = sign(key->pkey, form, bytes, out);
+    *verdict_out = sign(key, form, bytes, out);
     return 0;
 }

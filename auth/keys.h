@@ -5,10 +5,10 @@
  * server computes from the certificate, and is told of by the master for DKIM. A key has one
  * purpose, and each form of signature is of one purpose. The keeper is no oracle: an RSA input of
  * TLS must be a DigestInfo of a known digest (RFC 8017 9.2) or a well-formed EMSA-PSS block (9.1),
- * a digest for ECDSA must have the length of one, and for DKIM 32 bytes of hash are all that is
- * taken, so that nothing is decrypted and no foreign structure is signed by accident. Ownership: a
- * set is immutable after it is filled; the generation owns it. auth_keys_sign() runs on any thread,
- * several at once.
+ * a digest for ECDSA must have the length of one, and for DKIM and S/MIME 32 bytes of hash are all
+ * that is taken, so that nothing is decrypted and no foreign structure is signed by accident.
+ * Ownership: a set is immutable after it is filled; the generation owns it. auth_keys_sign() runs
+ * on any thread, several at once.
  */
 #ifndef AUTH_KEYS_H
 #define AUTH_KEYS_H
@@ -24,6 +24,10 @@ void auth_keys_free(struct auth_keys *set); /* NULL is allowed */
  * purpose is one key. */
 int auth_keys_add(struct auth_keys *set, enum keeper_purpose purpose, struct sv pem,
                   struct buf *why) MUST_CHECK;
+/* For S/MIME, with the certificates in PEM, the key's own first; it is known by the SHA-256 of that
+ * (auth/smime_key.h). */
+int auth_keys_add_smime(struct auth_keys *set, struct sv pem, struct sv chain_pem,
+                        struct buf *why) MUST_CHECK;
 /* True if a signature takes less than some 50 microseconds: an elliptic key, not RSA. */
 bool auth_keys_is_quick(const struct auth_keys *set, enum auth_sign form, struct sv id);
 /* AUTH_OK with the signature appended to out; AUTH_DENIED for bytes or a form that do not fit the

@@ -99,5 +99,35 @@ const struct conf_option rewrite_options_rows[] = {
         .item_bytes = sizeof(struct rewrite_dkim_options),
         .example = "( { domain = \"example.net\"; selector = \"s2026\"; "
                    "key = \"/etc/msa/s2026.pem\"; } )"),
+    CONF_ROW(
+        CONF_LIST, struct rewrite_options, smime, "smime", NULL, "signatures of S/MIME",
+        "The first entry that fits author and login, and whose certificate can be used, signs "
+        "(RFC 8551; RFC 6409 8.5): the message becomes multipart/signed, after the milters and "
+        "before DKIM. Its body is first made 7-bit. What is signed or encrypted already, and "
+        "what a gateway sends, is left as it is. Header fields but for those of the body "
+        "(Content-) are not protected: neither Subject nor From.",
+        .flags = CONF_RELOAD, .rows = rewrite_smime_rows,
+        .item_bytes = sizeof(struct rewrite_smime_options)),
+    CONF_ROW(
+        CONF_LIST, struct rewrite_options, encrypt, "encrypt", NULL, "encryption of S/MIME",
+        "The first entry that fits a recipient decides (RFC 8551; RFC 6409 8.6); with no entry "
+        "nothing is encrypted. Signed first, then encrypted (AES-256-CBC, one message for all "
+        "recipients that To and Cc name). Each recipient that they do not name gets a message "
+        "of its own, so that nobody learns of it; recipients without a certificate get the "
+        "message as it is. Each of these is a message in the queue, with its id in the log. "
+        "What is encrypted already, and what a gateway sends, is left as it is. Subject and "
+        "all other header fields stay readable.",
+        .flags = CONF_RELOAD, .rows = rewrite_encrypt_rows,
+        .item_bytes = sizeof(struct rewrite_encrypt_options)),
+    CONF_ROW(
+        CONF_STRINGS, struct rewrite_options, certificates, "certificates", NULL,
+        "certificates of recipients: PEM files, and folders of them",
+        "A file may hold several certificates, each for the addresses that it names. In a "
+        "folder a file ADDRESS.pem (bob@example.org.pem) holds those of that address, which "
+        "they must name. They are read at start and at SIGHUP, and taken as they are: no chain "
+        "is verified. One that has expired, is not valid yet or not meant for encryption of "
+        "mail (keyUsage, emailProtection) is never used; of several the newest is.",
+        .flags = CONF_RELOAD, .check = rewrite_smime_check_path,
+        .example = "[ \"/etc/msa/smime\" ]"),
     CONF_END,
 };

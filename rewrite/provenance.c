@@ -43,6 +43,12 @@ void rewrite_provenance_deinit(struct rewrite_provenance *p)
     buf_deinit(&p->record);
 }
 
+void rewrite_provenance_copy(struct rewrite_provenance *to, const struct rewrite_provenance *from)
+{
+    to->layers = from->layers;
+    to->given_up = from->given_up || buf_put(&to->record, buf_view(&from->record)) < 0;
+}
+
 /* Whether so many bytes more may be written. */
 static bool has_room(struct rewrite_provenance *p, size_t fixed, struct sv text)
 {

@@ -28,11 +28,12 @@
 #define REWRITE_PROVENANCE_LAYERS 200u
 
 /* name, words; the number is kept in records: rows are added at the end only */
-#define REWRITE_SOURCES(XX)       \
-    XX(COMPLETER, "this server")  \
-    XX(SERVICE, "policy.service") \
-    XX(MILTER, "milter")          \
-    XX(SIGNER, "this server's signature")
+#define REWRITE_SOURCES(XX)               \
+    XX(COMPLETER, "this server")          \
+    XX(SERVICE, "policy.service")         \
+    XX(MILTER, "milter")                  \
+    XX(SIGNER, "this server's signature") \
+    XX(SMIME, "this server's S/MIME")
 
 enum rewrite_source {
 #define REWRITE_SOURCE_ENUM(name, words) REWRITE_BY_##name,
@@ -54,6 +55,8 @@ struct rewrite_provenance {
 
 void rewrite_provenance_init(struct rewrite_provenance *p);
 void rewrite_provenance_deinit(struct rewrite_provenance *p);
+/* to, of which nothing was asked yet, becomes what from is; both go on by themselves. */
+void rewrite_provenance_copy(struct rewrite_provenance *to, const struct rewrite_provenance *from);
 void rewrite_provenance_begin(struct rewrite_provenance *p, struct sv submitted);
 /* name: of a milter; else empty. body: it has put another body in place of the message's. */
 void rewrite_provenance_layer(struct rewrite_provenance *p, enum rewrite_source by, struct sv name,

@@ -20,6 +20,7 @@ int rewrite_smime_encrypt_init(struct rewrite_smime_encrypt *e, size_t header_ma
     unsigned flags = CMS_STREAM | CMS_BINARY;
     *e = (struct rewrite_smime_encrypt){.begun = false};
     rewrite_smime_section_init(&e->section, header_max);
+    rewrite_edits_init(&e->edits, REWRITE_SMIME_ADDED_MAX);
     e->cms = CMS_encrypt(NULL, NULL, EVP_aes_256_cbc(), flags | CMS_PARTIAL);
     bool good = e->cms != NULL;
     for (size_t i = 0; i < count && good; i++)
@@ -35,6 +36,7 @@ int rewrite_smime_encrypt_init(struct rewrite_smime_encrypt *e, size_t header_ma
 void rewrite_smime_encrypt_deinit(struct rewrite_smime_encrypt *e)
 {
     rewrite_smime_section_deinit(&e->section);
+    rewrite_edits_deinit(&e->edits);
     for (BIO *at = e->plain; at && at != e->cipher;) {
         BIO *next = BIO_pop(at);
         BIO_free(at);
@@ -67,13 +69,16 @@ static int put_plain(struct rewrite_smime_encrypt *e, struct sv bytes, struct bu
 
 static int begin(struct rewrite_smime_encrypt *e, struct buf *out)
 {
-    struct sv section = rewrite_smime_section_fields(&e->section);
+    struct sv section = rewrite_smime_section_fields(&e->section), run;
+    struct rewrite_edits_cursor cursor = {0};
     struct buf entity;
     e->begun = true;
     buf_init(&entity, section.len + FIELDS_MAX, 0);
-    int err =
-        rewrite_smime_outside(section, REWRITE_WHY_SMIME_ENCRYPTED, sv_of(fields), out, &entity);
-    err = err ? err : buf_put(&entity, SV("\r\n"));
+    int err = rewrite_smime_outside(section, REWRITE_WHY_SMIME_ENCRYPTED, sv_of(fields), &e->edits);
+    while (err == 0 && rewrite_edits_next(&e->edits, section, &cursor, &run))
+        err = buf_put(out, run);
+    err = err ? err : buf_put(out, SV("\r\n"));
+    err = err ? err : rewrite_smime_inside(section, &entity);
     err = err ? err : put_plain(e, buf_view(&entity), out);
     buf_deinit(&entity);
     return err;

@@ -25,7 +25,8 @@ struct rewrite_smime_encrypt {
     struct rewrite_smime_section section;
     struct rewrite_smime_base64 lines;
     struct CMS_ContentInfo_st *cms;
-    BIO *plain, *cipher; /* what is written to the one comes out of the other */
+    struct rewrite_edits edits; /* of the section's fields, once output has begun */
+    BIO *plain, *cipher;        /* what is written to the one comes out of the other */
     bool begun;
 };
 

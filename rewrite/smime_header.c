@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#define ADDED_ROOM 1024 /* of the fields that are added */
-
 /* ---- fields ---- */
 
 static bool is_named(struct sv section, const struct rewrite_field *f, struct sv prefix, bool whole)
@@ -115,44 +113,47 @@ enum rewrite_smime_form rewrite_smime_form_of(struct sv section)
 
 /* ---- outside and inside ---- */
 
-static int divide_field(struct sv section, const struct rewrite_field *f, enum rewrite_why why,
-                        struct rewrite_edits *edits, struct buf *entity)
+int rewrite_smime_outside(struct sv section, enum rewrite_why why, struct sv added,
+                          struct rewrite_edits *edits)
 {
-    int err = buf_put(entity, sv_range(section.ptr + f->start, section.ptr + f->end));
-    return err ? err : rewrite_edits_put(edits, f->start, f->end, SV(""), why, 0);
+    struct rewrite_field f;
+    size_t at = 0, end = section.len;
+    int err = 0;
+    while (err == 0 && rewrite_fields_next(section, &at, &f))
+        if (is_named(section, &f, SV("Content-"), false))
+            err = rewrite_edits_put(edits, f.start, f.end, SV(""), why, 0);
+    if (err == 0 && !find(section, SV("MIME-Version"), &f))
+        err = rewrite_edits_put(edits, end, end, SV("MIME-Version: 1.0\r\n"), why, 0);
+    if (err == 0)
+        err = rewrite_edits_put(edits, end, end, added, why, 0);
+    rewrite_edits_seal(edits);
+    return err;
 }
 
-int rewrite_smime_divide(struct sv section, enum rewrite_why why, struct sv added,
-                         struct rewrite_edits *edits, struct buf *entity)
+static int put_fields(struct sv section, struct buf *out)
 {
     struct rewrite_field f;
     size_t at = 0;
     int err = 0;
     while (err == 0 && rewrite_fields_next(section, &at, &f))
         if (is_named(section, &f, SV("Content-"), false))
-            err = divide_field(section, &f, why, edits, entity);
-    if (err == 0 && !find(section, SV("Content-Type"), &f))
-        err = buf_put(entity, SV("Content-Type: text/plain\r\n"));
-    if (err == 0 && !find(section, SV("MIME-Version"), &f))
-        err =
-            rewrite_edits_put(edits, section.len, section.len, SV("MIME-Version: 1.0\r\n"), why, 0);
-    if (err == 0)
-        err = rewrite_edits_put(edits, section.len, section.len, added, why, 0);
-    rewrite_edits_seal(edits);
+            err = buf_put(out, sv_range(section.ptr + f.start, section.ptr + f.end));
     return err;
 }
 
-int rewrite_smime_outside(struct sv section, enum rewrite_why why, struct sv added, struct buf *out,
-                          struct buf *entity)
+int rewrite_smime_alone(struct sv section, struct buf *out)
 {
-    struct rewrite_edits edits;
-    struct rewrite_edits_cursor cursor = {0};
-    struct sv run;
-    rewrite_edits_init(&edits, ADDED_ROOM);
-    int err = rewrite_smime_divide(section, why, added, &edits, entity);
-    while (err == 0 && rewrite_edits_next(&edits, section, &cursor, &run))
-        err = buf_put(out, run);
-    rewrite_edits_deinit(&edits);
+    int err = buf_put(out, SV("MIME-Version: 1.0\r\n"));
+    err = err ? err : put_fields(section, out);
+    return err ? err : buf_put(out, SV("\r\n"));
+}
+
+int rewrite_smime_inside(struct sv section, struct buf *out)
+{
+    struct rewrite_field f;
+    int err = put_fields(section, out);
+    if (err == 0 && !find(section, SV("Content-Type"), &f))
+        err = buf_put(out, SV("Content-Type: text/plain\r\n"));
     return err ? err : buf_put(out, SV("\r\n"));
 }
 

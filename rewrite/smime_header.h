@@ -20,14 +20,17 @@ enum rewrite_smime_form {
 /* What the first Content-Type of a header section says. */
 enum rewrite_smime_form rewrite_smime_form_of(struct sv section);
 
-/* Edits of the section, sealed, that take its Content- fields out and add the given ones (whole
- * lines) and a missing MIME-Version; entity: the fields of the protected entity, with a Content-
- * Type where there was none, are appended. ERR_FULL. */
-int rewrite_smime_divide(struct sv section, enum rewrite_why why, struct sv added,
-                         struct rewrite_edits *edits, struct buf *entity) MUST_CHECK;
-/* Likewise, with the edited section appended to out, and its empty line. */
-int rewrite_smime_outside(struct sv section, enum rewrite_why why, struct sv added, struct buf *out,
-                          struct buf *entity) MUST_CHECK;
+/* Edits of the section, sealed, that take its Content- fields out and add a missing MIME-Version
+ * and the given fields (whole lines). ERR_FULL. */
+int rewrite_smime_outside(struct sv section, enum rewrite_why why, struct sv added,
+                          struct rewrite_edits *edits) MUST_CHECK;
+/* Appends the header section of a message of nothing but the protected entity: MIME-Version, the
+ * Content- fields, the empty line. What is done to it (8.4) is done to no other field. */
+int rewrite_smime_alone(struct sv section, struct buf *out) MUST_CHECK;
+#define REWRITE_SMIME_ADDED_MAX 1024 /* bytes of texts of the edits, at most */
+/* Appends the header section of the protected entity: the Content- fields, a Content-Type where
+ * there is none, the empty line. */
+int rewrite_smime_inside(struct sv section, struct buf *out) MUST_CHECK;
 
 /* A header section that comes in pieces. */
 struct rewrite_smime_section {

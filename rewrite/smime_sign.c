@@ -11,9 +11,11 @@
 #define LINE_MAX_BYTES 998 /* RFC 5322 2.1.1 */
 #define FIELDS_MAX     512
 
-void rewrite_smime_sign_init(struct rewrite_smime_sign *s, size_t header_max, const char *boundary)
+void rewrite_smime_sign_init(struct rewrite_smime_sign *s, size_t header_max, struct sv outside,
+                             const char *boundary)
 {
-    *s = (struct rewrite_smime_sign){.is_seven_bit = true};
+    *s = (struct rewrite_smime_sign){.outside = outside, .is_seven_bit = true};
+    rewrite_edits_init(&s->edits, REWRITE_SMIME_ADDED_MAX);
     REQUIRE(strlen(boundary) <= REWRITE_SMIME_BOUNDARY_CHARS);
     strcpy(s->boundary, boundary);
     rewrite_smime_section_init(&s->section, header_max);
@@ -24,6 +26,7 @@ void rewrite_smime_sign_init(struct rewrite_smime_sign *s, size_t header_max, co
 void rewrite_smime_sign_deinit(struct rewrite_smime_sign *s)
 {
     rewrite_smime_section_deinit(&s->section);
+    rewrite_edits_deinit(&s->edits);
     EVP_MD_CTX_free(s->md);
     s->md = NULL;
 }
@@ -54,20 +57,25 @@ static int put_signed(struct rewrite_smime_sign *s, struct sv bytes, struct buf 
 
 static int begin(struct rewrite_smime_sign *s, struct buf *out)
 {
-    struct sv section = rewrite_smime_section_fields(&s->section);
+    struct rewrite_edits_cursor cursor = {0};
     char type[FIELDS_MAX];
+    struct sv run;
     struct buf entity;
     s->begun = true;
     snprintf(type, sizeof type,
              "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n"
              "\tmicalg=sha-256; boundary=\"%s\"\r\n",
              s->boundary);
-    buf_init(&entity, section.len + FIELDS_MAX, 0);
-    int err = rewrite_smime_outside(section, REWRITE_WHY_SMIME_SIGNED, sv_of(type), out, &entity);
+    buf_init(&entity, buf_len(&s->section.text) + FIELDS_MAX, 0);
+    int err = rewrite_smime_outside(s->outside, REWRITE_WHY_SMIME_SIGNED, sv_of(type), &s->edits);
+    while (err == 0 && rewrite_edits_next(&s->edits, s->outside, &cursor, &run))
+        err = buf_put(out, run);
     if (err == 0)
-        err = buf_printf(out, "This is a signed message in MIME format (S/MIME).\r\n\r\n--%s\r\n",
-                         s->boundary);
-    err = err ? err : buf_put(&entity, SV("\r\n"));
+        err =
+            buf_printf(out, "\r\nThis is a signed message in MIME format (S/MIME).\r\n\r\n--%s\r\n",
+                       s->boundary);
+    if (err == 0)
+        err = rewrite_smime_inside(rewrite_smime_section_fields(&s->section), &entity);
     err = err ? err : put_signed(s, buf_view(&entity), out);
     buf_deinit(&entity);
     return err;

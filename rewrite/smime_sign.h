@@ -7,6 +7,10 @@
  * 7-bit lines of at most 998 bytes, as a relay that re-encodes it breaks the signature (RFC 8551
  * 3.1.2, 3.1.3): whether it is is known at the end.
  *
+ * What is fed is the message or only its entity (rewrite_smime_alone()), perhaps encoded anew to be
+ * 7-bit (8.4); the fields that are not signed come of outside in any case, so that they are changed
+ * by the edits alone.
+ *
  * Ownership: the struct is the caller's; output is appended to out, a little more than what was
  * fed. Memory: header_max. Linear. One thread at a time. The boundary is the caller's, of random
  * characters, so that it stands nowhere in the content.
@@ -26,13 +30,17 @@ struct rewrite_smime_sign {
     struct rewrite_smime_section section;
     char boundary[REWRITE_SMIME_BOUNDARY_CHARS + 1];
     EVP_MD_CTX *md;
+    struct sv outside;
+    struct rewrite_edits edits; /* of outside, once output has begun */
     bool begun;
     bool is_seven_bit; /* so far */
     size_t line_len;   /* of the unfinished line */
     bool line_cr;
 };
 
-void rewrite_smime_sign_init(struct rewrite_smime_sign *s, size_t header_max, const char *boundary);
+/* outside: the fields of the message's header section, valid until deinit. */
+void rewrite_smime_sign_init(struct rewrite_smime_sign *s, size_t header_max, struct sv outside,
+                             const char *boundary);
 void rewrite_smime_sign_deinit(struct rewrite_smime_sign *s);
 /* ERR_FULL: a header section over header_max, or no room in out. */
 int rewrite_smime_sign_feed(struct rewrite_smime_sign *s, struct sv bytes,

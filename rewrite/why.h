@@ -25,8 +25,8 @@
     XX(DROPPED, "8", "a field that does not leave", "rewrite.drop")                          \
     XX(FORGED_RESULTS, "RFC 8601 5", "results in our name that are none of ours",            \
        "rewrite.drop_forged_results")                                                        \
-    XX(SMIME_SIGNED, "8.5", "the body was signed (S/MIME)", "")                              \
-    XX(SMIME_ENCRYPTED, "8.6", "the body was encrypted (S/MIME)", "")
+    XX(SMIME_SIGNED, "8.5", "the body was signed (S/MIME)", "rewrite.smime")                 \
+    XX(SMIME_ENCRYPTED, "8.6", "the body was encrypted (S/MIME)", "rewrite.encrypt")
 
 enum rewrite_why {
 #define REWRITE_WHY_ENUM(name, section, words, setting) REWRITE_WHY_##name,

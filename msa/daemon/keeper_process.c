@@ -72,8 +72,10 @@ static size_t collect_keys(const struct generation *g, struct arena *a, struct k
 {
     const struct msa_tls_options *t = g->options.tls.items;
     const struct rewrite_dkim_options *d = g->options.rewrite.dkim.items;
+    const struct rewrite_smime_options *p = g->options.rewrite.smime.items;
     size_t n = 0, count = g->options.tls.count, signers = g->options.rewrite.dkim.count;
-    struct keeper_key *list = arena_alloc(a, (count + signers + 1) * sizeof *list);
+    size_t people = g->options.rewrite.smime.count;
+    struct keeper_key *list = arena_alloc(a, (count + signers + people + 1) * sizeof *list);
     for (size_t i = 0; i < count; i++) {
         struct sv pem;
         if (generation_file_at(g, &pem, "tls[%zu].key", i))
@@ -85,6 +87,15 @@ static size_t collect_keys(const struct generation *g, struct arena *a, struct k
         if (generation_file_at(g, &pem, "rewrite.dkim[%zu].key", i))
             list[n++] =
                 (struct keeper_key){.purpose = KEEPER_DKIM, .name = sv_of(d[i].key), .pem = pem};
+    }
+    for (size_t i = 0; i < people; i++) {
+        struct sv pem, certificate;
+        if (generation_file_at(g, &pem, "rewrite.smime[%zu].key", i) &&
+            generation_file_at(g, &certificate, "rewrite.smime[%zu].certificate", i))
+            list[n++] = (struct keeper_key){.purpose = KEEPER_SMIME,
+                                            .name = sv_of(p[i].key),
+                                            .pem = pem,
+                                            .certificate = certificate};
     }
     *out = list;
     return n;

@@ -9,6 +9,7 @@
 #include "msa/base/mem.h"
 #include "msa/daemon/load_dkim.h"
 #include "msa/daemon/load_permissions.h"
+#include "msa/daemon/load_smime.h"
 #include "msa/daemon/total_memory.h"
 
 #include <errno.h>
@@ -329,6 +330,7 @@ static struct generation *load(const char *path, uint32_t number, bool with_revi
         check_kerberos_realm(&r);
         check_database(&r);
         load_dkim(g, &src, faults, time(NULL));
+        load_smime(g, &src, faults, time(NULL));
         read_resolvers(&r);
         read_authorities(&r);
         read_own_addresses(&r);

@@ -44,6 +44,9 @@ struct generation {
 /* What the server may know of the keys of rewrite.dkim, a line each: number of the row, kind, bits,
  * the keeper's name for it, public half in base64; separated by spaces. */
 #define GENERATION_DKIM_KEYS "dkim-keys"
+/* A file with certificates of recipients (rewrite.certificates); behind it the address whose they
+ * are, or nothing. Several have one key. */
+#define GENERATION_CERTIFICATE "certificate:"
 /* The system's certificate authorities, where a route verifies its next hop. */
 #define GENERATION_CA_BUNDLE "ca-bundle"
 

@@ -36,6 +36,30 @@ struct smtp_reply reject_unsigned(void)
                               "rewrite.dkim[].require");
 }
 
+struct smtp_reply reject_smime_now(void)
+{
+    return SMTP_REPLY_SETTING(451, 4, 7, 0, "", "rewrite.smime");
+}
+
+struct smtp_reply reject_smime_ever(void)
+{
+    return SMTP_REPLY_SETTING(550, 5, 7, 5, "", "rewrite.smime");
+}
+
+struct smtp_reply reject_no_certificate(void)
+{
+    return SMTP_REPLY_SETTING(550, 5, 7, 5, "", "rewrite.encrypt");
+}
+
+struct smtp_reply reject_many_hidden(void)
+{
+    return SMTP_REPLY_SETTING(
+        550, 5, 5, 3,
+        "Too many recipients that To and Cc do not name, and that the message "
+        "would have to be encrypted to one by one",
+        "rewrite.encrypt");
+}
+
 struct smtp_reply reject_no_login(void)
 {
     return SMTP_REPLY(530, 5, 7, 0, "Authentication required");

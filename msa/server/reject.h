@@ -14,9 +14,14 @@ struct smtp_reply reject_storage(int err);
 /* The same for what was kept of an interrupted message; -EBUSY: another session has it. */
 struct smtp_reply reject_partial(int err);
 /* Refusals that need no error number. */
-struct smtp_reply reject_slow(void);           /* 451 4.3.0 an operation took too long */
-struct smtp_reply reject_names(void);          /* 451 4.4.3 the DNS does not answer */
-struct smtp_reply reject_unsigned(void);       /* 451 4.7.0 rewrite.dkim[].require */
+struct smtp_reply reject_slow(void);     /* 451 4.3.0 an operation took too long */
+struct smtp_reply reject_names(void);    /* 451 4.4.3 the DNS does not answer */
+struct smtp_reply reject_unsigned(void); /* 451 4.7.0 rewrite.dkim[].require */
+/* S/MIME; the text is the caller's where none is named. */
+struct smtp_reply reject_smime_now(void);      /* 451 4.7.0 rewrite.smime: no signature now */
+struct smtp_reply reject_smime_ever(void);     /* 550 5.7.5 likewise, and never */
+struct smtp_reply reject_no_certificate(void); /* 550 5.7.5 rewrite.encrypt */
+struct smtp_reply reject_many_hidden(void);    /* 550 5.5.3 too many to encrypt to one by one */
 struct smtp_reply reject_no_login(void);       /* 530 5.7.0 */
 struct smtp_reply reject_no_return(void);      /* 550 5.1.8 the return path's domain is not */
 struct smtp_reply reject_null_return(void);    /* 550 5.7.27 it takes no mail */

@@ -1,6 +1,8 @@
 #include "msa/server/service.h"
 #include "msa/base/mem.h"
+#include "msa/loop/clock.h"
 #include "msa/server/dkim.h"
+#include "msa/server/smime.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,7 @@ void service_drop(struct service *s)
     tls_ctx_drop(s->tls);
     relay_settings_drop(s->relay);
     rights_free(s->rights);
+    rewrite_smime_drop(s->smime);
     arena_deinit(&s->arena);
     generation_drop(s->generation);
     free(s->setups);
@@ -291,6 +294,7 @@ struct service *service_new(struct generation *g, struct buf *why)
     make_listeners(s);
     make_setups(s);
     s->rights = rights_new(g, &s->arena);
+    s->smime = smime_set(g, clock_wall_s(), NULL, NULL);
     s->memory_bytes = options_memory_bytes(&g->options.limits, total_memory(g));
     return s;
 }

@@ -39,6 +39,7 @@ struct service {
     int64_t memory_bytes; /* limits.memory */
     struct relay_settings *relay;
     struct rights *rights;
+    struct rewrite_smime *smime; /* NULL: nobody signs, nobody is encrypted to */
     struct arena arena;
 };
 

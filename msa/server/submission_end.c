@@ -1,7 +1,7 @@
 /*
  * What happens to a message whose content is whole and written, until it stands in the queue:
  *
- *     content_finished -> milters -> signatures -> store_put -> on_put -> on_done
+ *     content_finished -> milters -> S/MIME -> DKIM -> store_put -> on_put -> on_done
  */
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
@@ -55,6 +55,8 @@ static const struct store_spent *spend(struct submission *s)
     if (spending_is_held(s->ticket)) {
         const char *why = spending_why(s->ticket, a);
         queue_batch_hold(s->rows, why);
+        for (struct store_also *also = s->also; also; also = also->next)
+            queue_batch_hold(also->rows, why);
         log_event(
             LOG_INFO, "held",
             &(struct log_ctx){.queue = sv_of(s->message->id), .login = sv_of(s->message->login)},
@@ -82,20 +84,31 @@ static void put(struct submission *s)
         submission_return(s);
         return;
     }
-    m->eight_bit |= s->rewrite.facts.eight_bit_header || s->rewrite.facts.eight_bit_body;
     struct store_put *p = NEW(struct store_put);
     p->reply = s->worker->mailbox;
     p->message = queue_message_keep(m);
     p->rows = s->rows;
+    p->also = s->also;
     p->partial = s->partial;
     if (s->ticket)
         p->spent = spend(s);
     p->done = on_put;
     p->arg = s;
     s->nrows = s->rows->nrows;
+    for (const struct store_also *also = s->also; also; also = also->next)
+        s->nrows += also->rows->nrows;
     s->rows = NULL;
+    s->also = NULL;
     s->put = p;
     store_put(s->worker->shared->store, p);
+}
+
+/* Nothing stays of the content. */
+static void give_up(struct submission *s)
+{
+    content_give_up(s->worker->shared->store, s->message);
+    protect_give_up(s->worker, s->also);
+    s->also = NULL;
 }
 
 /* ---- waiting ---- */
@@ -116,11 +129,14 @@ void submission_stop_waiting(struct submission *s)
 {
     if (s->signing)
         relay_signing_cancel(s->signing);
+    else if (s->protect)
+        protect_cancel(s->protect);
     else
         filter_cancel(s->filter);
     s->signing = NULL;
+    s->protect = NULL;
     end_waiting(s);
-    content_give_up(s->worker->shared->store, s->message);
+    give_up(s);
     submission_finish(s, false, reject_slow());
 }
 
@@ -141,7 +157,7 @@ static void put_signed(struct submission *s)
     struct log_ctx ctx = {.session = s->session, .queue = sv_of(m->id), .login = sv_of(m->login)};
     struct buf fields;
     if (!relay_signing_judge(&s->dkim, &ctx)) {
-        content_give_up(s->worker->shared->store, m);
+        give_up(s);
         submission_finish(s, false, reject_unsigned());
         return;
     }
@@ -171,6 +187,50 @@ static void sign(struct submission *s)
         put_signed(s);
 }
 
+/* ---- S/MIME ---- */
+
+static void on_protected(void *arg, const struct smtp_reply *refusal, struct store_also *also)
+{
+    struct submission *s = arg;
+    s->protect = NULL;
+    s->also = also;
+    end_waiting(s);
+    memory_give(&s->worker->shared->memory, MEMORY_PROTECT_BYTES);
+    s->memory_bytes -= MEMORY_PROTECT_BYTES;
+    if (!refusal) {
+        sign(s);
+        return;
+    }
+    struct smtp_reply r = *refusal;
+    r.text = arena_sv(&s->message->arena, r.text);
+    give_up(s);
+    submission_finish(s, false, r);
+}
+
+/* Of a gateway's mail nothing is changed. */
+static void protect(struct submission *s)
+{
+    struct protect_target t = {.message = s->message,
+                               .rows = &s->rows,
+                               .provenance = &s->provenance,
+                               .dkim = &s->dkim,
+                               .session = s->session,
+                               .login = s->rights.login,
+                               .is_returned = s->returns != 0};
+    if (rights_is_gateway(&s->rights) || !protect_wants(s->service, &t)) {
+        sign(s);
+        return;
+    }
+    if (!memory_take(&s->worker->shared->memory, MEMORY_PROTECT_BYTES)) {
+        give_up(s);
+        submission_finish(s, false, reject_memory());
+        return;
+    }
+    s->memory_bytes += MEMORY_PROTECT_BYTES;
+    begin_waiting(s);
+    s->protect = protect_start(s->worker, s->service, &t, on_protected, s);
+}
+
 /* ---- milters ---- */
 
 /* Of one that is not sent anyway: its client is told. */
@@ -193,7 +253,7 @@ static void on_filtered(void *arg, enum filter_outcome outcome, const struct smt
     struct arena *a = &s->message->arena;
     end_waiting(s);
     if (outcome == FILTER_QUEUE) {
-        sign(s);
+        protect(s);
         return;
     }
     if (outcome == FILTER_DISCARD && s->returns) {
@@ -225,7 +285,7 @@ void submission_content_finished(void *arg, int err)
     m->message_id = arena_str(&m->arena, sv_of(s->rewrite.facts.message_id));
     keep_header_facts(s);
     if (!s->filter) {
-        sign(s);
+        protect(s);
         return;
     }
     begin_waiting(s);

@@ -7,6 +7,7 @@
 #ifndef MSA_SERVER_SUBMISSION_PRIVATE_H
 #define MSA_SERVER_SUBMISSION_PRIVATE_H
 
+#include "msa/server/protect.h"
 #include "msa/server/submission.h"
 #include "msa/smtp/dot.h"
 #include "rewrite/provenance.h"
@@ -34,6 +35,8 @@ struct submission {
     bool waiting;
     struct rewrite_dkim dkim;
     struct relay_signing *signing; /* under way */
+    struct protect *protect;       /* under way */
+    struct store_also *also;       /* other forms of the message, for some of its recipients */
     const char *discarded;         /* why; NULL: it was not */
     enum smtp_return returns;      /* 0: it goes into the queue */
     bool is_returned;              /* returned is there, and nobody has taken it */
@@ -65,7 +68,7 @@ struct sv submission_protocol(const struct submission_from *f);
 
 /* ---- submission_end.c ---- */
 void submission_content_finished(void *arg, int err); /* of the content writer */
-void submission_stop_waiting(struct submission *s);   /* for milters or signatures */
+void submission_stop_waiting(struct submission *s);   /* for milters, S/MIME or signatures */
 
 /* ---- submission_return.c ---- */
 /* The message is finished, and goes to nobody else. */

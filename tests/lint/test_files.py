@@ -58,6 +58,9 @@ PLACES = {
     "lint/test_docs.c": [
         "msa/server/docs.c",
     ],
+    "unit/msa_server/test_protect.c": [
+        "msa/server/smime.c",
+    ],
     "unit/msa_server/test_dkim.c": [
         "relay/signing.c",
     ],

@@ -167,7 +167,7 @@ static void signatures(void **state)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     BIO *bio;
-    struct keeper_key k = {KEEPER_TLS, SV("key.pem"), pem_of(key, &bio)};
+    struct keeper_key k = {.purpose = KEEPER_TLS, .name = SV("key.pem"), .pem = pem_of(key, &bio)};
     struct keeper_material m = material(1), none = material(2);
     char id[AUTH_TLS_KEY_ID_LEN + 1];
     unsigned char digest[32] = {1, 2, 3};
@@ -204,7 +204,8 @@ static void signatures(void **state)
 static void bad_generation(void **state)
 {
     static const char *names[] = {"PLAIN", "NO-SUCH"};
-    struct keeper_key k = {KEEPER_TLS, SV("/etc/msa/key.pem"), SV("no key")};
+    struct keeper_key k = {
+        .purpose = KEEPER_TLS, .name = SV("/etc/msa/key.pem"), .pem = SV("no key")};
     struct auth_options o = database_options(w.path);
     struct keeper_material m = material(1);
     struct buf why;

@@ -3,8 +3,10 @@
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "auth/keys.h"
+#include "auth/smime_key.h"
 #include "auth/tls/key.h"
 #include "tests/unit/auth/database.h"
+#include "tests/unit/auth_tls/fixture.h"
 
 #include <openssl/ec.h>
 #include <openssl/evp.h>
@@ -224,13 +226,54 @@ static void purpose(void **state)
     buf_deinit(&out);
 }
 
+/* Known by its certificate, and good for S/MIME alone. */
+static void smime(void **state)
+{
+    struct cert a = ec_cert("email:a@example.net", NULL), b = ec_cert("email:b@example.net", NULL);
+    char id[AUTH_SMIME_ID_LEN + 1], key_id[AUTH_TLS_KEY_ID_LEN + 1];
+    STACK_OF(X509) *chain = NULL;
+    uint8_t hash[33] = {1};
+    enum auth_verdict verdict;
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 4096, 0);
+    assert_int_equal(auth_keys_add_smime(set, sv_of(a.key_pem), sv_of(b.pem), &out), ERR_SYNTAX);
+    assert_true(sv_starts(buf_view(&out), SV("the private key does not belong")));
+    assert_int_equal(auth_keys_add_smime(set, SV("no key"), sv_of(b.pem), &out), ERR_SYNTAX);
+    for (int twice = 0; twice < 2; twice++)
+        assert_int_equal(auth_keys_add_smime(set, sv_of(a.key_pem), sv_of(a.pem), &out), 0);
+    assert_int_equal(auth_smime_chain(sv_of(a.pem), a.key, &chain, id, &out), 0);
+    sk_X509_pop_free(chain, X509_free);
+    tls_key_id(a.key, key_id);
+    buf_deinit(&out);
+    assert_int_equal(sign(id, AUTH_SIGN_CMS, hash, 32, &out), AUTH_OK);
+    assert_true(buf_len(&out) > 300);
+    buf_deinit(&out);
+    assert_int_equal(sign(id, AUTH_SIGN_CMS, hash, 33, &out), AUTH_DENIED);
+    static const enum auth_sign others[] = {AUTH_SIGN_ECDSA, AUTH_SIGN_RSA_PKCS1, AUTH_SIGN_DKIM};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_int_equal(auth_keys_sign(set, sv_of(id), others[i], (struct sv){(char *)hash, 32},
+                                        &out, &verdict),
+                         ERR_NOT_FOUND);
+        assert_int_equal(auth_keys_sign(set, sv_of(key_id), others[i],
+                                        (struct sv){(char *)hash, 32}, &out, &verdict),
+                         ERR_NOT_FOUND);
+    }
+    assert_int_equal(auth_keys_sign(set, sv_of(ec_id), AUTH_SIGN_CMS, (struct sv){(char *)hash, 32},
+                                    &out, &verdict),
+                     ERR_NOT_FOUND);
+    assert_false(auth_keys_is_quick(set, AUTH_SIGN_CMS, sv_of(id)));
+    buf_deinit(&out);
+    free_cert(&a);
+    free_cert(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good),
-        cmocka_unit_test(dkim),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(purpose),
+        cmocka_unit_test(good),    cmocka_unit_test(dkim),    cmocka_unit_test(smime),
+        cmocka_unit_test(refused), cmocka_unit_test(purpose),
     };
 
     return cmocka_run_group_tests(tests, start_all, stop_all);

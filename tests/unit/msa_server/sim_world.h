@@ -41,7 +41,8 @@ struct sim_client {
 static struct sim_world world;
 static const char *world_listen = ""; /* more keys of each listener */
 static const char *world_auth = "require_tls = false;";
-static const char *world_dkim; /* GENERATION_DKIM_KEYS, or NULL */
+static const char *world_dkim;                    /* GENERATION_DKIM_KEYS, or NULL */
+static void (*world_files)(struct generation *g); /* adds further files; NULL: none */
 static struct cert world_cert;
 
 UNUSED static void on_log(void *arg, const char *line, size_t len)
@@ -103,6 +104,8 @@ UNUSED static struct generation *world_generation(uint32_t number, const char *l
     generation_add_file(g, "tls[0].certificate", "/c", sv_of(world_cert.pem), false);
     if (world_dkim)
         generation_add_file(g, GENERATION_DKIM_KEYS, "", sv_of(world_dkim), false);
+    if (world_files)
+        world_files(g);
     return g;
 }
 

@@ -104,7 +104,6 @@ static void defaults_are_as_designed(void **state)
 static void keys_without_effect_are_unknown(void **state)
 {
     static const char *const keys[] = {
-        "rewrite = { smime = ( ); }",
         "relay = { mx6 = true; }",
         "relay = { bind = ( ); }",
         "relay = { routes = { to = \"smtp://a.example\"; socks = \"\"; }; }",

@@ -330,6 +330,39 @@ static void test_random(void **state)
     }
 }
 
+/* What two forms of a message have in common, then each by itself. */
+static void test_copy(void **state)
+{
+    struct rewrite_provenance p, q;
+    (void)state;
+    rewrite_provenance_init(&p);
+    rewrite_provenance_begin(&p, SV(SECTION));
+    rewrite_provenance_layer(&p, REWRITE_BY_COMPLETER, SV_NONE, false);
+    rewrite_provenance_edit(&p, 0, 0, SV("A: 1\r\n"), REWRITE_NO_WHY, 0);
+    rewrite_provenance_init(&q);
+    rewrite_provenance_copy(&q, &p);
+    assert_true(sv_eq(rewrite_provenance_take(&q), rewrite_provenance_take(&p)));
+    rewrite_provenance_layer(&q, REWRITE_BY_SMIME, SV_NONE, true);
+    rewrite_provenance_edit(&q, 0, 6, SV("B: 2\r\n"), REWRITE_NO_WHY, 0);
+    for (int i = 0; i < 2; i++) {
+        struct buf section;
+        buf_init(&section, 10000, 0);
+        apply_all(rewrite_provenance_take(i ? &q : &p), &section);
+        assert_true(sv_starts(buf_view(&section), i ? SV("B: 2\r\n") : SV("A: 1\r\n")));
+        buf_deinit(&section);
+    }
+    rewrite_provenance_deinit(&p);
+    rewrite_provenance_deinit(&q);
+    /* of what was given up nothing is known */
+    rewrite_provenance_init(&p);
+    p.given_up = true;
+    rewrite_provenance_init(&q);
+    rewrite_provenance_copy(&q, &p);
+    assert_int_equal(rewrite_provenance_take(&q).len, 0);
+    rewrite_provenance_deinit(&p);
+    rewrite_provenance_deinit(&q);
+}
+
 static void test_words(void **state)
 {
     (void)state;
@@ -341,7 +374,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layers),  cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_damaged), cmocka_unit_test(test_hunks),
-        cmocka_unit_test(test_random),  cmocka_unit_test(test_words),
+        cmocka_unit_test(test_copy),    cmocka_unit_test(test_random),
+        cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,32 +48,53 @@ static const struct {
 } divisions[] = {
     {"From: a@b\r\nSubject: x\r\n\ty\r\n",
      "From: a@b\r\nSubject: x\r\n\ty\r\nMIME-Version: "
-     "1.0\r\nAdded: 1\r\n\r\n",
-     "Content-Type: text/plain\r\n"},
+     "1.0\r\nAdded: 1\r\n",
+     "Content-Type: text/plain\r\n\r\n"},
     {"From: a@b\r\nContent-Type: text/html;\r\n charset=utf-8\r\nmime-version: 1.0 "
      "(x)\r\ncontent-transfer-encoding: 8bit\r\nDate: d\r\n",
-     "From: a@b\r\nmime-version: 1.0 (x)\r\nDate: d\r\nAdded: 1\r\n\r\n",
-     "Content-Type: text/html;\r\n charset=utf-8\r\ncontent-transfer-encoding: 8bit\r\n"},
-    {"Content-Language: de\r\n", "MIME-Version: 1.0\r\nAdded: 1\r\n\r\n",
-     "Content-Language: de\r\nContent-Type: text/plain\r\n"},
-    {"", "MIME-Version: 1.0\r\nAdded: 1\r\n\r\n", "Content-Type: text/plain\r\n"},
+     "From: a@b\r\nmime-version: 1.0 (x)\r\nDate: d\r\nAdded: 1\r\n",
+     "Content-Type: text/html;\r\n charset=utf-8\r\ncontent-transfer-encoding: 8bit\r\n\r\n"},
+    {"Content-Language: de\r\n", "MIME-Version: 1.0\r\nAdded: 1\r\n",
+     "Content-Language: de\r\nContent-Type: text/plain\r\n\r\n"},
+    {"", "MIME-Version: 1.0\r\nAdded: 1\r\n", "Content-Type: text/plain\r\n\r\n"},
 };
+
+/* The same fields, but a Content-Type that was not there. */
+static void check_alone(struct sv section, struct sv entity)
+{
+    struct buf alone;
+    buf_init(&alone, 1000, 0);
+    assert_int_equal(rewrite_smime_alone(section, &alone), 0);
+    struct sv text = buf_view(&alone);
+    assert_true(sv_starts(text, SV("MIME-Version: 1.0\r\n")));
+    assert_true(sv_iends(text, SV("\r\n")));
+    assert_true(sv_starts(entity, sv_first(sv_skip(text, 19), text.len - 21)));
+    buf_deinit(&alone);
+}
 
 static void test_divide(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof divisions / sizeof divisions[0]; i++) {
+        struct sv section = sv_of(divisions[i].section), run;
+        struct rewrite_edits edits;
+        struct rewrite_edits_cursor cursor = {0};
         struct buf out, entity;
         buf_init(&out, 1000, 0);
         buf_init(&entity, 1000, 0);
-        assert_int_equal(rewrite_smime_outside(sv_of(divisions[i].section),
-                                               REWRITE_WHY_SMIME_SIGNED, SV("Added: 1\r\n"), &out,
-                                               &entity),
-                         0);
+        rewrite_edits_init(&edits, REWRITE_SMIME_ADDED_MAX);
+        assert_int_equal(
+            rewrite_smime_outside(section, REWRITE_WHY_SMIME_SIGNED, SV("Added: 1\r\n"), &edits),
+            0);
+        while (rewrite_edits_next(&edits, section, &cursor, &run))
+            assert_int_equal(buf_put(&out, run), 0);
+        assert_int_equal(rewrite_smime_inside(section, &entity), 0);
+        check_alone(section, buf_view(&entity));
         if (!sv_eq(buf_view(&out), sv_of(divisions[i].outside)) ||
             !sv_eq(buf_view(&entity), sv_of(divisions[i].entity)))
             fail_msg("%s:\n%.*s\n%.*s", divisions[i].section, SV_ARG(buf_view(&out)),
                      SV_ARG(buf_view(&entity)));
+        rewrite_edits_deinit(&edits);
         buf_deinit(&out);
         buf_deinit(&entity);
     }

@@ -43,7 +43,9 @@ static int sign(struct sv message, size_t step, struct buf *out)
     uint8_t hash[REWRITE_SMIME_HASH_BYTES];
     unsigned char *der = NULL;
     int err = 0;
-    rewrite_smime_sign_init(&s, 10000, BOUNDARY);
+    const char *end = memmem(message.ptr, message.len, "\r\n\r\n", 4);
+    struct sv outside = end ? sv_range(message.ptr, end + 2) : SV_NONE;
+    rewrite_smime_sign_init(&s, 10000, outside, BOUNDARY);
     while (err == 0 && message.len) {
         err = rewrite_smime_sign_feed(&s, sv_first(message, step), out);
         message = sv_skip(message, step);

@@ -1,0 +1,276 @@
+/*
+ * What has to be done with a message, and the end of it.
+ *
+ *     [header read] -> decide -> sign -> encrypt, for each group -> rows divided -> ended
+ *                           \ refused
+ */
+#include "msa/server/protect.h"
+
+#include "msa/base/mem.h"
+#include "msa/base/require.h"
+#include "msa/loop/clock.h"
+#include "msa/server/protect_internal.h"
+#include "msa/server/reject.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What a header section may have beyond limits.header_size: our own fields, and those of milters.
+ */
+#define HEADER_ROOM (128u << 10)
+#define OUT_MAX     (4u << 20) /* what one piece, and what all recipients' keys, may become */
+#define WARN_MS     60000
+
+struct log_ctx protect_ctx(const struct protect *p, const char *queue_id)
+{
+    return (struct log_ctx){
+        .session = p->target.session, .queue = sv_of(queue_id), .login = p->target.login};
+}
+
+/* The first of each minute, whichever thread it is on. In a simulation time may begin anew. */
+bool protect_may_warn(void)
+{
+    static _Atomic uint64_t next_ms;
+    uint64_t now = clock_mono_ms(), next = atomic_load(&next_ms);
+    return (now >= next || next > now + WARN_MS) &&
+           atomic_compare_exchange_strong(&next_ms, &next, now + WARN_MS);
+}
+
+/* ---- the end ---- */
+
+static void protect_free(struct protect *p)
+{
+    protect_pass_stop(p);
+    protect_sign_end(p);
+    protect_encrypt_end(p);
+    rewrite_smime_section_deinit(&p->section);
+    buf_deinit(&p->out);
+    arena_deinit(&p->arena);
+    service_drop(p->service);
+    free(p);
+}
+
+void protect_give_up(struct worker *w, struct store_also *also)
+{
+    for (struct store_also *a = also; a; a = a->next)
+        content_give_up(w->shared->store, a->message);
+    store_also_free(also);
+}
+
+void protect_cancel(struct protect *p)
+{
+    protect_give_up(p->worker, p->also);
+    protect_free(p);
+}
+
+void protect_refuse(struct protect *p, const struct smtp_reply *reply)
+{
+    protect_ended *ended = p->ended;
+    void *arg = p->arg;
+    struct arena words;
+    struct smtp_reply r = *reply;
+    arena_init(&words);
+    r.text = arena_sv(&words, r.text);
+    protect_cancel(p);
+    ended(arg, &r, NULL);
+    arena_deinit(&words);
+}
+
+/* The rows that the message keeps. */
+static void divide_rows(struct protect *p)
+{
+    const size_t *kept = p->plain;
+    size_t count = p->nplain;
+    for (size_t i = 0; i < p->ngroups; i++)
+        if (p->groups[i].is_target) {
+            kept = p->groups[i].indices;
+            count = p->groups[i].count;
+        }
+    if (count == (*p->target.rows)->nrows)
+        return;
+    struct queue_batch *rows = queue_batch_pick(*p->target.rows, kept, count);
+    for (size_t i = 0; i < count; i++)
+        rows->rows[i].number = (uint32_t)i;
+    queue_batch_free(*p->target.rows);
+    *p->target.rows = rows;
+}
+
+static void end(struct protect *p)
+{
+    protect_ended *ended = p->ended;
+    void *arg = p->arg;
+    struct store_also *also = p->also;
+    if (p->ngroups)
+        divide_rows(p);
+    protect_free(p);
+    ended(arg, NULL, also);
+}
+
+void protect_next(struct protect *p)
+{
+    if (p->group < p->ngroups)
+        protect_encrypt(p);
+    else
+        end(p);
+}
+
+/* ---- what has to be done ---- */
+
+static void add_group(struct protect *p, size_t *indices, size_t count)
+{
+    p->groups[p->ngroups++] = (struct protect_group){.indices = indices, .count = count};
+}
+
+/* The message that was given is read for all the others: it becomes one of them at last, if it is
+ * not kept as it is. */
+static void choose_target(struct protect *p)
+{
+    struct protect_group first = p->groups[0];
+    if (p->nplain)
+        return;
+    p->groups[0] = p->groups[p->ngroups - 1];
+    p->groups[p->ngroups - 1] = first;
+    p->groups[p->ngroups - 1].is_target = true;
+}
+
+static void make_groups(struct protect *p)
+{
+    size_t count = (*p->target.rows)->nrows, nnamed = 0, nhidden = 0;
+    size_t *named = arena_alloc(&p->arena, count * sizeof *named);
+    size_t *hidden = arena_alloc(&p->arena, count * sizeof *hidden);
+    p->plain = arena_alloc(&p->arena, count * sizeof *p->plain);
+    p->groups = arena_alloc(&p->arena, (count + 1) * sizeof *p->groups);
+    for (size_t i = 0; i < count; i++) {
+        switch (p->shares[i].kind) {
+        case REWRITE_SMIME_SHARE_PLAIN:
+            p->plain[p->nplain++] = i;
+            break;
+        case REWRITE_SMIME_SHARE_NAMED:
+            named[nnamed++] = i;
+            break;
+        case REWRITE_SMIME_SHARE_HIDDEN:
+            hidden[nhidden++] = i;
+            break;
+        }
+    }
+    if (nnamed)
+        add_group(p, named, nnamed);
+    for (size_t i = 0; i < nhidden; i++)
+        add_group(p, &hidden[i], 1);
+    if (p->ngroups)
+        choose_target(p);
+}
+
+/* False: refused. */
+static bool find_groups(struct protect *p)
+{
+    const struct queue_batch *rows = *p->target.rows;
+    struct sv *addresses = arena_alloc(&p->arena, (rows->nrows + 1) * sizeof *addresses);
+    size_t lacking, row;
+    char text[SMTP_PATH_MAX + 200];
+    for (size_t i = 0; i < rows->nrows; i++)
+        addresses[i] = sv_of(rows->rows[i].address);
+    p->shares = arena_alloc(&p->arena, (rows->nrows + 1) * sizeof *p->shares);
+    if (!rewrite_smime_share_out(p->service->smime, rewrite_smime_section_fields(&p->section),
+                                 addresses, rows->nrows, p->now_s, p->shares, &lacking, &row)) {
+        struct smtp_reply r = reject_no_certificate();
+        snprintf(text, sizeof text,
+                 "Mail to <%s> has to be encrypted (S/MIME), and there is no usable certificate "
+                 "for this address",
+                 rows->rows[lacking].address);
+        r.text = sv_of(text);
+        protect_refuse(p, &r);
+        return false;
+    }
+    if (!p->target.is_returned)
+        make_groups(p);
+    if (p->ngroups > PROTECT_HIDDEN_MAX + 1) {
+        struct smtp_reply r = reject_many_hidden();
+        protect_refuse(p, &r);
+        return false;
+    }
+    return true;
+}
+
+/* The fault of the row that ought to sign; NULL: none, and signer says whether anybody has to. */
+static const char *find_signer(struct protect *p, bool *wanted_out)
+{
+    char text[SMTP_PATH_MAX];
+    struct sv from = rewrite_smime_author(rewrite_smime_section_fields(&p->section), text);
+    const char *fault = NULL;
+    *wanted_out = rewrite_smime_signer(p->service->smime, from, p->target.login, p->now_s,
+                                       &p->signer, &fault);
+    return fault;
+}
+
+static void decide(struct protect *p)
+{
+    enum rewrite_smime_form form = rewrite_smime_form_of(rewrite_smime_section_fields(&p->section));
+    bool wanted = false;
+    const char *fault = NULL;
+    char words[200];
+    if (form == REWRITE_SMIME_PLAIN)
+        fault = find_signer(p, &wanted);
+    if (form != REWRITE_SMIME_ENCRYPTED && rewrite_smime_encrypts(p->service->smime) &&
+        !find_groups(p))
+        return;
+    if (wanted && fault) {
+        snprintf(words, sizeof words, "the certificate %s", fault);
+        protect_unsigned(p, words, false);
+    } else if (wanted) {
+        protect_sign(p);
+    } else {
+        protect_next(p);
+    }
+}
+
+/* ---- the header ---- */
+
+static int eat_header(struct protect *p, struct sv piece)
+{
+    struct sv rest;
+    int err = rewrite_smime_section_feed(&p->section, piece, &rest);
+    p->enough = p->section.whole;
+    return err;
+}
+
+static void header_eaten(struct protect *p)
+{
+    if (p->section.whole)
+        decide(p);
+    else
+        protect_storage_failed(p, ERR_CORRUPT); /* no header of ours is without an end */
+}
+
+bool protect_wants(const struct service *s, const struct protect_target *t)
+{
+    size_t row;
+    if (rewrite_smime_signs_login(s->smime, t->login))
+        return true;
+    for (size_t i = 0; rewrite_smime_encrypts(s->smime) && i < (*t->rows)->nrows; i++) {
+        char text[SMTP_PATH_MAX];
+        struct sv key = rewrite_smime_key(sv_of((*t->rows)->rows[i].address), text);
+        if (rewrite_smime_policy_of(s->smime, key, &row) != REWRITE_SMIME_NEVER)
+            return true;
+    }
+    return false;
+}
+
+struct protect *protect_start(struct worker *w, struct service *s, const struct protect_target *t,
+                              protect_ended *ended, void *arg)
+{
+    struct protect *p = NEW(struct protect);
+    p->worker = w;
+    p->service = service_keep(s);
+    p->target = *t;
+    p->ended = ended;
+    p->arg = arg;
+    p->now_s = clock_wall_s();
+    p->header_max = (size_t)s->generation->options.limits.header_size_bytes + HEADER_ROOM;
+    arena_init(&p->arena);
+    buf_init(&p->out, OUT_MAX, 0);
+    protect_sign_init(p);
+    rewrite_smime_section_init(&p->section, p->header_max);
+    protect_pass(p, 0, eat_header, header_eaten);
+    return p;
+}

@@ -1,0 +1,519 @@
+/*
+ * S/MIME of a whole server: who gets which form, what is refused, what happens while the keeper
+ * cannot or will not sign, and how it ends in the middle. What arrives is read by libcrypto.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "msa/server/smime.h"
+#include "rewrite/smime_sign.h"
+#include "tests/unit/msa_server/sim_milter.h"
+#include "tests/unit/msa_server/sim_world.h"
+#include "tests/unit/rewrite/smime_fixture.h"
+
+#include <openssl/cms.h>
+#include <stdio.h>
+
+#define ROUTE                                                                           \
+    "relay = { routes = ( { domain = \"*\"; to = [ \"smtp://127.0.0.1:2525\" ]; tls = " \
+    "\"none\"; } ); };\n"
+#define SIGNS(more)                                                                           \
+    "smime = ( { from = \"u@example.net\"; certificate = \"/u.pem\"; key = \"/u.key\"; " more \
+    " } ); "
+#define ENCRYPTS                                                         \
+    "encrypt = ( { to = \"must@example.org\"; policy = \"require\"; }, " \
+    "{ to = \"@example.org\"; } ); certificates = [ \"/certs\" ]; "
+#define BOTH   ROUTE "rewrite = { " SIGNS("") ENCRYPTS "};\n"
+#define SIGNED ROUTE "rewrite = { " SIGNS("") "};\n"
+#define HAS_TO ROUTE "rewrite = { " SIGNS("require = true;") "};\n"
+
+#define HEADER  "From: u@example.net\r\nTo: a@example.org\r\nCc: b@example.org\r\nSubject: x\r\n"
+#define MESSAGE HEADER "\r\nbody\r\n..dot\r\n"
+#define ENTITY  "Content-Type: text/plain\r\n\r\nbody\r\n.dot\r\n"
+#define MAIL    "MAIL FROM:<u@example.net>\r\n"
+#define TO(x)   "RCPT TO:<" x "@example.org>\r\n"
+#define DATA(m) "DATA\r\n" m ".\r\n"
+
+enum { U, A, B, C, OTHER, PEOPLE };
+static struct person people[PEOPLE];
+static struct sim_peer *sink;
+static unsigned asked;
+static bool denies;
+
+/* As the keeper does it. */
+static enum auth_verdict sign_cms(struct sv key, enum auth_sign form, struct sv bytes,
+                                  struct buf *out)
+{
+    unsigned char *der = NULL;
+    asked++;
+    assert_int_equal(form, AUTH_SIGN_CMS);
+    assert_int_equal(key.len, REWRITE_SMIME_ID_LEN);
+    assert_int_equal(bytes.len, REWRITE_SMIME_HASH_BYTES);
+    if (denies)
+        return AUTH_DENIED;
+    CMS_ContentInfo *cms =
+        CMS_sign(NULL, NULL, NULL, NULL, CMS_PARTIAL | CMS_DETACHED | CMS_BINARY);
+    CMS_SignerInfo *si =
+        CMS_add1_signer(cms, people[U].x509, people[U].key, EVP_sha256(), CMS_PARTIAL);
+    assert_int_equal(CMS_signed_add1_attr_by_NID(si, NID_pkcs9_contentType, V_ASN1_OBJECT,
+                                                 OBJ_nid2obj(NID_pkcs7_data), -1),
+                     1);
+    assert_int_equal(CMS_signed_add1_attr_by_NID(si, NID_pkcs9_messageDigest, V_ASN1_OCTET_STRING,
+                                                 bytes.ptr, (int)bytes.len),
+                     1);
+    assert_int_equal(CMS_SignerInfo_sign(si), 1);
+    int len = i2d_CMS_ContentInfo(cms, &der);
+    assert_int_equal(buf_append(out, der, (size_t)len), 0);
+    OPENSSL_free(der);
+    CMS_ContentInfo_free(cms);
+    return AUTH_OK;
+}
+
+static void add_files(struct generation *g)
+{
+    static const char *const paths[] = {NULL, "/certs/a", "/certs/b", "/certs/c"};
+    generation_add_file(g, "rewrite.smime[0].certificate", "/u.pem", sv_of(people[U].pem), false);
+    for (int i = A; i <= C; i++)
+        generation_add_file(g, GENERATION_CERTIFICATE, paths[i], sv_of(people[i].pem), false);
+}
+
+static void expect_idle(void)
+{
+    sim_run_for(1000);
+    world_assert_idle();
+}
+
+/* ---- what arrived ---- */
+
+/* One message for each envelope; connections are many, and their lines mixed. */
+struct got {
+    struct sim_peer_conn *conn;
+    struct buf rcpts, text; /* letters of the recipients; content, unstuffed */
+    struct got *next;
+    bool data, whole;
+};
+static struct got *all;
+
+static struct got *got_of(struct sim_peer_conn *c)
+{
+    struct got *g = all;
+    while (g && (g->conn != c || g->whole))
+        g = g->next;
+    if (g)
+        return g;
+    g = NEW(struct got);
+    g->conn = c;
+    g->next = all;
+    all = g;
+    buf_init(&g->rcpts, 1000, 0);
+    buf_init(&g->text, 16u << 20, 0);
+    return g;
+}
+
+static void forget_all(void)
+{
+    while (all) {
+        struct got *g = all;
+        all = g->next;
+        buf_deinit(&g->rcpts);
+        buf_deinit(&g->text);
+        free(g);
+    }
+}
+
+static void on_line(struct sim_peer_conn *c, struct sv line)
+{
+    struct got *g = got_of(c);
+    note(c->peer, line.ptr, line.len);
+    if (g->data) {
+        g->whole = sv_eq(line, SV(".\r\n"));
+        if (!g->whole)
+            assert_int_equal(buf_put(&g->text, sv_skip(line, sv_starts(line, SV(".")))), 0);
+        if (g->whole)
+            peer_write(c, "250 2.0.0 ok\r\n", 14);
+        return;
+    }
+    g->data = sv_istarts(line, SV("DATA"));
+    if (sv_istarts(line, SV("RCPT TO:<")))
+        assert_int_equal(buf_append(&g->rcpts, &line.ptr[9], 1), 0);
+    const char *reply = g->data                        ? "354 go\r\n"
+                        : sv_istarts(line, SV("EHLO")) ? "250-sink\r\n250 8BITMIME\r\n"
+                                                       : "250 2.0.0 ok\r\n";
+    peer_write(c, reply, strlen(reply));
+}
+
+static void on_read(void *arg, struct sv bytes)
+{
+    struct sim_peer_conn *c = arg;
+    assert_int_equal(buf_put(&c->in, bytes), 0);
+    for (;;) {
+        struct sv in = buf_view(&c->in);
+        size_t n = sv_find(in, '\n');
+        if (n == in.len)
+            return;
+        on_line(c, sv_first(in, n + 1));
+        buf_consume(&c->in, n + 1);
+    }
+}
+
+static void on_accept(void *arg, struct stream *stream)
+{
+    static const struct stream_ops ops = {
+        .on_read = on_read, .on_end = on_peer_end, .on_closed = on_peer_closed};
+    struct sim_peer_conn *c = peer_conn(arg, stream);
+    stream_set_ops(stream, &ops, c);
+    stream_read_start(stream);
+    peer_write(c, "220 sink\r\n", 10);
+}
+
+/* The newest message for exactly these recipients. */
+static struct sv received(const char *rcpts)
+{
+    for (struct got *g = all; g; g = g->next)
+        if (g->whole && sv_eq(buf_view(&g->rcpts), sv_of(rcpts)))
+            return buf_view(&g->text);
+    fail_msg("nothing for %s", rcpts);
+    return SV_NONE;
+}
+
+static void start(const char *lines)
+{
+    asked = 0;
+    denies = false;
+    world_files = add_files;
+    world_start(lines);
+    sim_auth_signer(sign_cms);
+    sink = peer_new(SINK_PORT, on_accept);
+}
+
+static void stop(struct sim_client *c)
+{
+    if (c)
+        client_free(c);
+    peer_close(sink);
+    world_stop(1000);
+    peer_free(sink);
+    world_files = NULL;
+    forget_all();
+}
+
+static void expect_signed(struct sv text, const char *entity)
+{
+    BIO *in = BIO_new_mem_buf(text.ptr, (int)text.len), *content = NULL;
+    BIO *plain = BIO_new(BIO_s_mem());
+    STACK_OF(X509) *certs = sk_X509_new_null();
+    char *at;
+    CMS_ContentInfo *cms = SMIME_read_CMS(in, &content);
+    assert_non_null(cms);
+    sk_X509_push(certs, people[U].x509);
+    assert_int_equal(
+        CMS_verify(cms, certs, NULL, content, plain, CMS_NO_SIGNER_CERT_VERIFY | CMS_BINARY), 1);
+    long len = BIO_get_mem_data(plain, &at);
+    if (!sv_eq((struct sv){at, (size_t)len}, sv_of(entity)))
+        fail_msg("%.*s\nnot %s", (int)len, at, entity);
+    sk_X509_free(certs);
+    CMS_ContentInfo_free(cms);
+    BIO_free(in);
+    BIO_free(content);
+    BIO_free(plain);
+}
+
+/* True: this person reads it; inside is what is in it. */
+static bool decrypts(struct sv text, int who, struct buf *inside)
+{
+    BIO *in = BIO_new_mem_buf(text.ptr, (int)text.len), *plain = BIO_new(BIO_s_mem());
+    char *at;
+    CMS_ContentInfo *cms = SMIME_read_CMS(in, NULL);
+    assert_non_null(cms);
+    bool good = CMS_decrypt(cms, people[who].key, people[who].x509, NULL, plain, CMS_BINARY) == 1;
+    long len = BIO_get_mem_data(plain, &at);
+    buf_reset(inside);
+    assert_int_equal(buf_append(inside, at, (size_t)len), 0);
+    CMS_ContentInfo_free(cms);
+    BIO_free(in);
+    BIO_free(plain);
+    return good;
+}
+
+/* ---- tests ---- */
+
+static void test_signed(void **state)
+{
+    (void)state;
+    start(SIGNED);
+    struct sim_client *c = client_ready();
+    client_say(c, MAIL TO("a") TO("z") DATA(MESSAGE));
+    sim_run_for(5000);
+    client_expect(c, "250 2.0.0 Queued");
+    assert_int_equal(asked, 1); /* one signature, whatever the number of recipients */
+    expect_signed(received("az"), ENTITY);
+    peer_expect(sink, "Subject: x\r\n");
+    assert_false(peer_was_told(sink, "BODY=8BITMIME"));
+    client_free(c);
+    expect_idle();
+    stop(NULL);
+}
+
+static void test_shared_out(void **state)
+{
+    struct buf inside;
+    (void)state;
+    start(BOTH);
+    buf_init(&inside, 1u << 20, 0);
+    struct sim_client *c = client_ready();
+    client_say(c, MAIL TO("a") TO("c") TO("z") TO("b") DATA(MESSAGE));
+    sim_run_for(20000);
+    client_expect(c, "250 2.0.0 Queued");
+    assert_int_equal(asked, 1);
+    expect_signed(received("z"), ENTITY);
+    for (int i = 0; i < 2; i++) {
+        struct sv form = received(i ? "c" : "ab");
+        assert_int_equal(decrypts(form, A, &inside), !i);
+        assert_int_equal(decrypts(form, B, &inside), !i);
+        assert_int_equal(decrypts(form, C, &inside), i);
+        assert_true(decrypts(form, i ? C : A, &inside));
+        expect_signed(buf_view(&inside), ENTITY);
+    }
+    assert_int_equal(world_log_count("encrypted"), 2);
+    assert_true(world_logged("recipients=4 size="));
+    assert_int_equal(world_stats().store.messages, 0);
+    /* nobody is left without: the message itself is one of the forms */
+    client_say(c, MAIL TO("c") TO("a") DATA(HEADER "\r\nagain\r\n"));
+    sim_run_for(20000);
+    assert_true(decrypts(received("a"), A, &inside));
+    client_free(c);
+    expect_idle();
+    buf_deinit(&inside);
+    stop(NULL);
+}
+
+/* Messages in spool files, each form too, with a small window to the disk. */
+static void test_large(void **state)
+{
+    struct buf inside, body;
+    (void)state;
+    start(BOTH);
+    buf_init(&inside, 16u << 20, 0);
+    buf_init(&body, 4u << 20, 0);
+    assert_int_equal(buf_printf(&body, "Content-Type: text/plain\r\n\r\n"), 0);
+    struct sim_client *c = client_ready();
+    client_say(c, MAIL TO("a") TO("c") TO("z") "DATA\r\n");
+    client_put(c, SV(HEADER "\r\n"));
+    for (int i = 0; i < 20000; i++) {
+        char line[80];
+        snprintf(line, sizeof line, "%070d\r\n", i);
+        client_put(c, sv_of(line));
+        assert_int_equal(buf_put(&body, sv_of(line)), 0);
+    }
+    client_say(c, ".\r\n");
+    sim_run_for(60000);
+    client_expect(c, "250 2.0.0 Queued");
+    char *entity = buf_take(&body, NULL);
+    expect_signed(received("z"), entity);
+    assert_true(decrypts(received("c"), C, &inside));
+    expect_signed(buf_view(&inside), entity);
+    client_free(c);
+    expect_idle();
+    free(entity);
+    buf_deinit(&inside);
+    buf_deinit(&body);
+    stop(NULL);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    start(BOTH);
+    struct sim_client *c = client_ready();
+    client_say(c, MAIL TO("a") TO("must") DATA(MESSAGE));
+    sim_run_for(5000);
+    client_expect(c, "550 5.7.5 Mail to <must@example.org> has to be encrypted (S/MIME), and there "
+                     "is no usable certificate for this address (rewrite.encrypt)");
+    assert_int_equal(world_stats().store.messages, 0);
+    /* what is encrypted already may go */
+    client_say(c, MAIL TO("must") DATA("From: u@example.net\r\nContent-Type: "
+                                       "multipart/encrypted\r\n\r\nx\r\n"));
+    sim_run_for(5000);
+    client_expect(c, "250 2.0.0 Queued");
+    assert_int_equal(asked, 0);
+    client_free(c);
+    expect_idle();
+    stop(NULL);
+}
+
+/* Unsigned with a warning, once a minute, or refused. */
+static void test_keeper_refuses(void **state)
+{
+    (void)state;
+    for (int require = 0; require < 2; require++) {
+        start(require ? HAS_TO : SIGNED);
+        struct sim_client *c = client_ready();
+        denies = true;
+        client_say(c, MAIL TO("a") DATA(MESSAGE));
+        sim_run_for(5000);
+        client_expect(c, require ? "451 4.7.0 This message has to be signed (S/MIME), and cannot "
+                                   "be: the keeper of the key does not sign (rewrite.smime)"
+                                 : "250 2.0.0 Queued");
+        assert_int_equal(world_log_count(" unsigned "), !require);
+        assert_int_equal(peer_was_told(sink, "Subject: x\r\n\r\nbody\r\n..dot\r\n.\r\n"), !require);
+        client_say(c, MAIL TO("a") DATA(MESSAGE));
+        sim_run_for(1000);
+        assert_int_equal(world_log_count(" unsigned "), !require);
+        sim_run_for(60000);
+        client_say(c, MAIL TO("a") DATA(MESSAGE));
+        sim_run_for(1000);
+        assert_int_equal(world_log_count(" unsigned "), require ? 0 : 2);
+        denies = false;
+        buf_reset(&c->said);
+        client_say(c, MAIL TO("a") DATA(MESSAGE));
+        sim_run_for(5000);
+        client_expect(c, "250 2.0.0 Queued");
+        peer_expect(sink, "Content-Type: multipart/signed");
+        client_free(c);
+        expect_idle();
+        stop(NULL);
+    }
+}
+
+/* A keeper that hangs is waited for for a while. */
+static void test_keeper_hangs(void **state)
+{
+    (void)state;
+    for (int require = 0; require < 2; require++) {
+        start(require ? HAS_TO : SIGNED);
+        struct sim_client *c = client_ready();
+        sim_auth_delay(60000);
+        client_say(c, MAIL TO("a") DATA(MESSAGE));
+        sim_run_for(8000);
+        assert_false(client_heard(c, "Queued") || client_heard(c, "451 "));
+        sim_run_for(4000);
+        client_expect(c, require ? "451 4.7.0 This message has to be signed (S/MIME), and cannot "
+                                   "be: the keeper of the key does not answer"
+                                 : "250 2.0.0 Queued");
+        client_free(c);
+        sim_run_for(60000);
+        expect_idle();
+        stop(NULL);
+    }
+}
+
+/* 8 bits are made 7; what cannot be is refused; what is signed already goes as it is. */
+static void test_seven_bit(void **state)
+{
+    (void)state;
+    start(HAS_TO);
+    struct sim_client *c = client_ready();
+    client_say(c, MAIL TO("a") DATA(HEADER "Content-Type: text/plain; charset=utf-8\r\n"
+                                           "MIME-Version: 1.0\r\n\r\ngr\xc3\xbc\xc3\x9f\r\n"));
+    sim_run_for(5000);
+    client_expect(c, "250 2.0.0 Queued");
+    expect_signed(received("a"), "Content-Type: text/plain; charset=utf-8\r\n"
+                                 "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+                                 "gr=C3=BC=C3=9F\r\n");
+    client_say(c, "MAIL FROM:<u@example.net> BODY=BINARYMIME\r\n" TO("b") "BDAT 73 LAST\r\n");
+    client_put(c, (struct sv){"From: u@example.net\r\nContent-Type: image/x\r\nMIME-Version: "
+                              "1.0\r\n\r\n\0\n\r\r\n\xff\0\1",
+                              73});
+    sim_run_for(5000);
+    expect_signed(received("b"), "Content-Type: image/x\r\nContent-Transfer-Encoding: "
+                                 "base64\r\n\r\nAAoNDQr/AAE=\r\n");
+    asked = 0;
+    client_say(c, MAIL TO("a") DATA("From: u@example.net\r\nMIME-Version: 1.0\r\nContent-Type: "
+                                    "message/partial; id=x\r\n\r\n\xc3\xbc\r\n"));
+    sim_run_for(5000);
+    client_expect(c, "550 5.7.5 This message has to be signed (S/MIME), and cannot be: a part of "
+                     "type message/partial");
+    client_say(c, MAIL TO("c") DATA("From: u@example.net\r\nContent-Type: multipart/signed\r\n"
+                                    "\r\n\xc3\xbc\r\n"));
+    sim_run_for(5000);
+    assert_true(received("c").len > 0);
+    assert_int_equal(asked, 0);
+    client_free(c);
+    expect_idle();
+    stop(NULL);
+}
+
+/* Ends in the middle: the server's, the session's. */
+static void test_stopped(void **state)
+{
+    (void)state;
+    start(BOTH);
+    struct sim_client *c = client_ready();
+    sim_auth_delay(600000);
+    client_say(c, MAIL TO("a") TO("c") DATA(MESSAGE));
+    sim_run_for(1000);
+    assert_int_equal(asked, 1);
+    server_stop(world.server, 2000);
+    sim_run_for(1000);
+    assert_false(client_heard(c, "451 "));
+    sim_run_for(2000);
+    client_expect(c, "451 4.3.0 ");
+    stop(c);
+    start(BOTH);
+    c = client_ready();
+    sim_auth_delay(3000);
+    client_say(c, MAIL TO("a") TO("c") DATA(MESSAGE));
+    sim_run_for(500);
+    client_free(c);
+    sim_run_for(20000);
+    assert_int_equal(world_stats().accepted_messages, 1); /* its end of data was there */
+    expect_idle();
+    stop(NULL);
+}
+
+/* What a gateway sends is not touched, nor what no row is for. */
+static void test_left_alone(void **state)
+{
+    (void)state;
+    start(BOTH "permissions = ( { login = \"u@example.net\"; class = \"gateway\"; may_send_as = "
+               "\"*\"; } );\n");
+    struct sim_client *c = client_ready();
+    client_say(c, MAIL TO("a") TO("must") DATA(MESSAGE));
+    sim_run_for(5000);
+    client_expect(c, "250 2.0.0 Queued");
+    assert_int_equal(asked, 0);
+    peer_expect(sink, "Subject: x\r\n");
+    assert_false(peer_was_told(sink, "MIME-Version"));
+    stop(c);
+    start(ROUTE "rewrite = { " ENCRYPTS "};\n");
+    c = client_ready();
+    client_say(c, MAIL "RCPT TO:<a@example.com>\r\n" DATA(MESSAGE));
+    sim_run_for(5000);
+    client_expect(c, "250 2.0.0 Queued");
+    assert_false(peer_was_told(sink, "MIME-Version"));
+    stop(c);
+}
+
+static int setup(void **state)
+{
+    static const char *const addresses[PEOPLE] = {"email:u@example.net", "email:a@example.org",
+                                                  "email:b@example.org", "email:c@example.org",
+                                                  "email:o@example.org"};
+    (void)state;
+    for (int i = 0; i < PEOPLE; i++)
+        people[i] = person_new(&(struct person_plan){
+            .emails = addresses[i], .from_s = -3650L * DAY_S, .until_s = 3650L * DAY_S});
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    for (int i = 0; i < PEOPLE; i++)
+        person_free(&people[i]);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_signed),         cmocka_unit_test(test_shared_out),
+        cmocka_unit_test(test_large),          cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_keeper_refuses), cmocka_unit_test(test_keeper_hangs),
+        cmocka_unit_test(test_seven_bit),      cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_left_alone),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
