@@ -140,72 +140,64 @@ struct folding {
 static void put(struct folding *w, struct sv text)
 {
     int err = buf_put(w->out, text);
-    REQUIRE(err == 0); /* FIELD_MAX, REWRITE_DKIM_FIELDS_MAX */
+    REQUIRE(err == 0); /* FIELD_MAX, REWRITE_DKIM_NAMES_MAX, REWRITE_DKIM_FIELDS_MAX */
     w->column += text.len;
 }
 
-/* A word on this line if it has room, else on the next one; apart: with a space before it. */
-static void put_word(struct folding *w, struct sv word, bool apart)
+/* name: with its "=". */
+static void put_tag(struct folding *w, struct sv name, struct sv value, const char *end)
 {
-    if (w->column + apart + word.len > LINE_MAX) {
-        w->column = 0;
-        put(w, SV("\r\n\t"));
-        w->column = 1;
-    } else if (apart) {
-        put(w, SV(" "));
-    }
-    put(w, word);
+    size_t len = name.len + value.len + strlen(end);
+    bool fits = w->column + 1 + len <= LINE_MAX;
+    put(w, fits ? SV(" ") : SV("\r\n\t"));
+    w->column = fits ? w->column : 1;
+    put(w, name);
+    put(w, value);
+    put(w, sv_of(end));
 }
 
-static void put_tag(struct folding *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
-
-static void put_tag(struct folding *w, const char *fmt, ...)
-{
-    char text[SMTP_DOMAIN_MAX + 32];
-    va_list args;
-    va_start(args, fmt);
-    int n = vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    REQUIRE(n > 0 && (size_t)n < sizeof text);
-    put_word(w, (struct sv){text, (size_t)n}, true);
-}
-
+/* The tag h=, on lines of its own: it is the same for all signatures of a message. */
 struct naming {
-    struct folding *w;
-    char word[48]; /* a name and the colon behind it, which waits for the next one */
-    size_t len;
-    bool first;
+    struct folding w;
+    bool any;
 };
 
 static void put_name(void *arg, struct sv name)
 {
     struct naming *n = arg;
-    if (n->len) {
-        n->word[n->len++] = ':';
-        put_word(n->w, (struct sv){n->word, n->len}, n->first);
-        n->first = false;
+    if (n->any)
+        put(&n->w, SV(":"));
+    if (n->any && n->w.column + name.len + 1 > LINE_MAX) {
+        put(&n->w, SV("\r\n\t"));
+        n->w.column = 1;
     }
-    n->len = (size_t)snprintf(n->word, sizeof n->word, "%s%.*s", n->len ? "" : "h=", SV_ARG(name));
-    REQUIRE(n->len + 1 < sizeof n->word);
+    n->any = true;
+    put(&n->w, name);
+}
+
+static void write_names(const struct rewrite_dkim_fields *f, struct buf *out)
+{
+    struct naming n = {.w = {.out = out, .column = 1}};
+    put(&n.w, SV("\r\n\th="));
+    n.w.column = sizeof "\th=" - 1;
+    rewrite_dkim_fields_names(f, put_name, &n);
+    put(&n.w, SV(";"));
 }
 
 /* All that the header section decides. */
-static void begin_field(struct rewrite_dkim *d, struct rewrite_dkim_signature *s,
-                        const struct rewrite_dkim_fields *f)
+static void begin_field(struct rewrite_dkim_signature *s, const char *time, struct sv names)
 {
     const struct rewrite_dkim_key *k = s->key;
     struct folding w = {.out = &s->field};
-    struct naming n = {.w = &w, .first = true};
-    put(&w, SV("DKIM-Signature:"));
-    put_tag(&w, "v=1;");
-    put_tag(&w, "a=%s;", rewrite_dkim_algorithm_tag(k->algorithm));
-    put_tag(&w, "c=%s/%s;", canon_names[k->header], canon_names[k->body]);
-    put_tag(&w, "d=%.*s;", SV_ARG(k->domain));
-    put_tag(&w, "s=%.*s;", SV_ARG(k->selector));
-    put_tag(&w, "t=%" PRId64 ";", d->now_s < 0 ? 0 : d->now_s);
-    rewrite_dkim_fields_names(f, put_name, &n);
-    n.word[n.len++] = ';'; /* From is always there */
-    put_word(&w, (struct sv){n.word, n.len}, n.first);
+    put(&w, SV("DKIM-Signature: v=1;"));
+    put_tag(&w, SV("a="), sv_of(rewrite_dkim_algorithm_tag(k->algorithm)), ";");
+    put_tag(&w, SV("c="), sv_of(canon_names[k->header]), "/");
+    put(&w, sv_of(canon_names[k->body]));
+    put(&w, SV(";"));
+    put_tag(&w, SV("d="), k->domain, ";");
+    put_tag(&w, SV("s="), k->selector, ";");
+    put_tag(&w, SV("t="), sv_of(time), ";");
+    put(&w, names);
 }
 
 static void end_field(struct rewrite_dkim *d, struct rewrite_dkim_signature *s)
@@ -216,10 +208,10 @@ static void end_field(struct rewrite_dkim *d, struct rewrite_dkim_signature *s)
     int err = b64_encode(
         &text, (struct sv){(const char *)d->body_hash[s->key->body], REWRITE_SHA256_BYTES});
     REQUIRE(err == 0);
-    put_tag(&w, "bh=%.*s;", SV_ARG(buf_view(&text)));
+    put_tag(&w, SV("bh="), buf_view(&text), ";");
     buf_deinit(&text);
     w.column = LINE_MAX;
-    put_tag(&w, "b=");
+    put_tag(&w, SV("b="), SV_NONE, "");
 }
 
 /* ---- content ---- */
@@ -238,6 +230,21 @@ static bool uses(const struct rewrite_dkim *d, enum rewrite_dkim_canon c, bool b
     return false;
 }
 
+static void begin_fields(struct rewrite_dkim *d, const struct rewrite_dkim_signers *signers,
+                         const struct rewrite_dkim_fields *f)
+{
+    struct buf names;
+    char time[24];
+    snprintf(time, sizeof time, "%" PRId64, d->now_s < 0 ? 0 : d->now_s);
+    buf_init(&names, REWRITE_DKIM_NAMES_MAX, 0);
+    write_names(f, &names);
+    for (size_t i = 0; i < d->count; i++) {
+        d->signatures[i].key = signers->keys[i];
+        begin_field(&d->signatures[i], time, buf_view(&names));
+    }
+    buf_deinit(&names);
+}
+
 /* The section is whole: who signs, and what of it. */
 static void end_section(struct rewrite_dkim *d, struct sv section)
 {
@@ -252,10 +259,7 @@ static void end_section(struct rewrite_dkim *d, struct sv section)
         return;
     d->state = REWRITE_DKIM_BODY;
     d->count = signers.count;
-    for (size_t i = 0; i < d->count; i++) {
-        d->signatures[i].key = signers.keys[i];
-        begin_field(d, &d->signatures[i], &f);
-    }
+    begin_fields(d, &signers, &f);
     for (unsigned c = 0; c < REWRITE_DKIM_CANONS; c++) {
         if (uses(d, c, false)) {
             rewrite_sha256_init(&d->header[c]);

@@ -10,6 +10,7 @@
 
 #include "msa/base/b64.h"
 #include "msa/server/dkim.h"
+#include "rewrite/dkim.h"
 #include "tests/unit/msa_server/sim_milter.h"
 #include "tests/unit/msa_server/sim_world.h"
 
@@ -83,6 +84,31 @@ static void expect_signature(const char *selector, unsigned nth)
     buf_deinit(&b64);
 }
 
+/* What the next hop got behind the signatures is what the first hash is of. */
+static void expect_hash_of_what_was_sent(void)
+{
+    static const struct rewrite_dkim_key row = {.domain = SV("example.net"),
+                                                .selector = SV("s1"),
+                                                .header = REWRITE_DKIM_RELAXED,
+                                                .body = REWRITE_DKIM_RELAXED,
+                                                .from_s = INT64_MIN};
+    struct sv told = buf_view(&sink->told);
+    const char *time = memmem(told.ptr, told.len, " t=", 3);
+    const char *from = memmem(told.ptr, told.len, "\r\nReceived: ", 12);
+    const char *end = memmem(told.ptr, told.len, "\r\n.\r\n", 5);
+    struct rewrite_dkim_keys *keys = rewrite_dkim_keys_new(&row, 1);
+    struct rewrite_dkim_request r;
+    struct rewrite_dkim d;
+    assert_true(time && from && end);
+    rewrite_dkim_init(&d, keys, 1u << 18, atoll(time + 3));
+    rewrite_dkim_feed(&d, sv_range(from + 2, end + 2));
+    rewrite_dkim_end(&d);
+    assert_true(rewrite_dkim_next(&d, &r));
+    assert_memory_equal(r.hash.ptr, hashes[0], 32);
+    rewrite_dkim_deinit(&d);
+    rewrite_dkim_keys_drop(keys);
+}
+
 static void by_both_keys(void **state)
 {
     (void)state;
@@ -95,6 +121,7 @@ static void by_both_keys(void **state)
     peer_expect(sink, "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.net; s=s1;");
     expect_signature("s1", 0);
     expect_signature("s2", 1);
+    expect_hash_of_what_was_sent();
     peer_expect(sink, "\r\nDKIM-Signature: v=1; a=ed25519-sha256;");
     /* a domain below has no row in force; another domain has none */
     client_say(c, "RSET\r\nMAIL FROM:<u@example.net>\r\nRCPT TO:<a@example.org>\r\nDATA\r\n"
@@ -169,6 +196,7 @@ static void behind_milters(void **state)
         assert_int_equal(asked, 2);
         memcpy(first[i], hashes[0], 32);
         expect_signature("s1", 0);
+        expect_hash_of_what_was_sent();
         client_free(c);
         peer_close(milter);
         stop(NULL);
