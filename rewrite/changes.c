@@ -12,7 +12,7 @@ void rewrite_changes_init(struct rewrite_changes *c)
 {
     const struct conf_strings *drop = &c->options->drop;
     c->walked = c->drop_lengths = 0;
-    c->gone_to = 0;
+    c->gone_to = c->top_fields = 0;
     for (size_t i = 0; i < drop->count && !c->gateway; i++)
         c->drop_lengths |= UINT64_C(1) << strlen(drop->items[i]) % 64;
 }
@@ -103,6 +103,7 @@ static void rename_dates(struct rewrite_changes *c, struct sv section)
 static void put_top(struct rewrite_changes *c, struct buf *text, enum rewrite_why why)
 {
     put(c, 0, 0, buf_view(text), why, 0);
+    c->top_fields++;
     buf_reset(text);
 }
 
@@ -160,23 +161,49 @@ static void put_date(struct rewrite_changes *c, const struct rewrite_changes_end
 static void put_authors(struct rewrite_changes *c, const struct rewrite_changes_end *e,
                         struct buf *text)
 {
-    const struct rewrite_named *named = &e->named;
-    if (named->from.len) {
-        write_text(text, "From: <", named->from, ">\r\n");
+    char from_text[REWRITE_RULES_TEXT], sender_text[REWRITE_RULES_TEXT];
+    struct sv from = rewrite_readdress_text(c->rules, e->named.from, from_text);
+    struct sv sender = rewrite_readdress_text(c->rules, e->named.sender, sender_text);
+    if (from.len) {
+        write_text(text, "From: <", from, ">\r\n");
         put_top(c, text, REWRITE_WHY_FROM_ADDED);
     }
-    if (named->sender.len && e->facts->has_sender) {
-        write_text(text, " <", named->sender, ">");
+    if (sender.len && e->facts->has_sender) {
+        write_text(text, " <", sender, ">");
         replace_value(c, e->section, REWRITE_FIELD_SENDER, buf_view(text),
                       REWRITE_WHY_SENDER_REPLACED);
         buf_reset(text);
-    } else if (named->sender.len) {
-        write_text(text, "Sender: <", named->sender, ">\r\n");
+    } else if (sender.len) {
+        write_text(text, "Sender: <", sender, ">\r\n");
         put_top(c, text, REWRITE_WHY_SENDER_ADDED);
     }
 }
 
-/* ---- */
+/* ---- addresses ---- */
+
+/* Fields that are removed are read as well: their edits go with them. */
+static bool put_addresses(struct rewrite_changes *c, const struct rewrite_changes_end *e,
+                          struct rewrite_refusal *refusal_out)
+{
+    struct rewrite_readdress r = {
+        .complete = e->complete, .rules = c->rules, .section = e->section, .edits = c->edits};
+    struct rewrite_field f;
+    bool good = true, sender_goes = e->named.sender.len > 0;
+    if (c->gateway || !rewrite_readdress_wanted(&r))
+        return true;
+    for (size_t at = 0; good && rewrite_fields_next(e->section, &at, &f);) {
+        c->walked += f.end - f.start;
+        if (f.kind == REWRITE_FIELD_SENDER && sender_goes) {
+            sender_goes = false; /* its value is replaced */
+            continue;
+        }
+        good = rewrite_readdress_field(&r, &f, refusal_out);
+    }
+    c->walked += r.walked;
+    return good;
+}
+
+/* ---- the whole ---- */
 
 static void put_end(struct rewrite_changes *c, const struct rewrite_changes_end *e)
 {
@@ -188,6 +215,44 @@ static void put_end(struct rewrite_changes *c, const struct rewrite_changes_end 
         put(c, len, len, text, REWRITE_WHY_END, 0);
 }
 
+static bool refuse_line(struct rewrite_changes *c, struct sv section,
+                        const struct rewrite_edits_cursor *cursor, struct rewrite_refusal *out)
+{
+    const struct rewrite_edit *edit = &c->edits->list[cursor->edit - 1];
+    struct rewrite_field f;
+    size_t at = 0;
+    while (rewrite_fields_next(section, &at, &f) && f.end <= edit->from) {
+    }
+    rewrite_refusal_make(out, REWRITE_REFUSAL_EDITED_LINE,
+                         sv_first(sv_skip(section, f.start), f.name_len));
+    out->setting = rewrite_why_row(edit->why)->setting;
+    return false;
+}
+
+/* Edits may make a line too long. False: refused. */
+static bool judge_lines(struct rewrite_changes *c, struct sv section, struct rewrite_refusal *out)
+{
+    struct rewrite_edits_cursor cursor = {0};
+    struct sv run;
+    size_t len = 0; /* of the line so far */
+    if (c->edits->count == c->top_fields)
+        return true;
+    while (rewrite_edits_next(c->edits, section, &cursor, &run)) {
+        c->walked += run.len;
+        while (run.len) {
+            size_t before = run.len;
+            size_t n = sv_split(&run, '\n').len;
+            bool ended = n < before;
+            len += n;
+            if (len > (ended ? REWRITE_LINE_MAX + 1u : REWRITE_LINE_MAX))
+                return refuse_line(c, section, &cursor, out);
+            if (ended)
+                len = 0;
+        }
+    }
+    return true;
+}
+
 bool rewrite_changes_finish(struct rewrite_changes *c, const struct rewrite_changes_end *e,
                             struct rewrite_refusal *refusal_out)
 {
@@ -197,12 +262,11 @@ bool rewrite_changes_finish(struct rewrite_changes *c, const struct rewrite_chan
     put_message_id(c, e, &text);
     put_date(c, e, &text);
     put_authors(c, e, &text);
-    bool good = rewrite_complete_edit(e->complete, e->section, REWRITE_LINE_MAX, c->edits,
-                                      &c->walked, refusal_out);
+    bool good = put_addresses(c, e, refusal_out);
     put_end(c, e);
     buf_deinit(&text);
     e->facts->eight_bit_header = !utf8_is_ascii(e->section) || !utf8_is_ascii(e->named.sender) ||
                                  !utf8_is_ascii(e->named.from);
     rewrite_edits_seal(c->edits);
-    return good;
+    return good && judge_lines(c, e->section, refusal_out);
 }

@@ -1,11 +1,11 @@
 /*
  * changes.h - what changes in the header section of a message, and why: every edit is decided here.
  *
- * Draft 8.1 (Sender), 8.2 (Date), 8.3 (Message-ID), 4.2 (single labels), RFC 5321 4.4 (Received),
- * RFC 5322 3.6.2 (From), RFC 8601 5 (Authentication-Results in our name). The paramount rule of the
- * draft's section 8 holds: each edit is the remedy of one matter that an option names, and all
- * bytes but those of its range stay. Of a gateway's message nothing changes but that Received and a
- * missing Date and Message-ID are added.
+ * Draft 8.1 (Sender), 8.2 (Date), 8.3 (Message-ID), 4.2 and 8.8 (addresses: readdress.h), RFC
+ * 5321 4.4 (Received), RFC 5322 3.6.2 (From), RFC 8601 5 (Authentication-Results in our name). The
+ * paramount rule of the draft's section 8 holds: each edit is the remedy of one matter that an
+ * option names, and all bytes but those of its range stay. Of a gateway's message nothing changes
+ * but that Received and a missing Date and Message-ID are added.
  *
  * Ownership: what is given lives until finish; edits and facts are the caller's. Calls: init; note
  * for each field, in their order; finish once. Nothing is allocated for a field. Time is linear.
@@ -14,15 +14,15 @@
 #ifndef REWRITE_CHANGES_H
 #define REWRITE_CHANGES_H
 
-#include "rewrite/complete.h"
 #include "rewrite/edits.h"
 #include "rewrite/facts.h"
 #include "rewrite/options.h"
+#include "rewrite/readdress.h"
 #include "rewrite/received.h"
 
 #define REWRITE_LINE_MAX 998 /* bytes without CRLF */
-/* most bytes of all fields that are added; those of other edits are less than two for each byte of
- * the section, or counted where they are decided */
+/* most bytes of all fields that are added; those of other edits are less than four for each byte of
+ * the section, or counted where they are decided (readdress.h) */
 #define REWRITE_CHANGES_BYTES (4 * REWRITE_RECEIVED_MAX)
 
 struct rewrite_changes {
@@ -31,11 +31,13 @@ struct rewrite_changes {
     bool gateway;
     const struct sv *domains; /* the option */
     size_t domain_count;
+    const struct rewrite_rules *rules; /* NULL: none */
     struct rewrite_edits *edits;
     uint64_t walked; /* bytes looked at */
     /* private */
     uint64_t drop_lengths; /* of the names in options->drop: a bit each, by length modulo 64 */
     size_t gone_to;        /* end of the last field that was removed */
+    size_t top_fields;     /* that were put */
 };
 
 /* Who is named as author by us; empty: nobody. Addresses without brackets. */

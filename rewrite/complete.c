@@ -1,11 +1,6 @@
-/*
- * Design: places are not kept. When all answers are there, the address fields are read a second
- * time, which costs no memory and finds the same ranges.
- */
 #include "rewrite/complete.h"
 
 #include "msa/base/require.h"
-#include "rewrite/address.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -106,84 +101,13 @@ bool rewrite_complete_answer(struct rewrite_complete *c, enum rewrite_name_answe
     return true;
 }
 
+bool rewrite_complete_has(const struct rewrite_complete *c, struct sv label)
+{
+    return find(c, label) != NULL;
+}
+
 struct sv rewrite_complete_domain(const struct rewrite_complete *c, struct sv label)
 {
     const struct rewrite_label *l = find(c, label);
     return l && l->domain < c->domain_count ? c->domains[l->domain] : SV_NONE;
-}
-
-struct editing {
-    const struct rewrite_complete *complete;
-    struct sv section;
-    size_t line_max;
-    struct rewrite_edits *edits;
-    size_t uses;             /* places seen; those that were not noted lie behind them and stay */
-    size_t line, line_added; /* start of the line at hand, bytes that edits add to it */
-    uint64_t *walked;
-};
-
-/* How long the line around at gets when n bytes more are put there. Looks at one line only, which
- * is bounded, and edits are few. */
-static size_t grow_line(struct editing *e, size_t at, size_t n)
-{
-    size_t from = sv_rfind(sv_first(e->section, at), '\n');
-    from = from < at ? from + 1 : 0;
-    size_t to = at + sv_find(sv_skip(e->section, at), '\r');
-    *e->walked += to - from;
-    if (e->line != from)
-        e->line_added = 0;
-    e->line = from;
-    e->line_added += n;
-    return to - from + e->line_added;
-}
-
-/* The label at [from, to); false: its line would become too long. */
-static bool edit_label(struct editing *e, size_t from, size_t to)
-{
-    const struct rewrite_complete *c = e->complete;
-    const struct rewrite_label *l = find(c, sv_first(sv_skip(e->section, from), to - from));
-    char text[SMTP_DOMAIN_MAX + 2];
-    if (!l)
-        return true;
-    e->uses++;
-    if (l->domain == c->domain_count)
-        return true;
-    snprintf(text, sizeof(text), ".%.*s", SV_ARG(c->domains[l->domain]));
-    int err = rewrite_edits_put(e->edits, to, to, sv_of(text), REWRITE_WHY_COMPLETED, 0);
-    REQUIRE(!err); /* uses are bounded, and so are domains */
-    return grow_line(e, to, strlen(text)) <= e->line_max;
-}
-
-static bool edit_field(struct editing *e, const struct rewrite_field *f,
-                       struct rewrite_refusal *refusal_out)
-{
-    struct rewrite_addresses w;
-    struct rewrite_address a;
-    bool good = true;
-    rewrite_addresses_init(&w, e->section, f->value, f->end, SIZE_MAX);
-    while (good && e->uses < e->complete->uses &&
-           rewrite_addresses_next(&w, &a) == REWRITE_ADDRESS_MAILBOX)
-        if (a.domain_kind == REWRITE_DOMAIN_LABEL && !edit_label(e, a.domain, a.domain_end))
-            good = refuse(REWRITE_REFUSAL_COMPLETED_LINE, f->kind,
-                          sv_first(sv_skip(e->section, a.domain), a.domain_end - a.domain),
-                          refusal_out);
-    *e->walked += w.walked;
-    return good;
-}
-
-bool rewrite_complete_edit(const struct rewrite_complete *c, struct sv section, size_t line_max,
-                           struct rewrite_edits *edits, uint64_t *walked,
-                           struct rewrite_refusal *refusal_out)
-{
-    struct editing e = {
-        .complete = c, .section = section, .line_max = line_max, .edits = edits, .walked = walked};
-    struct rewrite_field f;
-    size_t at = 0;
-    bool good = true;
-    while (good && e.uses < c->uses && rewrite_fields_next(section, &at, &f)) {
-        *walked += f.end - f.start;
-        if (rewrite_fields_is_address(f.kind))
-            good = edit_field(&e, &f, refusal_out);
-    }
-    return good;
 }

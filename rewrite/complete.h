@@ -4,26 +4,23 @@
  * RFC 6409 4.2 (draft 4.2): "sales" may become "sales.example.net" where that is a local
  * convention; only what is a single label, and only to a name that somebody verified. Which names
  * exist is asked of the caller: for each distinct label the candidates label.D, D in the order of
- * the domains, until one is there. The edit puts ".D" behind the label and touches nothing else.
+ * the domains, until one is there. The edits are made elsewhere (readdress.h).
  *
  * Ownership: views of the domains live as long as the struct; labels are copied. A name given out
  * is valid until the next call. Limits: REWRITE_LABELS_MAX distinct labels, REWRITE_LABEL_USES_MAX
  * places, names of 255 bytes; a candidate that would be no domain name is passed over unasked.
  * Calls: init; note for each place, in the order of the section; { next, answer }... until next
- * gives REWRITE_COMPLETE_DONE; edit. One thread at a time.
+ * gives REWRITE_COMPLETE_DONE. One thread at a time.
  */
 #ifndef REWRITE_COMPLETE_H
 #define REWRITE_COMPLETE_H
 
 #include "msa/smtp/path.h"
-#include "rewrite/edits.h"
 #include "rewrite/fields.h"
 #include "rewrite/refusal.h"
 
 #define REWRITE_LABELS_MAX     20
 #define REWRITE_LABEL_USES_MAX 1000
-/* most bytes that edits may need for their texts */
-#define REWRITE_COMPLETE_BYTES (REWRITE_LABEL_USES_MAX * (SMTP_DOMAIN_MAX + 1))
 
 enum rewrite_name_answer {
     REWRITE_NAME_YES,    /* verified, in DNS or in the configuration */
@@ -68,12 +65,9 @@ enum rewrite_complete_step rewrite_complete_next(struct rewrite_complete *c, str
 /* False: refused for now, the answer being REWRITE_NAME_UNKNOWN. */
 bool rewrite_complete_answer(struct rewrite_complete *c, enum rewrite_name_answer answer,
                              struct rewrite_refusal *refusal_out);
+/* Whether a label was noted. */
+bool rewrite_complete_has(const struct rewrite_complete *c, struct sv label);
 /* The domain that completes a label, once all are answered; empty where none does. */
 struct sv rewrite_complete_domain(const struct rewrite_complete *c, struct sv label);
-/* Adds the edits. False: refused, a line would become too long.
- * walked: bytes looked at are added. */
-bool rewrite_complete_edit(const struct rewrite_complete *c, struct sv section, size_t line_max,
-                           struct rewrite_edits *edits, uint64_t *walked,
-                           struct rewrite_refusal *refusal_out);
 
 #endif

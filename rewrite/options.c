@@ -20,6 +20,59 @@ static void check_drop(const char *value, struct conf_faults *faults)
                        needed[i]);
 }
 
+static void check_in(const char *value, struct conf_faults *faults)
+{
+    if (!sv_eq(sv_of(value), SV("envelope")) && !sv_eq(sv_of(value), SV("header")))
+        conf_fault(faults, "\"envelope\" or \"header\"", "\"%s\" is not known", value);
+}
+
+static void check_of(const char *value, struct conf_faults *faults)
+{
+    if (!sv_eq(sv_of(value), SV("sender")) && !sv_eq(sv_of(value), SV("recipient")))
+        conf_fault(faults, "\"sender\" or \"recipient\"", "\"%s\" is not known", value);
+}
+
+static void check_map(const char *value, struct conf_faults *faults)
+{
+    if (!sv_starts(sv_of(value), SV("file:/")))
+        conf_fault(faults, "for example \"file:/etc/msa/addresses\"",
+                   "\"%s\" is no \"file:\" with an absolute path", value);
+}
+
+static const struct conf_option rule_rows[] = {
+    CONF_ROW(CONF_STRING, struct rewrite_rule_options, match, "match", NULL,
+             "the addresses that are rewritten",
+             "\"jru@example.net\": that address; \"*@old.example.net\": all of that domain; "
+             "\"*@*.sales.example.net\": all of the domains below it. Domains are compared as "
+             "A-labels, local parts without quotes and without the case of ASCII letters. What "
+             "would match everything is refused.",
+             .flags = CONF_RELOAD, .example = "\"*@*.sales.example.net\""),
+    CONF_ROW(CONF_STRING, struct rewrite_rule_options, replace, "replace", NULL,
+             "what stands in their place",
+             "An address, or \"*@example.net\" for the local part as it is at another domain. An "
+             "address that is given to itself stays, and no later rule counts for it.",
+             .flags = CONF_RELOAD, .example = "\"*@sales.example.net\""),
+    CONF_ROW(
+        CONF_STRING, struct rewrite_rule_options, map, "map", NULL, "a file of such pairs",
+        "In place of match and replace: \"file:/path\". Each line of the file has both, with "
+        "space between them; lines that begin with # are comments. The first line that matches "
+        "counts. A change of the file counts within seconds; if it has a fault, the log says "
+        "so, and the former contents go on.",
+        .flags = CONF_RELOAD, .check = check_map, .example = "\"file:/etc/msa/addresses\""),
+    CONF_ROW(CONF_STRINGS, struct rewrite_rule_options, in, "in", "[ \"envelope\", \"header\" ]",
+             "where the rule counts",
+             "\"envelope\": MAIL FROM and RCPT TO. \"header\": the address fields of the header.",
+             .flags = CONF_RELOAD, .check = check_in),
+    CONF_ROW(
+        CONF_STRINGS, struct rewrite_rule_options, of, "of", "[ \"sender\", \"recipient\" ]",
+        "for whose addresses the rule counts",
+        "\"sender\": MAIL FROM, From, Sender, Reply-To and their Resent- forms. \"recipient\": "
+        "RCPT TO, To, Cc, Bcc and theirs; such a rule may match addresses of our own domains "
+        "only (RFC 6409 section 8).",
+        .flags = CONF_RELOAD, .check = check_of),
+    CONF_END,
+};
+
 const struct conf_option rewrite_options_rows[] = {
     CONF_ROW(CONF_BOOL, struct rewrite_options, complete_domains, "complete_domains", "false",
              "complete single-label domains to one of ours",
@@ -129,5 +182,15 @@ const struct conf_option rewrite_options_rows[] = {
         "mail (keyUsage, emailProtection) is never used; of several the newest is.",
         .flags = CONF_RELOAD, .check = rewrite_smime_check_path,
         .example = "[ \"/etc/msa/smime\" ]"),
+    CONF_ROW(
+        CONF_LIST, struct rewrite_options, rules, "rules", NULL, "addresses that are rewritten",
+        "Each entry says which addresses become which (RFC 6409 8.8). For an address the first "
+        "entry that matches counts, and none is applied to what another has given. The "
+        "permissions judge an address as it was submitted. Of the header nothing changes but "
+        "the octets of the addresses themselves; the mail of a gateway (permissions) is "
+        "rewritten in its envelope only. A recipient that is rewritten is named to receivers "
+        "and in reports as the original one, too (RFC 3461 4.2).",
+        .flags = CONF_RELOAD, .rows = rule_rows, .item_bytes = sizeof(struct rewrite_rule_options),
+        .example = "( { match = \"*@*.sales.example.net\"; replace = \"*@sales.example.net\"; } )"),
     CONF_END,
 };

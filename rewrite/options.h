@@ -13,6 +13,12 @@
 enum rewrite_add_sender { REWRITE_SENDER_ON_BEHALF, REWRITE_SENDER_ALWAYS, REWRITE_SENDER_NEVER };
 enum rewrite_header_errors { REWRITE_ERRORS_REFUSE, REWRITE_ERRORS_ACCEPT };
 
+struct rewrite_rule_options {
+    const char *match, *replace; /* rules.h; or */
+    const char *map;             /* "file:/path" */
+    struct conf_strings in, of;  /* "envelope", "header"; "sender", "recipient" */
+};
+
 struct rewrite_options {
     bool complete_domains;    /* single labels, in the envelope too */
     bool add_date;            /* when missing or unreadable */
@@ -28,6 +34,7 @@ struct rewrite_options {
     struct conf_list encrypt;         /* struct rewrite_encrypt_options: who is encrypted to */
     struct conf_strings certificates; /* paths: certificates of recipients, and folders of them */
     struct conf_list dkim;            /* of struct rewrite_dkim_options */
+    struct conf_list rules; /* of struct rewrite_rule_options */
 };
 
 extern const struct conf_option rewrite_options_rows[];

@@ -38,9 +38,12 @@
     XX(LABELS, 554, "5.6.0", "Header field ",                                                    \
        " is not fully qualified, and there are too many such to complete them",                  \
        "rewrite.complete_domains")                                                               \
-    XX(COMPLETED_LINE, 554, "5.6.0", "Header field ",                                            \
-       " is not fully qualified, and completed its line is longer than 998 octets",              \
-       "rewrite.complete_domains")
+    XX(EDITED_LINE, 554, "5.6.0", "Header field ",                                               \
+       " has a line that is longer than 998 octets when the message is completed", "")           \
+    XX(REWRITTEN_LONG, 554, "5.6.0", "Header field ", " becomes too long when it is rewritten",  \
+       "rewrite.rules")                                                                          \
+    XX(REWRITTEN_MANY, 554, "5.6.0", "Header field ",                                            \
+       " holds more addresses than this server rewrites", "rewrite.rules")
 
 enum rewrite_refusal_kind {
 #define REWRITE_REFUSAL_ENUM(name, code, status, words, behind, setting) REWRITE_REFUSAL_##name,

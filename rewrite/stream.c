@@ -22,13 +22,14 @@ void rewrite_stream_init(struct rewrite_stream *s, const struct rewrite_stream_c
     buf_init(&s->header, config->header_size, 0);
     buf_init(&s->held, SIZE_MAX, 0); /* one piece of the caller's at most */
     bool completes = config->options->complete_domains && !config->gateway;
-    rewrite_edits_init(&s->edits, REWRITE_CHANGES_BYTES + 2 * config->header_size +
-                                      (completes ? REWRITE_COMPLETE_BYTES : 0));
+    rewrite_edits_init(&s->edits,
+                       REWRITE_CHANGES_BYTES + REWRITE_READDRESS_BYTES + 4 * config->header_size);
     s->changes = (struct rewrite_changes){.options = config->options,
                                           .received = &s->config.received,
                                           .gateway = config->gateway,
                                           .domains = config->domains,
                                           .domain_count = config->domain_count,
+                                          .rules = config->rules,
                                           .edits = &s->edits};
     rewrite_changes_init(&s->changes);
     rewrite_judge_init(&s->judge, config->options, completes ? &s->complete : NULL);

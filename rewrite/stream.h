@@ -65,6 +65,7 @@ struct rewrite_stream_config {
     /* the option domains: single labels are completed to the first where the name exists */
     const struct sv *domains;
     size_t domain_count;
+    const struct rewrite_rules *rules; /* of rewrite.rules; NULL: none */
 };
 
 enum rewrite_stream_state {

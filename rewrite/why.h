@@ -26,7 +26,8 @@
     XX(FORGED_RESULTS, "RFC 8601 5", "results in our name that are none of ours",            \
        "rewrite.drop_forged_results")                                                        \
     XX(SMIME_SIGNED, "8.5", "the body was signed (S/MIME)", "rewrite.smime")                 \
-    XX(SMIME_ENCRYPTED, "8.6", "the body was encrypted (S/MIME)", "rewrite.encrypt")
+    XX(SMIME_ENCRYPTED, "8.6", "the body was encrypted (S/MIME)", "rewrite.encrypt")         \
+    XX(RULE, "8.8", "a rule matches the address", "rewrite.rules")
 
 enum rewrite_why {
 #define REWRITE_WHY_ENUM(name, section, words, setting) REWRITE_WHY_##name,

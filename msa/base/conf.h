@@ -34,8 +34,9 @@ enum conf_type {
     CONF_SIZE, /* bytes; K, M, G are powers of 1024; "25%" only with CONF_PERCENT_OK */
     CONF_TIME, /* seconds; "30s", "5m", "2h", "5d", "1w"; at least 1 s */
     CONF_STRING,
-    CONF_PATH,    /* a string in which <state> is replaced; absolute afterwards, or empty */
-    CONF_ENUM,    /* one of names[]; the value is its index */
+    CONF_PATH, /* a string in which <state> is replaced; absolute afterwards, or empty */
+    CONF_ENUM, /* one of names[]; the value is its index; true and false stand for "true", "false"
+                */
     CONF_STRINGS, /* array of strings */
     CONF_TIMES,   /* array of times */
     CONF_GROUP,

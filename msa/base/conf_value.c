@@ -188,14 +188,15 @@ static bool set_time(const struct conf_option *row, const struct conf_given *g, 
 static bool set_enum(const struct conf_option *row, const struct conf_given *g, struct arena *a,
                      struct conf_faults *faults, void *field)
 {
-    if (g->type != CONF_GIVEN_STRING)
+    struct sv text = g->type == CONF_GIVEN_BOOL ? g->b ? SV("true") : SV("false") : g->text;
+    if (g->type != CONF_GIVEN_STRING && g->type != CONF_GIVEN_BOOL)
         return wrong_type(row, g, a, faults);
     for (int i = 0; row->names[i]; i++)
-        if (sv_eq(g->text, sv_of(row->names[i]))) {
+        if (sv_eq(text, sv_of(row->names[i]))) {
             memcpy(field, &i, sizeof i);
             return true;
         }
-    conf_fault(faults, one_of(row, a), "\"%.*s\" is not known", SV_ARG(g->text));
+    conf_fault(faults, one_of(row, a), "\"%.*s\" is not known", SV_ARG(text));
     return false;
 }
 

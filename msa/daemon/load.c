@@ -8,6 +8,7 @@
 #include "auth/tls/pem.h"
 #include "msa/base/mem.h"
 #include "msa/daemon/load_dkim.h"
+#include "msa/daemon/load_maps.h"
 #include "msa/daemon/load_permissions.h"
 #include "msa/daemon/load_smime.h"
 #include "msa/daemon/total_memory.h"
@@ -322,6 +323,7 @@ static struct generation *load(const char *path, uint32_t number, bool with_revi
                             faults, &src)) {
         struct reading r = {.g = g, .src = &src, .faults = faults};
         load_permissions(g, path, &src, faults);
+        load_maps(g, &src, faults);
         conf_walk(msa_options_rows, &g->options, read_file, &r);
         check_certificates(&r);
         check_clients(&r);

@@ -1,15 +1,18 @@
 /*
- * Files of addresses (msa/server/aliases.h), and databases that are asked for them, count as soon
- * as they change, without a signal: every other second the master looks at each. What has kept its
- * new form for one more look is read; if it is good, a generation with it and all else as it was
- * goes its usual way, else the faults are logged once and the former contents go on.
+ * Files of addresses (msa/server/aliases.h), databases that are asked for them, and maps
+ * (msa/server/rewriting.h) count as soon as they change, without a signal: every other second the
+ * master looks at each. What has kept its new form for one more look is read; if it is good, a
+ * generation with it and all else as it was goes its usual way, else the faults are logged once and
+ * the former contents go on.
  */
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
+#include "msa/daemon/load.h"
 #include "msa/daemon/load_aliases.h"
 #include "msa/daemon/load_permissions.h"
 #include "msa/daemon/master_internal.h"
 #include "msa/server/aliases.h"
+#include "msa/server/rewriting.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,19 +82,33 @@ static struct watched *watched_of(struct master *m, const char *key)
     return w;
 }
 
-static bool is_good(const struct master *m, const char *path, struct sv text)
+static bool is_good(const struct master *m, const struct generation_file *f, struct sv text)
 {
     struct arena arena;
     struct conf_faults faults;
     arena_init(&arena);
     conf_faults_init(&faults, &arena);
-    aliases_check(path, text, &m->current->options.auth.realms, &faults);
+    if (rewriting_is_map_key(f->key))
+        rewriting_check_map(f->key, text, &m->current->options, &faults);
+    else
+        aliases_check(f->path, text, &m->current->options.auth.realms, &faults);
     master_log_faults(&faults);
     bool good = faults.errors == 0;
     if (!good)
-        log_event(LOG_ERROR, "addresses-refused", NULL, "%s: its former contents go on", path);
+        log_event(LOG_ERROR, "addresses-refused", NULL, "%s: its former contents go on", f->path);
     arena_deinit(&arena);
     return good;
+}
+
+/* False with words in why. */
+static bool read_it(const struct generation_file *f, struct buf *text, struct buf *why)
+{
+    if (!rewriting_is_map_key(f->key))
+        return load_aliases(sv_of(f->key), text, why);
+    int err = load_file(f->path, text);
+    int cut = err < 0 ? buf_printf(why, "cannot read it: %s", err_text(err)) : 0;
+    (void)cut;
+    return err == 0;
 }
 
 /* Reads it; true if the contents are other ones, and good. */
@@ -99,12 +116,12 @@ static bool has_news(struct master *m, const struct generation_file *f, struct b
 {
     struct buf why;
     buf_init(&why, 500, 0);
-    bool read = load_aliases(sv_of(f->key), text, &why);
+    bool read = read_it(f, text, &why);
     if (!read)
         log_event(LOG_ERROR, "addresses-refused", NULL, "%s: %.*s; its former contents go on",
                   f->path, SV_ARG(buf_view(&why)));
     buf_deinit(&why);
-    return read && !sv_eq(buf_view(text), f->bytes) && is_good(m, f->path, buf_view(text));
+    return read && !sv_eq(buf_view(text), f->bytes) && is_good(m, f, buf_view(text));
 }
 
 /* True: a generation with the new contents is on its way. */
@@ -128,6 +145,11 @@ static bool look_after(struct master *m, const struct generation_file *f)
     return news;
 }
 
+static bool is_watched(const struct generation_file *f)
+{
+    return pattern_is_source(sv_of(f->key)) || rewriting_is_map_key(f->key);
+}
+
 static void on_look(void *arg)
 {
     struct master *m = arg;
@@ -135,8 +157,7 @@ static void on_look(void *arg)
     if (!master_can_propose(m))
         return; /* what has changed is still so at the next look */
     for (size_t i = 0; i < m->current->nfiles; i++)
-        if (pattern_is_source(sv_of(m->current->files[i].key)) &&
-            look_after(m, &m->current->files[i]))
+        if (is_watched(&m->current->files[i]) && look_after(m, &m->current->files[i]))
             return; /* one at a time */
 }
 

@@ -5,6 +5,7 @@
 #include "msa/server/check.h"
 
 #include "msa/server/check_database.h"
+#include "msa/server/rewriting.h"
 #include "msa/smtp/path.h"
 
 #include <inttypes.h>
@@ -379,6 +380,7 @@ void check_options(const struct msa_options *o, const struct conf_source *src,
     check_queue(&c);
     check_routes(&c);
     check_permissions(&c);
+    rewriting_check(o, src, faults);
     check_extensions(&c);
     check_dkim(o, src, faults);
 }

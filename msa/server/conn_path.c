@@ -3,8 +3,11 @@
  * completed (draft 4.2) and a return path that nobody answers for (draft 3.2) are looked up first.
  *
  *     one label -> for each of domains: known, or asked -> the first that exists -> rules
- *     rules -> reverse-path without a login: known, or asked -> site policy (conn_policy.c) ->
- * answer
+ *     rules -> reverse-path without a login: known, or asked -> rewriting -> site policy
+ *     (conn_policy.c) -> answer
+ *
+ * Rights are judged on the address as it was submitted, completed at most; what is rewritten is
+ * what site policy sees, and what is sent.
  */
 #include "msa/base/mem.h"
 #include "msa/server/conn_internal.h"
@@ -18,8 +21,9 @@ struct path_check {
     struct arena arena;
     enum smtp_path_use use;
     struct smtp_path path;
-    struct sv completed; /* the address found; empty: the path was complete */
-    size_t domain;       /* the next of domains to complete with */
+    struct sv address;  /* the one found; empty: the path stays as it is */
+    struct sv original; /* what it was rewritten from */
+    size_t domain;      /* the next of domains to complete with */
     struct sv candidate;
     struct names_query *query;
     struct sv args; /* for the filter, with size */
@@ -34,7 +38,8 @@ static const struct msa_options *options(const struct path_check *k)
 static void finish(struct path_check *k, bool good, const struct smtp_reply *reply)
 {
     struct conn *c = k->conn;
-    struct smtp_result r = {.outcome = good ? SMTP_OK : SMTP_FAILED, .address = k->completed};
+    struct smtp_result r = {
+        .outcome = good ? SMTP_OK : SMTP_FAILED, .address = k->address, .original = k->original};
     uint32_t op = c->op_path;
     if (reply)
         r.reply = *reply;
@@ -86,13 +91,47 @@ static void on_policy(void *arg, const struct smtp_reply *refusal)
     conn_pump(c, SV_NONE);
 }
 
-/* Nothing of our own is in the way. */
-static void pass(struct path_check *k)
+static void ask_policy(struct path_check *k)
 {
     if (conn_policy_is_wanted(k->conn))
         conn_policy_path(k->conn, k->use, k->path.text, k->args, k->size, on_policy, k);
     else
         finish(k, true, NULL);
+}
+
+/* ---- rewriting ---- */
+
+static unsigned place_of(enum smtp_path_use use)
+{
+    return REWRITE_IN_ENVELOPE |
+           (use == SMTP_PATH_REVERSE ? REWRITE_OF_SENDER : REWRITE_OF_RECIPIENT);
+}
+
+/* False: refused, the address has become too long. */
+static bool replace(struct path_check *k, struct sv to)
+{
+    struct sv from = k->path.text;
+    enum smtp_path_verdict v = smtp_path_parse_address(&k->arena, to, k->use, &k->path);
+    if (v != SMTP_PATH_OK) {
+        struct smtp_reply r = smtp_path_refusal(v, k->use);
+        r.setting = SV("rewrite.rules");
+        finish(k, false, &r);
+        return false;
+    }
+    k->address = k->path.text;
+    k->original = from;
+    return true;
+}
+
+/* Nothing of our own is in the way. */
+static void pass(struct path_check *k)
+{
+    char text[REWRITE_RULES_TEXT];
+    uint16_t row;
+    struct sv to =
+        rewrite_rules_apply(k->conn->service->rules, place_of(k->use), &k->path, text, &row);
+    if (!to.len || replace(k, to))
+        ask_policy(k);
 }
 
 /* ---- return path ---- */
@@ -159,10 +198,10 @@ static void judge(struct path_check *k)
 
 static void complete(struct path_check *k)
 {
-    k->completed = sv_of(arena_printf(&k->arena, "%.*s%.*s",
-                                      SV_ARG(sv_first(k->path.text, (size_t)k->path.local_len + 1)),
-                                      SV_ARG(k->candidate)));
-    enum smtp_path_verdict v = smtp_path_parse_address(&k->arena, k->completed, k->use, &k->path);
+    k->address = sv_of(arena_printf(&k->arena, "%.*s%.*s",
+                                    SV_ARG(sv_first(k->path.text, (size_t)k->path.local_len + 1)),
+                                    SV_ARG(k->candidate)));
+    enum smtp_path_verdict v = smtp_path_parse_address(&k->arena, k->address, k->use, &k->path);
     if (v == SMTP_PATH_OK) {
         judge(k);
         return;
@@ -235,7 +274,8 @@ void conn_check_path(struct conn *c, const struct smtp_action *a)
 {
     struct smtp_reply refusal = SMTP_REPLY_NONE;
     struct arena scratch;
-    if (a->path->unqualified || must_ask(c, a->use, a->path) || conn_policy_is_wanted(c)) {
+    if (a->path->unqualified || must_ask(c, a->use, a->path) || conn_policy_is_wanted(c) ||
+        rewrite_rules_has(c->service->rules, place_of(a->use))) {
         look_up(c, a);
         return;
     }

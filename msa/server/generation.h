@@ -34,7 +34,7 @@ struct generation {
 };
 
 /* Files of addresses (msa/server/aliases.h), and what queries gave in their form, have the pattern
- * as their key: "file:/path". */
+ * as their key: "file:/path"; maps (msa/server/rewriting.h) "map:/path". */
 /* Keys of files that no option names: the system's resolvers, where dns.servers is empty, */
 #define GENERATION_RESOLV_CONF "resolv.conf"
 /* Addresses of this machine, a line each. */

@@ -10,8 +10,7 @@ static bool has_route(const struct msa_options *o, struct sv domain)
     return *o->relay.capture != '\0';
 }
 
-/* One of domains, or below it. */
-static bool is_ours(const struct msa_options *o, struct sv domain)
+bool policy_is_ours(struct sv domain, const struct msa_options *o)
 {
     for (size_t i = 0; i < o->domains.count; i++) {
         struct sv ours = sv_of(o->domains.items[i]);
@@ -25,7 +24,7 @@ static bool is_ours(const struct msa_options *o, struct sv domain)
 bool policy_return_is_known(const struct smtp_path *path, const struct msa_options *o)
 {
     struct sv domain = smtp_path_domain(path);
-    return path->kind != SMTP_PATH_MAILBOX || is_ours(o, domain) || has_route(o, domain);
+    return path->kind != SMTP_PATH_MAILBOX || policy_is_ours(domain, o) || has_route(o, domain);
 }
 
 bool policy_name_is_known(struct sv domain, const struct msa_options *o)
@@ -45,7 +44,7 @@ bool policy_is_postmaster(const struct smtp_path *path, const struct msa_options
     struct smtp_path own;
     struct arena scratch;
     arena_init(&scratch);
-    bool is = path->kind == SMTP_PATH_MAILBOX && is_ours(o, smtp_path_domain(path)) &&
+    bool is = path->kind == SMTP_PATH_MAILBOX && policy_is_ours(smtp_path_domain(path), o) &&
               sv_ieq(sv_first(path->text, path->local_len), SV("postmaster"));
     is = is || (smtp_path_parse_address(&scratch, sv_of(o->postmaster), SMTP_PATH_FORWARD, &own) ==
                     SMTP_PATH_OK &&

@@ -14,6 +14,8 @@
 bool policy_return_is_known(const struct smtp_path *path, const struct msa_options *o);
 /* Whether a name that completes a single label is known to exist, without the DNS. */
 bool policy_name_is_known(struct sv domain, const struct msa_options *o);
+/* Whether a domain is one of ours, or below it. */
+bool policy_is_ours(struct sv domain, const struct msa_options *o);
 /* Whether this is the postmaster whom anybody may write to. */
 bool policy_is_postmaster(const struct smtp_path *path, const struct msa_options *o);
 /* Whether mail is sent there; else *reply_out says why not (text in the arena). */

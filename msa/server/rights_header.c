@@ -112,10 +112,11 @@ static bool judge_author(struct judging *j, const struct rewrite_author *author)
 /* ---- fields that are added ---- */
 
 /* RFC 6409 8.1: a valid address of whoever sends. The login is one if it may send as itself. */
-static bool is_allowed(struct judging *j, struct sv address, struct smtp_path *path)
+static bool is_allowed(struct judging *j, struct sv address)
 {
-    return smtp_path_parse_address(j->a, address, SMTP_PATH_FORWARD, path) == SMTP_PATH_OK &&
-           path->text.len && rights_may_send_as(j->h, path);
+    struct smtp_path path;
+    return smtp_path_parse_address(j->a, address, SMTP_PATH_FORWARD, &path) == SMTP_PATH_OK &&
+           path.text.len && rights_may_send_as(j->h, &path);
 }
 
 /* What needs a Sender and has none gets one, or is refused. */
@@ -134,48 +135,54 @@ static bool find_sender(struct judging *j, struct sv login, struct sv *sender_ou
                   "address for it");
 }
 
-/* Whether the fields of a kind name this address and nobody else. */
-static bool names_only(const struct rewrite_authors *authors, enum rewrite_field_kind kind,
-                       const struct smtp_path *path)
+/* Whether both stand in the header as the same address. */
+static bool same_author(struct judging *j, struct sv a, struct sv b)
 {
+    char a_text[REWRITE_RULES_TEXT], b_text[REWRITE_RULES_TEXT];
+    struct smtp_path a_path, b_path;
+    struct sv a_to = rewrite_readdress_text(j->in->rules, a, a_text);
+    struct sv b_to = rewrite_readdress_text(j->in->rules, b, b_text);
+    return smtp_path_parse_address(j->a, a_to, SMTP_PATH_FORWARD, &a_path) == SMTP_PATH_OK &&
+           smtp_path_parse_address(j->a, b_to, SMTP_PATH_FORWARD, &b_path) == SMTP_PATH_OK &&
+           smtp_path_same(&a_path, &b_path);
+}
+
+/* Whether the fields of a kind name this address and nobody else. */
+static bool names_only(struct judging *j, enum rewrite_field_kind kind, struct sv address)
+{
+    const struct rewrite_authors *authors = j->in->authors;
     size_t same = 0, all = 0;
     for (size_t i = 0; i < authors->count; i++) {
         const struct rewrite_author *author = &authors->list[i];
         if (author->field != kind || author->shown)
             continue;
         all++;
-        same += !author->fault && smtp_path_same(&author->path, path);
+        same += !author->fault && same_author(j, author->path.text, address);
     }
     return all == 1 && same == 1;
 }
 
 /* add_sender = "always": the login stands in Sender, unless From is that already. */
-static bool wants_sender(struct judging *j, const struct smtp_path *login, struct sv added_from)
+static bool wants_sender(struct judging *j, struct sv login, struct sv added_from)
 {
-    const struct rewrite_authors *authors = j->in->authors;
-    struct smtp_path from;
     if (j->in->options->rewrite.add_sender != REWRITE_SENDER_ALWAYS || j->resent_only)
         return false;
     if (added_from.len)
-        return smtp_path_parse_address(j->a, added_from, SMTP_PATH_FORWARD, &from) !=
-                   SMTP_PATH_OK ||
-               !smtp_path_same(&from, login);
-    return !names_only(authors, REWRITE_FIELD_SENDER, login) &&
-           !names_only(authors, REWRITE_FIELD_FROM, login);
+        return !same_author(j, added_from, login);
+    return !names_only(j, REWRITE_FIELD_SENDER, login) && !names_only(j, REWRITE_FIELD_FROM, login);
 }
 
 static bool find_named(struct judging *j, struct rewrite_named *out)
 {
     const struct rewrite_authors *authors = j->in->authors;
-    struct smtp_path path;
-    struct sv login = is_allowed(j, j->h->login, &path) ? j->h->login : SV_NONE;
+    struct sv login = is_allowed(j, j->h->login) ? j->h->login : SV_NONE;
     bool lacks_from = !authors->from_fields && !j->resent_only;
     *out = (struct rewrite_named){SV_NONE, SV_NONE};
     if (lacks_from && j->in->options->rewrite.add_from)
         out->from = j->in->reverse_path.len ? j->in->reverse_path : login;
     if (j->needs_sender && !authors->has_sender && !find_sender(j, login, &out->sender))
         return false;
-    if (login.len && wants_sender(j, &path, out->from))
+    if (login.len && wants_sender(j, login, out->from))
         out->sender = login;
     return true;
 }

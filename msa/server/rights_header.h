@@ -19,8 +19,9 @@
 
 struct rights_header {
     const struct rewrite_authors *authors; /* finished */
-    struct sv reverse_path;                /* of MAIL FROM, which was allowed; may be empty */
+    struct sv reverse_path;                /* as submitted, which was allowed; may be empty */
     const struct msa_options *options; /* domains, rewrite.header_errors, .add_sender, .add_from */
+    const struct rewrite_rules *rules; /* of rewrite.rules; NULL: none */
 };
 
 /* True: accepted; *named_out has the addresses of fields to be added (views of login and

@@ -3,6 +3,7 @@
 #include "msa/loop/clock.h"
 #include "msa/server/dkim.h"
 #include "msa/server/smime.h"
+#include "msa/server/rewriting.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ void service_drop(struct service *s)
     relay_settings_drop(s->relay);
     rights_free(s->rights);
     rewrite_smime_drop(s->smime);
+    rewrite_rules_free(s->rules);
     arena_deinit(&s->arena);
     generation_drop(s->generation);
     free(s->setups);
@@ -295,6 +297,7 @@ struct service *service_new(struct generation *g, struct buf *why)
     make_setups(s);
     s->rights = rights_new(g, &s->arena);
     s->smime = smime_set(g, clock_wall_s(), NULL, NULL);
+    s->rules = rewriting_rules(g, &s->arena);
     s->memory_bytes = options_memory_bytes(&g->options.limits, total_memory(g));
     return s;
 }

@@ -13,6 +13,7 @@
 #include "msa/server/rights.h"
 #include "msa/smtp/server.h"
 #include "relay/settings.h"
+#include "rewrite/rules.h"
 
 #include <stdatomic.h>
 
@@ -40,6 +41,7 @@ struct service {
     struct relay_settings *relay;
     struct rights *rights;
     struct rewrite_smime *smime; /* NULL: nobody signs, nobody is encrypted to */
+    struct rewrite_rules *rules; /* of rewrite.rules */
     struct arena arena;
 };
 

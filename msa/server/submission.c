@@ -129,8 +129,9 @@ static bool judge_authors(struct submission *s, const struct rewrite_authors *au
                           struct smtp_reply *reply_out)
 {
     struct rights_header header = {.authors = authors,
-                                   .reverse_path = sv_of(s->message->reverse_path),
-                                   .options = &s->service->generation->options};
+                                   .reverse_path = s->reverse_path,
+                                   .options = &s->service->generation->options,
+                                   .rules = s->service->rules};
     struct rewrite_named named;
     if (rights_header(&s->rights, &header, &s->message->arena, &named, reply_out)) {
         rewrite_stream_permit(&s->rewrite, named);
@@ -284,6 +285,7 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
                      .wall_s = s->message->received_ms / 1000},
         .domains = domains_of(o, a),
         .domain_count = o->domains.count,
+        .rules = s->service->rules,
         .header_size = (size_t)o->limits.header_size_bytes,
         .received_hops = (size_t)o->limits.received_hops,
         .binary = f->envelope->values[SMTP_MAIL_BODY].number == SMTP_BODY_BINARYMIME,

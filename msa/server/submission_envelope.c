@@ -70,6 +70,8 @@ void submission_fill_envelope(struct submission *s, const struct submission_from
     struct buf b;
     buf_init(&b, 8192, 0);
     m->reverse_path = arena_str(&m->arena, e->reverse.text);
+    s->reverse_path =
+        e->original_reverse.len ? arena_sv(&m->arena, e->original_reverse) : sv_of(m->reverse_path);
     if (smtp_envelope_write_mail(e, &b) == 0)
         m->mail_params = text_form(&m->arena, &b);
     m->priority = (int8_t)smtp_envelope_priority(e);

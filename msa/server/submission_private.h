@@ -47,6 +47,7 @@ struct submission {
     bool refused;              /* with reply, which nobody has been told */
     struct sv solicit;         /* of MAIL; empty: none */
     struct rights_holder rights;
+    struct sv reverse_path; /* as it was submitted, before it was rewritten */
     size_t nrows;
     struct smtp_reply reply;
     char reply_text[sizeof(((struct rewrite_refusal *)0)->text)];

@@ -1,6 +1,8 @@
 #include "msa/smtp/envelope.h"
 #include "msa/base/require.h"
+#include "msa/base/utf8.h"
 #include "msa/smtp/ext.h"
+#include "msa/smtp/xtext.h"
 
 #include <string.h>
 
@@ -115,4 +117,22 @@ int64_t smtp_envelope_hold_until_s(const struct smtp_envelope *e, int64_t receiv
 int smtp_envelope_priority(const struct smtp_envelope *e)
 {
     return (int)(int64_t)e->values[SMTP_MAIL_MT_PRIORITY].number;
+}
+
+void smtp_envelope_keep_original(struct smtp_envelope *e, struct smtp_recipient *r,
+                                 struct sv address)
+{
+    struct smtp_value *orcpt = &r->values[SMTP_RCPT_ORCPT];
+    bool ascii = utf8_is_ascii(address);
+    struct buf text;
+    if (orcpt->text.ptr)
+        return;
+    buf_init(&text, 4096, 0);
+    int err = buf_put(&text, ascii ? SV("rfc822;") : SV("utf-8;"));
+    if (err == 0)
+        err = ascii ? smtp_xtext_write(&text, address) : smtp_unitext_write(&text, address);
+    REQUIRE(err == 0); /* an address is short, and printable */
+    if (buf_len(&text) <= SMTP_ORCPT_MAX)
+        orcpt->text = arena_sv(e->arena, buf_view(&text));
+    buf_deinit(&text);
 }

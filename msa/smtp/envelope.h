@@ -65,6 +65,8 @@ enum smtp_notify {
     SMTP_NOTIFY_DELAY = 8
 };
 
+#define SMTP_ORCPT_MAX 500 /* octets, RFC 3461 4.2 */
+
 struct smtp_value {
     struct sv text; /* wire form; ptr NULL: not given; empty: a keyword without a value */
     /* SIZE in octets (saturated), an enum above, or what the extension says of it (signed ones
@@ -80,6 +82,8 @@ struct smtp_recipient {
 struct smtp_envelope {
     struct arena *arena;
     struct smtp_path reverse;
+    struct sv
+        original_reverse; /* before it was rewritten; empty: it was not. Not in the text form */
     struct smtp_value values[SMTP_MAIL_SLOTS];
     struct smtp_recipient *recipients;
     uint32_t count, cap;
@@ -116,5 +120,9 @@ static inline bool smtp_envelope_has(const struct smtp_envelope *e, enum smtp_ma
 }
 /* When to notify about a recipient: bits of enum smtp_notify, FAILURE and DELAY if not given. */
 uint32_t smtp_envelope_notify(const struct smtp_recipient *r);
+/* Keeps the address that a recipient was given as (RFC 3461 4.2, RFC 6533 3), unless ORCPT was,
+ * or it would be too long. */
+void smtp_envelope_keep_original(struct smtp_envelope *e, struct smtp_recipient *r,
+                                 struct sv address);
 
 #endif

@@ -7,7 +7,6 @@
 #include "msa/smtp/xtext.h"
 
 #define ENVID_MAX 100 /* octets, RFC 3461 4.4 */
-#define ORCPT_MAX 500 /* octets, RFC 3461 4.2 */
 
 static bool parse_ret(struct arena *a, struct sv value, bool has_value, struct smtp_value *out)
 {
@@ -61,7 +60,7 @@ static bool parse_orcpt(struct arena *a, struct sv value, bool has_value, struct
 {
     struct sv address = value;
     struct sv type = sv_split(&address, ';');
-    if (!has_value || value.len > ORCPT_MAX || type.len == 0 || address.len == 0 ||
+    if (!has_value || value.len > SMTP_ORCPT_MAX || type.len == 0 || address.len == 0 ||
         !(sv_ieq(type, SV("utf-8")) ? smtp_unitext_printable : smtp_xtext_printable)(address))
         return false;
     for (size_t i = 0; i < type.len; i++)
@@ -97,7 +96,7 @@ static int hop_orcpt(const struct smtp_hop *h, const struct smtp_value *v, struc
         return smtp_ext_hop_same(h, v, out);
     struct sv type = sv_split(&rest, ';');
     struct buf plain;
-    buf_init(&plain, ORCPT_MAX, 0);
+    buf_init(&plain, SMTP_ORCPT_MAX, 0);
     size_t before = buf_len(out);
     int err = buf_printf(out, "%.*s;", SV_ARG(type));
     if (err == 0)
@@ -107,7 +106,7 @@ static int hop_orcpt(const struct smtp_hop *h, const struct smtp_value *v, struc
     buf_deinit(&plain);
     if (err < 0)
         return err;
-    return buf_len(out) - before <= ORCPT_MAX;
+    return buf_len(out) - before <= SMTP_ORCPT_MAX;
 }
 
 static const struct smtp_param_rule mail_params[] = {

@@ -150,6 +150,10 @@ struct smtp_result {
     bool certified;          /* START_TLS, OK: the client has shown a certificate that holds */
     uint64_t octets;         /* COMMIT, OK: that are returned (XRETURN) */
     struct sv address;       /* CHECK_PATH, OK: stands in the path's place, a qualified address */
+    /* CHECK_PATH, OK, with address: what it was rewritten from, a qualified address; empty: the
+     * address only completes the path. It is kept in the envelope, a recipient's as ORCPT where
+     * none was given (RFC 3461 4.2). */
+    struct sv original;
     /* RESUME, OK. */
     bool resumed;               /* it was interrupted, or finished, before */
     bool early;                 /* input waits behind it: what is in it knows nothing of the 355 */

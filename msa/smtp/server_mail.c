@@ -192,16 +192,20 @@ static void refuse_path(struct smtp_server *s, bool reverse, const struct smtp_r
         smtp_envelope_drop_last(&s->envelope);
 }
 
-/* The address that was found for an incomplete one. */
-static void replace_path(struct smtp_server *s, bool reverse, struct sv address)
+/* The address that was found for an incomplete one, or for one that is rewritten. */
+static void replace_path(struct smtp_server *s, bool reverse, const struct smtp_result *r)
 {
-    struct smtp_path *path =
-        reverse ? &s->envelope.reverse : &s->envelope.recipients[s->envelope.count - 1].path;
-    if (address.len) {
+    struct smtp_envelope *e = &s->envelope;
+    struct smtp_path *path = reverse ? &e->reverse : &e->recipients[e->count - 1].path;
+    if (r->address.len) {
         enum smtp_path_verdict v = smtp_path_parse_address(
-            &s->arena, address, reverse ? SMTP_PATH_REVERSE : SMTP_PATH_FORWARD, path);
+            &s->arena, r->address, reverse ? SMTP_PATH_REVERSE : SMTP_PATH_FORWARD, path);
         REQUIRE(v == SMTP_PATH_OK);
     }
+    if (r->original.len && reverse)
+        e->original_reverse = arena_sv(&s->arena, r->original);
+    else if (r->original.len)
+        smtp_envelope_keep_original(e, &e->recipients[e->count - 1], r->original);
     REQUIRE(!path->unqualified);
 }
 
@@ -251,7 +255,7 @@ static void mail_done(struct smtp_server *s, const struct smtp_result *r)
         refuse_path(s, true, &r->reply);
         return;
     }
-    replace_path(s, true, r->address);
+    replace_path(s, true, r);
     if (r->reply.code) {
         s->mail_ok = r->reply;
         s->mail_ok.text = arena_sv(&s->arena, r->reply.text);
@@ -281,7 +285,7 @@ static void rcpt_done(struct smtp_server *s, const struct smtp_result *r)
         refuse_path(s, false, &r->reply);
         return;
     }
-    replace_path(s, false, r->address);
+    replace_path(s, false, r);
     session_enter(s, SESSION_RCPT);
     session_say(s, r->reply.code ? r->reply : SMTP_REPLY(250, 2, 1, 5, "Recipient ok"));
 }

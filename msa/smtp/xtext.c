@@ -45,6 +45,22 @@ bool smtp_xtext_printable(struct sv text)
     return true;
 }
 
+int smtp_xtext_write(struct buf *out, struct sv octets)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    size_t before = buf_len(out);
+    int err = 0;
+    for (size_t i = 0; i < octets.len && err == 0; i++) {
+        unsigned char c = (unsigned char)octets.ptr[i];
+        char form[3] = {'+', digits[c >> 4], digits[c & 15]};
+        err = is_xchar(octets.ptr[i]) ? buf_append(out, &octets.ptr[i], 1)
+                                      : buf_append(out, form, sizeof form);
+    }
+    if (err < 0)
+        buf_truncate(out, before);
+    return err;
+}
+
 int smtp_xtext_decode(struct buf *out, struct sv text)
 {
     size_t made = 0;

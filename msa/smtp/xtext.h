@@ -19,6 +19,8 @@ bool smtp_xtext_printable(struct sv text);
 /* Appends the octets, which may be any (control characters too: the reader judges them);
  * ERR_SYNTAX, ERR_FULL; on an error out is as before. */
 int smtp_xtext_decode(struct buf *out, struct sv text) MUST_CHECK;
+/* Appends octets as xtext; ERR_FULL, out is as before. */
+int smtp_xtext_write(struct buf *out, struct sv octets) MUST_CHECK;
 
 /* Valid unitext, and what it stands for is printable: neither it nor its meaning has a control
  * character. */

@@ -367,12 +367,14 @@ struct world {
     struct arena arena, messages;
     struct rights *rights;
     struct sv reverse_path;
+    struct rewrite_rules *rules; /* NULL: none */
 };
 
 static void start(struct world *w)
 {
     struct conf_faults faults;
     w->reverse_path = SV("desk@example.net");
+    w->rules = NULL;
     w->g = generation_new(1);
     arena_init(&w->arena);
     arena_init(&w->messages);
@@ -399,7 +401,7 @@ struct outcome {
 };
 
 /* As msa/server/submission.c does it. */
-static void drain(struct rewrite_stream *s, const struct rights_holder *h,
+static void drain(const struct world *w, struct rewrite_stream *s, const struct rights_holder *h,
                   const struct msa_options *o, struct arena *a, struct outcome *out)
 {
     struct rewrite_action action;
@@ -411,7 +413,7 @@ static void drain(struct rewrite_stream *s, const struct rights_holder *h,
             snprintf(out->text, sizeof out->text, "%s", action.refusal->text);
         }
         if (action.kind == REWRITE_AUTHORS) {
-            struct rights_header in = {action.authors, out->reverse_path, o};
+            struct rights_header in = {action.authors, out->reverse_path, o, w->rules};
             struct smtp_reply reply;
             struct rewrite_named named;
             if (rights_header(h, &in, a, &named, &reply)) {
@@ -444,6 +446,7 @@ static void run(struct world *w, const struct row *r, size_t piece, struct outco
                                                    .by = SV("mail.example.net"),
                                                    .protocol = SV("ESMTPSA"),
                                                    .id = SV("q")},
+                                      .rules = w->rules,
                                       .header_size = 1 << 20,
                                       .received_hops = 100,
                                       .gateway = rights_is_gateway(&h),
@@ -457,11 +460,11 @@ static void run(struct world *w, const struct row *r, size_t piece, struct outco
     while (rest.len && !out->code) {
         rewrite_stream_feed(&s, sv_first(rest, piece));
         rest = sv_skip(rest, piece);
-        drain(&s, &h, &o, &a, out);
+        drain(w, &s, &h, &o, &a, out);
     }
     if (!out->code) {
         rewrite_stream_end(&s);
-        drain(&s, &h, &o, &a, out);
+        drain(w, &s, &h, &o, &a, out);
     }
     rewrite_stream_deinit(&s);
     arena_deinit(&a);
@@ -620,32 +623,74 @@ static const struct named_row {
      "Resent-From: <resend@example.net>\r\n" TO},
 };
 
+static void check_named(struct world *w, const struct named_row *row, size_t i)
+{
+    struct outcome out;
+    w->reverse_path = sv_of(row->reverse_path);
+    run(w, &row->r, 1000, &out);
+    assert_int_equal(out.code, 0);
+    struct sv got = buf_view(&out.out);
+    /* behind Received, Message-ID and Date */
+    const char *from = memmem(got.ptr, got.len, "\r\nDate: ", 8);
+    assert_non_null(from);
+    from = (const char *)memchr(from + 2, '\n', 60) + 1;
+    const char *want = arena_printf(&w->messages, "%s\r\nbody\r\n", row->out);
+    if (!sv_eq(sv_range(from, got.ptr + got.len), sv_of(want)))
+        fail_msg("row %zu: %.*s", i, SV_ARG(got));
+    buf_deinit(&out.out);
+}
+
 static void test_named(void **state)
 {
     (void)state;
     struct world w;
     start(&w);
-    for (size_t i = 0; i < sizeof named_rows / sizeof *named_rows; i++) {
-        struct outcome out;
-        w.reverse_path = sv_of(named_rows[i].reverse_path);
-        run(&w, &named_rows[i].r, 1000, &out);
-        assert_int_equal(out.code, 0);
-        struct sv got = buf_view(&out.out);
-        /* behind Received, Message-ID and Date */
-        const char *from = memmem(got.ptr, got.len, "\r\nDate: ", 8);
-        assert_non_null(from);
-        from = (const char *)memchr(from + 2, '\n', 60) + 1;
-        const char *want = arena_printf(&w.messages, "%s\r\nbody\r\n", named_rows[i].out);
-        if (!sv_eq(sv_range(from, got.ptr + got.len), sv_of(want)))
-            fail_msg("row %zu: %.*s", i, SV_ARG(got));
-        buf_deinit(&out.out);
-    }
+    for (size_t i = 0; i < sizeof named_rows / sizeof *named_rows; i++)
+        check_named(&w, &named_rows[i], i);
+    stop(&w);
+}
+
+/* What rules make the same is the same author. */
+static void test_ruled(void **state)
+{
+    (void)state;
+    static const struct named_row ruled[] = {
+        {{"admin@example.net", "From: Public.Name@example.net\r\n", 0, NULL, ALWAYS},
+         "",
+         "From: Public.Name@example.net\r\n" TO},
+        {{"admin@example.net", "From: admin@example.net\r\n", 0, NULL, ALWAYS},
+         "",
+         "From: Public.Name@example.net\r\n" TO},
+        {{"admin@example.net", FROM, 0, NULL, ALWAYS},
+         "",
+         "Sender: <Public.Name@example.net>\r\n" FROM TO},
+        {{"admin@example.net", FROM "Sender: x@example.org\r\n", 0, NULL, ALWAYS},
+         "",
+         FROM "Sender: <Public.Name@example.net>\r\n" TO},
+        {{"admin@example.net", "A: b\r\n", 0, NULL, 0},
+         "admin@example.net",
+         "From: <Public.Name@example.net>\r\nA: b\r\n" TO},
+        {{"relay@example.net", "From: admin@example.net\r\n", 0, NULL, 0},
+         "",
+         "From: admin@example.net\r\n" TO},
+    };
+    struct world w;
+    struct rewrite_rule rule;
+    struct rewrite_rule_fault fault;
+    start(&w);
+    w.rules = rewrite_rules_new(&w.arena);
+    assert_true(rewrite_rule_parse(&w.arena, SV("admin@example.net"), SV("Public.Name@example.net"),
+                                   &rule, &fault));
+    assert_true(rewrite_rules_add(w.rules, &rule, REWRITE_IN_HEADER | REWRITE_OF_SENDER, 0));
+    for (size_t i = 0; i < sizeof ruled / sizeof *ruled; i++)
+        check_named(&w, &ruled[i], i);
+    rewrite_rules_free(w.rules);
     stop(&w);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(messages), cmocka_unit_test(long_fields),
-                                       cmocka_unit_test(test_named)};
+                                       cmocka_unit_test(test_named), cmocka_unit_test(test_ruled)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

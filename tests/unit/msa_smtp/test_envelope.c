@@ -94,9 +94,43 @@ static void full_buffer(void **state)
     arena_deinit(&a);
 }
 
+/* The original recipient, in the form that the queue and the next hop read. */
+static void original(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rcpt, *address, *text;
+    } rows[] = {
+        {"<new@a.example>", "old@a.example", "<new@a.example> ORCPT=rfc822;old@a.example"},
+        {"<new@a.example>", "o+l=d@a.example", "<new@a.example> ORCPT=rfc822;o+2Bl+3Dd@a.example"},
+        {"<new@a.example>", "\"o d\"@a.example",
+         "<new@a.example> ORCPT=rfc822;\"o+20d\"@a.example"},
+        {"<new@a.example>", "j\303\266@a.example",
+         "<new@a.example> ORCPT=utf-8;j\\x{F6}@a.example"},
+        {"<new@a.example> ORCPT=rfc822;first@x.example", "old@a.example",
+         "<new@a.example> ORCPT=rfc822;first@x.example"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct arena a;
+        struct smtp_envelope e;
+        struct buf out;
+        arena_init(&a);
+        buf_init(&out, 1000, 0);
+        smtp_envelope_init(&e, &a);
+        assert_int_equal(smtp_envelope_parse_rcpt(&e, sv_of(rows[i].rcpt)), 0);
+        smtp_envelope_keep_original(&e, &e.recipients[0], sv_of(rows[i].address));
+        assert_int_equal(smtp_envelope_write_rcpt(&e.recipients[0], &out), 0);
+        if (!sv_eq(buf_view(&out), sv_of(rows[i].text)))
+            fail_msg("%s: %.*s", rows[i].address, SV_ARG(buf_view(&out)));
+        assert_int_equal(smtp_envelope_parse_rcpt(&e, buf_view(&out)), 0);
+        buf_deinit(&out);
+        arena_deinit(&a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(text_form), cmocka_unit_test(growing),
-                                       cmocka_unit_test(full_buffer)};
+                                       cmocka_unit_test(full_buffer), cmocka_unit_test(original)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,10 +147,36 @@ static void unitext_leaves_the_buffer_as_it_was(void **state)
     buf_deinit(&b);
 }
 
+static void writing(void **state)
+{
+    (void)state;
+    char all[256];
+    struct buf out, back;
+    for (int i = 0; i < 256; i++)
+        all[i] = (char)i;
+    buf_init(&out, 3 * 256, 0);
+    buf_init(&back, 3 * 256, 0);
+    assert_int_equal(smtp_xtext_write(&out, SV("a+b=c d@e")), 0);
+    assert_true(sv_eq(buf_view(&out), SV("a+2Bb+3Dc+20d@e")));
+    buf_reset(&out);
+    assert_int_equal(smtp_xtext_write(&out, (struct sv){all, 256}), 0);
+    assert_true(smtp_xtext_valid(buf_view(&out)));
+    assert_int_equal(smtp_xtext_decode(&back, buf_view(&out)), 0);
+    assert_true(sv_eq(buf_view(&back), (struct sv){all, 256}));
+    buf_deinit(&out);
+    buf_init(&out, 4, 0);
+    assert_int_equal(smtp_xtext_write(&out, SV("a")), 0);
+    assert_int_equal(smtp_xtext_write(&out, SV("bc=")), ERR_FULL);
+    assert_true(sv_eq(buf_view(&out), SV("a")));
+    buf_deinit(&out);
+    buf_deinit(&back);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(cases), cmocka_unit_test(printable),
-                                       cmocka_unit_test(all_octets), cmocka_unit_test(unitext),
-                                       cmocka_unit_test(unitext_leaves_the_buffer_as_it_was)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cases),   cmocka_unit_test(printable),
+        cmocka_unit_test(writing), cmocka_unit_test(all_octets),
+        cmocka_unit_test(unitext), cmocka_unit_test(unitext_leaves_the_buffer_as_it_was)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

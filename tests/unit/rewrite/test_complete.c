@@ -143,71 +143,12 @@ static void test_limits(void **state)
     }
 }
 
-/* Kept labels over the limit are no reason to leave out the others. */
-static void test_edit_over_the_limit(void **state)
-{
-    (void)state;
-    struct rewrite_complete c;
-    struct rewrite_refusal r;
-    struct rewrite_edits edits;
-    struct buf section;
-    uint64_t walked = 0;
-    buf_init(&section, 4000, 0);
-    rewrite_complete_init(&c, domains, 1, true);
-    assert_int_equal(buf_put(&section, SV("To: a@x0")), 0);
-    for (int i = 0; i <= REWRITE_LABELS_MAX; i++)
-        assert_int_equal(buf_printf(&section, ",\r\n a@x%d", i), 0);
-    assert_int_equal(buf_put(&section, SV(",\r\n a@x1\r\n")), 0);
-    note(&c, SV("x0"));
-    for (int i = 0; i <= REWRITE_LABELS_MAX; i++) {
-        char label[20];
-        snprintf(label, sizeof(label), "x%d", i);
-        note(&c, sv_of(label));
-    }
-    note(&c, SV("x1"));
-    c.labels[1].domain = 0;
-    rewrite_edits_init(&edits, REWRITE_COMPLETE_BYTES);
-    assert_true(rewrite_complete_edit(&c, buf_view(&section), 998, &edits, &walked, &r));
-    assert_int_equal(edits.count, 2);
-    rewrite_edits_deinit(&edits);
-    buf_deinit(&section);
-}
-
-/* Only what was noted is edited: places behind the last one stay. */
-static void test_edit(void **state)
-{
-    (void)state;
-    struct rewrite_complete c;
-    struct rewrite_refusal r;
-    struct rewrite_edits edits;
-    struct rewrite_edits_cursor cursor = {0};
-    struct sv section = SV("To: a@one, b@two\r\nX: c@one\r\nCc: d@One, e@one\r\n"), run;
-    struct buf out;
-    uint64_t walked = 0;
-    rewrite_complete_init(&c, domains, 1, true);
-    note(&c, SV("one"));
-    note(&c, SV("one"));
-    assert_asks(&c, "one.a.example");
-    assert_true(rewrite_complete_answer(&c, REWRITE_NAME_YES, &r));
-    rewrite_edits_init(&edits, REWRITE_COMPLETE_BYTES);
-    buf_init(&out, 1000, 0);
-    assert_true(rewrite_complete_edit(&c, section, 998, &edits, &walked, &r));
-    while (rewrite_edits_next(&edits, section, &cursor, &run))
-        assert_int_equal(buf_put(&out, run), 0);
-    assert_true(sv_eq(buf_view(&out), SV("To: a@one.a.example, b@two\r\nX: c@one\r\n"
-                                         "Cc: d@One.a.example, e@one\r\n")));
-    assert_true(walked >= section.len);
-    rewrite_edits_deinit(&edits);
-    buf_deinit(&out);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),  cmocka_unit_test(test_no_and_unknown),
         cmocka_unit_test(test_can),    cmocka_unit_test(test_long_names),
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_edit_over_the_limit),
-        cmocka_unit_test(test_edit),
+        cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

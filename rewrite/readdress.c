@@ -1,0 +1,289 @@
+/*
+ * Design: places are not kept from the first reading. The address fields are read a second time,
+ * which costs no memory and finds the same ranges.
+ */
+#include "rewrite/readdress.h"
+
+#include "msa/base/require.h"
+#include "rewrite/address.h"
+#include "rewrite/cfws.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What an address becomes. */
+struct outcome {
+    struct sv local;  /* empty: it stays */
+    struct sv domain; /* likewise */
+    struct sv added;  /* what completes the domain, which stays else; empty: nothing */
+    bool ruled;
+    uint16_t row;
+};
+
+bool rewrite_readdress_wanted(const struct rewrite_readdress *r)
+{
+    return r->complete->count > 0 ||
+           rewrite_rules_has(r->rules, REWRITE_IN_HEADER | REWRITE_OF_SENDER) ||
+           rewrite_rules_has(r->rules, REWRITE_IN_HEADER | REWRITE_OF_RECIPIENT);
+}
+
+static struct sv range(const struct rewrite_readdress *r, size_t from, size_t to)
+{
+    return sv_range(r->section.ptr + from, r->section.ptr + to);
+}
+
+static unsigned place_of(enum rewrite_field_kind kind)
+{
+    switch (kind) {
+    case REWRITE_FIELD_FROM:
+    case REWRITE_FIELD_SENDER:
+    case REWRITE_FIELD_REPLY_TO:
+    case REWRITE_FIELD_RESENT_FROM:
+    case REWRITE_FIELD_RESENT_SENDER:
+    case REWRITE_FIELD_RESENT_REPLY_TO:
+        return REWRITE_IN_HEADER | REWRITE_OF_SENDER;
+    default:
+        return REWRITE_IN_HEADER | REWRITE_OF_RECIPIENT;
+    }
+}
+
+/* ---- the address as a path ---- */
+
+/* Copies text without what the grammar overlooks; n: bytes there so far. False: it is too long. */
+static bool copy_plain(struct sv text, char out[SMTP_PATH_MAX], size_t *n)
+{
+    bool quoted = false;
+    while (text.len) {
+        char c = text.ptr[0];
+        bool pair = quoted && c == '\\' && text.len > 1;
+        if (!quoted) {
+            rewrite_cfws_skip(&text);
+            if (!text.len)
+                break;
+            c = text.ptr[0];
+        }
+        if (c == '"')
+            quoted = !quoted;
+        if (*n + 2 > SMTP_PATH_MAX)
+            return false;
+        if (c != '\r' && c != '\n') /* a fold in quotes */
+            out[(*n)++] = c;
+        if (pair)
+            out[(*n)++] = text.ptr[1];
+        text = sv_skip(text, pair ? 2 : 1);
+    }
+    return true;
+}
+
+/* Plain: in the form of a path already, but for case. */
+static bool is_plain(struct sv local, struct sv domain, bool has_cfws)
+{
+    unsigned bits = 0;
+    for (size_t i = 0; i < local.len; i++)
+        bits |= (unsigned char)local.ptr[i];
+    for (size_t i = 0; i < domain.len; i++)
+        bits |= (unsigned char)domain.ptr[i];
+    return !has_cfws && bits < 0x80 && local.ptr[0] != '"' && domain.ptr[0] != '[';
+}
+
+/* local@domain as a key of rules, with the domain completed; its length, 0: no rule has such. */
+static size_t make_key(const struct rewrite_readdress *r, const struct rewrite_address *a,
+                       struct sv added, char key[SMTP_PATH_MAX], size_t *local_len)
+{
+    struct sv local = range(r, a->local, a->local_end), domain = range(r, a->domain, a->domain_end);
+    bool plain = is_plain(local, domain, a->has_cfws);
+    struct arena scratch;
+    struct smtp_path path;
+    size_t n = 0;
+    if (!copy_plain(local, key, &n) || n + 1 > SMTP_PATH_MAX)
+        return 0;
+    *local_len = n;
+    key[n++] = '@';
+    if (!copy_plain(domain, key, &n) || n + 1 + added.len > SMTP_PATH_MAX)
+        return 0;
+    if (added.len) {
+        key[n] = '.';
+        memcpy(key + n + 1, added.ptr, added.len);
+        n += 1 + added.len;
+    }
+    if (!plain) {
+        arena_init(&scratch);
+        bool good = smtp_path_parse_address(&scratch, (struct sv){key, n}, SMTP_PATH_FORWARD,
+                                            &path) == SMTP_PATH_OK &&
+                    path.text.len <= SMTP_PATH_MAX;
+        n = good ? path.text.len : 0;
+        *local_len = good ? path.local_len : 0;
+        if (good)
+            memcpy(key, path.text.ptr, n);
+        arena_deinit(&scratch);
+    }
+    for (size_t i = 0; i < n; i++)
+        key[i] = ascii_lower(key[i]);
+    return n;
+}
+
+/* ---- edits ---- */
+
+static void put(struct rewrite_readdress *r, size_t from, size_t to, struct sv text,
+                const struct outcome *o)
+{
+    int err = rewrite_edits_put(r->edits, from, to, text,
+                                o->ruled ? REWRITE_WHY_RULE : REWRITE_WHY_COMPLETED, o->row);
+    REQUIRE(!err); /* mailboxes are bounded, and so is each text */
+}
+
+/* The comments of a part, each with a space before it. */
+static void copy_comments(struct sv part, struct buf *out)
+{
+    bool quoted = false;
+    while (part.len) {
+        char c = part.ptr[0];
+        struct sv rest = part;
+        if (!quoted && c == '(') {
+            rewrite_cfws_skip(&rest);
+            struct sv comment = sv_trim(sv_range(part.ptr, rest.ptr));
+            while (comment.len &&
+                   (comment.ptr[comment.len - 1] == '\n' || comment.ptr[comment.len - 1] == '\r'))
+                comment = sv_trim(sv_first(comment, comment.len - 1));
+            int err = buf_printf(out, " %.*s", SV_ARG(comment));
+            REQUIRE(!err);
+            part = rest;
+            continue;
+        }
+        if (c == '"')
+            quoted = !quoted;
+        part = sv_skip(part, quoted && c == '\\' ? 2 : 1);
+    }
+}
+
+static void put_part(struct rewrite_readdress *r, size_t from, size_t to, struct sv text,
+                     const struct outcome *o, bool has_cfws)
+{
+    struct buf with;
+    if (!has_cfws) {
+        put(r, from, to, text, o);
+        return;
+    }
+    buf_init(&with, text.len + 2 * (to - from), 0);
+    int err = buf_put(&with, text);
+    REQUIRE(!err);
+    copy_comments(range(r, from, to), &with);
+    put(r, from, to, buf_view(&with), o);
+    r->walked += to - from;
+    buf_deinit(&with);
+}
+
+static void put_outcome(struct rewrite_readdress *r, const struct rewrite_address *a,
+                        const struct outcome *o)
+{
+    char text[SMTP_DOMAIN_MAX + 2];
+    if (o->local.len)
+        put_part(r, a->local, a->local_end, o->local, o, a->has_cfws);
+    if (o->domain.len) {
+        put_part(r, a->domain, a->domain_end, o->domain, o, a->has_cfws);
+    } else if (o->added.len) {
+        int len = snprintf(text, sizeof text, ".%.*s", SV_ARG(o->added));
+        put(r, a->domain_end, a->domain_end, (struct sv){text, (size_t)len}, o);
+    }
+}
+
+/* ---- mailboxes ---- */
+
+/* A label that was noted has its domain by now, or stays. */
+static struct sv completion_of(struct rewrite_readdress *r, const struct rewrite_address *a)
+{
+    struct sv label = range(r, a->domain, a->domain_end);
+    if (a->domain_kind != REWRITE_DOMAIN_LABEL || r->uses >= r->complete->uses ||
+        !rewrite_complete_has(r->complete, label))
+        return SV_NONE;
+    r->uses++;
+    return rewrite_complete_domain(r->complete, label);
+}
+
+static bool refuse(enum rewrite_refusal_kind kind, const struct rewrite_field *f, struct sv address,
+                   struct rewrite_refusal *out)
+{
+    char subject[128];
+    snprintf(subject, sizeof subject, "%s: the address %.*s", rewrite_fields_name(f->kind),
+             SV_ARG(sv_first(address, 80)));
+    rewrite_refusal_make(out, kind, sv_of(subject));
+    return false;
+}
+
+/* What a rule says of an address; false: it becomes too long. */
+static bool find_rule(struct rewrite_readdress *r, const struct rewrite_field *f,
+                      const struct rewrite_address *a, struct outcome *o)
+{
+    char key[SMTP_PATH_MAX];
+    size_t local_len, len;
+    unsigned place = place_of(f->kind);
+    if (!rewrite_rules_has(r->rules, place))
+        return true;
+    r->walked += a->domain_end - a->local;
+    len = make_key(r, a, o->added, key, &local_len);
+    const struct rewrite_rule *rule =
+        len ? rewrite_rules_find(r->rules, place, (struct sv){key, len}, local_len, &o->row) : NULL;
+    if (!rule)
+        return true;
+    struct sv local = sv_first((struct sv){key, len}, local_len);
+    struct sv domain = sv_skip((struct sv){key, len}, local_len + 1);
+    if (rule->local.len && !sv_eq(rule->local, range(r, a->local, a->local_end)))
+        o->local = rule->local;
+    if (!sv_eq(rule->domain, domain))
+        o->domain = rule->domain;
+    o->ruled = o->local.len || o->domain.len;
+    if (!o->ruled)
+        o->row = 0; /* it stays as it is */
+    return (rule->local.len ? rule->local.len : local.len) + 1 + rule->domain.len + 2 <=
+           SMTP_PATH_MAX;
+}
+
+static bool readdress(struct rewrite_readdress *r, const struct rewrite_field *f,
+                      const struct rewrite_address *a, struct rewrite_refusal *refusal_out)
+{
+    struct outcome o = {.added = completion_of(r, a)};
+    if (!find_rule(r, f, a, &o))
+        return refuse(REWRITE_REFUSAL_REWRITTEN_LONG, f, range(r, a->local, a->domain_end),
+                      refusal_out);
+    put_outcome(r, a, &o);
+    return true;
+}
+
+bool rewrite_readdress_field(struct rewrite_readdress *r, const struct rewrite_field *f,
+                             struct rewrite_refusal *refusal_out)
+{
+    struct rewrite_addresses w;
+    struct rewrite_address a;
+    bool good = true;
+    if (!rewrite_fields_is_address(f->kind) ||
+        (r->uses >= r->complete->uses && !rewrite_rules_has(r->rules, place_of(f->kind))))
+        return true;
+    rewrite_addresses_init(&w, r->section, f->value, f->end, REWRITE_READDRESS_MAX - r->mailboxes);
+    while (good && rewrite_addresses_next(&w, &a) == REWRITE_ADDRESS_MAILBOX) {
+        r->mailboxes++;
+        good = readdress(r, f, &a, refusal_out);
+    }
+    r->walked += w.walked;
+    if (good && w.fault == REWRITE_ADDRESS_TOO_MANY) {
+        rewrite_refusal_make(refusal_out, REWRITE_REFUSAL_REWRITTEN_MANY,
+                             sv_of(rewrite_fields_name(f->kind)));
+        good = false;
+    }
+    return good;
+}
+
+struct sv rewrite_readdress_text(const struct rewrite_rules *rules, struct sv address,
+                                 char out[REWRITE_RULES_TEXT])
+{
+    struct smtp_path path;
+    struct arena scratch;
+    struct sv to = SV_NONE;
+    uint16_t row;
+    if (!address.len || !rewrite_rules_has(rules, REWRITE_IN_HEADER | REWRITE_OF_SENDER))
+        return address;
+    arena_init(&scratch);
+    if (smtp_path_parse_address(&scratch, address, SMTP_PATH_FORWARD, &path) == SMTP_PATH_OK)
+        to = rewrite_rules_apply(rules, REWRITE_IN_HEADER | REWRITE_OF_SENDER, &path, out, &row);
+    arena_deinit(&scratch);
+    return to.len && to.len + 2 <= SMTP_PATH_MAX ? to : address;
+}
