@@ -30,6 +30,19 @@ int auth_smime_chain(struct sv pem, const EVP_PKEY *key, STACK_OF(X509) * *out,
     return 0;
 }
 
+/* What the author's programs are said to read: OpenSSL's own list has ciphers of forty bits. */
+static bool add_capabilities(CMS_SignerInfo *signer)
+{
+    static const int ciphers[] = {NID_aes_256_cbc, NID_aes_128_cbc};
+    STACK_OF(X509_ALGOR) *list = NULL;
+    bool good = true;
+    for (size_t i = 0; i < sizeof ciphers / sizeof ciphers[0] && good; i++)
+        good = CMS_add_simple_smimecap(&list, ciphers[i], -1) == 1;
+    good = good && CMS_add_smimecap(signer, list) == 1;
+    sk_X509_ALGOR_pop_free(list, X509_ALGOR_free);
+    return good;
+}
+
 /* What CMS_final() would add after it had read the content. */
 static bool add_digest(CMS_SignerInfo *signer, struct sv hash)
 {
@@ -51,7 +64,7 @@ static bool write_der(CMS_ContentInfo *cms, struct buf *out)
 enum auth_verdict auth_smime_sign(EVP_PKEY *key, STACK_OF(X509) * chain, struct sv hash,
                                   struct buf *out)
 {
-    unsigned flags = CMS_PARTIAL | CMS_DETACHED | CMS_BINARY;
+    unsigned flags = CMS_PARTIAL | CMS_DETACHED | CMS_BINARY | CMS_NOSMIMECAP;
     CMS_ContentInfo *cms;
     CMS_SignerInfo *signer;
     bool good = true;
@@ -63,8 +76,8 @@ enum auth_verdict auth_smime_sign(EVP_PKEY *key, STACK_OF(X509) * chain, struct 
     /* the time is added with the signature */
     signer = cms && good ? CMS_add1_signer(cms, sk_X509_value(chain, 0), key, EVP_sha256(), flags)
                          : NULL;
-    good = signer && add_digest(signer, hash) && CMS_SignerInfo_sign(signer) == 1 &&
-           write_der(cms, out);
+    good = signer && add_capabilities(signer) && add_digest(signer, hash) &&
+           CMS_SignerInfo_sign(signer) == 1 && write_der(cms, out);
     CMS_ContentInfo_free(cms);
     ERR_clear_error();
     return good ? AUTH_OK : AUTH_TEMPORARY;

@@ -88,25 +88,32 @@ static void free_named(struct named *all)
 
 /* ---- shares ---- */
 
+/* False: it has to be encrypted, and cannot. */
+static bool share_of(const struct rewrite_smime *set, struct named *all, struct sv key,
+                     int64_t now_s, struct rewrite_smime_share *out)
+{
+    struct named *twin;
+    *out = (struct rewrite_smime_share){.kind = REWRITE_SMIME_SHARE_PLAIN};
+    enum rewrite_smime_policy policy = rewrite_smime_policy_of(set, key, &out->row);
+    if (policy == REWRITE_SMIME_NEVER)
+        return true;
+    out->cert = rewrite_smime_certificate(set, key, now_s, &out->fault);
+    if (!out->cert)
+        return policy != REWRITE_SMIME_REQUIRE;
+    HASH_FIND(hh, all, key.ptr, key.len, twin);
+    out->kind = twin ? REWRITE_SMIME_SHARE_NAMED : REWRITE_SMIME_SHARE_HIDDEN;
+    return true;
+}
+
 bool rewrite_smime_share_out(const struct rewrite_smime *set, struct sv section,
                              const struct sv *addresses, size_t count, int64_t now_s,
-                             struct rewrite_smime_share *out, size_t *lacking_out, size_t *row_out)
+                             struct rewrite_smime_share *out, size_t *lacking_out)
 {
-    struct named *all = read_named(section), *twin;
+    struct named *all = read_named(section);
     bool good = true;
     for (size_t i = 0; i < count && good; i++) {
         char text[SMTP_PATH_MAX];
-        struct sv key = rewrite_smime_key(addresses[i], text);
-        enum rewrite_smime_policy policy = rewrite_smime_policy_of(set, key, row_out);
-        out[i] = (struct rewrite_smime_share){REWRITE_SMIME_SHARE_PLAIN, NULL};
-        if (policy == REWRITE_SMIME_NEVER)
-            continue;
-        out[i].cert = rewrite_smime_certificate(set, key, now_s);
-        if (out[i].cert) {
-            HASH_FIND(hh, all, key.ptr, key.len, twin);
-            out[i].kind = twin ? REWRITE_SMIME_SHARE_NAMED : REWRITE_SMIME_SHARE_HIDDEN;
-        }
-        good = out[i].cert || policy != REWRITE_SMIME_REQUIRE;
+        good = share_of(set, all, rewrite_smime_key(addresses[i], text), now_s, &out[i]);
         *lacking_out = i;
     }
     free_named(all);

@@ -21,15 +21,17 @@ enum rewrite_smime_share_kind {
 struct rewrite_smime_share {
     enum rewrite_smime_share_kind kind;
     const struct rewrite_smime_cert *cert; /* NULL: plain */
+    enum rewrite_smime_fault fault;        /* plain: of the certificate that cannot be used */
+    size_t row;                            /* rewrite.encrypt[row], where one fits */
 };
 
 /* The first address of From; empty if none can be read. */
 struct sv rewrite_smime_author(struct sv section, char out[SMTP_PATH_MAX]);
 /* One share for each address, as they stand in the envelope. False: the message must not go, since
- * addresses[*lacking_out] has to be encrypted to (rewrite.encrypt[*row_out]) and has no usable
- * certificate. */
+ * addresses[*lacking_out] has to be encrypted to and has no usable certificate; its share says why,
+ * those behind it are not filled. */
 bool rewrite_smime_share_out(const struct rewrite_smime *set, struct sv section,
                              const struct sv *addresses, size_t count, int64_t now_s,
-                             struct rewrite_smime_share *out, size_t *lacking_out, size_t *row_out);
+                             struct rewrite_smime_share *out, size_t *lacking_out);
 
 #endif

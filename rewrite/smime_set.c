@@ -329,16 +329,21 @@ enum rewrite_smime_policy rewrite_smime_policy_of(const struct rewrite_smime *se
 }
 
 const struct rewrite_smime_cert *rewrite_smime_certificate(const struct rewrite_smime *set,
-                                                           struct sv address, int64_t now_s)
+                                                           struct sv address, int64_t now_s,
+                                                           enum rewrite_smime_fault *fault_out)
 {
     const struct rewrite_smime_cert *best = NULL;
     struct recipient *r;
+    *fault_out = REWRITE_SMIME_USABLE;
     HASH_FIND(hh, set->recipients, address.ptr, address.len, r);
-    for (const struct listed *l = r ? r->certs : NULL; l; l = l->next)
-        if (rewrite_smime_cert_fault(l->cert, REWRITE_SMIME_ENCRYPT, now_s) ==
-                REWRITE_SMIME_USABLE &&
-            (!best || l->cert->from_s > best->from_s))
+    for (const struct listed *l = r ? r->certs : NULL; l; l = l->next) {
+        enum rewrite_smime_fault fault =
+            rewrite_smime_cert_fault(l->cert, REWRITE_SMIME_ENCRYPT, now_s);
+        if (fault)
+            *fault_out = fault;
+        else if (!best || l->cert->from_s > best->from_s)
             best = l->cert;
+    }
     return best;
 }
 

@@ -56,8 +56,10 @@ bool rewrite_smime_signer(const struct rewrite_smime *set, struct sv from, struc
 /* *row_out: rewrite.encrypt[row], where one fits. */
 enum rewrite_smime_policy rewrite_smime_policy_of(const struct rewrite_smime *set,
                                                   struct sv address, size_t *row_out);
-/* The newest that can be used; NULL: none. */
+/* The newest that can be used. NULL: none; *fault_out says what is wrong with one that cannot,
+ * REWRITE_SMIME_USABLE where there is not even that. */
 const struct rewrite_smime_cert *rewrite_smime_certificate(const struct rewrite_smime *set,
-                                                           struct sv address, int64_t now_s);
+                                                           struct sv address, int64_t now_s,
+                                                           enum rewrite_smime_fault *fault_out);
 
 #endif

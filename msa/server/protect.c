@@ -161,29 +161,53 @@ static void make_groups(struct protect *p)
         choose_target(p);
 }
 
+static void refuse_plain(struct protect *p, size_t index)
+{
+    enum rewrite_smime_fault fault = p->shares[index].fault;
+    struct smtp_reply r = reject_no_certificate();
+    char text[SMTP_PATH_MAX + 300];
+    snprintf(text, sizeof text, "Mail to <%s> has to be encrypted (S/MIME), and %s%s",
+             (*p->target.rows)->rows[index].address,
+             fault ? "the certificate for this address "
+                   : "there is no certificate for this address",
+             fault ? rewrite_smime_fault_words(fault) : "");
+    r.text = sv_of(text);
+    protect_refuse(p, &r);
+}
+
+/* Who has a certificate, and gets plain text all the same. */
+static void warn_of_plain(const struct protect *p)
+{
+    struct log_ctx ctx = protect_ctx(p, p->target.message->id);
+    for (size_t i = 0; i < (*p->target.rows)->nrows; i++) {
+        const struct rewrite_smime_share *share = &p->shares[i];
+        if (share->kind != REWRITE_SMIME_SHARE_PLAIN || !share->fault || !protect_may_warn())
+            continue;
+        log_event(LOG_WARNING, "unencrypted", &ctx,
+                  "rewrite.encrypt[%zu]: not encrypted (S/MIME) to <%s>: the certificate %s",
+                  share->row, (*p->target.rows)->rows[i].address,
+                  rewrite_smime_fault_words(share->fault));
+    }
+}
+
 /* False: refused. */
 static bool find_groups(struct protect *p)
 {
     const struct queue_batch *rows = *p->target.rows;
     struct sv *addresses = arena_alloc(&p->arena, (rows->nrows + 1) * sizeof *addresses);
-    size_t lacking, row;
-    char text[SMTP_PATH_MAX + 200];
+    size_t lacking;
     for (size_t i = 0; i < rows->nrows; i++)
         addresses[i] = sv_of(rows->rows[i].address);
     p->shares = arena_alloc(&p->arena, (rows->nrows + 1) * sizeof *p->shares);
     if (!rewrite_smime_share_out(p->service->smime, rewrite_smime_section_fields(&p->section),
-                                 addresses, rows->nrows, p->now_s, p->shares, &lacking, &row)) {
-        struct smtp_reply r = reject_no_certificate();
-        snprintf(text, sizeof text,
-                 "Mail to <%s> has to be encrypted (S/MIME), and there is no usable certificate "
-                 "for this address",
-                 rows->rows[lacking].address);
-        r.text = sv_of(text);
-        protect_refuse(p, &r);
+                                 addresses, rows->nrows, p->now_s, p->shares, &lacking)) {
+        refuse_plain(p, lacking);
         return false;
     }
-    if (!p->target.is_returned)
-        make_groups(p);
+    if (p->target.is_returned)
+        return true;
+    warn_of_plain(p);
+    make_groups(p);
     if (p->ngroups > PROTECT_HIDDEN_MAX + 1) {
         struct smtp_reply r = reject_many_hidden();
         protect_refuse(p, &r);

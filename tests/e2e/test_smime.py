@@ -6,12 +6,14 @@ import email.policy
 import os
 import signal
 
+import dkim
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from harness.case import check, equal, eventually, test
 from harness.people import Authority
 from harness.receiver import Receiver
 from harness.world import NETWORK, USER, message, stuffed
+from test_dkim import Keys
 
 ZONE = f"""else.test. MX 10 mx.else.test.
 mx.else.test. A {NETWORK}10
@@ -74,8 +76,8 @@ class Office:
                 for got in self.receiver.messages}
 
 
-def refused(w, content, *recipients):
-    s = w.session()
+def refused(w, content, *recipients, wire=None):
+    s = wire or w.session()
     s.want(250, f"MAIL FROM:<{USER}>")
     for recipient in recipients:
         s.want(250, f"RCPT TO:<{recipient}>")
@@ -353,6 +355,7 @@ def encryption_is_required(w):
         code, text = refused(w, message(), "bob@else.test", address)
         equal(code, 550, text)
         check("5.7.5" in text and f"<{address}>" in text, text)
+        check(address.startswith("nobody") or "the certificate for this address" in text, text)
     w.wait_log("rewrite.encrypt")
     new = office.recipient("carol@else.test")
     w.ctl("reload")
@@ -379,3 +382,38 @@ def many_hidden(w):
     for person in people:
         person.decrypt(got[person.address].content)
         check(not person.may_read(got["p9@else.test"].content), "another's is readable")
+
+
+@test()
+def dkim_comes_last(w):
+    """Over each form as it leaves: python3-dkim verifies all of them."""
+    office = Office(w)
+    w.write()
+    keys = Keys(w).new("s1")
+    bob, hidden = office.recipient("bob@else.test"), office.recipient("hidden@else.test")
+    alice = office.person(USER)
+    w.start({"rewrite": {"dkim": [dict(row, require=True) for row in keys.rows],
+                         "smime": [office.signs(alice)], "encrypt": [{"to": "*"}],
+                         "certificates": [office.folder]}})
+    content = message(body=b"line  \r\n" * 30000).replace(b"someone@", b"bob@")
+    w.submit(["bob@else.test", "hidden@else.test", "plain@else.test"], content)
+    got = office.by_recipient(3)
+    for name, form in got.items():
+        equal(len(form.header("dkim-signature")), 2, name)
+        for index in range(2):
+            check(dkim.DKIM(form.content).verify(idx=index, dnsfunc=keys.lookup),
+                  f"signature {index} of the form for {name} does not hold")
+    equal(alice.verify(bob.decrypt(got["bob@else.test"].content)), entity_of(content))
+    equal(alice.verify(hidden.decrypt(got["hidden@else.test"].content)), entity_of(content))
+    equal(alice.verify(got["plain@else.test"].content), entity_of(content))
+    # a keeper that signs nothing for a while: 451 for all, and nothing is queued
+    w.wait_empty()
+    s, keeper = w.session(), w.pid("keeper")
+    os.kill(keeper, signal.SIGSTOP)
+    try:
+        code, text = refused(w, content, "bob@else.test", "plain@else.test", wire=s)
+    finally:
+        os.kill(keeper, signal.SIGCONT)
+    equal(code, 451, text)
+    check("4.7.0" in text, text)
+    equal(w.queue(), [])

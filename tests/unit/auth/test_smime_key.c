@@ -34,6 +34,11 @@ static bool verify(struct sv der, const char *content, const struct cert *author
     assert_int_equal(CMS_signed_get_attr_count(si), 4);
     for (size_t i = 0; i < 4; i++)
         assert_true(CMS_signed_get_attr_by_NID(si, attributes[i], -1) >= 0);
+    /* two ciphers of AES and nothing else: SEQUENCE of two times 13 bytes */
+    const ASN1_STRING *caps =
+        CMS_signed_get0_data_by_OBJ(si, OBJ_nid2obj(NID_SMIMECapabilities), -3, V_ASN1_SEQUENCE);
+    assert_non_null(caps);
+    assert_int_equal(ASN1_STRING_length(caps), 2 + 2 * 13);
     X509_STORE_free(store);
     BIO_free(in);
     CMS_ContentInfo_free(cms);

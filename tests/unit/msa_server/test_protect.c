@@ -13,6 +13,7 @@
 #include "tests/unit/msa_server/sim_world.h"
 #include "tests/unit/rewrite/smime_fixture.h"
 
+#include <errno.h>
 #include <openssl/cms.h>
 #include <stdio.h>
 
@@ -42,11 +43,15 @@ static struct sim_peer *sink;
 static unsigned asked;
 static bool denies;
 
-/* As the keeper does it. */
+/* As the keeper does it; for DKIM the hash stands for the signature. */
 static enum auth_verdict sign_cms(struct sv key, enum auth_sign form, struct sv bytes,
                                   struct buf *out)
 {
     unsigned char *der = NULL;
+    if (form == AUTH_SIGN_DKIM && sv_eq(key, SV("gone")))
+        return AUTH_DENIED;
+    if (form == AUTH_SIGN_DKIM)
+        return buf_put(out, bytes) < 0 ? AUTH_DENIED : AUTH_OK;
     asked++;
     assert_int_equal(form, AUTH_SIGN_CMS);
     assert_int_equal(key.len, REWRITE_SMIME_ID_LEN);
@@ -330,7 +335,7 @@ static void test_refused(void **state)
     client_say(c, MAIL TO("a") TO("must") DATA(MESSAGE));
     sim_run_for(5000);
     client_expect(c, "550 5.7.5 Mail to <must@example.org> has to be encrypted (S/MIME), and there "
-                     "is no usable certificate for this address (rewrite.encrypt)");
+                     "is no certificate for this address (rewrite.encrypt)");
     assert_int_equal(world_stats().store.messages, 0);
     /* what is encrypted already may go */
     client_say(c, MAIL TO("must") DATA("From: u@example.net\r\nContent-Type: "
@@ -463,6 +468,126 @@ static void test_stopped(void **state)
     stop(NULL);
 }
 
+/* ---- DKIM, which comes last ---- */
+
+#define DKIM(more)                                                                              \
+    "dkim = ( { domain = \"example.net\"; selector = \"s1\"; key = \"/1\"; canonicalization = " \
+    "\"simple/simple\"; " more " } ); "
+
+/* Each form has a signature, and it is of this form's body. */
+static void expect_dkim(struct sv text)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    char b64[EVP_MAX_MD_SIZE * 2], words[200];
+    unsigned len;
+    const char *body = memmem(text.ptr, text.len, "\r\n\r\n", 4);
+    assert_non_null(body);
+    body += 4;
+    EVP_Digest(body, (size_t)(text.ptr + text.len - body), digest, &len, EVP_sha256(), NULL);
+    EVP_EncodeBlock((unsigned char *)b64, digest, (int)len);
+    snprintf(words, sizeof words, "bh=%s", b64);
+    assert_true(sv_starts(text, SV("DKIM-Signature: ")));
+    if (!memmem(text.ptr, text.len, words, strlen(words)))
+        fail_msg("no %s in\n%.*s", words, SV_ARG(text));
+}
+
+static void test_dkim(void **state)
+{
+    (void)state;
+    world_dkim = "0 rsa 2048 id QUJD\n";
+    start(ROUTE "rewrite = { " SIGNS("") ENCRYPTS DKIM("") "};\n");
+    struct sim_client *c = client_ready();
+    client_say(c, MAIL TO("a") TO("c") TO("z") DATA(MESSAGE));
+    sim_run_for(20000);
+    client_expect(c, "250 2.0.0 Queued");
+    expect_dkim(received("a"));
+    expect_dkim(received("c"));
+    expect_dkim(received("z"));
+    client_say(c, MAIL TO("a") DATA(MESSAGE));
+    sim_run_for(20000);
+    expect_dkim(received("a"));
+    /* a message that goes unsigned after all, when the other form was hashed already */
+    denies = true;
+    client_say(c, MAIL TO("y") DATA(MESSAGE));
+    sim_run_for(20000);
+    expect_dkim(received("y"));
+    stop(c);
+    /* and where one of the forms cannot be signed, none goes */
+    world_dkim = "0 rsa 2048 gone QUJD\n";
+    start(ROUTE "rewrite = { " ENCRYPTS DKIM("require = true;") "};\n");
+    c = client_ready();
+    client_say(c, MAIL TO("a") TO("c") DATA(MESSAGE));
+    sim_run_for(20000);
+    client_expect(c, "451 4.7.0 ");
+    client_free(c);
+    assert_int_equal(world_stats().store.messages, 0);
+    expect_idle();
+    world_dkim = NULL;
+    stop(NULL);
+}
+
+/* What is too much is held, in all its forms. */
+static void test_held(void **state)
+{
+    (void)state;
+    start(BOTH "permissions = ( { login = \"u@example.net\"; messages_per_hour = 1; } );\n");
+    struct sim_client *c = client_ready();
+    for (int i = 0; i < 2; i++)
+        client_say(c, MAIL TO("a") TO("c") DATA(MESSAGE));
+    sim_run_for(20000);
+    assert_int_equal(world_stats().accepted_messages, 2);
+    assert_int_equal(world_stats().store.messages, 2); /* both forms of the second */
+    assert_int_equal(world_stats().store.rows, 2);
+    client_free(c);
+    expect_idle();
+    stop(NULL);
+}
+
+/* The disk fails in each operation: refused for now, and nothing stays, or all is queued. */
+static void count_name(void *arg, const char *name)
+{
+    (void)name;
+    ++*(size_t *)arg;
+}
+
+static void test_disk(void **state)
+{
+    static const unsigned ops[] = {DISK_OP_READ, DISK_OP_WRITE, DISK_OP_SYNC, DISK_OP_NAME};
+    unsigned refused = 0, accepted = 0;
+    (void)state;
+    for (size_t k = 0; k < 4; k++)
+        for (unsigned skip = 0; skip < 20; skip += k == 3 ? 1 : 2) {
+            start(BOTH);
+            struct sim_client *c = client_ready();
+            client_say(c, MAIL TO("a") TO("c") TO("z") "DATA\r\n" HEADER "\r\n");
+            for (size_t i = 0; i < 5000; i++)
+                client_put(c, SV("0123456789012345678901234567890123456789\r\n"));
+            sim_run_for(2000);
+            disk_fail(ops[k], "spool", skip, 1, -ENOSPC);
+            client_say(c, ".\r\n");
+            sim_run_for(15000);
+            disk_fail(0, NULL, 0, 0, 0);
+            bool good = client_heard(c, "250 2.0.0 Queued"), full = client_heard(c, "452 4.3.1");
+            refused += full;
+            accepted += good;
+            assert_true(good != full);
+            assert_int_equal(world_stats().accepted_messages, good);
+            client_say(c, "RSET\r\n" MAIL TO("b") DATA(MESSAGE));
+            sim_run_for(20000);
+            assert_int_equal(world_stats().accepted_messages, good + 1);
+            sim_run_for(400000); /* what could not be read for delivery is tried again */
+            if (good) {
+                assert_true(received("a").len && received("c").len && received("z").len);
+            }
+            size_t left = 0;
+            assert_int_equal(disk_list("/s/queue/spool", count_name, &left), 0);
+            /* a removal that fails is made good at the next start */
+            assert_true(left <= world_log_count("spool-left"));
+            stop(c);
+        }
+    assert_true(refused > 10 && accepted > 2);
+}
+
 /* What a gateway sends is not touched, nor what no row is for. */
 static void test_left_alone(void **state)
 {
@@ -513,7 +638,8 @@ int main(void)
         cmocka_unit_test(test_large),          cmocka_unit_test(test_refused),
         cmocka_unit_test(test_keeper_refuses), cmocka_unit_test(test_keeper_hangs),
         cmocka_unit_test(test_seven_bit),      cmocka_unit_test(test_stopped),
-        cmocka_unit_test(test_left_alone),
+        cmocka_unit_test(test_left_alone),     cmocka_unit_test(test_dkim),
+        cmocka_unit_test(test_held),           cmocka_unit_test(test_disk),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

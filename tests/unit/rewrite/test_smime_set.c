@@ -197,16 +197,20 @@ static void test_recipients(void **state)
                          asks[i].policy);
         assert_int_equal(row, asks[i].row);
     }
+    enum rewrite_smime_fault why;
     const struct rewrite_smime_cert *best =
-        rewrite_smime_certificate(set, SV("bob@example.org"), NOW_S);
+        rewrite_smime_certificate(set, SV("bob@example.org"), NOW_S, &why);
     assert_non_null(best);
     assert_int_equal(X509_cmp(best->x509, newer.x509), 0);
-    best = rewrite_smime_certificate(set, SV("bob@example.org"), NOW_S - DAY_S * 3 / 4);
+    best = rewrite_smime_certificate(set, SV("bob@example.org"), NOW_S - DAY_S * 3 / 4, &why);
     assert_int_equal(X509_cmp(best->x509, bob.x509), 0);
-    assert_null(rewrite_smime_certificate(set, SV("bob@example.org"), NOW_S + 99 * DAY_S));
-    assert_null(rewrite_smime_certificate(set, SV("eve@example.org"), NOW_S));
-    assert_null(rewrite_smime_certificate(set, SV("carol@example.org"), NOW_S));
-    assert_null(rewrite_smime_certificate(set, SV("dan@example.org"), NOW_S));
+    assert_null(rewrite_smime_certificate(set, SV("bob@example.org"), NOW_S + 99 * DAY_S, &why));
+    assert_int_equal(why, REWRITE_SMIME_EXPIRED);
+    assert_null(rewrite_smime_certificate(set, SV("eve@example.org"), NOW_S, &why));
+    assert_int_equal(why, REWRITE_SMIME_USABLE);
+    assert_null(rewrite_smime_certificate(set, SV("carol@example.org"), NOW_S, &why));
+    assert_null(rewrite_smime_certificate(set, SV("dan@example.org"), NOW_S, &why));
+    assert_int_equal(why, REWRITE_SMIME_PURPOSE);
     rewrite_smime_drop(set);
     set = make(NULL, 0, NULL, NULL, 0, files, 1);
     expect_said("rewrite.certificates: they count nowhere");
