@@ -224,6 +224,15 @@ int keeper_listen(struct keeper *k, int fd)
     return auth_admin_new(k->loop, fd, &ops, k, &k->admin);
 }
 
+bool keeper_can_free(struct keeper *k)
+{
+    if (!auth_work_is_busy(k->foreign))
+        return true;
+    auth_uses_stop(k->uses);
+    k->uses = NULL;
+    return false;
+}
+
 void keeper_free(struct keeper *k)
 {
     timer_stop(&k->sweep);

@@ -66,5 +66,8 @@ void keeper_attach(struct keeper *k, int fd);
 int keeper_listen(struct keeper *k, int fd) MUST_CHECK;
 /* Drops what waits, waits for what runs on the pools, frees. */
 void keeper_free(struct keeper *k);
+/* For a process that ends: false if that may take long, since a database of users is being asked;
+ * then all that is to be kept has been written, and the process can end as it is. */
+bool keeper_can_free(struct keeper *k);
 
 #endif

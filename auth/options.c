@@ -229,8 +229,9 @@ static const struct conf_option ldapdb_rows[] = {
     CONF_ROW(
         CONF_STRING, struct auth_ldapdb_options, mech, "mech", "SCRAM-SHA-256",
         "how we log in there",
-        "SCRAM-SHA-256, SCRAM-SHA-512, SCRAM-SHA-1; PLAIN, which sends the password; EXTERNAL, "
-        "for ldapi, where the directory sees that it is auth_user who asks.",
+        "SCRAM-SHA-256, SCRAM-SHA-512, SCRAM-SHA-1, which cost both sides a derivation of a key "
+        "for each login; PLAIN, which sends the password; EXTERNAL, for ldapi, where the "
+        "directory sees that it is auth_user who asks.",
         .check = check_ldapdb_mech),
     CONF_ROW(
         CONF_BOOL, struct auth_ldapdb_options, starttls, "starttls", "false",

@@ -56,6 +56,11 @@ void auth_work_free(struct auth_work *w)
     free(w);
 }
 
+bool auth_work_is_busy(const struct auth_work *w)
+{
+    return w->running > 0;
+}
+
 static struct auth_work_job *take(struct auth_work *w, struct auth_work_lane *lane)
 {
     struct auth_work_job *job = lane->first;

@@ -34,6 +34,8 @@ struct auth_work *auth_work_new(struct loop *l, struct mailbox *mailbox, const c
  * the mailbox, then auth_work_free(). All lanes must be empty. */
 void auth_work_stop(struct auth_work *w);
 void auth_work_free(struct auth_work *w);
+/* Whether a job runs. */
+bool auth_work_is_busy(const struct auth_work *w);
 /* False if the lane is full: the job is not taken. */
 bool auth_work_add(struct auth_work *w, struct auth_work_lane *lane, struct auth_work_job *job);
 /* done(job, false) for all that wait in the lane. */

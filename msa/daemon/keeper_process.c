@@ -226,6 +226,8 @@ int keeper_process(const struct process_args *args)
         log_event(LOG_ERROR, "keeper.sock", NULL, "user commands will not work: %s", err_text(err));
     close(WIRE_FD_EXTRA);
     loop_run(p.loop);
+    if (!keeper_can_free(p.keeper))
+        _exit(0);
     chan_close(p.chan);
     keeper_free(p.keeper);
     loop_free(p.loop);

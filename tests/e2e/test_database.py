@@ -64,6 +64,17 @@ def read_only_commands(w, setting):
     equal(s.say("NOOP")[0], 250, "nothing was changed")
 
 
+def many_at_once():
+    """Right, wrong and unknown together."""
+    tries = [(b"alice", PASSWORD.encode(), 235), (b"alice", b"wrong", 535), (b"nobody", b"x", 535)] * 20
+    sessions = [(session(), *one) for one in tries]
+    for s, user, password, _ in sessions:
+        s.send(b"AUTH PLAIN " + base64.b64encode(b"\0" + user + b"\0" + password) + b"\r\n")
+    for s, user, _, wanted in sessions:
+        equal(s.reply()[0], wanted, f"{user} among many")
+        s.close()
+
+
 def disabled_and_enabled(w, *mechanisms):
     """A disabled user is out at once, by whatever spelling, and back."""
     s = w.session()
@@ -147,6 +158,7 @@ def users_in_a_table(w):
     equal([code("PLAIN"), code("PLAIN", password="another")], [535, 235])
     table.run("UPDATE users SET password = ? WHERE name = 'alice'", PASSWORD)
     disabled_and_enabled(w, "PLAIN", "LOGIN", "SCRAM-SHA-256")
+    many_at_once()
     read_only_commands(w, "sql")
     # what msad keeps of users, it keeps of these
     secret = w.ask("user", "app", "add", "alice", "phone")[1][0]["secret"]
@@ -367,6 +379,7 @@ def users_in_a_directory(w):
                                ("alice,ou=people", PASSWORD)):
             equal(reply(mechanism, user, password), wrong, f"{mechanism} {user}")
     disabled_and_enabled(w, "PLAIN", "SCRAM-SHA-256")
+    many_at_once()
     read_only_commands(w, "ldapdb")
     secret = w.ask("user", "app", "add", "without", "phone")[1][0]["secret"]
     equal(code("PLAIN", "without", secret), 235, "an app password of one without another")
@@ -499,6 +512,7 @@ def users_of_saslauthd(w):
             equal(reply(mechanism, user, password), wrong, f"{mechanism} {user}")
     equal(session().say("AUTH SCRAM-SHA-256")[0], 504, "no secret can be read")
     disabled_and_enabled(w, "PLAIN", "LOGIN")
+    many_at_once()
     read_only_commands(w, "saslauthd")
     said = w.ctl("user", "app", "add", "alice", "phone", code=1)
     check("no app passwords with auth.database" in said, said)
@@ -606,6 +620,7 @@ def users_in_postgresql(w):
         for user, password in ((USER, "wrong"), ("nobody", PASSWORD), ("null", "NULL"),
                                ("x' OR '1'='1", PASSWORD)):
             equal(reply(mechanism, user, password), (535, "5.7.8"), f"{mechanism} {user}")
+    many_at_once()
     # a query that fails is no user who does not exist
     server.sql("REVOKE SELECT ON users FROM msad")
     equal([reply("SCRAM-SHA-256"), reply("SCRAM-SHA-256", "nobody")], [DOWN, DOWN])
@@ -702,6 +717,7 @@ def users_in_mariadb(w):
             equal(reply(mechanism, user, password), (535, "5.7.8"), f"{mechanism} {user}")
     # its names are of any case and accent: they are one login all the same
     disabled_and_enabled(w, "PLAIN", "SCRAM-SHA-256")
+    many_at_once()
     server.sql("RENAME TABLE mail.users TO mail.others")
     equal([reply("SCRAM-SHA-256"), reply("SCRAM-SHA-256", "nobody")], [DOWN, DOWN])
     server.sql("RENAME TABLE mail.others TO mail.users")
@@ -724,3 +740,11 @@ def users_in_mariadb(w):
     check(time.monotonic() - began < 25, "too long")
     server.process.send_signal(signal.SIGCONT)
     eventually(lambda: code("SCRAM-SHA-256") == 235, "comes back by itself", 20)
+    # nor does it hold up the end
+    server.process.send_signal(signal.SIGSTOP)
+    s = session()
+    s.send(b"AUTH PLAIN " + base64.b64encode(b"\0bob\0x") + b"\r\n")
+    time.sleep(0.5)
+    began = time.monotonic()
+    w.stop()
+    check(time.monotonic() - began < 5, "msad waits for a database", time.monotonic() - began)
