@@ -116,6 +116,12 @@ static int open_sql(const struct auth_sql_options *sql, const char *ca, char why
         {"sql_usessl", sql->engine == AUTH_SQL_MYSQL && sql->tls ? "yes" : "no"},
     };
 
+    if (sql->engine == AUTH_SQL_PGSQL && strpbrk(foreign.password, "'\\") != NULL) {
+        snprintf(why, WHY_MAX,
+                 "the password in auth.sql.password_file has a quote or a backslash, "
+                 "which Cyrus' plugin cannot hand on to PostgreSQL");
+        return ERR_SYNTAX;
+    }
     foreign.properties = of_table;
     if (sql->engine == AUTH_SQL_PGSQL)
         keep_servers(&sql->hostnames);

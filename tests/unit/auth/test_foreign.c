@@ -177,6 +177,20 @@ static void not_opened(void **state)
     assert_true(exists);
 }
 
+static void a_password_that_cannot_be_handed_on(void **state)
+{
+    struct auth_foreign_files files = {.password = SV("it's\n"), .ca_path = ""};
+    struct buf why;
+
+    (void)state;
+    auth_foreign_stop();
+    o.sql.engine = AUTH_SQL_PGSQL;
+    buf_init(&why, 1024, 0);
+    assert_int_equal(auth_database_start(&o, &files, &why), ERR_SYNTAX);
+    assert_true(sv_starts(buf_view(&why), SV("auth.database: the password in auth.sql.pass")));
+    buf_deinit(&why);
+}
+
 static struct auth_sources sources(void)
 {
     static char accounts[96];
@@ -260,6 +274,7 @@ int main(void)
         T(changes_are_seen),
         T(not_opened),
         T(the_same_work),
+        T(a_password_that_cannot_be_handed_on),
         T(counts_of_the_table),
     };
 
