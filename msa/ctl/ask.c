@@ -63,12 +63,10 @@ static int read_answer(FILE *f, void (*on_line)(void *arg, json_t *line), void *
     return ended ? code : say(error, CTL_UNREACHABLE, "the daemon went away without an answer");
 }
 
-int ask_daemon(const char *socket_path, json_t *request, void (*on_line)(void *arg, json_t *line),
-               void *arg, struct buf *error)
+int ask_open(const char *socket_path, json_t *request, FILE **out, struct buf *error)
 {
     int fd = connect_to(socket_path);
     if (fd < 0) {
-        json_decref(request);
         if (fd == -EACCES)
             return say(error, CTL_UNREACHABLE, "no right to use %s: run msactl as root",
                        socket_path);
@@ -78,13 +76,25 @@ int ask_daemon(const char *socket_path, json_t *request, void (*on_line)(void *a
     FILE *f = fdopen(fd, "r+e");
     if (!f) {
         close(fd);
-        json_decref(request);
         return say(error, CTL_UNREACHABLE, "%s", strerror(errno));
     }
-    int bad = json_dumpf(request, f, JSON_COMPACT) < 0 || fputc('\n', f) == EOF || fflush(f) != 0;
+    if (json_dumpf(request, f, JSON_COMPACT) < 0 || fputc('\n', f) == EOF || fflush(f) != 0) {
+        fclose(f);
+        return say(error, CTL_UNREACHABLE, "cannot write to %s", socket_path);
+    }
+    *out = f;
+    return CTL_DONE;
+}
+
+int ask_daemon(const char *socket_path, json_t *request, void (*on_line)(void *arg, json_t *line),
+               void *arg, struct buf *error)
+{
+    FILE *f;
+    int code = ask_open(socket_path, request, &f, error);
     json_decref(request);
-    int code = bad ? say(error, CTL_UNREACHABLE, "cannot write to %s", socket_path)
-                   : read_answer(f, on_line, arg, error);
+    if (code != CTL_DONE)
+        return code;
+    code = read_answer(f, on_line, arg, error);
     fclose(f);
     return code;
 }

@@ -5,6 +5,7 @@
 #include "msa/ctl/blocks.h"
 #include "msa/ctl/codes.h"
 #include "msa/ctl/diff.h"
+#include "msa/ctl/explain.h"
 #include "msa/ctl/dkim.h"
 #include "msa/ctl/extensions.h"
 #include "msa/ctl/show.h"
@@ -21,14 +22,23 @@
 /* What the command line says. */
 struct args {
     const char *config;
-    bool json, dry_run, diff, password_stdin;
+    bool json, dry_run, diff, milters, password_stdin;
     const char *positional; /* NAME, ID, ADDRESS or DOMAIN */
     const char *word;       /* LABEL, ROLE or SELECTOR */
     const char *reason;     /* --reason; NULL: none */
+    json_t *to;             /* each --to */
     json_t *filter;         /* id, user, from, to, domain, error, older, since, message_id */
 };
 
-enum takes { TAKES_NOTHING, TAKES_NAME, TAKES_NAME_WORD, TAKES_FILTER, TAKES_ID, TAKES_ADDRESS };
+enum takes {
+    TAKES_NOTHING,
+    TAKES_NAME,
+    TAKES_NAME_WORD,
+    TAKES_FILTER,
+    TAKES_ID,
+    TAKES_ADDRESS,
+    TAKES_FILE
+};
 
 struct command {
     const char *group, *verb; /* verb NULL: a single word; "app add": two */
@@ -36,17 +46,20 @@ struct command {
     const char *request; /* of the control socket; NULL: done here */
     void (*text)(struct show *s, json_t *line);
     int (*run)(const struct command *c, const struct args *a);
-    int number; /* enum auth_admin_verb */
+    int number; /* enum auth_admin_verb, or one of those below */
     const char *help;
 };
 
 static int run_ask(const struct command *c, const struct args *a);
 static int run_trace(const struct command *c, const struct args *a);
+static int run_letter(const struct command *c, const struct args *a);
 static int run_user(const struct command *c, const struct args *a);
 static int run_block(const struct command *c, const struct args *a);
 static int run_dkim_new(const struct command *c, const struct args *a);
 static int run_check(const struct command *c, const struct args *a);
 static int run_extensions(const struct command *c, const struct args *a);
+
+enum { LETTER_EXPLAIN, LETTER_SIGN };
 
 static const struct command commands[] = {
     {"user", "add", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_ADD,
@@ -95,6 +108,14 @@ static const struct command commands[] = {
      "queue id, or the id at the end of a refusal; --diff: and who changed what in its header"},
     {"route", NULL, TAKES_ADDRESS, "route", show_route, run_ask, 0,
      "ADDRESS  the way mail for it would take, step by step"},
+    {"explain", NULL, TAKES_FILE, NULL, NULL, run_letter, LETTER_EXPLAIN,
+     "FILE --user U [--from A] [--to A ...] [--milters]  what would become of this message: "
+     "verdict, "
+     "changes, signatures, routes; nothing is sent"},
+    {"sign", NULL, TAKES_FILE, NULL, NULL, run_letter, LETTER_SIGN,
+     "FILE --user U [--from A] [--to A ...]  the message completed, rewritten and signed, on "
+     "standard "
+     "output; it is not sent"},
     {"status", NULL, TAKES_NOTHING, "status", show_status, run_ask, 0, "processes and figures"},
     {"stats", NULL, TAKES_NOTHING, "stats", show_stats, run_ask, 0,
      "what clients did since start, and those that had trouble today and yesterday"},
@@ -119,12 +140,16 @@ static const struct command commands[] = {
 static const struct {
     const char *option, *argument;
     bool is_time;
-    const char *groups[3];
+    const char *groups[4];
 } valued[] = {
-    {"--user", "user", false, {"queue", "trace"}}, {"--from", "from", false, {"queue", "trace"}},
-    {"--to", "to", false, {"queue", "trace"}},     {"--domain", "domain", false, {"queue"}},
-    {"--error", "error", false, {"queue"}},        {"--older", "older", true, {"queue"}},
-    {"--since", "since", true, {"trace"}},         {"--message-id", "message_id", false, {"trace"}},
+    {"--user", "user", false, {"queue", "trace", "explain", "sign"}},
+    {"--from", "from", false, {"queue", "trace", "explain", "sign"}},
+    {"--to", "to", false, {"queue", "trace", "explain", "sign"}},
+    {"--domain", "domain", false, {"queue"}},
+    {"--error", "error", false, {"queue"}},
+    {"--older", "older", true, {"queue"}},
+    {"--since", "since", true, {"trace"}},
+    {"--message-id", "message_id", false, {"trace"}},
 };
 #define NVALUED (sizeof valued / sizeof *valued)
 
@@ -282,6 +307,27 @@ static int run_dkim_new(const struct command *c, const struct args *a)
     return code;
 }
 
+static int run_letter(const struct command *c, const struct args *a)
+{
+    struct arena arena;
+    struct msa_options o = {0};
+    const char *user = json_string_value(json_object_get(a->filter, "user"));
+    int code = CTL_REFUSED;
+    if (!user)
+        return usage("say --user U", NULL);
+    arena_init(&arena);
+    struct explain_command e = {.file = a->positional,
+                                .user = user,
+                                .from = json_string_value(json_object_get(a->filter, "from")),
+                                .to = a->to,
+                                .milters = a->milters,
+                                .json = a->json};
+    if (read_options(a->config, &arena, &o))
+        code = c->number == LETTER_SIGN ? sign_run(&o, &e) : explain_run(&o, &e);
+    arena_deinit(&arena);
+    return code;
+}
+
 static int run_check(const struct command *c, const struct args *a)
 {
     struct arena arena;
@@ -366,6 +412,10 @@ static bool take_option(struct args *a, int argc, char **argv, int *at)
         a->diff = true;
         return true;
     }
+    if (strcmp(option, "--milters") == 0) {
+        a->milters = true;
+        return true;
+    }
     if (strcmp(option, "--password-stdin") == 0) {
         a->password_stdin = true;
         return true;
@@ -382,6 +432,8 @@ static bool take_option(struct args *a, int argc, char **argv, int *at)
         if (valued[i].is_time && !conf_parse_time(sv_of(value), &seconds))
             return false;
         /* false where it is not UTF-8: a filter must not be lost */
+        if (strcmp(option, "--to") == 0 && json_array_append_new(a->to, json_string(value)) < 0)
+            return false;
         return json_object_set_new(a->filter, valued[i].argument,
                                    valued[i].is_time ? json_integer(seconds)
                                                      : json_string(value)) == 0;
@@ -389,9 +441,9 @@ static bool take_option(struct args *a, int argc, char **argv, int *at)
     return false;
 }
 
-static bool is_for(const char *const groups[3], const char *group)
+static bool is_for(const char *const groups[4], const char *group)
 {
-    for (size_t i = 0; i < 3 && groups[i]; i++)
+    for (size_t i = 0; i < 4 && groups[i]; i++)
         if (strcmp(groups[i], group) == 0)
             return true;
     return false;
@@ -405,12 +457,17 @@ static const char *misplaced(const struct command *c, const struct args *a)
                          (c->number == AUTH_ADMIN_ADD || c->number == AUTH_ADMIN_PASSWD);
     for (size_t i = 0; i < NVALUED; i++)
         if (json_object_get(a->filter, valued[i].argument) &&
-            (c->takes != TAKES_FILTER || !is_for(valued[i].groups, c->group)))
+            ((c->takes != TAKES_FILTER && c->takes != TAKES_FILE) ||
+             !is_for(valued[i].groups, c->group)))
             return valued[i].option;
     if (a->dry_run && !changes)
         return "--dry-run";
     if (a->diff && c->run != run_trace)
         return "--diff";
+    if (a->milters && (c->run != run_letter || c->number != LETTER_EXPLAIN))
+        return "--milters";
+    if (json_array_size(a->to) > 1 && c->takes != TAKES_FILE)
+        return "--to twice";
     if (a->reason && (c->run != run_user || c->number != AUTH_ADMIN_DISABLE))
         return "--reason";
     return a->password_stdin && !sets_password ? "--password-stdin" : NULL;
@@ -456,8 +513,9 @@ static int run(int argc, char **argv, struct args *a)
 
 int main(int argc, char **argv)
 {
-    struct args a = {.config = DEFAULT_CONFIG, .filter = json_object()};
+    struct args a = {.config = DEFAULT_CONFIG, .filter = json_object(), .to = json_array()};
     int code = run(argc, argv, &a);
     json_decref(a.filter);
+    json_decref(a.to);
     return fflush(stdout) != 0 && code == CTL_DONE ? CTL_REFUSED : code;
 }

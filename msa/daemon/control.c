@@ -199,6 +199,18 @@ void control_end(struct control *c, uint64_t request, int code, const char *erro
         say_end(a, code, error);
 }
 
+int control_take(struct control *c, uint64_t request)
+{
+    struct asker *a = find(c, request);
+    int fd = a ? stream_duplicate(a->stream) : ERR_NOT_FOUND;
+    if (fd < 0)
+        return fd;
+    stream_read_stop(a->stream);
+    a->ending = true;
+    stream_close(a->stream);
+    return fd;
+}
+
 void control_end_all(struct control *c, int code, const char *error)
 {
     struct asker *a, *next;

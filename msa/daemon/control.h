@@ -37,6 +37,9 @@ void control_answer(struct control *c, uint64_t request, struct sv lines, bool l
 void control_pause(struct control *c, uint64_t request);
 /* The closing line: code and words (NULL for none). */
 void control_end(struct control *c, uint64_t request, int code, const char *error);
+/* The connection goes on elsewhere: a duplicate of its descriptor, or negative; the request is over
+ * without an answer. Whoever asked must have sent nothing behind its line. */
+int control_take(struct control *c, uint64_t request);
 /* Every open request gets this end: the server that was to answer is gone. */
 void control_end_all(struct control *c, int code, const char *error);
 void control_free(struct control *c);

@@ -3,6 +3,7 @@
 #include "msa/base/mem.h"
 #include "msa/base/pack.h"
 #include "msa/daemon/master_internal.h"
+#include "msa/server/permissions.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -66,6 +67,39 @@ static void pass_on(struct master *m, uint64_t request, struct sv json)
     master_tell(&m->server, WIRE_CONTROL, &b);
 }
 
+/* "msactl sign", "msactl explain": the connection becomes an SMTP session of the server. */
+static void open_session(struct master *m, uint64_t request, struct sv json)
+{
+    struct arena a;
+    struct buf b;
+    const char *wrong = NULL, *right = "";
+    json_t *line = json_loadb(json.ptr, json.len, 0, NULL);
+    const char *user = json_string_value(json_object_get(line, "user"));
+    arena_init(&a);
+    buf_init(&b, CONTROL_REQUEST_MAX + 64, 0);
+    const char *login =
+        user ? permissions_login(&a, sv_of(user), &m->current->options.auth.realms, &wrong, &right)
+             : NULL;
+    int fd = -1;
+    if (m->server.state != MEMBER_SERVING) {
+        control_end(m->control, request, 3, "the server process is not up; try again");
+    } else if (!login) {
+        int cut = buf_printf(&b, "--user: %s; %s%c", wrong ? wrong : "is missing", right, 0);
+        control_end(m->control, request, 2, cut < 0 ? "--user" : buf_view(&b).ptr);
+    } else {
+        fd = control_take(m->control, request);
+    }
+    if (fd >= 0) {
+        pack_sv(&b, sv_of(login));
+        int err = child_send(&m->server.child, WIRE_SESSION, buf_view(&b), &fd, 1);
+        (void)err; /* the child is ended then, and the tool sees the end of its connection */
+        close(fd);
+    }
+    buf_deinit(&b);
+    arena_deinit(&a);
+    json_decref(line);
+}
+
 static void on_request(void *arg, uint64_t request, struct sv command, struct sv json)
 {
     struct master *m = arg;
@@ -76,6 +110,8 @@ static void on_request(void *arg, uint64_t request, struct sv command, struct sv
         master_stop(m);
     } else if (sv_eq(command, SV("config"))) {
         say_config(m, request);
+    } else if (sv_eq(command, SV("session"))) {
+        open_session(m, request, json);
     } else {
         if (sv_eq(command, SV("status")))
             say_status(m, request);

@@ -178,6 +178,10 @@ static void on_message(void *arg, uint32_t type, struct sv payload, int *fds, si
         server_keeper(p->server, fds, nfds);
         return;
     }
+    if (type == WIRE_SESSION && p->server && nfds == 1) {
+        server_session(p->server, fds[0], unpack_sv(&u));
+        return;
+    }
     for (size_t i = 0; i < nfds; i++)
         close(fds[i]);
     if (type == WIRE_PREPARE) {

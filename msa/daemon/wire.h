@@ -17,6 +17,7 @@ enum wire_type {
     WIRE_KEEPER,  /* descriptors, one an asker: workers in order, then the main thread */
     WIRE_CONTROL, /* u64 request, sv JSON */
     WIRE_MORE,    /* u64 request, u8 wanted: after WIRE_PAUSE; not wanted: the asker has gone */
+    WIRE_SESSION, /* one descriptor; sv login: a session for the operator's tool */
     WIRE_POISON,  /* sv queue id: hold it, it was in hand at two crashes */
     /* master -> keeper */
     WIRE_ATTACH, /* descriptors, one an asker */

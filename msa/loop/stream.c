@@ -18,6 +18,8 @@
 #include "msa/loop/internal.h"
 #include "msa/loop/wake.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +180,29 @@ struct stream *stream_of_fd(struct loop *l, int fd, const struct ip_port *peer, 
         return NULL;
     }
     return s;
+}
+
+struct stream *stream_take(struct loop *l, int fd, int *err_out)
+{
+    struct sockaddr_storage sa = {0};
+    socklen_t len = sizeof sa;
+    if (getpeername(fd, (struct sockaddr *)&sa, &len) < 0) {
+        *err_out = -errno;
+        close(fd);
+        return NULL;
+    }
+    struct ip_port peer = addr_value(&sa);
+    return stream_of_fd(l, fd, &peer, err_out);
+}
+
+int stream_duplicate(const struct stream *s)
+{
+    uv_os_fd_t fd;
+    int err = uv_fileno(&s->uv.handle, &fd);
+    if (err < 0)
+        return loop_err(err);
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return copy < 0 ? -errno : copy;
 }
 
 void stream_set_ops(struct stream *s, const struct stream_ops *ops, void *arg)

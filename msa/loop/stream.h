@@ -35,6 +35,12 @@ struct stream *stream_connect(struct loop *l, const struct ip_port *to, const st
 #define STREAM_PATH_MAX 107
 struct stream *stream_connect_unix(struct loop *l, const char *path, const struct stream_ops *ops,
                                    void *arg);
+/* Of a connected socket from elsewhere, which it takes over; then as one that was accepted. NULL:
+ * *err_out. */
+struct stream *stream_take(struct loop *l, int fd, int *err_out);
+/* A duplicate of its descriptor, for another process to go on with; or negative. What was read, or
+ * is pending, stays here. */
+int stream_duplicate(const struct stream *s);
 /* Sets who is told; needed once for an accepted stream, and legal at any time. */
 void stream_set_ops(struct stream *s, const struct stream_ops *ops, void *arg);
 void stream_read_start(struct stream *s);

@@ -392,7 +392,7 @@ static void make_session_id(char out[CONN_SESSION_CHARS + 1])
     out[CONN_SESSION_CHARS] = '\0';
 }
 
-void conn_start(struct worker *w, struct stream *s, uint32_t listen)
+struct conn *conn_new(struct worker *w, struct stream *s, uint32_t listen)
 {
     static const struct stream_ops ops = {
         .on_read = on_read, .on_end = on_end, .on_drain = on_drain, .on_closed = on_closed};
@@ -416,6 +416,12 @@ void conn_start(struct worker *w, struct stream *s, uint32_t listen)
     stream_set_ops(s, &ops, c);
     struct log_ctx ctx = conn_ctx(c);
     log_event(LOG_DEBUG, "connected", &ctx, "%s", "");
+    return c;
+}
+
+void conn_start(struct worker *w, struct stream *s, uint32_t listen)
+{
+    struct conn *c = conn_new(w, s, listen);
     c->memory_held = memory_take(&w->shared->memory, MEMORY_SESSION_BYTES);
     if (!c->memory_held) {
         struct smtp_reply refusal = reject_session_memory();

@@ -13,6 +13,8 @@
 
 /* An accepted stream on the listen entry; asks for its quota, then greets. */
 void conn_start(struct worker *w, struct stream *s, uint32_t listen);
+/* A connection that the operator's tool has asked the master for, in the name of this login. */
+void conn_start_operated(struct worker *w, struct stream *s, struct sv login);
 /* The main thread's answer for connection number; one that has gone is ignored. */
 void conn_quota(struct worker *w, uint64_t number, const struct ip *client, enum quota_verdict v);
 /* The server stops: at once if nothing is in hand, else after it; now: whatever is in hand. */

@@ -22,6 +22,8 @@ bool conn_budget_ask(struct conn *c, uint32_t op, const struct smtp_envelope *e)
 {
     struct rights_holder rights = conn_rights(c);
     const struct budget_limits *limits = rights_budget(&rights);
+    if (e->values[SMTP_MAIL_XRETURN].number > SMTP_RETURN_MESSAGE)
+        return false; /* nothing is sent, nor could be */
     if (!c->login || e->reverse.kind == SMTP_PATH_NULL || !budget_is_limited(limits))
         return false;
     c->op_budget = op;

@@ -1,7 +1,8 @@
 /*
  * conn_internal.h - a connection's insides, shared by conn.c (life), conn_session.c (the SMTP
  * session's actions), conn_path.c (CHECK_PATH), conn_policy.c (filters), conn_resume.c (TRANSID),
- * conn_return.c (XRETURN), conn_auth.c (AUTH) and conn_tls.c. Nobody else includes it.
+ * conn_return.c (XRETURN), conn_operated.c
+ * (msactl), conn_auth.c (AUTH) and conn_tls.c. Nobody else includes it.
  *
  *   stream --on_read--> [conn_tls_input] --plain--> conn_pump(): smtp_server_feed / next
  *      ^                                                |
@@ -77,6 +78,8 @@ struct conn {
     bool partial_lost;  /* what was kept cannot be read any more */
     bool lost;          /* nothing can be written any more */
     bool blocked;       /* the submission takes no content; the timer is for that */
+    bool operated;      /* of msactl, with its login from the start */
+    bool unfiltered;    /* this transaction asks no filter: only for a verdict */
     bool trusted;       /* needs no login: auth.trusted_networks */
     bool certified;     /* the client has shown a certificate that holds */
     bool untold;        /* by a proxy: client is the proxy itself */
@@ -104,6 +107,7 @@ struct conn {
 };
 
 /* conn.c */
+struct conn *conn_new(struct worker *w, struct stream *s, uint32_t listen);
 struct log_ctx conn_ctx(const struct conn *c);
 bool conn_may_log(struct conn *c); /* within log.per_client_per_minute */
 void conn_set_reading(struct conn *c, bool on);

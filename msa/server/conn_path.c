@@ -274,6 +274,8 @@ void conn_check_path(struct conn *c, const struct smtp_action *a)
 {
     struct smtp_reply refusal = SMTP_REPLY_NONE;
     struct arena scratch;
+    if (a->use == SMTP_PATH_REVERSE)
+        c->unfiltered = a->envelope->values[SMTP_MAIL_XRETURN].number == SMTP_RETURN_VERDICT;
     if (a->path->unqualified || must_ask(c, a->use, a->path) || conn_policy_is_wanted(c) ||
         rewrite_rules_has(c->service->rules, place_of(a->use))) {
         look_up(c, a);

@@ -13,7 +13,7 @@
 
 bool conn_policy_is_wanted(const struct conn *c)
 {
-    return filter_is_wanted(c->service);
+    return !c->unfiltered && filter_is_wanted(c->service);
 }
 
 /* An operation that has waited for names already has less time left. */

@@ -59,6 +59,8 @@ void conn_on_refused(void *arg, const struct smtp_refused *r)
 {
     struct conn *c = arg;
     char text[REFUSED_TEXT_MAX];
+    if (c->operated)
+        return; /* who asks is told, and nobody was refused */
     bool is_login = c->login_denied && (c->login_blocked || smtp_reply_is_permanent(r->reply));
     refused_text(text, r->reply, r->told ? SV_NONE : r->reply->setting, SV_NONE);
     count(c, r);

@@ -109,7 +109,8 @@ static void on_submission_done(void *arg, bool accepted, const struct smtp_reply
     uint32_t op = c->op_commit;
     struct smtp_result r = {.outcome = accepted ? SMTP_OK : SMTP_FAILED, .reply = *reply};
     struct submission_returned returned;
-    c->filter = submission_take_filter(c->submission);
+    struct filter *filter = submission_take_filter(c->submission);
+    c->filter = filter ? filter : c->filter;
     if (submission_take_returned(c->submission, &returned))
         r.octets = conn_return_keep(c, &returned);
     else
@@ -136,6 +137,7 @@ void conn_open(struct conn *c, uint32_t op, const struct smtp_envelope *e)
     struct smtp_server_info info = smtp_server_info(c->smtp);
     struct tls_stream_info tls = {0};
     struct smtp_reply refusal;
+    bool filtered = c->filter && !c->unfiltered;
     if (c->tls)
         tls_stream_info(c->tls, &tls);
     struct submission_from from = {
@@ -152,7 +154,7 @@ void conn_open(struct conn *c, uint32_t op, const struct smtp_envelope *e)
         .helo = info.helo,
         .tls_cipher = sv_of(tls.cipher),
         .esmtp = info.esmtp,
-        .filtered = c->filter != NULL,
+        .filtered = filtered,
         .partial = c->partial,
         .ticket = c->ticket,
         .on_room = on_submission_room,
@@ -170,7 +172,7 @@ void conn_open(struct conn *c, uint32_t op, const struct smtp_envelope *e)
     }
     c->ticket = NULL;
     crashring_hold(submission_id(c->submission));
-    if (c->filter)
+    if (filtered)
         conn_policy_open(c, op, e);
     else
         conn_open_rest(c, op, e);
@@ -207,8 +209,9 @@ static void act_commit(struct conn *c, const struct smtp_action *a)
     c->op_commit = a->op;
     c->committing = true;
     conn_watch(c, a->op);
-    struct filter *filter = c->filter;
-    c->filter = NULL;
+    struct filter *filter = c->unfiltered ? NULL : c->filter;
+    if (filter)
+        c->filter = NULL;
     submission_commit(c->submission, a->binary, filter);
 }
 
@@ -426,10 +429,13 @@ void conn_start_session(struct conn *c, const struct smtp_reply *refusal)
 {
     c->phase = CONN_SESSION;
     const struct smtp_server_setup *setups = c->trusted ? c->service->trusting : c->service->setups;
-    c->smtp = smtp_server_new(&setups[c->listen], sv_of(c->session));
+    c->smtp = smtp_server_new(c->operated ? &c->service->operated : &setups[c->listen],
+                              sv_of(c->session));
     smtp_server_watch(c->smtp, conn_on_refused, c);
     if (c->certified)
         smtp_server_certify(c->smtp);
+    if (c->operated)
+        smtp_server_operate(c->smtp);
     smtp_server_start(c->smtp, refusal);
     conn_pump(c, SV_NONE);
 }

@@ -522,6 +522,14 @@ static void on_held(struct store_admin *a)
     store_admin_free(a);
 }
 
+void server_session(struct server *s, int fd, struct sv login)
+{
+    if (s->running && !s->stopping)
+        worker_post_session(s->workers[0], fd, login);
+    else
+        close(fd);
+}
+
 void server_poison(struct server *s, struct sv id)
 {
     if (!s->store)

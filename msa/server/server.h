@@ -35,6 +35,9 @@ void server_abort(struct server *s, uint32_t number);
 void server_listen(struct server *s, int fd, uint32_t listen, uint32_t worker);
 /* Channels to a (new) keeper: one a worker, then one for the main thread; takes them. */
 void server_keeper(struct server *s, const int *fds, size_t count);
+/* A session for the operator's tool, in the name of this login, over a connected socket, which it
+ * takes. */
+void server_session(struct server *s, int fd, struct sv login);
 /* This message was in hand at two crashes: hold it. */
 void server_poison(struct server *s, struct sv id);
 void server_stop(struct server *s, uint64_t grace_ms);

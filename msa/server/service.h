@@ -34,6 +34,7 @@ struct service {
     struct tls_ctx *tls; /* NULL if no listener speaks TLS */
     struct smtp_server_limits limits;
     struct smtp_server_setup *setups;   /* one for each options.listen entry */
+    struct smtp_server_setup operated;  /* for the operator's own tools */
     struct smtp_server_setup *trusting; /* likewise, for clients that need no login */
     struct service_listener *listeners; /* likewise */
     struct service_nets trusted, refused;

@@ -52,6 +52,8 @@ void submission_log_refused(struct submission *s)
     struct queue_message *m = s->message;
     int64_t limit = s->service->generation->options.log.per_client_per_minute;
     struct ip client;
+    if (s->returns > SMTP_RETURN_MESSAGE)
+        return; /* nobody wanted to send it */
     atomic_fetch_add(&s->worker->shared->refused_messages, 1);
     if (!ip_parse(sv_of(m->client), &client) ||
         !clientlog_allows(s->worker->clientlog, &client, (uint64_t)limit,

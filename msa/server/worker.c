@@ -26,6 +26,7 @@ struct order {
     int fd;
     uint32_t listen;
     uint64_t conn;
+    char *login;
     struct ip client;
     enum quota_verdict verdict;
     uint64_t grace_ms;
@@ -168,6 +169,23 @@ static void run_keeper(struct task *t)
     free(o);
 }
 
+static void run_session(struct task *t)
+{
+    struct order *o = (struct order *)t;
+    int err = 0;
+    struct stream *s = NULL;
+    if (o->worker->stopping)
+        close(o->fd);
+    else
+        s = stream_take(o->worker->loop, o->fd, &err);
+    if (s)
+        conn_start_operated(o->worker, s, sv_of(o->login));
+    else if (err < 0)
+        log_event(LOG_ERROR, "operated", NULL, "no session for msactl: %s", err_text(err));
+    free(o->login);
+    free(o);
+}
+
 static void run_quota(struct task *t)
 {
     struct order *o = (struct order *)t;
@@ -269,6 +287,14 @@ void worker_post_keeper(struct worker *w, int fd)
 {
     struct order *o = order_new(w, run_keeper);
     o->fd = fd;
+    post(o);
+}
+
+void worker_post_session(struct worker *w, int fd, struct sv login)
+{
+    struct order *o = order_new(w, run_session);
+    o->fd = fd;
+    o->login = sv_dup(login);
     post(o);
 }
 

@@ -92,6 +92,8 @@ void worker_post_service(struct worker *w, struct service *s,
                          void (*done)(void *arg, struct worker *w), void *arg);
 void worker_post_listener(struct worker *w, int fd, uint32_t listen); /* takes the descriptor */
 void worker_post_keeper(struct worker *w, int fd);                    /* takes the descriptor */
+/* A session for the operator's tool; takes the descriptor. */
+void worker_post_session(struct worker *w, int fd, struct sv login);
 void worker_post_quota(struct worker *w, uint64_t conn, const struct ip *client,
                        enum quota_verdict v);
 /* No new sessions; those without content in hand end at once, the others when it is done, all

@@ -70,6 +70,9 @@ PLACES = {
     "e2e/test_dkim.py": [
         "msa/admin/dkim.c", "msa/ctl/dkim.c",
     ],
+    "e2e/test_sign.py": [
+        "msa/ctl/explain.c", "msa/ctl/session.c",
+    ],
     "unit/msa_ctl/test_main.c": [
         "msa/ctl/ask.c", "msa/ctl/show.c",
     ],

@@ -54,7 +54,7 @@ LIBRARIES = {
 # these write or judge reply codes
 CODES = ["msa/smtp", "rewrite/stream.h", "msa/server/reject.c", "msa/server/policy.c",
          "msa/server/filter_reply.c", "msa/server/submission.c", "msa/server/rights.c",
-         "msa/server/rights_header.c", "relay/outcome.c"]
+         "msa/server/rights_header.c", "msa/ctl/session.c", "relay/outcome.c"]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)', re.M)
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)

@@ -334,6 +334,20 @@ struct stream *stream_connect_unix(struct loop *l, const char *path, const struc
     return s;
 }
 
+/* Nor any descriptors that come from elsewhere. */
+struct stream *stream_take(struct loop *l, int fd, int *err_out)
+{
+    (void)l, (void)fd;
+    *err_out = -ENOTSOCK;
+    return NULL;
+}
+
+int stream_duplicate(const struct stream *s)
+{
+    (void)s;
+    return -ENOTSOCK;
+}
+
 void stream_set_ops(struct stream *s, const struct stream_ops *ops, void *arg)
 {
     s->ops = *ops;

@@ -375,6 +375,31 @@ static void the_server_ends(void **state)
     assert_non_null(strstr(read_all(w, silent), "\"code\":0"));
 }
 
+/* The connection goes on elsewhere: it stays open when ours has gone, and no answer comes. */
+static void taken(void **state)
+{
+    struct world *w = *state;
+    char got[10] = "";
+    w->hold = true;
+    int fd = dial(w);
+    send_text(fd, "{\"command\":\"session\"}\n");
+    run_for(w, 50);
+    int copy = control_take(w->control, w->request);
+    assert_true(copy >= 0);
+    assert_int_equal(control_take(w->control, w->request), ERR_NOT_FOUND);
+    control_end(w->control, w->request, 0, NULL);
+    run_for(w, 50);
+    assert_int_equal(write(fd, "hello", 5), 5);
+    run_for(w, 50);
+    assert_int_equal(read(copy, got, 5), 5);
+    assert_string_equal(got, "hello");
+    assert_int_equal(write(copy, "world", 5), 5);
+    assert_int_equal(recv(fd, got, sizeof got, MSG_DONTWAIT), 5);
+    close(copy);
+    assert_int_equal(recv(fd, got, sizeof got, 0), 0);
+    close(fd);
+}
+
 static void freed_with_open_connections(void **state)
 {
     struct world *w = *state;
@@ -401,6 +426,7 @@ int main(void)
         T(ended_in_a_pause),
         T(a_long_line),
         T(the_server_ends),
+        T(taken),
         T(freed_with_open_connections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

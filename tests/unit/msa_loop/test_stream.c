@@ -448,6 +448,38 @@ static void unix_peer_has_no_address(void **state)
     close(fd);
 }
 
+/* A socket from elsewhere is as one that was accepted; a duplicate goes on when the stream has
+ * gone. */
+static void taken_and_duplicated(void **state)
+{
+    (void)state;
+    int pair[2], err = 0;
+    char text[10] = "";
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    client.s = stream_take(l, pair[0], &err);
+    assert_non_null(client.s);
+    assert_int_equal(stream_peer(client.s).ip.family, IP_NONE);
+    stream_set_ops(client.s, &ops, &client);
+    stream_read_start(client.s);
+    assert_int_equal(write(pair[1], "hello", 5), 5);
+    run_until(client_got_some);
+    assert_int_equal(client.got, 5);
+    int copy = stream_duplicate(client.s);
+    assert_true(copy >= 0);
+    stream_close(client.s);
+    run_until(all_closed);
+    assert_int_equal(write(copy, "world", 5), 5);
+    assert_int_equal(read(pair[1], text, 5), 5);
+    assert_string_equal(text, "world");
+    close(copy);
+    assert_int_equal(read(pair[1], text, 5), 0);
+    close(pair[1]);
+    int lone = socket(AF_UNIX, SOCK_STREAM, 0); /* which it closes */
+    assert_null(stream_take(l, lone, &err));
+    assert_int_equal(err, -ENOTCONN);
+    assert_int_equal(close(lone), -1);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -464,6 +496,7 @@ int main(void)
         CASE(without_descriptors_the_backlog_waits),
         CASE(unix_peer_has_no_address),
         CASE(unix_socket),
+        CASE(taken_and_duplicated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
