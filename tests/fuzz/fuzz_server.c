@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct trace {
     struct buf replies, content, actions;
-    bool open, tls, held;
+    bool open, tls, held, breaks;
     char last; /* octet of content before */
 };
 
@@ -55,9 +55,16 @@ static struct smtp_result answer(struct trace *t, const struct smtp_action *a)
         no = sv_starts(a->envelope->reverse.text, SV("o"));
         t->open = !no;
         t->last = 0;
+        t->breaks = sv_starts(a->envelope->reverse.text, SV("r"));
     } else if (a->type == SMTP_ACTION_COMMIT) {
         REQUIRE(t->open && t->last != '\r');
         t->open = false;
+        r.octets = 3;
+    } else if (a->type == SMTP_ACTION_RETURN) {
+        /* as the glue does: right behind what announces them */
+        REQUIRE(sv_iends(buf_view(&t->replies), SV(" 3 octets follow\r\n")));
+        must(buf_put(&t->replies, SV("abc")));
+        no = t->breaks;
     } else {
         REQUIRE(a->type == SMTP_ACTION_START_TLS);
         t->tls = true;
@@ -135,6 +142,8 @@ static void run(struct trace *t, uint8_t how, struct sv in, size_t piece)
     buf_init(&t->replies, 1u << 24, 0);
     buf_init(&t->content, 1u << 24, 0);
     buf_init(&t->actions, 1u << 24, 0);
+    if (how & 64)
+        smtp_server_operate(s);
     smtp_server_start(s, NULL);
     give(t, s, SV_NONE);
     while (in.len && !t->tls) {
