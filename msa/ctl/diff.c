@@ -30,13 +30,12 @@ static const char *const source_names[] = {
     [REWRITE_BY_SIGNER] = "signature",
 };
 
-/* The setting that decided; "[]" in it stands for the row of a list. */
+/* The setting that decided, with its row where it is a list of rules. */
 static void write_setting(const struct rewrite_layer_edit *e, const char *setting, char *out,
                           size_t size)
 {
-    const char *row = strstr(setting, "[]");
-    if (row)
-        snprintf(out, size, "%.*s[%u]%s", (int)(row - setting), setting, e->rule, row + 2);
+    if (e->why == REWRITE_WHY_RULE)
+        snprintf(out, size, "%s[%u]", setting, e->rule);
     else
         snprintf(out, size, "%s", setting);
 }

@@ -138,20 +138,23 @@ class PolicyService(threading.Thread):
 
 @test()
 def each_party_has_its_layer(w):
-    """The policy service's field, opendkim's signature; sent is what the receiver got."""
+    """The policy service's field, opendkim's signature and our own; sent is what the receiver got."""
     receiver = Receiver(NETWORK + "10")
     w.serve_dns(ZONE)
+    w.write()
+    keys = [{"domain": "our.test", "selector": x["selector"], "key": x["key"]}
+            for x in w.ask("dkim", "new", "our.test", "s1")[1]]
     path = w.path("dkim.sock")
     opendkim(w, "local:" + path)
     PolicyService(10040, "PREPEND X-Policy: seen")
-    w.start({"policy": {"milters": {"socket": "unix:" + path},
-                        "service": "inet:10040@127.0.0.1"}})
+    w.start({"policy": {"milters": {"socket": "unix:" + path}, "service": "inet:10040@127.0.0.1"},
+             "rewrite": {"dkim": keys}})
     queue_id = w.submit("bob@else.test", stuffed(message(body=b"0123456789\r\n" * 50000)))
     eventually(lambda: receiver.messages, "it arrives")
     w.wait_empty()
     lines = eventually(lambda: diff(w, queue_id), "the diff")
     equal([(x["by"], x["name"]) for x in lines if "by" in x],
-          [("server", ""), ("service", ""), ("milter", "unix:" + path)])
+          [("server", ""), ("service", ""), ("milter", "unix:" + path), ("signature", "")])
     check(any(x.get("new") == "X-Policy: seen\r\n" and x["layer"] == 2 for x in lines), lines)
     check(any(x.get("new", "").startswith("DKIM-Signature:") and x["layer"] == 3 for x in lines),
           lines)

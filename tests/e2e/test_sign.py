@@ -7,6 +7,8 @@ import struct
 import subprocess
 import time
 
+import dkim
+
 from harness.case import check, equal, eventually, test
 from harness.client import session
 from harness.milters import opendkim
@@ -114,6 +116,38 @@ def signed_by_whoever_signs(w):
     code, text = wire.say(f"MAIL FROM:<{USER}> XRETURN")
     equal(code, 451, text)
     nothing_left(w)
+
+
+@test()
+def our_signature_holds(w):
+    """DKIM over what is returned, as over what is sent; msactl trace and explain show it."""
+    w.write()
+    made = w.ask("dkim", "new", "our.test", "s1")[1]
+    records = {x["name"] + ".": x["record"].encode() for x in made}
+    rows = [{"domain": "our.test", "selector": x["selector"], "key": x["key"]} for x in made]
+    w.serve_dns(ZONE)
+    w.start({"rewrite": {"dkim": rows, "rules": [
+        {"match": "alice@our.test", "replace": "sales@our.test", "in": ["header"]}]},
+             "permissions": [{"login": "*", "may_send_as": ["*"]}]})
+
+    def holds(back):
+        return [dkim.DKIM(back).verify(i, dnsfunc=lambda name, timeout=0: records.get(
+            name.decode() if isinstance(name, bytes) else name)) for i in range(len(rows))]
+    wire = w.session()
+    for content in (BARE, BARE + b"0123456789\r\n" * 300000):
+        ask(wire, content)
+        back = octets(wire)
+        check(back.startswith(b"DKIM-Signature: "), back[:200])
+        check(b"\r\nFrom: <sales@our.test>\r\n" in back, back[:2000])
+        equal(holds(back), [True] * len(rows), "the signatures hold")
+    queue_id = re.search(r" returned .*queue=(\S+)", w.log()).group(1)
+    lines = eventually(lambda: w.ask("trace", queue_id, "--diff", may_fail=True)[1], "the trace")
+    equal(lines[0]["event"], "returned")
+    equal([x["by"] for x in lines if "by" in x], ["server", "signature"])
+    text = w.ctl("explain", letter(w, BARE), "--user", "alice")
+    for part in ("+++ as changed by this server's signature\n+DKIM-Signature: ",
+                 "(rewrite.rules[0])\n-From: <alice@our.test>\n+From: <sales@our.test>\n"):
+        check(part in text, part, "not in", text)
 
 
 @test()

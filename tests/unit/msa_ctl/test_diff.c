@@ -25,6 +25,7 @@ static void write_record(struct rewrite_provenance *p)
     rewrite_provenance_edit(p, 0, 0, SV("Date: d\r\n"), REWRITE_WHY_DATE_ADDED, 0);
     rewrite_provenance_edit(p, 16, 16, SV("@y"), REWRITE_WHY_COMPLETED, 0);
     rewrite_provenance_edit(p, 16, 16, SV(".z"), 200, 0);
+    rewrite_provenance_edit(p, 16, 16, SV(""), REWRITE_WHY_RULE, 3);
     rewrite_provenance_layer(p, REWRITE_BY_MILTER, SV("inet:m\x1b"), true);
     rewrite_provenance_edit(p, 22, 33, SV(""), REWRITE_NO_WHY, 0);
 }
@@ -72,6 +73,7 @@ static const char want[] = "--- as submitted\n"
                            " From: a@b\n"
                            "@@ 4.2: the domain was a single label (rewrite.complete_domains)\n"
                            "@@ reason 200, which this version does not know\n"
+                           "@@ 8.8: a rule matches the address (rewrite.rules[3])\n"
                            "-To: x\n"
                            "+To: x@y.z\n"
                            " Subject: \xff?[2J\n"
@@ -157,9 +159,10 @@ static void as_json(void **state)
     assert_string_equal(text_at(change, "old"), "To: x\r\n");
     assert_string_equal(text_at(change, "new"), "To: x@y.z\r\n");
     json_t *reasons = json_object_get(change, "reasons");
-    assert_int_equal(json_array_size(reasons), 1);
+    assert_int_equal(json_array_size(reasons), 2);
     assert_string_equal(text_at(json_array_get(reasons, 0), "section"), "4.2");
     assert_string_equal(text_at(json_array_get(reasons, 0), "setting"), "rewrite.complete_domains");
+    assert_string_equal(text_at(json_array_get(reasons, 1), "setting"), "rewrite.rules[3]");
     assert_string_equal(text_at(json_array_get(lines, 5), "by"), "milter");
     assert_true(json_is_true(json_object_get(json_array_get(lines, 5), "body")));
     assert_string_equal(text_at(json_array_get(lines, 6), "old"), "From: a@b\r\n");
