@@ -26,18 +26,21 @@ static void canonize(enum rewrite_dkim_canon canon, struct sv body, size_t piece
     rewrite_dkim_body_end(&b, put, out);
 }
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 /* One line of the relaxed form, without white space at its end. */
 static void relax_line(struct sv line, struct buf *out)
 {
-    while (line.len && strchr(" \t", line.ptr[line.len - 1]))
+    while (line.len && is_space(line.ptr[line.len - 1]))
         line.len--;
-    for (size_t i = 0; i < line.len; i++) {
-        bool space = line.ptr[i] == ' ' || line.ptr[i] == '\t';
-        if (!space)
+    for (size_t i = 0; i < line.len; i++)
+        if (!is_space(line.ptr[i]))
             put(out, (struct sv){line.ptr + i, 1});
-        else if (i == 0 || (line.ptr[i - 1] != ' ' && line.ptr[i - 1] != '\t'))
+        else if (i == 0 || !is_space(line.ptr[i - 1]))
             put(out, SV(" "));
-    }
 }
 
 /* RFC 6376 3.4.3, 3.4.4: one rule after the other. */

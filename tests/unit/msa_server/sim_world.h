@@ -83,7 +83,7 @@ UNUSED static struct generation *world_generation(uint32_t number, const char *l
 {
     struct generation *g = generation_new(number);
     struct conf_faults faults;
-    char text[4096];
+    char text[16384];
     snprintf(text, sizeof text,
              "hostname = \"mail.example.net\"; domains = [ \"example.net\" ]; state = \"/s\";\n"
              "auth = { mechanisms = [ \"PLAIN\", \"LOGIN\" ]; %s };\n"
