@@ -40,6 +40,8 @@ static _Thread_local struct {
     char why[AUTH_AUXPROP_WHY_MAX];
 } said;
 
+static void complain(const char *format, va_list values) PRINTF_LIKE(1, 0);
+
 /* The last thing it complains of, on one line. */
 static void complain(const char *format, va_list values)
 {
@@ -53,6 +55,8 @@ static bool is(const char *format, const char *text)
 {
     return strncmp(format, text, strlen(text)) == 0;
 }
+
+static void on_log(sasl_conn_t *conn, int level, const char *format, ...) PRINTF_LIKE(3, 4);
 
 static void on_log(sasl_conn_t *conn, int level, const char *format, ...)
 {
