@@ -130,31 +130,44 @@ int rewrite_smime_outside(struct sv section, enum rewrite_why why, struct sv add
     return err;
 }
 
-static int put_fields(struct sv section, struct buf *out)
+/* Fields whose names begin so; or, the other way round, those that have no such name. */
+static int put_fields(struct sv section, struct sv prefix, bool others, struct buf *out)
 {
     struct rewrite_field f;
     size_t at = 0;
     int err = 0;
     while (err == 0 && rewrite_fields_next(section, &at, &f))
-        if (is_named(section, &f, SV("Content-"), false))
+        if (is_named(section, &f, prefix, others) != others)
             err = buf_put(out, sv_range(section.ptr + f.start, section.ptr + f.end));
     return err;
 }
 
-int rewrite_smime_alone(struct sv section, struct buf *out)
+static int end_entity(struct sv section, struct buf *out)
 {
-    int err = buf_put(out, SV("MIME-Version: 1.0\r\n"));
-    err = err ? err : put_fields(section, out);
+    struct rewrite_field f;
+    int err = 0;
+    if (!find(section, SV("Content-Type"), &f))
+        err = buf_put(out, SV("Content-Type: text/plain\r\n"));
     return err ? err : buf_put(out, SV("\r\n"));
 }
 
 int rewrite_smime_inside(struct sv section, struct buf *out)
 {
-    struct rewrite_field f;
-    int err = put_fields(section, out);
-    if (err == 0 && !find(section, SV("Content-Type"), &f))
-        err = buf_put(out, SV("Content-Type: text/plain\r\n"));
+    int err = put_fields(section, SV("Content-"), false, out);
+    return err ? err : end_entity(section, out);
+}
+
+int rewrite_smime_alone(struct sv section, struct buf *out)
+{
+    int err = buf_put(out, SV("MIME-Version: 1.0\r\n"));
+    err = err ? err : put_fields(section, SV("Content-"), false, out);
     return err ? err : buf_put(out, SV("\r\n"));
+}
+
+int rewrite_smime_unwrap(struct sv alone, struct buf *out)
+{
+    int err = put_fields(alone, SV("MIME-Version"), true, out);
+    return err ? err : end_entity(alone, out);
 }
 
 /* ---- pieces ---- */

@@ -27,6 +27,9 @@ int rewrite_smime_outside(struct sv section, enum rewrite_why why, struct sv add
 /* Appends the header section of a message of nothing but the protected entity: MIME-Version, the
  * Content- fields, the empty line. What is done to it (8.4) is done to no other field. */
 int rewrite_smime_alone(struct sv section, struct buf *out) MUST_CHECK;
+/* Likewise that of the protected entity, made of the section of such a message: all but its MIME-
+ * Version, a Content-Type where there is none. */
+int rewrite_smime_unwrap(struct sv alone, struct buf *out) MUST_CHECK;
 #define REWRITE_SMIME_ADDED_MAX 1024 /* bytes of texts of the edits, at most */
 /* Appends the header section of the protected entity: the Content- fields, a Content-Type where
  * there is none, the empty line. */

@@ -75,7 +75,7 @@ static int begin(struct rewrite_smime_sign *s, struct buf *out)
             buf_printf(out, "\r\nThis is a signed message in MIME format (S/MIME).\r\n\r\n--%s\r\n",
                        s->boundary);
     if (err == 0)
-        err = rewrite_smime_inside(rewrite_smime_section_fields(&s->section), &entity);
+        err = rewrite_smime_unwrap(rewrite_smime_section_fields(&s->section), &entity);
     err = err ? err : put_signed(s, buf_view(&entity), out);
     buf_deinit(&entity);
     return err;

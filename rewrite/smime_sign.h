@@ -7,9 +7,9 @@
  * 7-bit lines of at most 998 bytes, as a relay that re-encodes it breaks the signature (RFC 8551
  * 3.1.2, 3.1.3): whether it is is known at the end.
  *
- * What is fed is the message or only its entity (rewrite_smime_alone()), perhaps encoded anew to be
- * 7-bit (8.4); the fields that are not signed come of outside in any case, so that they are changed
- * by the edits alone.
+ * What is fed is the entity as a message of its own (rewrite_smime_alone(), then the body), perhaps
+ * encoded anew to be 7-bit (8.4); the fields that are not signed come of outside, so that they are
+ * changed by the edits alone.
  *
  * Ownership: the struct is the caller's; output is appended to out, a little more than what was
  * fed. Memory: header_max. Linear. One thread at a time. The boundary is the caller's, of random

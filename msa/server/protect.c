@@ -133,7 +133,8 @@ static void choose_target(struct protect *p)
     p->groups[p->ngroups - 1].is_target = true;
 }
 
-static void make_groups(struct protect *p)
+/* How many are hidden. */
+static size_t make_groups(struct protect *p)
 {
     size_t count = (*p->target.rows)->nrows, nnamed = 0, nhidden = 0;
     size_t *named = arena_alloc(&p->arena, count * sizeof *named);
@@ -153,12 +154,14 @@ static void make_groups(struct protect *p)
             break;
         }
     }
-    if (nnamed)
-        add_group(p, named, nnamed);
+    for (size_t i = 0; i < nnamed; i += PROTECT_TOGETHER_MAX)
+        add_group(p, &named[i],
+                  nnamed - i < PROTECT_TOGETHER_MAX ? nnamed - i : PROTECT_TOGETHER_MAX);
     for (size_t i = 0; i < nhidden; i++)
         add_group(p, &hidden[i], 1);
     if (p->ngroups)
         choose_target(p);
+    return nhidden;
 }
 
 static void refuse_plain(struct protect *p, size_t index)
@@ -207,8 +210,7 @@ static bool find_groups(struct protect *p)
     if (p->target.is_returned)
         return true;
     warn_of_plain(p);
-    make_groups(p);
-    if (p->ngroups > PROTECT_HIDDEN_MAX + 1) {
+    if (make_groups(p) > PROTECT_HIDDEN_MAX) {
         struct smtp_reply r = reject_many_hidden();
         protect_refuse(p, &r);
         return false;

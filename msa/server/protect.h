@@ -6,9 +6,9 @@
  * that is signed or encrypted already is not signed, one that is encrypted is not encrypted again.
  * Begun when nobody changes the message any more but DKIM. Its content is read back and written
  * anew, piece by piece, once for the signature and once for each encrypted form: one form for all
- * recipients that the header names, one for each that it does not name. What nobody protects stays
- * in the message that was given; if all recipients are encrypted to, that becomes one of their
- * forms.
+ * recipients that the header names (a hundred at a time), one for each that it does not name. What
+ * nobody protects stays in the message that was given; if all recipients are encrypted to, that
+ * becomes one of their forms.
  *
  * A message that a row requires to be signed, or encrypted to somebody, and that cannot be, is
  * refused; else it goes on without, with a warning, at most once a minute.
@@ -23,6 +23,7 @@
 #include "rewrite/provenance.h"
 
 #define PROTECT_HIDDEN_MAX   100   /* recipients that get an encrypted message of their own */
+#define PROTECT_TOGETHER_MAX 100   /* recipients of one: each has its key in it, made in one go */
 #define PROTECT_KEEPER_MS    10000 /* for its signature */
 #define MEMORY_PROTECT_BYTES (512 << 10)
 

@@ -417,3 +417,34 @@ def dkim_comes_last(w):
     equal(code, 451, text)
     check("4.7.0" in text, text)
     equal(w.queue(), [])
+
+
+def given_back(w, content):
+    """XRETURN: the reply, and the octets that follow it."""
+    s = w.session()
+    s.want(250, f"MAIL FROM:<{USER}> XRETURN")
+    s.want(250, "RCPT TO:<bob@else.test>" if b"bob@" in content else "RCPT TO:<must@else.test>")
+    code, text = s.data(content)
+    count = int(text.split()[1]) if code == 250 else 0
+    while len(s.rest) < count:
+        s.rest += s.sock.recv(65536)
+    octets, s.rest = s.rest[:count], s.rest[count:]
+    s.close()
+    return code, text, octets
+
+
+@test()
+def signed_and_given_back(w):
+    """The signature is there, and nothing is encrypted; who has to be and cannot be is told of."""
+    office = Office(w)
+    office.recipient("bob@else.test")
+    alice = office.person(USER)
+    office.start([office.signs(alice)], [{"to": "must@else.test", "policy": "require"},
+                                         {"to": "*"}])
+    content = message().replace(b"someone@", b"bob@")
+    code, text, octets = given_back(w, content)
+    equal(code, 250, text)
+    equal(alice.verify(octets), entity_of(content))
+    code, text, _ = given_back(w, content.replace(b"bob@", b"must@"))
+    check(code == 550 and "<must@else.test>" in text, code, text)
+    equal(w.queue(), [])

@@ -327,6 +327,67 @@ static void test_large(void **state)
     stop(NULL);
 }
 
+/* More recipients than one message may have keys for: as many messages as it takes. */
+static struct person crowd[2];
+
+static void add_crowd(struct generation *g)
+{
+    for (int i = 0; i < 2; i++)
+        generation_add_file(g, GENERATION_CERTIFICATE, "/crowd", sv_of(crowd[i].pem), false);
+}
+
+static void test_crowd(void **state)
+{
+    enum { EACH = 75 };
+    struct buf emails, to, rcpt;
+    (void)state;
+    start(ROUTE "rewrite = { " ENCRYPTS "};\n");
+    buf_init(&to, 1u << 16, 0);
+    buf_init(&rcpt, 1u << 16, 0);
+    assert_int_equal(buf_printf(&to, "From: u@example.net\r\nTo: x@example.net"), 0);
+    for (int i = 0; i < 2; i++) {
+        buf_init(&emails, 1u << 16, 0);
+        for (int k = 0; k < EACH; k++) {
+            assert_int_equal(buf_printf(&emails, "%semail:p%d.%d@example.org", k ? "," : "", i, k),
+                             0);
+            assert_int_equal(buf_printf(&to, ",\r\n p%d.%d@example.org", i, k), 0);
+            assert_int_equal(buf_printf(&rcpt, "RCPT TO:<p%d.%d@example.org>\r\n", i, k), 0);
+        }
+        char *text = buf_take(&emails, NULL);
+        crowd[i] = person_new(&(struct person_plan){
+            .emails = text, .from_s = -3650L * DAY_S, .until_s = 3650L * DAY_S});
+        free(text);
+        buf_deinit(&emails);
+    }
+    world_files = add_crowd;
+    world_reload(2, ROUTE "rewrite = { " ENCRYPTS "};\n");
+    sim_run_for(1000);
+    struct sim_client *c = client_ready();
+    client_say(c, MAIL);
+    client_put(c, buf_view(&rcpt));
+    client_say(c, "DATA\r\n");
+    assert_int_equal(buf_printf(&to, "\r\n\r\nbody\r\n.\r\n"), 0);
+    client_put(c, buf_view(&to));
+    sim_run_for(20000);
+    client_expect(c, "250 2.0.0 Queued");
+    assert_int_equal(world_log_count("encrypted"), 2);
+    assert_true(world_logged("recipients=100 ") && world_logged("recipients=50 "));
+    size_t messages = 0, recipients = 0;
+    for (struct got *g = all; g; g = g->next) {
+        messages += g->whole;
+        recipients += g->whole ? buf_len(&g->rcpts) : 0;
+    }
+    assert_int_equal(messages, 2);
+    assert_int_equal(recipients, 2 * EACH);
+    buf_deinit(&to);
+    buf_deinit(&rcpt);
+    client_free(c);
+    expect_idle();
+    stop(NULL);
+    person_free(&crowd[0]);
+    person_free(&crowd[1]);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -639,7 +700,8 @@ int main(void)
         cmocka_unit_test(test_keeper_refuses), cmocka_unit_test(test_keeper_hangs),
         cmocka_unit_test(test_seven_bit),      cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_left_alone),     cmocka_unit_test(test_dkim),
-        cmocka_unit_test(test_held),           cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_held),           cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_disk),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

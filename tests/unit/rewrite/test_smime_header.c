@@ -69,6 +69,11 @@ static void check_alone(struct sv section, struct sv entity)
     assert_true(sv_starts(text, SV("MIME-Version: 1.0\r\n")));
     assert_true(sv_iends(text, SV("\r\n")));
     assert_true(sv_starts(entity, sv_first(sv_skip(text, 19), text.len - 21)));
+    struct buf back;
+    buf_init(&back, 1000, 0);
+    assert_int_equal(rewrite_smime_unwrap(sv_first(text, text.len - 2), &back), 0);
+    assert_true(sv_eq(buf_view(&back), entity));
+    buf_deinit(&back);
     buf_deinit(&alone);
 }
 
