@@ -3,8 +3,6 @@
  * finished, and unsynced writes are dropped, torn and reordered. After the restart: what was
  * promised of a content is there, octet by octet; a record is finished if and only if its message
  * is in the queue; continued to its end each message is there exactly once; nothing else is left.
- *
- * MSA_SEEDS: a tenth of it is how many seeds (default 5).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +14,7 @@
 #include "msa/base/mem.h"
 #include "msa/loop/clock.h"
 #include "relay/queue/store.h"
-#include "tests/sim/loop/sim.h"
+#include "tests/sim/power_cuts.h"
 #include "tests/sim/vfs.h"
 
 #include <stdio.h>
@@ -26,13 +24,6 @@
 #define TRANSACTIONS 8
 #define LINE_LEN     50
 #define PIECE_BYTES  40000
-
-/* A process that died frees nothing (sim.h). */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
-}
 
 /* What the client of one transaction does, and what it was told. */
 struct client {
@@ -436,13 +427,7 @@ static uint64_t run(uint64_t seed, uint64_t crash_at, uint64_t *ops_out)
         bool done = sim_run_while_not(all_done, NULL, 60000);
         assert_true(done || disk_is_off());
     }
-    if (ops_out)
-        *ops_out = disk_ops();
-    if (!disk_is_off())
-        disk_power_off();
-    sim_crash();
-    disk_crash_at(0);
-    disk_power_on(DISK_LOSS_SEEDED);
+    power_cut(ops_out);
     int err = open_store();
     assert_int_equal(err, 0);
     uint64_t outcome = 0;
@@ -461,35 +446,16 @@ static uint64_t run(uint64_t seed, uint64_t crash_at, uint64_t *ops_out)
     return outcome;
 }
 
-static unsigned seeds(void)
-{
-    const char *text = getenv("MSA_SEEDS");
-    uint64_t n = 50;
-    if (text && !sv_u64(sv_of(text), 1000000, &n))
-        n = 50;
-    return n > 10 ? (unsigned)(n / 10) : 1;
-}
-
 static void crash_at_every_operation(void **state)
 {
-    unsigned count = seeds();
-    uint64_t ops;
     (void)state;
-    run(1, 0, &ops);
-    assert_true(ops > 100);
-    for (uint64_t at = 1; at <= ops + 20; at++)
-        run(1 + at % count, at, NULL);
+    power_cuts_everywhere(run);
 }
 
 static void same_seed_same_end(void **state)
 {
     (void)state;
-    for (unsigned seed = 1; seed <= seeds(); seed++) {
-        uint64_t ops;
-        uint64_t first = run(seed, 0, &ops);
-        assert_true(first == run(seed, 0, NULL));
-        assert_true(run(seed, ops / 2, NULL) == run(seed, ops / 2, NULL));
-    }
+    power_cuts_repeat(run);
 }
 
 int main(void)

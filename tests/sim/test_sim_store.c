@@ -2,8 +2,6 @@
  * The power fails at each write and sync of a workload, and unsynced writes are dropped, torn and
  * reordered: after the restart each acknowledged message is there exactly once, whole, and what
  * was recorded as delivered is not. The same seed ends the same way twice.
- *
- * MSA_SEEDS: a tenth of it is how many seeds (default 5).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +13,7 @@
 #include "msa/base/mem.h"
 #include "msa/loop/clock.h"
 #include "relay/queue/store.h"
-#include "tests/sim/loop/sim.h"
+#include "tests/sim/power_cuts.h"
 #include "tests/sim/vfs.h"
 
 #include <stdio.h>
@@ -24,13 +22,6 @@
 
 #define MESSAGES    50
 #define OUTSTANDING 8
-
-/* A process that died frees nothing (sim.h). */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
-}
 
 enum state { NEW_ONE, SENT, ACKNOWLEDGED, RECORDING, RECORDED };
 
@@ -323,13 +314,7 @@ static uint64_t run(uint64_t seed, uint64_t crash_at, uint64_t *ops_out)
         bool done = sim_run_while_not(workload_done, NULL, 60000);
         assert_true(done || disk_is_off());
     }
-    if (ops_out)
-        *ops_out = disk_ops();
-    if (!disk_is_off())
-        disk_power_off();
-    sim_crash();
-    disk_crash_at(0);
-    disk_power_on(DISK_LOSS_SEEDED);
+    power_cut(ops_out);
     int err = open_store();
     assert_int_equal(err, 0);
     uint64_t outcome = check_all(seed, crash_at) ^ sim_fingerprint();
@@ -337,36 +322,16 @@ static uint64_t run(uint64_t seed, uint64_t crash_at, uint64_t *ops_out)
     return outcome;
 }
 
-static unsigned seeds(void)
-{
-    const char *text = getenv("MSA_SEEDS");
-    uint64_t n = 50;
-    if (text && !sv_u64(sv_of(text), 1000000, &n))
-        n = 50;
-    return n > 10 ? (unsigned)(n / 10) : 1;
-}
-
 static void crash_at_every_operation(void **state)
 {
     (void)state;
-    unsigned count = seeds();
-    uint64_t ops;
-    run(1, 0, &ops);
-    assert_true(ops > 100);
-    /* Each operation of the workload is hit by one seed; together they hit all. */
-    for (uint64_t at = 1; at <= ops + 20; at++)
-        run(1 + at % count, at, NULL);
+    power_cuts_everywhere(run);
 }
 
 static void same_seed_same_end(void **state)
 {
     (void)state;
-    for (unsigned seed = 1; seed <= seeds(); seed++) {
-        uint64_t ops;
-        uint64_t first = run(seed, 0, &ops);
-        assert_true(first == run(seed, 0, NULL));
-        assert_true(run(seed, ops / 2, NULL) == run(seed, ops / 2, NULL));
-    }
+    power_cuts_repeat(run);
 }
 
 int main(void)
