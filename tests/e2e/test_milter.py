@@ -155,6 +155,7 @@ def a_milter_that_is_gone(w):
     w.wait_log("milter-failed")
     os.unlink(socket)
     signer.launch()
+    time.sleep(1.1)  # it is left alone for a second
     w.submit("bob@else.test", message("back"), wire=s)
     check_signature(signer, received(receiver, 1).content)
     # and where it may be done without
