@@ -22,11 +22,12 @@
     "SELECT row, time, kind, id, login, reverse_path, address, message_id, client, size, status," \
     " text, remote FROM event WHERE row>?1 AND "
 
-enum { BY_ID, BY_MESSAGE_ID, ALL };
+enum { BY_ID, BY_MESSAGE_ID, ALL, BEGUN };
 static const char *const sql[] = {
     [BY_ID] = COLUMNS "id=?2 ORDER BY row",
     [BY_MESSAGE_ID] = COLUMNS "message_id IN (?2, '<'||?2||'>') AND message_id<>'' ORDER BY row",
     [ALL] = COLUMNS "time>=?2 ORDER BY row",
+    [BEGUN] = "SELECT 1 FROM sqlite_master WHERE name='event'",
 };
 
 static bool match(const struct history_query *q, sqlite3_stmt *st)
@@ -103,7 +104,13 @@ static int read_day(struct history_query *q, const char *day, uint64_t end_ms)
         memcpy(q->after_day, day, sizeof q->after_day);
         q->after_row = 0;
     }
-    err = read_rows(q, &db, end_ms);
+    /* a file that is being made has nothing in it yet */
+    sqlite3_stmt *begun = sql_use(&db, BEGUN);
+    err = sql_step(&db, begun);
+    if (err == 1) {
+        sqlite3_reset(begun);
+        err = read_rows(q, &db, end_ms);
+    }
     sql_close(&db);
     return err;
 }

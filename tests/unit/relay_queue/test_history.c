@@ -115,6 +115,24 @@ static void touch(const char *dir, const char *day, size_t bytes)
     free(path);
 }
 
+/* The history's thread has made the file, and not its tables. */
+static void a_day_that_begins(void **state)
+{
+    (void)state;
+    struct fixture f = {.memory_bytes = 1 << 20, .history_days = 3};
+    char day[HISTORY_DAY_LEN + 1], dir[100];
+    fixture_open(&f);
+    history_day(day, clock_wall_ms());
+    snprintf(dir, sizeof dir, "%s/history", f.dir);
+    touch(dir, day, 0);
+    struct history_query *q = history_query_new(f.mailbox, on_query, &f);
+    q->id = "q000000000000001";
+    assert_int_equal(ask(&f, q), 0);
+    history_query_free(q);
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
 static void old_days_are_removed(void **state)
 {
     (void)state;
@@ -164,9 +182,8 @@ static void days_in_utc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(story_of_a_message),
-        cmocka_unit_test(refusals),
-        cmocka_unit_test(old_days_are_removed),
+        cmocka_unit_test(story_of_a_message), cmocka_unit_test(refusals),
+        cmocka_unit_test(a_day_that_begins),  cmocka_unit_test(old_days_are_removed),
         cmocka_unit_test(days_in_utc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
