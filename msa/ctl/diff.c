@@ -24,11 +24,11 @@
 #include <string.h>
 
 static const char *const source_names[] = {
-    [REWRITE_BY_COMPLETER] = "server",
-    [REWRITE_BY_SERVICE] = "service",
-    [REWRITE_BY_MILTER] = "milter",
-    [REWRITE_BY_SIGNER] = "signature",
+    [REWRITE_BY_COMPLETER] = "server", [REWRITE_BY_SERVICE] = "service",
+    [REWRITE_BY_MILTER] = "milter",    [REWRITE_BY_SIGNER] = "signature",
+    [REWRITE_BY_SMIME] = "smime",
 };
+_Static_assert(sizeof source_names / sizeof *source_names == REWRITE_SOURCE_COUNT, "a name each");
 
 /* The setting that decided, with its row where it is a list of rules. */
 static void write_setting(const struct rewrite_layer_edit *e, const char *setting, char *out,

@@ -23,6 +23,7 @@ struct run {
     json_t *to;
     struct buf error;
     unsigned refused; /* replies */
+    bool discarded;
 };
 
 static int fail(const char *what, const char *why)
@@ -126,50 +127,62 @@ static void explain_refused(void *arg, const char *at, const char *address, cons
                address ? ">" : "", reply);
 }
 
-/* The record that came back, read. */
+/* The record that came back, while it is read. */
 struct verdict {
-    const char *from, *hold, *discard;
-    json_t *to;
-    uint64_t octets;
-    struct sv provenance;
+    struct unpack rest;
+    const char *word, *why, *from;
+    uint32_t forms;
 };
 
 static bool read_verdict(struct run *r, struct sv record, struct verdict *v)
 {
-    struct unpack u = unpack_start(record);
-    bool known = unpack_u8(&u) == SUBMISSION_VERDICT_VERSION;
-    *v = (struct verdict){.to = json_array()};
-    v->from = arena_str(&r->arena, unpack_sv(&u));
-    for (uint32_t n = unpack_u32(&u); n > 0 && !u.bad; n--) {
-        struct sv address = unpack_sv(&u);
-        json_array_append_new(v->to, json_stringn(address.ptr, address.len));
-    }
-    v->octets = unpack_u64(&u);
-    v->hold = arena_str(&r->arena, unpack_sv(&u));
-    v->discard = arena_str(&r->arena, unpack_sv(&u));
-    v->provenance = unpack_sv(&u);
-    return known && unpack_ok(&u);
+    struct unpack *u = &v->rest;
+    *u = unpack_start(record);
+    bool known = unpack_u8(u) == SUBMISSION_VERDICT_VERSION;
+    v->from = arena_str(&r->arena, unpack_sv(u));
+    const char *hold = arena_str(&r->arena, unpack_sv(u));
+    const char *discard = arena_str(&r->arena, unpack_sv(u));
+    v->forms = unpack_u32(u);
+    v->word = *discard ? "discarded" : *hold ? "held" : "accepted";
+    v->why = *discard ? discard : hold;
+    r->discarded = *discard;
+    return known && !u->bad;
 }
 
 static void show_verdict(const struct run *r, const struct verdict *v)
 {
-    const char *word = *v->discard ? "discarded" : *v->hold ? "held" : "accepted";
-    const char *why = *v->discard ? v->discard : v->hold;
-    size_t i;
-    json_t *to;
+    if (r->command->json)
+        put_json(json_pack("{s:s, s:s, s:s, s:s}", "verdict", v->word, "why", v->why, "login",
+                           r->login, "from", v->from));
+    else
+        printf("%-9s %s%sas %s; nothing was sent\nfrom      <%s>\n", v->word, v->why,
+               *v->why ? ", " : "", r->login, v->from);
+}
+
+/* One form, for its recipients; they are added to all. False: the record is damaged. */
+static bool show_form(const struct run *r, struct unpack *u, json_t *all)
+{
+    json_t *to = json_array();
+    for (uint32_t n = unpack_u32(u); n > 0 && !u->bad; n--) {
+        struct sv address = unpack_sv(u);
+        json_array_append_new(to, json_stringn(address.len ? address.ptr : "", address.len));
+    }
+    uint64_t octets = unpack_u64(u);
+    struct sv provenance = unpack_sv(u);
+    json_array_extend(all, to);
     if (r->command->json) {
-        put_json(json_pack("{s:s, s:s, s:s, s:s, s:O, s:I}", "verdict", word, "why", why, "login",
-                           r->login, "from", v->from, "to", v->to, "octets",
-                           (json_int_t)v->octets));
-        return;
+        put_json(json_pack("{s:O, s:I}", "to", to, "octets", (json_int_t)octets));
+    } else {
+        size_t i;
+        json_t *address;
+        json_array_foreach(to, i, address)
+        {
+            printf("to        <%s>\n", json_string_value(address));
+        }
+        printf("octets    %" PRIu64 "\n", octets);
     }
-    printf("%-9s %s%sas %s; nothing was sent\n", word, why, *why ? ", " : "", r->login);
-    printf("from      <%s>\n", v->from);
-    json_array_foreach(v->to, i, to)
-    {
-        printf("to        <%s>\n", json_string_value(to));
-    }
-    printf("octets    %" PRIu64 "\n", v->octets);
+    json_decref(to);
+    return !u->bad && (provenance.len == 0 || diff_show(provenance, r->command->json));
 }
 
 static int show_route_of(const struct run *r, json_t *address)
@@ -192,23 +205,23 @@ static int show_route_of(const struct run *r, json_t *address)
 static int show_all(struct run *r, struct sv record)
 {
     struct verdict v;
+    json_t *all = json_array(), *to;
     int code = CTL_DONE;
     size_t i;
-    json_t *to;
-    if (!read_verdict(r, record, &v)) {
-        json_decref(v.to);
-        return fail("what the daemon said", "it cannot be read");
-    }
-    show_verdict(r, &v);
-    if (v.provenance.len && !diff_show(v.provenance, r->command->json))
-        code = fail("what was changed in the header", "it cannot be read");
-    json_array_foreach(v.to, i, to)
+    bool good = read_verdict(r, record, &v);
+    if (good)
+        show_verdict(r, &v);
+    for (uint32_t n = 0; good && n < v.forms; n++)
+        good = show_form(r, &v.rest, all);
+    if (!good || !unpack_ok(&v.rest))
+        code = fail("what the daemon said", "it cannot be read");
+    json_array_foreach(all, i, to)
     {
         int its = show_route_of(r, to);
         code = code == CTL_DONE ? its : code;
     }
-    json_decref(v.to);
-    return code == CTL_DONE && (*v.discard || r->refused) ? CTL_REFUSED : code;
+    json_decref(all);
+    return code == CTL_DONE && (r->discarded || r->refused) ? CTL_REFUSED : code;
 }
 
 int explain_run(const struct msa_options *o, const struct explain_command *c)

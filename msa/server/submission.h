@@ -22,10 +22,11 @@ struct submission_returned {
     struct buf head;               /* fields that sign it; or the verdict */
     struct queue_message *message; /* NULL: none */
 };
-/* The verdict, for "msactl explain", by msa/base/pack.h: u8 version, sv reverse-path, u32 number of
- * recipients, sv each, u64 octets, sv why it would be held, sv by whom discarded, sv provenance
+/* The verdict, for "msactl explain", by msa/base/pack.h: u8 version, sv reverse-path, sv why it
+ * would be held, sv by whom discarded, u32 number of forms (encrypted ones are messages of their
+ * own), and for each u32 number of recipients, sv each, u64 octets, sv provenance
  * (rewrite/provenance.h). */
-#define SUBMISSION_VERDICT_VERSION 1
+#define SUBMISSION_VERDICT_VERSION 2
 
 /* What the session knows; used during the call only, except service, which is kept. */
 struct submission_from {

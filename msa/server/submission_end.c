@@ -104,7 +104,7 @@ static void put(struct submission *s)
 }
 
 /* Nothing stays of the content. */
-static void give_up(struct submission *s)
+void submission_give_up(struct submission *s)
 {
     content_give_up(s->worker->shared->store, s->message);
     protect_give_up(s->worker, s->also);
@@ -136,7 +136,7 @@ void submission_stop_waiting(struct submission *s)
     s->signing = NULL;
     s->protect = NULL;
     end_waiting(s);
-    give_up(s);
+    submission_give_up(s);
     submission_finish(s, false, reject_slow());
 }
 
@@ -157,7 +157,7 @@ static void put_signed(struct submission *s)
     struct log_ctx ctx = {.session = s->session, .queue = sv_of(m->id), .login = sv_of(m->login)};
     struct buf fields;
     if (!relay_signing_judge(&s->dkim, &ctx)) {
-        give_up(s);
+        submission_give_up(s);
         submission_finish(s, false, reject_unsigned());
         return;
     }
@@ -203,7 +203,7 @@ static void on_protected(void *arg, const struct smtp_reply *refusal, struct sto
     }
     struct smtp_reply r = *refusal;
     r.text = arena_sv(&s->message->arena, r.text);
-    give_up(s);
+    submission_give_up(s);
     submission_finish(s, false, r);
 }
 
@@ -216,13 +216,13 @@ static void protect(struct submission *s)
                                .dkim = &s->dkim,
                                .session = s->session,
                                .login = s->rights.login,
-                               .is_returned = s->returns != 0};
+                               .is_returned = s->returns == SMTP_RETURN_MESSAGE};
     if (rights_is_gateway(&s->rights) || !protect_wants(s->service, &t)) {
         sign(s);
         return;
     }
     if (!memory_take(&s->worker->shared->memory, MEMORY_PROTECT_BYTES)) {
-        give_up(s);
+        submission_give_up(s);
         submission_finish(s, false, reject_memory());
         return;
     }

@@ -69,6 +69,7 @@ struct sv submission_protocol(const struct submission_from *f);
 
 /* ---- submission_end.c ---- */
 void submission_content_finished(void *arg, int err); /* of the content writer */
+void submission_give_up(struct submission *s);        /* nothing stays of the content */
 void submission_stop_waiting(struct submission *s);   /* for milters, S/MIME or signatures */
 
 /* ---- submission_return.c ---- */

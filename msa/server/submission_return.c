@@ -71,7 +71,7 @@ static void give(struct submission *s)
     buf_init(&s->returned.head, SIZE_MAX / 2, 0);
     int err = buf_put(&s->returned.head, sv_of(s->message->prefix));
     if (err < 0) {
-        content_give_up(store, s->message);
+        submission_give_up(s);
         submission_finish(s, false, reject_storage(err));
         return;
     }
@@ -80,21 +80,31 @@ static void give(struct submission *s)
     submission_finish(s, true, SMTP_REPLY_NONE);
 }
 
+static void pack_form(struct buf *b, const struct queue_message *m, const struct queue_batch *rows)
+{
+    pack_u32(b, (uint32_t)rows->nrows);
+    for (size_t i = 0; i < rows->nrows; i++)
+        pack_sv(b, sv_of(rows->rows[i].address));
+    pack_u64(b, queue_message_bytes(m));
+    pack_sv(b, m->provenance);
+}
+
 void submission_explain(struct submission *s, const char *hold, const char *discard)
 {
-    struct queue_message *m = s->message;
     struct buf *b = &s->returned.head;
+    uint32_t forms = 1;
+    for (const struct store_also *also = s->also; also; also = also->next)
+        forms++;
     buf_init(b, SIZE_MAX / 2, 0);
     pack_u8(b, SUBMISSION_VERDICT_VERSION);
-    pack_sv(b, sv_of(m->reverse_path));
-    pack_u32(b, (uint32_t)s->rows->nrows);
-    for (size_t i = 0; i < s->rows->nrows; i++)
-        pack_sv(b, sv_of(s->rows->rows[i].address));
-    pack_u64(b, queue_message_bytes(m));
+    pack_sv(b, sv_of(s->message->reverse_path));
     pack_sv(b, sv_of(hold));
     pack_sv(b, sv_of(discard));
-    pack_sv(b, m->provenance);
-    content_give_up(s->worker->shared->store, m);
+    pack_u32(b, forms);
+    pack_form(b, s->message, s->rows);
+    for (const struct store_also *also = s->also; also; also = also->next)
+        pack_form(b, also->message, also->rows);
+    submission_give_up(s);
     s->is_returned = true;
     submission_finish(s, true, SMTP_REPLY_NONE);
 }
@@ -111,7 +121,7 @@ void submission_return(struct submission *s)
         give(s);
         return;
     }
-    content_give_up(s->worker->shared->store, s->message);
+    submission_give_up(s);
     submission_finish(s, false, spent ? reject_returned_budget() : reject_returned_held());
 }
 

@@ -12,6 +12,7 @@ import dkim
 from harness.case import check, equal, eventually, test
 from harness.client import session
 from harness.milters import opendkim
+from harness.people import Authority
 from harness.receiver import Receiver
 from harness.world import NETWORK, PASSWORD, USER, message, stuffed
 
@@ -295,8 +296,8 @@ def explain_tells_all_and_sends_nothing(w):
     check(f"+++ as changed by milter unix:{path}" in text and "+DKIM-Signature: " in text, text)
 
     code, lines = w.ask("explain", file, "--user", USER)
-    equal((code, lines[0]["verdict"], lines[0]["to"]), (0, "accepted", [BOB]))
-    equal(lines[1]["submitted"].encode(), BARE.split(b"\r\n\r\n")[0] + b"\r\n\r\n")
+    equal((code, lines[0]["verdict"], lines[1]["to"]), (0, "accepted", [BOB]))
+    equal(lines[2]["submitted"].encode(), BARE.split(b"\r\n\r\n")[0] + b"\r\n\r\n")
     check(any(x.get("route") == BOB for x in lines), lines)
     check(any(x.get("verdict") == "deliver" for x in lines), lines)
 
@@ -313,6 +314,28 @@ def explain_tells_all_and_sends_nothing(w):
     equal(receiver.messages, [], "what was sent")
     check(" refused " not in w.log() and " reply " not in w.log(), "refusals were noted")
     w.submit(BOB)  # the budget is whole
+
+
+@test()
+def explain_tells_each_form(w):
+    """Of recipients that are encrypted to, of others, and of those that have to be and cannot be."""
+    authority = Authority(w.path("people"))
+    os.makedirs(w.path("recipients"))
+    authority.person(BOB).publish(w.path("recipients"))
+    w.serve_dns(ZONE)
+    w.start({"rewrite": {"encrypt": [{"to": "must@else.test", "policy": "require"}, {"to": "*"}],
+                         "certificates": [w.path("recipients")]}})
+    file = letter(w, BARE)
+    code, lines = w.ask("explain", file, "--user", USER, "--to", BOB, "--to", "carl@else.test")
+    equal(code, 0)
+    forms = [x["to"] for x in lines if "to" in x]
+    equal(sorted(forms), [[BOB], ["carl@else.test"]])
+    equal(len([x for x in lines if x.get("by") == "smime"]), 1, "one form is encrypted")
+    check(any("8.6" == r["section"] for x in lines for r in x.get("reasons", [])), lines)
+    equal([x["route"] for x in lines if "route" in x], sum(forms, []))
+    text = w.ctl("explain", file, "--user", USER, "--to", BOB, "--to", "must@else.test", code=1)
+    check("refused   at DATA: 550 5.7.5 " in text and "<must@else.test>" in text, text)
+    nothing_left(w)
 
 
 @test()
