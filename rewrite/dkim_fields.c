@@ -49,7 +49,15 @@ static uint32_t signed_count(const struct rewrite_dkim_fields *f, size_t i)
 static bool is_oversigned(const struct rewrite_dkim_fields *f, size_t i)
 {
     uint32_t n = f->names[i].count;
-    return n <= REWRITE_DKIM_SAME_MAX && (n > 0 || table[i].oversign == REWRITE_DKIM_ALWAYS);
+    switch (table[i].oversign) {
+    case REWRITE_DKIM_ALWAYS:
+        return n <= REWRITE_DKIM_SAME_MAX;
+    case REWRITE_DKIM_PRESENT:
+        return n > 0 && n <= REWRITE_DKIM_SAME_MAX;
+    case REWRITE_DKIM_NEVER:
+        break;
+    }
+    return false;
 }
 
 void rewrite_dkim_fields_hash(const struct rewrite_dkim_fields *f, enum rewrite_dkim_canon canon,

@@ -5,9 +5,10 @@
  * Return-Path, Authentication-Results, DKIM-Signature) nor a field that this table does not name,
  * which may be another hop's. Those marked ALWAYS stand in h= once more than the message has them,
  * so that nobody can add one (5.4, oversigning), also where it has none; those marked PRESENT only
- * where there is one, because mailing lists and resending add them rightfully. Several fields of
- * one name are signed from the last one up (5.4.2); of more than REWRITE_DKIM_SAME_MAX only so many
- * are, and that name is not oversigned.
+ * where there is one, because mailing lists add them rightfully; those marked NEVER are signed as
+ * they are, and who resends the message puts his own before them. Several fields of one name are
+ * signed from the last one up (5.4.2); of more than REWRITE_DKIM_SAME_MAX only so many are, and
+ * that name is not oversigned.
  *
  * Nothing is allocated but for the tag h=; time is linear in the section. Any thread.
  */
@@ -18,7 +19,7 @@
 #include "rewrite/dkim_canon.h"
 #include "rewrite/fields.h"
 
-enum rewrite_dkim_oversign { REWRITE_DKIM_ALWAYS, REWRITE_DKIM_PRESENT };
+enum rewrite_dkim_oversign { REWRITE_DKIM_ALWAYS, REWRITE_DKIM_PRESENT, REWRITE_DKIM_NEVER };
 
 /* name, when it is oversigned; the order is that of h= */
 #define REWRITE_DKIM_FIELDS(XX)                \
@@ -46,12 +47,12 @@ enum rewrite_dkim_oversign { REWRITE_DKIM_ALWAYS, REWRITE_DKIM_PRESENT };
     XX("Autocrypt", PRESENT)                   \
     XX("Openpgp", PRESENT)                     \
     XX("TLS-Required", PRESENT)                \
-    XX("Resent-From", PRESENT)                 \
-    XX("Resent-Sender", PRESENT)               \
-    XX("Resent-To", PRESENT)                   \
-    XX("Resent-Cc", PRESENT)                   \
-    XX("Resent-Date", PRESENT)                 \
-    XX("Resent-Message-ID", PRESENT)           \
+    XX("Resent-From", NEVER)                   \
+    XX("Resent-Sender", NEVER)                 \
+    XX("Resent-To", NEVER)                     \
+    XX("Resent-Cc", NEVER)                     \
+    XX("Resent-Date", NEVER)                   \
+    XX("Resent-Message-ID", NEVER)             \
     XX("List-Id", PRESENT)                     \
     XX("List-Help", PRESENT)                   \
     XX("List-Unsubscribe", PRESENT)            \

@@ -38,6 +38,10 @@ static const struct {
      ALWAYS("From:From:Sender:Sender:", "To:",
             "Cc:") "List-Id:List-Id:List-Unsubscribe:List-Unsubscribe:",
      "from:a\r\nsender:s\r\nlist-id:<l>\r\nlist-unsubscribe:<u>\r\n"},
+    {"who resends puts his own fields before ours",
+     "Resent-From: r\r\nResent-Date: d\r\nFrom: a\r\n\r\n",
+     ALWAYS("From:From:", "To:", "Cc:") "Resent-From:Resent-Date:",
+     "from:a\r\nresent-from:r\r\nresent-date:d\r\n"},
 };
 
 static void test_rows(void **state)
