@@ -649,6 +649,66 @@ static void test_disk(void **state)
     assert_true(refused > 10 && accepted > 2);
 }
 
+/* Any recipients, sizes, moods of the keeper, faults of the disk and clients that leave: whoever
+ * stays is answered, nothing is left, and who has a certificate never gets plain text. */
+static void check_got(const struct got *g)
+{
+    struct sv rcpts = buf_view(&g->rcpts), text = buf_view(&g->text);
+    bool plain = memmem(text.ptr, text.len, "the secret", 10) != NULL;
+    for (size_t i = 0; i < rcpts.len; i++)
+        if (plain == (strchr("abc", rcpts.ptr[i]) != NULL))
+            fail_msg("%.*s: %.*s", SV_ARG(rcpts), SV_ARG(text));
+}
+
+static void test_by_chance(void **state)
+{
+    static const char *const to[] = {TO("a"), TO("b"), TO("c"), TO("x"), TO("y")};
+    unsigned answered = 0, left = 0;
+    size_t names = 0;
+    (void)state;
+    for (int way = 0; way < 2; way++) {
+        start(way ? BOTH : ROUTE "rewrite = { " SIGNS("require = true;") ENCRYPTS "};\n");
+        for (int i = 0; i < 120; i++) {
+            sim_auth_delay(0);
+            struct sim_client *c = client_ready();
+            sim_auth_delay(sim_below(3) ? sim_below(300) : sim_below(20000));
+            denies = sim_below(5) == 0;
+            client_say(c, MAIL);
+            for (uint32_t n = 1 + sim_below(5); n > 0; n--)
+                client_say(c, to[sim_below(5)]);
+            client_say(c, "DATA\r\n");
+            if (sim_below(3) == 0)
+                disk_fail(sim_below(16), "spool", sim_below(20), 1, -EIO);
+            client_put(c, SV(HEADER "\r\nthe secret\r\n"));
+            for (uint32_t n = sim_below(2) ? sim_below(9000) : 0; n > 0; n--)
+                client_put(c, SV("0123456789012345678901234567890123456789\r\n"));
+            buf_reset(&c->said);
+            client_put(c, SV(".\r\n"));
+            bool leaves = sim_below(4) == 0;
+            sim_run_for(leaves ? sim_below(3000) : 40000);
+            disk_fail(0, NULL, 0, 0, 0);
+            left += leaves;
+            if (!leaves) {
+                answered++;
+                assert_true(client_heard(c, "250 ") || client_heard(c, "451 ") ||
+                            client_heard(c, "452 "));
+            }
+            client_free(c);
+        }
+        sim_run_for(500000);
+        for (const struct got *g = all; g; g = g->next)
+            if (g->whole)
+                check_got(g);
+        expect_idle();
+        assert_int_equal(world_stats().store.messages, 0);
+        assert_int_equal(disk_list("/s/queue/spool", count_name, &names), 0);
+        assert_true(names <= world_log_count("spool-left"));
+        assert_true(world_stats().accepted_messages > 30);
+        stop(NULL);
+    }
+    assert_true(answered > 100 && left > 20);
+}
+
 /* What a gateway sends is not touched, nor what no row is for. */
 static void test_left_alone(void **state)
 {
@@ -701,7 +761,7 @@ int main(void)
         cmocka_unit_test(test_seven_bit),      cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_left_alone),     cmocka_unit_test(test_dkim),
         cmocka_unit_test(test_held),           cmocka_unit_test(test_crowd),
-        cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_disk),           cmocka_unit_test(test_by_chance),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
