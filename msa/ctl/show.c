@@ -134,6 +134,8 @@ void show_trace(struct show *s, json_t *line)
         put(text_of(line, "message_id"));
         printf(" to=");
         put(text_of(line, "to"));
+        if (*text_of(line, "text"))
+            printf(" forms=%s", text_of(line, "text"));
     } else if (strcmp(text_of(line, "event"), "refused") == 0) {
         printf("from=<");
         put(text_of(line, "from"));

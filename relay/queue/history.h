@@ -17,7 +17,8 @@
 #include "msa/loop/thread.h"
 
 enum history_kind {
-    HISTORY_ACCEPTED,  /* address: all recipients, one a line */
+    HISTORY_ACCEPTED,  /* address: all recipients, one a line; text: queue ids of the messages
+                          that have the other recipients of this submission */
     HISTORY_DELIVERED, /* and the rest: address is one recipient */
     HISTORY_DEFERRED,
     HISTORY_FAILED,

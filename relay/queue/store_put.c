@@ -282,7 +282,7 @@ static void put_done(struct task *task)
 
 /* All recipients, one a line, for the trace. */
 static void tell_history(struct store *s, const struct queue_message *m,
-                         const struct queue_batch *rows)
+                         const struct queue_batch *rows, const char *forms)
 {
     struct buf to;
     buf_init(&to, SIZE_MAX / 2, 0);
@@ -304,19 +304,33 @@ static void tell_history(struct store *s, const struct queue_message *m,
                                  .message_id = m->message_id,
                                  .client = m->client,
                                  .size = m->size,
+                                 .text = forms,
                              });
     free(all);
     buf_deinit(&to);
 }
 
-/* Of one message. What was part of a failed transaction goes after the compensation
- * (store_compensate.c). */
+/* The ids of further messages, separated by spaces; NULL: there are none. */
+static char *ids_of(const struct store_also *list)
+{
+    struct buf ids;
+    buf_init(&ids, SIZE_MAX / 2, 0);
+    for (const struct store_also *a = list; a; a = a->next)
+        if (buf_printf(&ids, "%s%s", a == list ? "" : " ", a->message->id) < 0)
+            break;
+    char *text = list ? buf_take(&ids, NULL) : NULL;
+    buf_deinit(&ids);
+    return text;
+}
+
+/* Of one message; forms: the ids of those that it was put with. What was part of a failed
+ * transaction goes after the compensation (store_compensate.c). */
 static void settle_message(struct store *s, struct queue_message *m, struct queue_batch *rows,
-                           int64_t seq, bool accepted, bool refused)
+                           int64_t seq, bool accepted, bool refused, const char *forms)
 {
     if (accepted) {
         s->puts++;
-        tell_history(s, m, rows);
+        tell_history(s, m, rows, forms);
         store_announce(s, m, rows, seq);
         return;
     }
@@ -343,11 +357,14 @@ static void put_settle(struct store *s, struct task *task, int err)
         atomic_store(&p->partial->finished, true);
     /* The answer first: the client waits for it. */
     mailbox_post(p->reply, &p->task);
-    settle_message(s, m, rows, seq, err == 0, refused);
+    char *forms = ids_of(also), id[QUEUE_ID_LEN + 1];
+    memcpy(id, m->id, sizeof id);
+    settle_message(s, m, rows, seq, err == 0, refused, forms);
+    free(forms);
     while (also) {
         struct store_also *a = also;
         also = a->next;
-        settle_message(s, a->message, a->rows, a->seq, err == 0, refused);
+        settle_message(s, a->message, a->rows, a->seq, err == 0, refused, id);
         free(a);
     }
 }

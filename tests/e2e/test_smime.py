@@ -301,6 +301,11 @@ def encrypted_messages_decrypt(w):
              if line["event"] == "accepted"]
     equal(len({line["id"] for line in lines}), 3, lines)
     equal(sorted(sum((line["to"].split("\n") for line in lines), [])), sorted(to))
+    # from each to the others
+    others = {line["id"] for line in lines} - {queue_id}
+    for line in lines:
+        equal(set(line["text"].split()), others if line["id"] == queue_id else {queue_id})
+    check("forms=" in w.ctl("trace", queue_id), "msactl trace does not name the other messages")
     check(f"of={queue_id}" in w.log(), "the log does not tell where they come from")
     diff = w.ctl("trace", lines[-1]["id"], "--diff")
     check("S/MIME" in diff and "8.6" in diff, diff)
