@@ -38,7 +38,7 @@ static void on_read(struct store_read *r)
     }
     b->reading = false;
     struct sv bytes = buf_view(&r->bytes);
-    crashring_hold(b->message->id);
+    crashring_hold(b->queue_id);
     if (r->err < 0 || (bytes.len == 0 && b->offset < b->message->size)) {
         relay_conn_body_fail(b->conn, r->err < 0 ? r->err : ERR_CORRUPT);
     } else {

@@ -556,6 +556,11 @@ uint32_t relay_conn_exts(const struct relay_conn *c)
     return c->core ? smtp_client_peer(c->core)->exts : 0;
 }
 
+unsigned relay_conn_converts(const struct relay_conn *c, const struct smtp_client_mail *mail)
+{
+    return smtp_client_converts(c->core, mail);
+}
+
 uint32_t relay_conn_takes(const struct relay_conn *c, struct sv domain)
 {
     return smtp_client_takes(c->core, domain);

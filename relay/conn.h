@@ -65,6 +65,8 @@ uint32_t relay_conn_exts(const struct relay_conn *c);
 uint32_t relay_conn_takes(const struct relay_conn *c, struct sv domain);
 /* "host [address]:port" for logs and reports; lives as long as the connection. */
 const char *relay_conn_remote(const struct relay_conn *c);
+/* What the content needs before relay_conn_send() (smtp_ext_convert_mail()); when ready. */
+unsigned relay_conn_converts(const struct relay_conn *c, const struct smtp_client_mail *mail);
 const struct route_attempt *relay_conn_attempt(const struct relay_conn *c);
 bool relay_conn_is_tls(const struct relay_conn *c);
 

@@ -12,7 +12,7 @@
  *
  * Whole content is returned only for a failed recipient, RET=FULL, and content that is complete,
  * within bounce_body, made of lines, and of 7 bits unless the report is an SMTPUTF8 message; the
- * header section otherwise. Of what a server said the first 20 lines and 1,000 octets are told.
+ * header section otherwise. The caller may have brought it into such a form (rewrite/encode.h). Of what a server said the first 20 lines and 1,000 octets are told.
  * Ownership: all views are the caller's and only read. Any thread. Pure: time is an argument.
  */
 #ifndef RELAY_DSN_H

@@ -8,6 +8,7 @@
 #define RELAY_INTERNAL_H
 
 #include "relay/conn.h"
+#include "relay/form.h"
 #include "relay/outcome.h"
 #include "relay/worker.h"
 
@@ -43,7 +44,8 @@ void relay_result_record(struct relay_run *run, const struct relay_fate *fates);
 struct relay_body {
     struct store *store;
     struct mailbox *reply;
-    struct queue_message *message; /* borrowed */
+    struct queue_message *message; /* borrowed; its content is sent */
+    const char *queue_id;          /* of the message whose form that is */
     struct relay_conn *conn;       /* NULL: stopped */
     bool begun;                    /* what goes before the content has been given */
     uint64_t offset;               /* in the content */
@@ -63,9 +65,29 @@ void relay_job_give_up(struct relay_job *j);
 /* The server stops: what is not in a transaction ends now, its rows as they were. */
 void relay_job_stop(struct relay_job *j);
 
-/* ---- worker.c, for job.c ---- */
+/* ---- form_build.c, for form.c ---- */
+/* One form in the making: posted to a worker, and back to the main thread with its answer. */
+struct relay_form_build {
+    struct task task;
+    struct relay_worker *worker;
+    struct queue_message *message; /* a reference */
+    struct relay_settings *settings;
+    unsigned form;
+    void (*over)(struct task *task); /* on the main thread */
+    void *entry;                     /* its business */
+    struct relay_form_answer answer; /* content: a reference */
+    /* private to form_build.c */
+    struct relay_form_work *work;
+    struct relay_form_build *prev, *next;
+};
+void relay_form_build_run(struct task *task); /* on the worker */
+
+/* ---- worker.c, for job.c and forms ---- */
 const struct relay_worker_config *relay_worker_config(const struct relay_worker *w);
 struct relay_conn **relay_worker_conns(struct relay_worker *w); /* all that are open */
+/* Forms that are being made there (form_build.c), and whether no more may be. */
+struct relay_form_build **relay_worker_builds(struct relay_worker *w);
+bool relay_worker_is_stopped(const struct relay_worker *w);
 /* The job is over; conn stays open for the next one of the slot, or is NULL. */
 void relay_worker_job_over(struct relay_worker *w, uint32_t slot, struct relay_conn *conn);
 

@@ -37,11 +37,16 @@ struct relay_job {
     size_t rows[TRANSACTION_MAX];   /* rows of part's recipients */
     struct relay_conn *conn;
     struct relay_body body;
-    size_t attempt;  /* index of the one in use or next */
-    bool clear_text; /* of that attempt: TLS has failed */
-    bool reused;     /* the connection was idle when the job came */
-    bool sent;       /* a transaction is under way */
-    bool answered;   /* some host got as far as a transaction */
+    struct relay_form *form; /* that is used or waited for; NULL: the content as it is */
+    unsigned form_set;       /* what it is: enum rewrite_form */
+    struct relay_form_answer form_answer;
+    bool has_answer;
+    bool waits_for_form; /* the connection is ready, and so is the part */
+    size_t attempt;      /* index of the one in use or next */
+    bool clear_text;     /* of that attempt: TLS has failed */
+    bool reused;         /* the connection was idle when the job came */
+    bool sent;           /* a transaction is under way */
+    bool answered;       /* some host got as far as a transaction */
     bool given_up;
     uint64_t began_ms;
 };
@@ -207,12 +212,21 @@ static void fill_end(struct relay_job *j)
     }
 }
 
+static void end_form(struct relay_job *j)
+{
+    relay_form_end(j->form);
+    j->form = NULL;
+    j->form_set = 0;
+    j->has_answer = j->waits_for_form = false;
+}
+
 static void finish(struct relay_job *j)
 {
     struct relay_run *run = j->run;
     struct relay_worker *worker = run->worker;
     uint32_t slot = run->job->slot;
     relay_body_stop(&j->body);
+    end_form(j);
     if (j->conn && relay_conn_takes(j->conn, sv_of(run->job->destination)) == 0) {
         relay_conn_quit(j->conn);
         j->conn = NULL;
@@ -231,9 +245,87 @@ static void finish(struct relay_job *j)
 
 /* ---- transactions ---- */
 
+/* What is to be sent, as the content is, or in the form that has been made. */
+static struct smtp_client_mail mail_of(const struct relay_job *j, unsigned form)
+{
+    struct queue_message *m = j->batch->message, *content = form ? j->form_answer.content : m;
+    /* what a wall clock would show had it never jumped: extensions count what is left by it */
+    const struct sched_job *job = j->run->job;
+    int64_t elapsed_ms = job->age_ms + (int64_t)(now(j) - job->made_ms);
+    return (struct smtp_client_mail){
+        .envelope = &j->part,
+        .size = queue_message_bytes(content),
+        .eight_bit = m->eight_bit && !(form & REWRITE_FORM_7BIT),
+        .binary = (m->binary || m->long_lines) && !(form & REWRITE_FORM_LINES),
+        .utf8_header = m->smtputf8 && !(form & REWRITE_FORM_ASCII_HEADER),
+        .received_s = m->received_ms / 1000,
+        .now_s = (m->received_ms + elapsed_ms) / 1000,
+    };
+}
+
+static void on_ready(void *arg);
+static void send_part(struct relay_job *j);
+
+static void on_form(void *arg, const struct relay_form_answer *a)
+{
+    struct relay_job *j = arg;
+    j->form_answer = *a;
+    j->has_answer = true;
+    if (j->waits_for_form) {
+        j->waits_for_form = false;
+        send_part(j);
+    }
+}
+
+/* No form of the content can go to this host, or not now: what is open is decided. */
+static void end_without_form(struct relay_job *j)
+{
+    const struct relay_form_answer *a = &j->form_answer;
+    const char *remote = relay_conn_remote(j->conn);
+    struct smtp_client_result r = {.end = SMTP_END_UNSUPPORTED, .phase = SMTP_PHASE_MAIL};
+    struct relay_outcome o;
+    if (a->err < 0) {
+        o = relay_outcome_of_failure(&j->arena,
+                                     a->is_unsigned ? RELAY_FAILURE_UNSIGNED : RELAY_FAILURE_FORM,
+                                     a->err, SV_NONE);
+    } else {
+        r.reply = rewrite_unfit_reply(a->unfit);
+        o = relay_outcome_of_result(&j->arena, &r, sv_of(remote));
+    }
+    size_t row, count = count_open(j, &row);
+    j->answered = true;
+    log_result(j, recipients_text(j, count, row), remote, &r, &o);
+    set_open(j, &o);
+    if (a->err < 0)
+        end_form(j); /* the next host's turn is another try */
+    on_ready(j);
+}
+
+/* The form that this hop needs, at once or later; false: it is waited for, or cannot be had, which
+ * ends the part. */
+static bool has_form(struct relay_job *j, unsigned form)
+{
+    if (!form || !j->config->forms)
+        return true;
+    if (form & REWRITE_FORM_7BIT)
+        form |= REWRITE_FORM_LINES | REWRITE_FORM_ASCII_HEADER;
+    if (j->form_set != form) {
+        end_form(j);
+        j->form_set = form;
+        j->form =
+            relay_form_ask(j->run->worker, j->batch->message, form, j->run->settings, on_form, j);
+    }
+    j->waits_for_form = !j->has_answer;
+    if (j->waits_for_form)
+        return false;
+    if (j->form_answer.content)
+        return true;
+    end_without_form(j);
+    return false;
+}
+
 static void send_part(struct relay_job *j)
 {
-    const struct queue_message *m = j->batch->message;
     uint32_t most = relay_conn_takes(j->conn, sv_of(j->run->job->destination));
     if (most > TRANSACTION_MAX)
         most = TRANSACTION_MAX;
@@ -248,20 +340,18 @@ static void send_part(struct relay_job *j)
         struct smtp_recipient *to = smtp_envelope_add(&j->part, &from->path);
         memcpy(to->values, from->values, sizeof to->values);
     }
+    struct smtp_client_mail mail = mail_of(j, 0);
+    unsigned form = relay_conn_converts(j->conn, &mail);
+    if (!has_form(j, form))
+        return;
+    if (form && j->config->forms) {
+        form = j->form_set;
+        mail = mail_of(j, form);
+    }
     j->sent = true;
+    j->body.message = form && j->config->forms ? j->form_answer.content : j->batch->message;
     relay_body_start(&j->body, j->conn);
-    /* what a wall clock would show had it never jumped: extensions count what is left by it */
-    const struct sched_job *job = j->run->job;
-    int64_t elapsed_ms = job->age_ms + (int64_t)(now(j) - job->made_ms);
-    relay_conn_send(j->conn, &(struct smtp_client_mail){
-                                 .envelope = &j->part,
-                                 .size = queue_message_bytes(m),
-                                 .eight_bit = m->eight_bit,
-                                 .binary = m->binary,
-                                 .utf8_header = m->smtputf8,
-                                 .received_s = m->received_ms / 1000,
-                                 .now_s = (m->received_ms + elapsed_ms) / 1000,
-                             });
+    relay_conn_send(j->conn, &mail);
 }
 
 static void next_attempt(struct relay_job *j);
@@ -369,6 +459,7 @@ static void on_closed(void *arg, const struct smtp_client_result *why)
     relay_body_stop(&j->body);
     j->conn = NULL;
     j->sent = false;
+    j->waits_for_form = false;
     j->reused = false;
     if (in_clear)
         j->clear_text = true;
@@ -548,8 +639,10 @@ void relay_job_start(struct relay_run *run, struct relay_conn *conn, struct rela
     j->lacks = mem_new(j->batch->nrows, sizeof *j->lacks);
     _Static_assert(ROUTE_ATTEMPTS_MAX <= 64, "a bit for each attempt");
     arena_init(&j->arena);
-    j->body = (struct relay_body){
-        .store = j->config->store, .reply = j->config->mailbox, .message = j->batch->message};
+    j->body = (struct relay_body){.store = j->config->store,
+                                  .reply = j->config->mailbox,
+                                  .message = j->batch->message,
+                                  .queue_id = j->batch->message->id};
     if (plan && plan->route)
         j->plan = route_plan(plan->route);
     if (run->job->kind != SCHED_DELIVER)

@@ -45,6 +45,9 @@ struct relay_outcome {
     XX(CONNECT, DEFERRED, (4, 4, 1), HOST, "connection failed")                        \
     XX(NO_HOST, DEFERRED, (4, 4, 1), SITE, "no host could be reached")                 \
     XX(CAPTURE, DEFERRED, (4, 3, 0), LOCAL, "the capture folder could not be written") \
+    XX(FORM, DEFERRED, (4, 3, 0), LOCAL, "the content could not be re-encoded")        \
+    XX(UNSIGNED, DEFERRED, (4, 7, 0), LOCAL,                                           \
+       "the re-encoded content could not be signed for its domain")                    \
     XX(ENVELOPE, FAILED, (5, 3, 0), LOCAL, "the queued envelope is damaged")
 
 enum relay_failure {

@@ -50,6 +50,7 @@ struct relay {
     struct relay_worker **workers;
     size_t nworkers;
     struct lookup *lookups;
+    struct relay_forms *forms;
 };
 
 /* ---- plans ---- */
@@ -328,7 +329,13 @@ struct relay *relay_new(const struct relay_config *config)
     struct relay *r = NEW(struct relay);
     r->config = *config;
     r->settings = relay_settings_keep(config->settings);
+    r->forms = relay_forms_new(config->mailbox);
     return r;
+}
+
+struct relay_forms *relay_forms_of(void *relay)
+{
+    return ((struct relay *)relay)->forms;
 }
 
 void relay_set_workers(struct relay *r, struct relay_worker *const *workers, size_t n)
@@ -417,6 +424,7 @@ void relay_free(struct relay *r)
     }
     if (r->sched)
         sched_free(r->sched);
+    relay_forms_free(r->forms);
     relay_settings_drop(r->settings);
     free(r->workers);
     free(r);

@@ -31,6 +31,7 @@ struct relay *relay_new(const struct relay_config *config);
 /* Before relay_start(): the arguments of every worker's relay_worker_config, then the workers. */
 void relay_on_recorded(void *relay, struct store_record *r, int err);
 void relay_on_slot_closed(void *relay, uint32_t slot);
+struct relay_forms *relay_forms_of(void *relay);
 void relay_set_workers(struct relay *r, struct relay_worker *const *workers, size_t n);
 void relay_start(struct relay *r);
 void relay_set(struct relay *r, struct relay_settings *settings); /* takes a reference */

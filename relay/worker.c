@@ -22,6 +22,8 @@ struct relay_worker {
     struct relay_worker_config config;
     struct slot *slots;
     struct relay_conn *conns;
+    struct relay_form_build *builds;
+    bool stopped;
 };
 
 /* What the main thread says about a slot. */
@@ -39,6 +41,16 @@ const struct relay_worker_config *relay_worker_config(const struct relay_worker 
 struct relay_conn **relay_worker_conns(struct relay_worker *w)
 {
     return &w->conns;
+}
+
+struct relay_form_build **relay_worker_builds(struct relay_worker *w)
+{
+    return &w->builds;
+}
+
+bool relay_worker_is_stopped(const struct relay_worker *w)
+{
+    return w->stopped;
 }
 
 void relay_run_free(struct relay_run *run)
@@ -203,6 +215,8 @@ static void stop_jobs(struct task *task)
         if (s->job)
             relay_job_stop(s->job);
     }
+    t->worker->stopped = true;
+    relay_form_stop(t->worker);
     free(t);
 }
 
@@ -245,6 +259,7 @@ void relay_worker_close(struct relay_worker *w, void (*on_closed)(void *arg), vo
         relay_conn_drop(s->conn);
         forget(s);
     }
+    relay_form_stop(w);
     relay_conn_drop_all(&w->conns);
     free(w);
     on_closed(arg);

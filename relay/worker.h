@@ -18,6 +18,7 @@
 #include "relay/settings.h"
 
 struct auth_client;
+struct relay_forms;
 struct relay_signer;
 struct relay_worker;
 
@@ -28,8 +29,9 @@ struct relay_worker_config {
     struct mailbox *main;    /* the scheduler's */
     struct store *store;
     struct pool *disk;           /* for relay.capture */
+    struct relay_forms *forms;   /* the relay's; NULL: nothing is re-encoded */
     struct auth_client *auth;    /* credentials of smarthosts; NULL: none can be used */
-    struct relay_signer *signer; /* NULL: reports are not signed */
+    struct relay_signer *signer; /* of what is written here; NULL: goes without */
     /* Main thread: results of the job are committed; err: the store closed before. */
     void (*on_recorded)(void *arg, struct store_record *r, int err);
     /* Main thread: the idle connection of a slot went away. */

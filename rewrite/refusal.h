@@ -19,7 +19,6 @@
     XX(HOPS, 554, "5.4.6", "Too many Received fields: this message is in a loop", NULL,          \
        "limits.received_hops")                                                                   \
     XX(HEADER_LINE, 554, "5.6.0", "Header line ", " is longer than 998 octets", "")              \
-    XX(BODY_LINE, 554, "5.6.0", "Body line ", " is longer than 998 octets", "")                  \
     XX(FIRST_LINE, 554, "5.6.0", "The first header line begins with white space", NULL, "")      \
     XX(NO_COLON, 554, "5.6.0", "Header line ",                                                   \
        " has no colon; an empty line must end the header section", "")                           \

@@ -257,35 +257,19 @@ static void end_header(struct rewrite_stream *s)
 
 /* ---- body ---- */
 
-/* Counts lines and their lengths over pieces. */
-static void scan_body(struct rewrite_stream *s, struct sv bytes)
+static void count_lines(struct rewrite_stream *s, struct sv bytes)
 {
-    const char *at = bytes.ptr, *end = bytes.ptr + bytes.len, *lf;
-    while (at < end && (lf = memchr(at, '\n', (size_t)(end - at)))) {
-        bool cr = lf > at ? lf[-1] == '\r' : s->line_cr;
-        if (s->line_len + (size_t)(lf - at) - cr > REWRITE_LINE_MAX) {
-            refuse(s, REWRITE_REFUSAL_BODY_LINE);
-            return;
-        }
+    const char *at = bytes.ptr, *end = bytes.ptr + bytes.len;
+    while (at < end && (at = memchr(at, '\n', (size_t)(end - at)))) {
         s->facts.lines++;
-        s->line_len = 0;
-        s->line_cr = false;
-        at = lf + 1;
+        at++;
     }
-    if (at == end)
-        return;
-    s->line_len += (size_t)(end - at);
-    s->line_cr = end[-1] == '\r';
-    if (s->line_len - s->line_cr > REWRITE_LINE_MAX)
-        refuse(s, REWRITE_REFUSAL_BODY_LINE);
 }
 
 static void take_body(struct rewrite_stream *s, struct sv bytes)
 {
     if (!s->config.binary)
-        scan_body(s, bytes);
-    if (s->state == REWRITE_STREAM_REFUSED)
-        return;
+        count_lines(s, bytes);
     if (!s->facts.eight_bit_body)
         s->facts.eight_bit_body = !utf8_is_ascii(bytes);
     s->run = bytes;

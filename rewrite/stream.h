@@ -1,9 +1,9 @@
 /*
  * stream.h - the completer: content of one message in, completed content out.
  *
- * RFC 5321 4.4 and 6.3 (trace field, loops), RFC 5322 2.1.1 (998 bytes a line), RFC 6409 4.2, 5.1,
- * 6.3 (address fields: judge.h) and section 8. No line over 998 bytes leaves this
- * server. Pure: no clock, no I/O.
+ * RFC 5321 4.4 and 6.3 (trace field, loops), RFC 5322 2.1.1 (998 bytes a header line; longer ones
+ * of a body are re-encoded at delivery: survey.h), RFC 6409 4.2, 5.1, 6.3 (address fields:
+ * judge.h) and section 8. Pure: no clock, no I/O.
  *
  * The header section is collected (at most header_size bytes), judged, and turned into a list of
  * edits over exact byte ranges (changes.h): our Received field, what is missing, then the submitted
@@ -96,9 +96,7 @@ struct rewrite_stream {
     struct sv run; /* body bytes to emit, or that wait for a judgement */
     struct rewrite_named named;
     size_t line_start; /* header: offset of the unfinished line */
-    size_t line_len;   /* body: bytes of the unfinished line */
     uint64_t walked;   /* header: bytes looked at, each look counted */
-    bool line_cr;      /* body: the unfinished line ends with CR so far */
     bool is_pending;   /* a name that was given out, or the authors, wait for the answer */
     bool ended, told;
 };

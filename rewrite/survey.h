@@ -18,41 +18,41 @@
 #ifndef REWRITE_SURVEY_H
 #define REWRITE_SURVEY_H
 
+#include "msa/smtp/ext.h"
 #include "rewrite/mime.h"
 #include "rewrite/transfer.h"
 
 /* What the hop cannot take; a form of a message is a set of these. */
 enum rewrite_form {
-    REWRITE_FORM_7BIT = 1,  /* no byte above 127, in header or body; with REWRITE_FORM_LINES */
-    REWRITE_FORM_LINES = 2, /* no line over 998, no NUL, no CR or LF alone */
-    REWRITE_FORM_ASCII_HEADER = 4, /* no byte above 127 in header sections */
+    REWRITE_FORM_7BIT = SMTP_CONVERT_7BIT, /* with both others */
+    REWRITE_FORM_LINES = SMTP_CONVERT_LINES,
+    REWRITE_FORM_ASCII_HEADER = SMTP_CONVERT_ASCII_HEADER,
 };
 
-/* name, status of the failure (5.x.y), words */
-#define REWRITE_UNFIT(XX)                                                                      \
-    XX(NONE, 0, 0, "")                                                                         \
-    XX(SIGNED, 6, 3, "a signed part would have to be re-encoded, which breaks its signature")  \
-    XX(ENCRYPTED, 6, 3, "an encrypted part would have to be re-encoded")                       \
-    XX(PGP, 6, 3, "text with an OpenPGP signature would have to be re-encoded")                \
-    XX(FIXED, 6, 3,                                                                            \
-       "a part of type message/partial or message/external-body cannot be "                    \
-       "re-encoded")                                                                           \
-    XX(ENCODED, 6, 3, "a part has an encoding of its own, and would have to be encoded twice") \
-    XX(DEEP, 6, 3, "a part that would have to be re-encoded is nested too deeply")             \
-    XX(REST, 6, 3,                                                                             \
-       "a part that would have to be re-encoded is behind too many others, or its "            \
-       "header is too large")                                                                  \
-    XX(LINE, 6, 3, "a header line of a part is too long and has no space to fold it at")       \
-    XX(ADDRESS, 6, 7, "the header holds an address with UTF-8 before its @")
+/* name, code and detail of the reply (5.6.x), words */
+#define REWRITE_UNFIT(XX)                                                                        \
+    XX(NONE, 0, 0, "")                                                                           \
+    XX(SIGNED, 554, 3, "a signed part would have to be re-encoded, which breaks its signature")  \
+    XX(ENCRYPTED, 554, 3, "an encrypted part would have to be re-encoded")                       \
+    XX(PGP, 554, 3, "text with an OpenPGP signature would have to be re-encoded")                \
+    XX(FIXED, 554, 3,                                                                            \
+       "a part of type message/partial or message/external-body cannot be "                      \
+       "re-encoded")                                                                             \
+    XX(ENCODED, 554, 3, "a part has an encoding of its own, and would have to be encoded twice") \
+    XX(DEEP, 554, 3, "a part that would have to be re-encoded is nested too deeply")             \
+    XX(REST, 554, 3,                                                                             \
+       "a part that would have to be re-encoded is behind too many others, or its "              \
+       "header is too large")                                                                    \
+    XX(LINE, 554, 3, "a header line of a part is too long and has no space to fold it at")       \
+    XX(ADDRESS, 550, 7, "the header holds an address with UTF-8 before its @")
 
 enum rewrite_unfit {
-#define REWRITE_UNFIT_ENUM(name, subject, detail, words) REWRITE_UNFIT_##name,
+#define REWRITE_UNFIT_ENUM(name, code, detail, words) REWRITE_UNFIT_##name,
     REWRITE_UNFIT(REWRITE_UNFIT_ENUM)
 #undef REWRITE_UNFIT_ENUM
 };
-const char *rewrite_unfit_text(enum rewrite_unfit why); /* static */
-/* The detail of its status 5.6.x */
-uint16_t rewrite_unfit_detail(enum rewrite_unfit why);
+/* What is said of it in place of a next hop; static text. */
+struct smtp_reply rewrite_unfit_reply(enum rewrite_unfit why);
 
 /* Of one entity: the low bits an enum rewrite_transfer_form, and these */
 #define REWRITE_PLAN_FORM    0x07u

@@ -6,6 +6,7 @@
 #include "msa/server/delegate.h"
 #include "msa/server/filter_counts.h"
 #include "msa/server/submission.h"
+#include "relay/relay.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -237,6 +238,7 @@ static void start(struct loop *l, void *arg)
         .main = w->shared->main,
         .store = w->shared->store,
         .disk = w->shared->disk,
+        .forms = relay_forms_of(w->shared->relay_arg),
         .auth = w->auth,
         .signer = w->signer,
         .on_recorded = w->shared->on_recorded,

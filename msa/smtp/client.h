@@ -158,6 +158,8 @@ const struct smtp_peer *smtp_client_peer(const struct smtp_client *c); /* of the
 /* By the server's LIMITS: how many recipients of this domain the next transaction may have.
  * UINT32_MAX: nothing was said; 0: none, this session has had all that it may have. */
 uint32_t smtp_client_takes(const struct smtp_client *c, struct sv domain);
+/* What the content needs before it may be sent (smtp_ext_convert_mail()); when READY. */
+unsigned smtp_client_converts(const struct smtp_client *c, const struct smtp_client_mail *mail);
 const char *smtp_phase_text(enum smtp_phase phase); /* words: "in AUTH" */
 const char *smtp_phase_name(enum smtp_phase phase); /* one word: "AUTH" */
 const char *smtp_end_text(enum smtp_end end);

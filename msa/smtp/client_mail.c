@@ -71,19 +71,30 @@ uint32_t smtp_client_takes(const struct smtp_client *c, struct sv domain)
 
 /* ---- beginning ---- */
 
-static struct smtp_hop hop_of(const struct smtp_client *c)
+static struct smtp_hop hop_for(const struct smtp_client *c, const struct smtp_client_mail *mail)
 {
     return (struct smtp_hop){
         .peer = &c->peer,
-        .envelope = c->mail.envelope,
-        .received_s = c->mail.received_s,
-        .now_s = c->mail.now_s,
+        .envelope = mail->envelope,
+        .received_s = mail->received_s,
+        .now_s = mail->now_s,
         .tls = c->tls_active,
         .logged_in = c->logged_in,
-        .eight_bit = c->mail.eight_bit,
-        .binary = c->mail.binary,
-        .utf8_header = c->mail.utf8_header,
+        .eight_bit = mail->eight_bit,
+        .binary = mail->binary,
+        .utf8_header = mail->utf8_header,
     };
+}
+
+static struct smtp_hop hop_of(const struct smtp_client *c)
+{
+    return hop_for(c, &c->mail);
+}
+
+unsigned smtp_client_converts(const struct smtp_client *c, const struct smtp_client_mail *mail)
+{
+    struct smtp_hop hop = hop_for(c, mail);
+    return smtp_ext_convert_mail(&hop);
 }
 
 /* What keeps this recipient from this server; code 0: nothing. */

@@ -259,6 +259,17 @@ struct smtp_reply smtp_ext_refuse_mail(const struct smtp_hop *h)
     return r;
 }
 
+unsigned smtp_ext_convert_mail(const struct smtp_hop *h)
+{
+    unsigned set = 0;
+    if (h->envelope->reverse.utf8 && !smtp_hop_has(h, SMTP_EXT_SMTPUTF8))
+        return 0; /* it cannot go there */
+    for (size_t i = 0; i < SMTP_EXT_COUNT; i++)
+        if (smtp_exts[i]->convert_mail)
+            set |= smtp_exts[i]->convert_mail(h);
+    return set;
+}
+
 struct smtp_reply smtp_ext_refuse_rcpt(const struct smtp_hop *h, const struct smtp_recipient *rcpt)
 {
     struct smtp_reply r = SMTP_REPLY_NONE;

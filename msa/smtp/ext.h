@@ -87,6 +87,12 @@ static inline bool smtp_hop_has(const struct smtp_hop *h, enum smtp_ext_id id)
 {
     return (h->peer->exts & SMTP_EXT_BIT(id)) != 0;
 }
+/* What must be done to the content before it may go to a hop: a set of these. */
+enum smtp_convert {
+    SMTP_CONVERT_7BIT = 1,         /* no byte above 127, in header or body */
+    SMTP_CONVERT_LINES = 2,        /* lines of at most 998 bytes, no NUL, no CR or LF alone */
+    SMTP_CONVERT_ASCII_HEADER = 4, /* no byte above 127 in header sections */
+};
 /* The transaction needs SMTPUTF8; MAIL says so where the hop has it. */
 bool smtp_hop_needs_utf8(const struct smtp_hop *h);
 
@@ -133,6 +139,8 @@ struct smtp_ext {
      * (static text); code 0: it may. Asked whether the hop has the extension or not. */
     struct smtp_reply (*refuse_mail)(const struct smtp_hop *h);
     struct smtp_reply (*refuse_rcpt)(const struct smtp_hop *h, const struct smtp_recipient *r);
+    /* What would let refuse_mail() pass, as far as a change of the content can. */
+    unsigned (*convert_mail)(const struct smtp_hop *h);
     /* Reports: appends fields for the message (RFC 3464 2.2), whole lines. */
     int (*report)(const struct smtp_envelope *e, int64_t received_s, struct buf *out);
 };
@@ -178,6 +186,9 @@ int smtp_ext_hop_rcpt(const struct smtp_hop *h, const struct smtp_recipient *r,
 /* Client: the first refusal by any extension; code 0: the message, the recipient may go there. */
 struct smtp_reply smtp_ext_refuse_mail(const struct smtp_hop *h);
 struct smtp_reply smtp_ext_refuse_rcpt(const struct smtp_hop *h, const struct smtp_recipient *r);
+/* Client: the set of enum smtp_convert that the content needs for this hop; 0: none, or none that
+ * could help. */
+unsigned smtp_ext_convert_mail(const struct smtp_hop *h);
 /* A rule's hop: the value as it was given. */
 int smtp_ext_hop_same(const struct smtp_hop *h, const struct smtp_value *v, struct buf *out);
 /* Reports: the fields of all extensions. */

@@ -41,6 +41,11 @@ static struct smtp_reply refuse_mail(const struct smtp_hop *h)
     return SMTP_REPLY_NONE;
 }
 
+static unsigned convert_mail(const struct smtp_hop *h)
+{
+    return h->eight_bit && !smtp_hop_has(h, SMTP_EXT_8BITMIME) ? SMTP_CONVERT_7BIT : 0;
+}
+
 static const struct smtp_param_rule mail_params[] = {
     {{"BODY", 4}, SMTP_MAIL_BODY, parse, hop, true},
     {{NULL, 0}, 0, NULL, NULL, false},
@@ -51,7 +56,8 @@ const struct smtp_ext smtp_ext_8bitmime = {
     .keyword = {"8BITMIME", 8},
     .rfc = "RFC 6152",
     .draft = SMTP_EXT_SHOULD,
-    .lacking = "refused 5.6.3 where the content has 8-bit characters",
+    .lacking = "8-bit content is re-encoded; refused 5.6.3 where it cannot be",
     .mail_params = mail_params,
     .refuse_mail = refuse_mail,
+    .convert_mail = convert_mail,
 };

@@ -39,6 +39,12 @@ static struct smtp_reply refuse_mail(const struct smtp_hop *h)
                       "the author's address holds UTF-8, and the next hop does not offer SMTPUTF8");
 }
 
+/* A header can be written in ASCII (RFC 6409 6.5), an author's address cannot. */
+static unsigned convert_mail(const struct smtp_hop *h)
+{
+    return h->utf8_header && !smtp_hop_has(h, SMTP_EXT_SMTPUTF8) ? SMTP_CONVERT_ASCII_HEADER : 0;
+}
+
 static struct smtp_reply refuse_rcpt(const struct smtp_hop *h, const struct smtp_recipient *r)
 {
     if (smtp_hop_has(h, SMTP_EXT_SMTPUTF8) || !r->path.utf8)
@@ -56,9 +62,10 @@ const struct smtp_ext smtp_ext_smtputf8 = {
     .id = SMTP_EXT_SMTPUTF8,
     .keyword = {"SMTPUTF8", 8},
     .rfc = "RFC 6531",
-    .lacking = "sent without it where neither address nor header needs it, else refused 5.6.7",
+    .lacking = "the header is written in ASCII; refused 5.6.7 where an address needs it",
     .needs = SMTP_EXT_BIT(SMTP_EXT_8BITMIME),
     .mail_params = mail_params,
     .refuse_mail = refuse_mail,
     .refuse_rcpt = refuse_rcpt,
+    .convert_mail = convert_mail,
 };

@@ -18,6 +18,7 @@
 
 #define PIECE_BYTES      (256u << 10)
 #define SYNC_EVERY_BYTES (8u << 20)
+#define LINE_BYTES       1000u /* of a line with its CRLF, RFC 5322 2.1.1 */
 
 struct content_writer {
     struct pool_job job; /* the one job; its fields below are the job's while busy */
@@ -27,7 +28,8 @@ struct content_writer {
     char id[QUEUE_ID_LEN + 1];
     struct buf fill; /* gathers what comes */
     uint64_t size;
-    bool eight_bit, spooled, busy, told_full, finishing, taken;
+    uint64_t line; /* bytes of the line at hand, with CRLF */
+    bool eight_bit, long_lines, spooled, busy, told_full, finishing, taken;
     int err; /* the first one */
 
     /* The job's. */
@@ -179,6 +181,20 @@ void content_give_up(struct store *s, const struct queue_message *m)
         store_remove_spool(s, m->id);
 }
 
+static void measure_lines(struct content_writer *w, struct sv bytes)
+{
+    const char *at = bytes.ptr, *end = bytes.ptr + bytes.len, *lf;
+    while (!w->long_lines && at < end) {
+        lf = memchr(at, '\n', (size_t)(end - at));
+        w->line += (size_t)((lf ? lf + 1 : end) - at);
+        w->long_lines = w->line > (lf ? LINE_BYTES : LINE_BYTES - 1);
+        if (!lf)
+            return;
+        w->line = 0;
+        at = lf + 1;
+    }
+}
+
 int content_append(struct content_writer *w, struct sv bytes)
 {
     REQUIRE(!w->finishing);
@@ -186,6 +202,7 @@ int content_append(struct content_writer *w, struct sv bytes)
         return w->err;
     w->size += bytes.len;
     w->eight_bit = w->eight_bit || !utf8_is_ascii(bytes);
+    measure_lines(w, bytes);
     w->err = buf_put(&w->fill, bytes);
     if (w->err < 0)
         return w->err;
@@ -221,6 +238,7 @@ void content_take(struct content_writer *w, struct queue_message *m)
         store_remove_spool(w->store, m->id);
     m->size = w->size;
     m->eight_bit = w->eight_bit;
+    m->long_lines = w->long_lines || w->line > LINE_BYTES - 2; /* it may end without CRLF */
     m->spooled = w->spooled;
     block_drop(m->content);
     m->content = w->spooled ? NULL : block_from_buf(&w->fill);

@@ -42,6 +42,7 @@ struct queue_message {
     bool eight_bit;           /* content holds bytes above 127 */
     bool smtputf8;            /* the header needs SMTPUTF8; addresses speak for themselves */
     bool binary;              /* content cannot be sent as lines of text (RFC 3030) */
+    bool long_lines;          /* nor this: a line is longer than 998 bytes (RFC 5322 2.1.1) */
     bool tls_optional;        /* the field "TLS-Required: No" (RFC 8689 5) */
     int8_t priority;          /* MT-PRIORITY, -9 to 9 (RFC 6710) */
     bool spooled;             /* content is a spool file, else a row of the database */

@@ -103,7 +103,8 @@ bool content_full(const struct content_writer *w); /* stop reading from the clie
 /* Then on_finished: for a spool file later, for small content (which cannot fail) from inside this
  * call. */
 void content_finish(struct content_writer *w);
-/* After on_finished(0): moves the result into the message (size, eight_bit, content or spooled). */
+/* After on_finished(0): moves the result into the message (size, eight_bit, long_lines, content or
+ * spooled). */
 void content_take(struct content_writer *w, struct queue_message *m);
 /* Frees at any time; what was not taken is removed, no callback follows. */
 void content_free(struct content_writer *w);

@@ -159,6 +159,7 @@ static int load_message(struct store *s, int64_t seq, struct queue_message **out
     m->eight_bit = flags & STORE_EIGHT_BIT;
     m->smtputf8 = flags & STORE_SMTPUTF8;
     m->binary = flags & STORE_BINARY;
+    m->long_lines = flags & STORE_LONG_LINES;
     m->tls_optional = flags & STORE_TLS_OPTIONAL;
     int priority = flags >> STORE_PRIORITY_SHIFT;
     m->priority = (int8_t)(priority ? priority - STORE_PRIORITY_BASE : 0);

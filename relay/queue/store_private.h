@@ -106,6 +106,7 @@ enum store_read_sql {
 #define STORE_SMTPUTF8       2
 #define STORE_BINARY         4
 #define STORE_TLS_OPTIONAL   8
+#define STORE_LONG_LINES     16
 #define STORE_PRIORITY_SHIFT 8
 #define STORE_PRIORITY_BASE  16
 /* recipient.warned: bits */

@@ -50,6 +50,7 @@ static int flags_of(const struct queue_message *m)
     flags |= m->eight_bit ? STORE_EIGHT_BIT : 0;
     flags |= m->smtputf8 ? STORE_SMTPUTF8 : 0;
     flags |= m->binary ? STORE_BINARY : 0;
+    flags |= m->long_lines ? STORE_LONG_LINES : 0;
     return flags | (m->tls_optional ? STORE_TLS_OPTIONAL : 0);
 }
 

@@ -53,7 +53,7 @@ static void run(const char *folder, const char *file, const char *output)
         bool good = plan.unfit == REWRITE_UNFIT_NONE;
         snprintf(path, sizeof path, "%s/%.*s.%s", output, (int)(strlen(file) - 4), file,
                  good ? forms[i].name : "why");
-        write_file(path, good ? buf_view(&made) : sv_of(rewrite_unfit_text(plan.unfit)));
+        write_file(path, good ? buf_view(&made) : rewrite_unfit_reply(plan.unfit).text);
         rewrite_plan_deinit(&plan);
         buf_deinit(&made);
     }

@@ -235,9 +235,8 @@ static void test_long_lines(void **state)
         {"A: ", 2000, "", "5.6.0 Header line 1 is longer than 998 octets"},
         {"A: b\r\n\r\nc\r\n", 998, "\r\nd\r\n", NULL},
         {"A: b\r\n\r\nc\r\n", 998, "", NULL},
-        {"A: b\r\n\r\nc\r\n", 999, "\r\nd\r\n", "5.6.0 Body line 4 is longer than 998 octets"},
-        {"A: b\r\n\r\nc\r\n", 999, "", "5.6.0 Body line 4 is longer than 998 octets"},
-        {"A: b\r\n\r\n", 100000, "", "5.6.0 Body line 3 is longer than 998 octets"},
+        {"A: b\r\n\r\nc\r\n", 999, "\r\nd\r\n", NULL}, /* re-encoded at delivery */
+        {"A: b\r\n\r\n", 100000, "", NULL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         for (unsigned piece = 0; piece < 5; piece++) {

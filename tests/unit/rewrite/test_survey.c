@@ -51,10 +51,13 @@ static void test_unfit(void **state)
         rewrite_plan_deinit(&plan);
         check_mime_message(sv_of(rows[i].text), 5000);
     }
-    assert_int_equal(rewrite_unfit_detail(REWRITE_UNFIT_SIGNED), 3);
-    assert_int_equal(rewrite_unfit_detail(REWRITE_UNFIT_ADDRESS), 7);
-    for (unsigned why = REWRITE_UNFIT_SIGNED; why <= REWRITE_UNFIT_ADDRESS; why++)
-        assert_true(strlen(rewrite_unfit_text((enum rewrite_unfit)why)) > 10);
+    for (unsigned why = REWRITE_UNFIT_SIGNED; why <= REWRITE_UNFIT_ADDRESS; why++) {
+        struct smtp_reply r = rewrite_unfit_reply((enum rewrite_unfit)why);
+        assert_int_equal(r.enhanced.subject, 6);
+        assert_int_equal(r.enhanced.detail, why == REWRITE_UNFIT_ADDRESS ? 7 : 3);
+        assert_int_equal(r.code, why == REWRITE_UNFIT_ADDRESS ? 550 : 554);
+        assert_true(r.text.len > 10);
+    }
 }
 
 static void put_times(struct buf *out, const char *unit, size_t times)
