@@ -415,6 +415,16 @@ static void put_piece(struct writer *w, struct sv name, struct sv value)
     put_percent(w, value, is_encoded);
 }
 
+/* Of a boundary only what readers take for it: behind a space there is none. It must stay what it
+ * is, and unusable if it was. */
+static bool is_usable_boundary(const struct rewrite_mime_param *p, struct sv raw)
+{
+    size_t n = 0;
+    while (n < raw.len && (p->is_quoted || (!is_space(raw.ptr[n]) && raw.ptr[n] != '(')))
+        n++;
+    return sv_istarts(p->name, SV("boundary")) && utf8_is_ascii(sv_first(raw, n));
+}
+
 static void put_params(struct writer *w, struct sv value)
 {
     struct rewrite_mime_param p;
@@ -423,7 +433,8 @@ static void put_params(struct writer *w, struct sv value)
     buf_init(&plain, value.len, 0);
     while (rewrite_mime_param_next(value, &at, &p)) {
         struct sv raw = {value.ptr + p.value, p.value_end - p.value};
-        if (utf8_is_ascii(raw) || !utf8_is_ascii(p.name) || !p.name.len || p.name.len > PARAM_MAX)
+        if (utf8_is_ascii(raw) || !utf8_is_ascii(p.name) || !p.name.len || p.name.len > PARAM_MAX ||
+            is_usable_boundary(&p, raw))
             continue; /* what nobody reads */
         put_bare(w, (struct sv){value.ptr + done, p.start - done});
         done = p.end;

@@ -75,8 +75,7 @@ bool rewrite_mime_param_next(struct sv text, size_t *at, struct rewrite_mime_par
             out->value_end = skip_quoted(text, out->value);
         } else {
             size_t end = out->value;
-            while (end < text.len && text.ptr[end] != ';' && text.ptr[end] != '\r' &&
-                   text.ptr[end] != '\n')
+            while (end < text.len && text.ptr[end] != ';')
                 end++;
             while (end > out->value && is_space(text.ptr[end - 1]))
                 end--;

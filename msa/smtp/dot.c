@@ -107,6 +107,8 @@ static void note(struct smtp_dot *d, enum smtp_dot_fault fault, uint64_t line)
     d->seen |= (uint8_t)fault;
     if (!d->reject && (fault == SMTP_FAULT_BARE_CR || fault == SMTP_FAULT_BARE_LF))
         return;
+    if (fault == SMTP_FAULT_LONG_LINE)
+        return; /* such a line is re-encoded at delivery */
     if (d->refused == 0) {
         d->refused = (uint8_t)fault;
         d->fault_line = line;

@@ -4,8 +4,9 @@
  * RFC 5321 2.3.8, 4.1.1.4, 4.5.2; RFC 3030 for chunks; the option listen[].bare_newlines.
  * Receiving: only CRLF.CRLF ends data; a stuffed dot is taken away only after a true CRLF. A bare
  * LF becomes CRLF and a bare CR a space (normalize), or both are faults (reject); a NUL is a fault
- * under both. A lone dot ended by a bare LF is content and stays a dot. Binary content keeps every
- * octet; what makes it more than lines of text is only noted (seen).
+ * under both. A line over 998 octets is only noted (seen). A lone dot ended by a bare LF is content
+ * and stays a dot. Binary content keeps every octet; what makes it more than lines of text is only
+ * noted as well.
  * Sending: what goes out has no bare CR, LF or NUL, whatever was given, at any buffer boundary.
  * Ownership: both machines are the caller's structs, hold no memory and point into the bytes
  * given, or to static text. One thread at a time. Content passes in large runs.

@@ -56,8 +56,7 @@ static struct smtp_reply fault_reply(struct smtp_server *s)
 {
     const char *what = s->dot.refused == SMTP_FAULT_NUL       ? "holds a NUL"
                        : s->dot.refused == SMTP_FAULT_BARE_CR ? "holds a CR without LF"
-                       : s->dot.refused == SMTP_FAULT_BARE_LF ? "holds a LF without CR"
-                                                              : "is longer than 998 octets";
+                                                              : "holds a LF without CR";
     char *text = s->offset
                      ? arena_printf(&s->arena, "A line %s", what)
                      : arena_printf(&s->arena, "Line %" PRIu64 " %s", s->dot.fault_line, what);

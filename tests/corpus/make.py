@@ -218,7 +218,7 @@ def attachments():
     add("preamble_long", mime(multi("mixed", [text], preamble=lines(LONG_WORD + "\n"),
                                     epilogue=lines(LONG + "\n"))))
     add("csv_8bit", mime(multi("mixed", [atext, part('text/csv; charset=iso-8859-1; name="a.csv"',
-                                                     "Größe;Maß\n1;2\n".encode("latin-1"),
+                                                     lines("Größe;Maß\n1;2\n".encode("latin-1")),
                                                      "8bit")])))
     add("json_8bit", mime(part("application/json", '{"name": "Jürgen"}\n', "8bit")))
     add("xml_long_line", mime(multi("mixed", [atext, part("application/xml", "<a>" + "<b/>" * 400 +

@@ -292,6 +292,49 @@ static void say_hop(const struct smtp_hop *h, struct buf *out)
     assert_int_equal(smtp_ext_hop_rcpt(h, to, out), 0);
 }
 
+/* What of the content must be changed for a hop before it may be sent. */
+static void conversions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *mail, *ehlo;
+        struct smtp_hop hop;
+        unsigned set;
+    } rows[] = {
+        {"<a@a.example>", "", {0}, 0},
+        {"<a@a.example>", "", {.eight_bit = true}, SMTP_CONVERT_7BIT},
+        {"<a@a.example>", "8BITMIME", {.eight_bit = true}, 0},
+        {"<a@a.example>", "8BITMIME", {.binary = true}, SMTP_CONVERT_LINES},
+        {"<a@a.example>", "8BITMIME|BINARYMIME", {.binary = true}, SMTP_CONVERT_LINES},
+        {"<a@a.example>", "8BITMIME|BINARYMIME|CHUNKING", {.binary = true}, 0},
+        {"<a@a.example>",
+         "CHUNKING",
+         {.binary = true, .eight_bit = true},
+         SMTP_CONVERT_LINES | SMTP_CONVERT_7BIT},
+        {"<a@a.example>", "8BITMIME", {.utf8_header = true}, SMTP_CONVERT_ASCII_HEADER},
+        {"<a@a.example>", "8BITMIME|SMTPUTF8", {.utf8_header = true}, 0},
+        /* nothing that is done to the content could help */
+        {"<é@a.example>", "", {.utf8_header = true, .eight_bit = true}, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct smtp_peer peer = {0};
+        struct sv lines = sv_of(rows[i].ehlo);
+        struct smtp_envelope e;
+        struct arena a;
+        arena_init(&a);
+        smtp_envelope_init(&e, &a);
+        while (lines.len)
+            smtp_ext_read_ehlo(&peer, sv_split(&lines, '|'));
+        assert_int_equal(smtp_envelope_parse_mail(&e, sv_of(rows[i].mail)), 0);
+        struct smtp_hop hop = rows[i].hop;
+        hop.peer = &peer;
+        hop.envelope = &e;
+        assert_int_equal(smtp_ext_convert_mail(&hop), rows[i].set);
+        assert_int_equal(rows[i].set != 0 || e.reverse.utf8, smtp_ext_refuse_mail(&hop).code != 0);
+        arena_deinit(&a);
+    }
+}
+
 static void next_hops(void **state)
 {
     (void)state;
@@ -401,6 +444,7 @@ int main(void)
                                        cmocka_unit_test(values_with_utf8_where_it_is_off),
                                        cmocka_unit_test(client_side),
                                        cmocka_unit_test(next_hops),
+                                       cmocka_unit_test(conversions),
                                        cmocka_unit_test(limits_of_a_hop),
                                        cmocka_unit_test(report_fields),
                                        cmocka_unit_test(switched_off),

@@ -187,6 +187,7 @@ static void open_relay(const struct relay_setup *setup)
                                                        .main = t.mailbox,
                                                        .store = t.store,
                                                        .disk = t.disk,
+                                                       .forms = relay_forms_of(t.relay),
                                                        .auth = t.auth,
                                                        .on_recorded = relay_on_recorded,
                                                        .on_slot_closed = relay_on_slot_closed,

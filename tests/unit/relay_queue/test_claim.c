@@ -131,6 +131,7 @@ static void flags_are_kept(void **state)
         m->eight_bit = i & 1;
         m->smtputf8 = i & 2;
         m->binary = i & 1;
+        m->long_lines = !(i & 1);
         m->tls_optional = i & 2;
         m->prefix = i & 1 ? "DKIM-Signature: x\r\n" : "";
         m->provenance = SV("edits");
@@ -143,6 +144,7 @@ static void flags_are_kept(void **state)
         assert_int_equal(got->eight_bit, (i & 1) != 0);
         assert_int_equal(got->smtputf8, (i & 2) != 0);
         assert_int_equal(got->binary, (i & 1) != 0);
+        assert_int_equal(got->long_lines, !(i & 1));
         assert_int_equal(got->tls_optional, (i & 2) != 0);
         assert_string_equal(got->prefix, i & 1 ? "DKIM-Signature: x\r\n" : "");
         assert_int_equal(queue_message_bytes(got), 1 + strlen(got->prefix));

@@ -101,6 +101,51 @@ static void sizes(void **state)
     fixture_remove(&f);
 }
 
+static void finished(void *arg, int err)
+{
+    assert_int_equal(err, 0);
+    *(bool *)arg = true;
+}
+
+/* Lines over 998 bytes are noted, wherever the pieces end. */
+static void long_lines(void **state)
+{
+    (void)state;
+    static const struct content_writer_ops noted = {.on_finished = finished};
+    static const struct {
+        size_t line; /* bytes of the second one, without its end */
+        const char *end;
+        bool is_long;
+    } rows[] = {{998, "\r\nx\r\n", false}, {999, "\r\nx\r\n", true}, {998, "", false},
+                {999, "", true},           {998, "\r\n", false},     {5000, "\r\n", true}};
+    struct fixture f = {0};
+    fixture_open(&f);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (size_t piece = 1; piece < 2000; piece = piece * 5 + 1) {
+            bool is_finished = false;
+            struct queue_message *m = queue_message_new();
+            struct content_writer *w =
+                content_begin(f.store, fixture_id(1), f.mailbox, &noted, &is_finished);
+            struct buf text;
+            buf_init(&text, SIZE_MAX, 0);
+            assert_int_equal(buf_put(&text, SV("a\r\n")), 0);
+            for (size_t n = 0; n < rows[i].line; n++)
+                assert_int_equal(buf_put(&text, SV("x")), 0);
+            assert_int_equal(buf_put(&text, sv_of(rows[i].end)), 0);
+            for (struct sv rest = buf_view(&text); rest.len; rest = sv_skip(rest, piece))
+                assert_int_equal(content_append(w, sv_first(rest, piece)), 0);
+            content_finish(w);
+            assert_true(is_finished);
+            content_take(w, m);
+            assert_int_equal(m->long_lines, rows[i].is_long);
+            content_free(w);
+            queue_message_drop(m);
+            buf_deinit(&text);
+        }
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
 /* Other content takes the place of what was taken before, from memory to file and back. */
 static void other_content(void **state)
 {
@@ -232,11 +277,9 @@ static void orphans_are_removed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),
-        cmocka_unit_test(other_content),
-        cmocka_unit_test(other_content_abandoned),
-        cmocka_unit_test(abandoned),
-        cmocka_unit_test(orphans_are_removed),
+        cmocka_unit_test(sizes),         cmocka_unit_test(long_lines),
+        cmocka_unit_test(other_content), cmocka_unit_test(other_content_abandoned),
+        cmocka_unit_test(abandoned),     cmocka_unit_test(orphans_are_removed),
     };
     log_setup("test", LOG_TEXT, LOG_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
