@@ -11,19 +11,25 @@
 
 #define PGP_MARK "-----BEGIN PGP SIGNED MESSAGE-----" /* RFC 4880 7, at the start of a line */
 
+static const struct {
+    uint16_t code, detail;
+    const char *words;
+} unfits[] = {
+#define UNFIT_ROW(name, code, detail, words) [REWRITE_UNFIT_##name] = {code, detail, words},
+    REWRITE_UNFIT(UNFIT_ROW)
+#undef UNFIT_ROW
+};
+
+const char *rewrite_unfit_text(enum rewrite_unfit why)
+{
+    return unfits[why].words;
+}
+
 struct smtp_reply rewrite_unfit_reply(enum rewrite_unfit why)
 {
-    static const struct {
-        uint16_t code, detail;
-        const char *words;
-    } rows[] = {
-#define UNFIT_ROW(name, code, detail, words) [REWRITE_UNFIT_##name] = {code, detail, words},
-        REWRITE_UNFIT(UNFIT_ROW)
-#undef UNFIT_ROW
-    };
-    return (struct smtp_reply){.code = rows[why].code,
-                               .enhanced = SMTP_STATUS(5, 6, rows[why].detail),
-                               .text = sv_of(rows[why].words)};
+    return (struct smtp_reply){.code = unfits[why].code,
+                               .enhanced = SMTP_STATUS(5, 6, unfits[why].detail),
+                               .text = sv_of(unfits[why].words)};
 }
 
 void rewrite_plan_deinit(struct rewrite_plan *p)

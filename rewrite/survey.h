@@ -51,6 +51,7 @@ enum rewrite_unfit {
     REWRITE_UNFIT(REWRITE_UNFIT_ENUM)
 #undef REWRITE_UNFIT_ENUM
 };
+const char *rewrite_unfit_text(enum rewrite_unfit why); /* static */
 /* What is said of it in place of a next hop; static text. */
 struct smtp_reply rewrite_unfit_reply(enum rewrite_unfit why);
 
