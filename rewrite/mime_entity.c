@@ -114,8 +114,11 @@ static bool add_boundary(struct rewrite_mime_entity *e, struct sv value, bool is
     }
     for (size_t i = 0; i < value.len; i++) {
         char c = value.ptr[i];
-        if (is_quoted && (c == '\r' || c == '\n'))
+        bool folds = c == '\r' && i + 1 < value.len && value.ptr[i + 1] == '\n';
+        if (is_quoted && (folds || c == '\n'))
             continue;
+        if (c == '\r')
+            c = ' ';
         if (is_quoted && c == '\\' && i + 1 < value.len)
             c = value.ptr[++i];
         if (c < 32 || c > 126 || e->boundary_len == sizeof e->boundary)
@@ -258,8 +261,8 @@ void rewrite_mime_entity_read(struct sv section, bool in_digest, struct rewrite_
             out->has_version = true;
         }
     }
-    /* RFC 2045 6.4 forbids an encoding of what holds entities. In a message it hides them; in a
-     * multipart delimiters are there to be seen or not. */
+    /* RFC 2045 6.4 forbids an encoding of what holds entities. In a message it
+     * hides them; in a multipart delimiters are there to be seen or not. */
     if (out->kind == REWRITE_MIME_MESSAGE && out->encoding >= REWRITE_MIME_QUOTED_PRINTABLE)
         out->kind = REWRITE_MIME_OTHER;
 }

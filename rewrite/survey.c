@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PGP_MARK "-----BEGIN PGP SIGNED MESSAGE-----" /* RFC 4880 7, at the start of a line */
+#define PGP_MARK                                                               \
+    "-----BEGIN PGP SIGNED MESSAGE-----" /* RFC 4880 7, at the start of a line \
+                                          */
 
 static const struct {
     uint16_t code, detail;
@@ -87,37 +89,51 @@ static void end_line(struct rewrite_count *k)
     k->cr = false;
 }
 
+static void count_byte(struct rewrite_count *k, unsigned char c)
+{
+    if (c >= 0x80 || k->tail) {
+        k->eight_bit = true;
+        count_utf8(k, c);
+    }
+    if (c == '\n') {
+        k->is_bare = k->is_bare || !k->cr;
+        end_line(k);
+        return;
+    }
+    if (k->cr) { /* it ended no line */
+        k->is_bare = true;
+        k->line++;
+    }
+    k->cr = c == '\r';
+    if (k->cr)
+        return;
+    if (k->line == k->pgp && (char)c == PGP_MARK[k->pgp]) {
+        k->pgp++;
+        if (k->pgp == sizeof PGP_MARK - 1) {
+            k->is_pgp = true;
+            k->pgp = 0;
+        }
+    }
+    k->line++;
+    k->is_bare = k->is_bare || c == '\0';
+    k->quoted += c > 126 || (c < 32 && c != '\t') || c == '=';
+}
+
 static void count(struct rewrite_count *k, struct sv bytes)
 {
+    const char *at = bytes.ptr, *end = bytes.ptr + bytes.len;
     k->bytes += bytes.len;
-    for (size_t i = 0; i < bytes.len; i++) {
-        unsigned char c = (unsigned char)bytes.ptr[i];
-        if (c >= 0x80 || k->tail) {
-            k->eight_bit = true;
-            count_utf8(k, c);
+    while (at < end) {
+        /* most bytes are letters inside of a line */
+        if (k->line != k->pgp && !k->cr && !k->tail) {
+            const char *run = at;
+            while (at < end && *at >= 32 && *at < 127 && *at != '=')
+                at++;
+            k->line += (uint64_t)(at - run);
+            if (at == end)
+                break;
         }
-        if (c == '\n') {
-            k->is_bare = k->is_bare || !k->cr;
-            end_line(k);
-            continue;
-        }
-        if (k->cr) { /* it ended no line */
-            k->is_bare = true;
-            k->line++;
-        }
-        k->cr = c == '\r';
-        if (k->cr)
-            continue;
-        if (k->line == k->pgp && (char)c == PGP_MARK[k->pgp]) {
-            k->pgp++;
-            if (k->pgp == sizeof PGP_MARK - 1) {
-                k->is_pgp = true;
-                k->pgp = 0;
-            }
-        }
-        k->line++;
-        k->is_bare = k->is_bare || c == '\0';
-        k->quoted += c > 126 || (c < 32 && c != '\t') || c == '=';
+        count_byte(k, (unsigned char)*at++);
     }
 }
 
@@ -138,8 +154,8 @@ static void note_unfit(struct rewrite_survey *s, enum rewrite_unfit why)
         s->plan.unfit = why;
 }
 
-/* Something has changed in the entity of the innermost level: what is around it must not say any
- * more that it holds what is gone. */
+/* Something has changed in the entity of the innermost level: what is around it
+ * must not say any more that it holds what is gone. */
 static void note_change(struct rewrite_survey *s)
 {
     s->plan.changes = true;
