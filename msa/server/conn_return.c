@@ -15,6 +15,7 @@
 
 #define PIECE_BYTES  (64u << 10)
 #define PLACES       64u         /* of all sessions together */
+#define OF_A_LOGIN   8u          /* and of one login, on one worker */
 #define ROOM_AT_MOST (64u << 10) /* bytes that wait to be sent; with more no piece is read */
 
 struct conn_return {
@@ -31,9 +32,22 @@ static struct store *store_of(const struct conn *c)
     return c->worker->shared->store;
 }
 
+/* So that one who reads slowly leaves places to others. */
+static bool has_many(const struct conn *c)
+{
+    unsigned count = 0;
+    for (const struct conn *other = c->worker->conns; other; other = other->hh.next)
+        count += other->returning && sv_ieq(sv_of(other->login), sv_of(c->login));
+    return count >= OF_A_LOGIN;
+}
+
 bool conn_return_begin(struct conn *c, struct smtp_reply *refusal)
 {
     struct worker_shared *shared = c->worker->shared;
+    if (has_many(c)) {
+        *refusal = reject_returns();
+        return false;
+    }
     if (atomic_fetch_add(&shared->returns, 1) >= PLACES) {
         atomic_fetch_sub(&shared->returns, 1);
         *refusal = reject_returns();

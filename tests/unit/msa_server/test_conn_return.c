@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "msa/base/b64.h"
 #include "tests/unit/msa_server/sim_world.h"
 
 #include <stdio.h>
@@ -239,21 +240,56 @@ static void nothing_is_held(void **state)
     world_stop(1000);
 }
 
+static struct sim_client *client_of(unsigned user)
+{
+    char line[100];
+    struct buf b64;
+    struct sim_client *c = client_new(LISTEN_PLAIN);
+    buf_init(&b64, 100, 0);
+    int len = snprintf(line, sizeof line, "%cu%u@example.net%cp", 0, user, 0);
+    assert_int_equal(b64_encode(&b64, (struct sv){line, (size_t)len}), 0);
+    snprintf(line, sizeof line, "EHLO c\r\nAUTH PLAIN %.*s\r\n", SV_ARG(buf_view(&b64)));
+    client_say(c, line);
+    client_expect(c, "235 ");
+    buf_deinit(&b64);
+    return c;
+}
+
+static void open_return(struct sim_client *c, unsigned user, const char *reply)
+{
+    char line[200];
+    snprintf(line, sizeof line,
+             "MAIL FROM:<u%u@example.net> XRETURN\r\nRCPT TO:<a@example.org>\r\nDATA\r\n", user);
+    client_say(c, line);
+    client_expect(c, reply);
+}
+
+/* Eight of a login, 64 of all; they are given back. */
 static void places_are_bounded(void **state)
 {
     (void)state;
-    struct sim_client *clients[65];
+    struct sim_client *clients[66];
     world_start("limits = { connections_per_client = 1000; };");
-    for (int i = 0; i < 65; i++) {
-        clients[i] = client_ready();
-        client_say(clients[i], OPEN);
-        client_expect(clients[i], i < 64 ? "354 " : "452 4.3.1 Too many messages are being");
+    for (unsigned user = 0; user < 9; user++) {
+        char login[40];
+        snprintf(login, sizeof login, "u%u@example.net", user);
+        sim_auth_user(login, "p");
     }
-    client_say(clients[0], HEAD "hello\r\n.\r\n");
+    for (unsigned i = 0; i < 64; i++) {
+        clients[i] = client_of(i / 8);
+        open_return(clients[i], i / 8, "354 ");
+        if (i == 7) {
+            clients[64] = client_of(0);
+            open_return(clients[64], 0, "452 4.3.1 Too many messages are being");
+        }
+    }
+    clients[65] = client_of(8);
+    open_return(clients[65], 8, "452 4.3.1 Too many messages are being");
+    client_say(clients[0], "From: u0@example.net\r\n\r\nhello\r\n.\r\n");
     client_expect(clients[0], " octets follow\r\n");
     client_say(clients[64], "DATA\r\n");
     client_expect(clients[64], "354 ");
-    for (int i = 0; i < 65; i++)
+    for (int i = 0; i < 66; i++)
         client_free(clients[i]);
     stop();
 }
