@@ -185,8 +185,11 @@ static void put_authors(struct rewrite_changes *c, const struct rewrite_changes_
 static bool put_addresses(struct rewrite_changes *c, const struct rewrite_changes_end *e,
                           struct rewrite_refusal *refusal_out)
 {
-    struct rewrite_readdress r = {
-        .complete = e->complete, .rules = c->rules, .section = e->section, .edits = c->edits};
+    struct rewrite_readdress r = {.complete = e->complete,
+                                  .rules = c->rules,
+                                  .cnames = e->cnames,
+                                  .section = e->section,
+                                  .edits = c->edits};
     struct rewrite_field f;
     bool good = true, sender_goes = e->named.sender.len > 0;
     if (c->gateway || !rewrite_readdress_wanted(&r))

@@ -52,6 +52,7 @@ struct rewrite_changes_end {
     struct sv end_text; /* what its end lacks: a line end, or two */
     struct rewrite_named named;
     const struct rewrite_complete *complete;
+    const struct rewrite_cnames *cnames; /* NULL: none */
     struct rewrite_facts *facts; /* complete; message_id and eight_bit_header are set here */
 };
 

@@ -2,6 +2,8 @@
 
 static const char *const header_errors_names[] = {"refuse", "accept", NULL};
 
+static const char *const resolve_aliases_names[] = {"false", "envelope", "both", NULL};
+
 static const char *const add_sender_names[] = {"on-behalf", "always", "never", NULL};
 
 /* Without these a message is none, or its body cannot be read. */
@@ -192,5 +194,15 @@ const struct conf_option rewrite_options_rows[] = {
         "and in reports as the original one, too (RFC 3461 4.2).",
         .flags = CONF_RELOAD, .rows = rule_rows, .item_bytes = sizeof(struct rewrite_rule_options),
         .example = "( { match = \"*@*.sales.example.net\"; replace = \"*@sales.example.net\"; } )"),
+    CONF_ROW(
+        CONF_ENUM, struct rewrite_options, resolve_aliases, "resolve_aliases", "false",
+        "put the canonical name in the place of an alias",
+        "A domain that is an alias in the DNS (CNAME) gives way to the name that it stands for "
+        "(RFC 6409 8.7): with \"envelope\" in MAIL FROM and RCPT TO, with \"both\" also in the "
+        "address fields of the header, of which 100 domains at most are looked up. Names of "
+        "ours, and those that a route names, stay. Where the DNS does not answer the message "
+        "is refused for the time being, 451. The rules see the name that was found. False: "
+        "aliases are left as they are, since more than a domain may hang on such a name.",
+        .names = resolve_aliases_names, .flags = CONF_RELOAD),
     CONF_END,
 };

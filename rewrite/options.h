@@ -19,6 +19,12 @@ struct rewrite_rule_options {
     struct conf_strings in, of;  /* "envelope", "header"; "sender", "recipient" */
 };
 
+enum rewrite_resolve_aliases {
+    REWRITE_ALIASES_STAY,
+    REWRITE_ALIASES_ENVELOPE,
+    REWRITE_ALIASES_BOTH
+};
+
 struct rewrite_options {
     bool complete_domains;    /* single labels, in the envelope too */
     bool add_date;            /* when missing or unreadable */
@@ -26,6 +32,7 @@ struct rewrite_options {
     bool add_from;            /* when missing */
     int add_sender;           /* enum rewrite_add_sender */
     bool hide_client;         /* Received tells nothing about the client's address or name */
+    int resolve_aliases;      /* enum rewrite_resolve_aliases */
     int header_errors;        /* enum rewrite_header_errors */
     struct conf_strings drop; /* names of fields */
     bool drop_forged_results;
@@ -34,7 +41,7 @@ struct rewrite_options {
     struct conf_list encrypt;         /* struct rewrite_encrypt_options: who is encrypted to */
     struct conf_strings certificates; /* paths: certificates of recipients, and folders of them */
     struct conf_list dkim;            /* of struct rewrite_dkim_options */
-    struct conf_list rules; /* of struct rewrite_rule_options */
+    struct conf_list rules;           /* of struct rewrite_rule_options */
 };
 
 extern const struct conf_option rewrite_options_rows[];

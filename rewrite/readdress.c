@@ -7,6 +7,7 @@
 #include "msa/base/require.h"
 #include "rewrite/address.h"
 #include "rewrite/cfws.h"
+#include "rewrite/results.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,13 +17,13 @@ struct outcome {
     struct sv local;  /* empty: it stays */
     struct sv domain; /* likewise */
     struct sv added;  /* what completes the domain, which stays else; empty: nothing */
-    bool ruled;
+    enum rewrite_why why;
     uint16_t row;
 };
 
 bool rewrite_readdress_wanted(const struct rewrite_readdress *r)
 {
-    return r->complete->count > 0 ||
+    return r->complete->count > 0 || (r->cnames && r->cnames->count) ||
            rewrite_rules_has(r->rules, REWRITE_IN_HEADER | REWRITE_OF_SENDER) ||
            rewrite_rules_has(r->rules, REWRITE_IN_HEADER | REWRITE_OF_RECIPIENT);
 }
@@ -127,8 +128,7 @@ static size_t make_key(const struct rewrite_readdress *r, const struct rewrite_a
 static void put(struct rewrite_readdress *r, size_t from, size_t to, struct sv text,
                 const struct outcome *o)
 {
-    int err = rewrite_edits_put(r->edits, from, to, text,
-                                o->ruled ? REWRITE_WHY_RULE : REWRITE_WHY_COMPLETED, o->row);
+    int err = rewrite_edits_put(r->edits, from, to, text, o->why, o->row);
     REQUIRE(!err); /* mailboxes are bounded, and so is each text */
 }
 
@@ -189,6 +189,11 @@ static void put_outcome(struct rewrite_readdress *r, const struct rewrite_addres
 
 /* ---- mailboxes ---- */
 
+static bool wants_key(const struct rewrite_readdress *r, const struct rewrite_field *f)
+{
+    return (r->cnames && r->cnames->count) || rewrite_rules_has(r->rules, place_of(f->kind));
+}
+
 /* A label that was noted has its domain by now, or stays. */
 static struct sv completion_of(struct rewrite_readdress *r, const struct rewrite_address *a)
 {
@@ -210,39 +215,67 @@ static bool refuse(enum rewrite_refusal_kind kind, const struct rewrite_field *f
     return false;
 }
 
-/* What a rule says of an address; false: it becomes too long. */
-static bool find_rule(struct rewrite_readdress *r, const struct rewrite_field *f,
-                      const struct rewrite_address *a, struct outcome *o)
+/* The domain of a key gives way to the name that it is an alias of; false: it becomes too long. */
+static bool resolve(struct rewrite_readdress *r, struct outcome *o, char key[SMTP_PATH_MAX],
+                    size_t *len, size_t local_len)
+{
+    struct sv domain = sv_skip((struct sv){key, *len}, local_len + 1);
+    struct sv canonical = r->cnames ? rewrite_cnames_find(r->cnames, domain) : SV_NONE;
+    if (!canonical.len || sv_eq(canonical, domain))
+        return true;
+    if (local_len + 1 + canonical.len + 2 > SMTP_PATH_MAX)
+        return false;
+    memcpy(key + local_len + 1, canonical.ptr, canonical.len);
+    *len = local_len + 1 + canonical.len;
+    o->domain = canonical;
+    o->why = REWRITE_WHY_ALIAS;
+    return true;
+}
+
+static bool apply(struct rewrite_readdress *r, const struct rewrite_field *f,
+                  const struct rewrite_address *a, struct outcome *o, struct sv key,
+                  size_t local_len)
+{
+    uint16_t row;
+    const struct rewrite_rule *rule =
+        rewrite_rules_has(r->rules, place_of(f->kind))
+            ? rewrite_rules_find(r->rules, place_of(f->kind), key, local_len, &row)
+            : NULL;
+    if (!rule)
+        return true;
+    bool local = rule->local.len && !sv_eq(rule->local, range(r, a->local, a->local_end));
+    bool domain = !sv_eq(rule->domain, sv_skip(key, local_len + 1));
+    if (!local && !domain)
+        return true; /* it stays as it is */
+    if (local)
+        o->local = rule->local;
+    if (domain)
+        o->domain = rule->domain;
+    o->why = REWRITE_WHY_RULE;
+    o->row = row;
+    return (rule->local.len ? rule->local.len : local_len) + 1 + rule->domain.len + 2 <=
+           SMTP_PATH_MAX;
+}
+
+/* What aliases and rules say of an address; false: it becomes too long. */
+static bool find_outcome(struct rewrite_readdress *r, const struct rewrite_field *f,
+                         const struct rewrite_address *a, struct outcome *o)
 {
     char key[SMTP_PATH_MAX];
     size_t local_len, len;
-    unsigned place = place_of(f->kind);
-    if (!rewrite_rules_has(r->rules, place))
+    if (!wants_key(r, f))
         return true;
     r->walked += a->domain_end - a->local;
     len = make_key(r, a, o->added, key, &local_len);
-    const struct rewrite_rule *rule =
-        len ? rewrite_rules_find(r->rules, place, (struct sv){key, len}, local_len, &o->row) : NULL;
-    if (!rule)
-        return true;
-    struct sv local = sv_first((struct sv){key, len}, local_len);
-    struct sv domain = sv_skip((struct sv){key, len}, local_len + 1);
-    if (rule->local.len && !sv_eq(rule->local, range(r, a->local, a->local_end)))
-        o->local = rule->local;
-    if (!sv_eq(rule->domain, domain))
-        o->domain = rule->domain;
-    o->ruled = o->local.len || o->domain.len;
-    if (!o->ruled)
-        o->row = 0; /* it stays as it is */
-    return (rule->local.len ? rule->local.len : local.len) + 1 + rule->domain.len + 2 <=
-           SMTP_PATH_MAX;
+    return !len || (resolve(r, o, key, &len, local_len) &&
+                    apply(r, f, a, o, (struct sv){key, len}, local_len));
 }
 
 static bool readdress(struct rewrite_readdress *r, const struct rewrite_field *f,
                       const struct rewrite_address *a, struct rewrite_refusal *refusal_out)
 {
-    struct outcome o = {.added = completion_of(r, a)};
-    if (!find_rule(r, f, a, &o))
+    struct outcome o = {.added = completion_of(r, a), .why = REWRITE_WHY_COMPLETED};
+    if (!find_outcome(r, f, a, &o))
         return refuse(REWRITE_REFUSAL_REWRITTEN_LONG, f, range(r, a->local, a->domain_end),
                       refusal_out);
     put_outcome(r, a, &o);
@@ -255,8 +288,7 @@ bool rewrite_readdress_field(struct rewrite_readdress *r, const struct rewrite_f
     struct rewrite_addresses w;
     struct rewrite_address a;
     bool good = true;
-    if (!rewrite_fields_is_address(f->kind) ||
-        (r->uses >= r->complete->uses && !rewrite_rules_has(r->rules, place_of(f->kind))))
+    if (!rewrite_fields_is_address(f->kind) || (r->uses >= r->complete->uses && !wants_key(r, f)))
         return true;
     rewrite_addresses_init(&w, r->section, f->value, f->end, REWRITE_READDRESS_MAX - r->mailboxes);
     while (good && rewrite_addresses_next(&w, &a) == REWRITE_ADDRESS_MAILBOX) {
@@ -270,6 +302,36 @@ bool rewrite_readdress_field(struct rewrite_readdress *r, const struct rewrite_f
         good = false;
     }
     return good;
+}
+
+static bool is_ours(struct sv domain, const struct sv *domains, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rewrite_domain_is_within(domain, domains[i]))
+            return true;
+    return false;
+}
+
+void rewrite_readdress_collect(struct rewrite_readdress *r, const struct rewrite_field *f,
+                               const struct sv *domains, size_t count,
+                               struct rewrite_cnames *cnames)
+{
+    struct rewrite_addresses w;
+    struct rewrite_address a;
+    char key[SMTP_PATH_MAX];
+    size_t local_len, len;
+    if (!rewrite_fields_is_address(f->kind))
+        return;
+    rewrite_addresses_init(&w, r->section, f->value, f->end, REWRITE_READDRESS_MAX);
+    while (rewrite_addresses_next(&w, &a) == REWRITE_ADDRESS_MAILBOX) {
+        if (a.domain_kind != REWRITE_DOMAIN_QUALIFIED ||
+            !(len = make_key(r, &a, SV_NONE, key, &local_len)))
+            continue;
+        struct sv domain = sv_skip((struct sv){key, len}, local_len + 1);
+        if (!is_ours(domain, domains, count) && smtp_domain_valid(domain))
+            rewrite_cnames_note(cnames, f->kind, domain);
+    }
+    r->walked += w.walked;
 }
 
 struct sv rewrite_readdress_text(const struct rewrite_rules *rules, struct sv address,

@@ -13,35 +13,37 @@
 
 /* name, reply code, enhanced status, words, words behind the subject (NULL: it has no subject), the
  * option that decides ("": none) */
-#define REWRITE_REFUSALS(XX)                                                                     \
-    XX(HEADER_SIZE, 552, "5.3.4", "The header section is larger than this server accepts", NULL, \
-       "limits.header_size")                                                                     \
-    XX(HOPS, 554, "5.4.6", "Too many Received fields: this message is in a loop", NULL,          \
-       "limits.received_hops")                                                                   \
-    XX(HEADER_LINE, 554, "5.6.0", "Header line ", " is longer than 998 octets", "")              \
-    XX(FIRST_LINE, 554, "5.6.0", "The first header line begins with white space", NULL, "")      \
-    XX(NO_COLON, 554, "5.6.0", "Header line ",                                                   \
-       " has no colon; an empty line must end the header section", "")                           \
-    XX(FIELD_NAME, 554, "5.6.0", "Header line ",                                                 \
-       " has a bad field name: only octets 33 to 126 may stand before the colon", "")            \
-    XX(BARE_BYTE, 554, "5.6.0", "Header line ", " holds a bare CR, a bare LF or a NUL", "")      \
-    XX(REPEATED, 554, "5.6.0", "Header field ", " stands there twice", "rewrite.header_errors")  \
-    XX(NO_AUTHOR, 554, "5.6.0", "Header field ", " holds no address", "rewrite.header_errors")   \
-    XX(TWO_SENDERS, 554, "5.6.0", "Header field ", " holds more than one address",               \
-       "rewrite.header_errors")                                                                  \
-    XX(ADDRESS, 554, "5.6.0", "Header field ", "", "rewrite.header_errors")                      \
-    XX(UNQUALIFIED, 554, "5.6.0", "Header field ", " is not fully qualified",                    \
-       "rewrite.header_errors")                                                                  \
-    XX(UNRESOLVED, 451, "4.4.3", "Header field ", " cannot be looked up now; try again later",   \
-       "rewrite.complete_domains")                                                               \
-    XX(LABELS, 554, "5.6.0", "Header field ",                                                    \
-       " is not fully qualified, and there are too many such to complete them",                  \
-       "rewrite.complete_domains")                                                               \
-    XX(EDITED_LINE, 554, "5.6.0", "Header field ",                                               \
-       " has a line that is longer than 998 octets when the message is completed", "")           \
-    XX(REWRITTEN_LONG, 554, "5.6.0", "Header field ", " becomes too long when it is rewritten",  \
-       "rewrite.rules")                                                                          \
-    XX(REWRITTEN_MANY, 554, "5.6.0", "Header field ",                                            \
+#define REWRITE_REFUSALS(XX)                                                                      \
+    XX(HEADER_SIZE, 552, "5.3.4", "The header section is larger than this server accepts", NULL,  \
+       "limits.header_size")                                                                      \
+    XX(HOPS, 554, "5.4.6", "Too many Received fields: this message is in a loop", NULL,           \
+       "limits.received_hops")                                                                    \
+    XX(HEADER_LINE, 554, "5.6.0", "Header line ", " is longer than 998 octets", "")               \
+    XX(FIRST_LINE, 554, "5.6.0", "The first header line begins with white space", NULL, "")       \
+    XX(NO_COLON, 554, "5.6.0", "Header line ",                                                    \
+       " has no colon; an empty line must end the header section", "")                            \
+    XX(FIELD_NAME, 554, "5.6.0", "Header line ",                                                  \
+       " has a bad field name: only octets 33 to 126 may stand before the colon", "")             \
+    XX(BARE_BYTE, 554, "5.6.0", "Header line ", " holds a bare CR, a bare LF or a NUL", "")       \
+    XX(REPEATED, 554, "5.6.0", "Header field ", " stands there twice", "rewrite.header_errors")   \
+    XX(NO_AUTHOR, 554, "5.6.0", "Header field ", " holds no address", "rewrite.header_errors")    \
+    XX(TWO_SENDERS, 554, "5.6.0", "Header field ", " holds more than one address",                \
+       "rewrite.header_errors")                                                                   \
+    XX(ADDRESS, 554, "5.6.0", "Header field ", "", "rewrite.header_errors")                       \
+    XX(UNQUALIFIED, 554, "5.6.0", "Header field ", " is not fully qualified",                     \
+       "rewrite.header_errors")                                                                   \
+    XX(UNRESOLVED, 451, "4.4.3", "Header field ", " cannot be looked up now; try again later",    \
+       "rewrite.complete_domains")                                                                \
+    XX(UNKNOWN_ALIAS, 451, "4.4.3", "Header field ", " cannot be looked up now; try again later", \
+       "rewrite.resolve_aliases")                                                                 \
+    XX(LABELS, 554, "5.6.0", "Header field ",                                                     \
+       " is not fully qualified, and there are too many such to complete them",                   \
+       "rewrite.complete_domains")                                                                \
+    XX(EDITED_LINE, 554, "5.6.0", "Header field ",                                                \
+       " has a line that is longer than 998 octets when the message is completed", "")            \
+    XX(REWRITTEN_LONG, 554, "5.6.0", "Header field ", " becomes too long when it is rewritten",   \
+       "rewrite.rules")                                                                           \
+    XX(REWRITTEN_MANY, 554, "5.6.0", "Header field ",                                             \
        " holds more addresses than this server rewrites", "rewrite.rules")
 
 enum rewrite_refusal_kind {

@@ -24,7 +24,7 @@ static struct sv read_id(struct sv value, char out[ID_MAX])
     return (struct sv){out, n};
 }
 
-static bool is_within(struct sv name, struct sv domain)
+bool rewrite_domain_is_within(struct sv name, struct sv domain)
 {
     return sv_ieq(name, domain) || (name.len > domain.len && sv_iends(name, domain) &&
                                     name.ptr[name.len - domain.len - 1] == '.');
@@ -39,6 +39,6 @@ bool rewrite_results_are_ours(struct sv value, struct sv host, const struct sv *
         id.len--;
     bool ours = id.len && sv_ieq(id, host);
     for (size_t i = 0; i < count && !ours; i++)
-        ours = is_within(id, domains[i]);
+        ours = rewrite_domain_is_within(id, domains[i]);
     return ours;
 }

@@ -11,6 +11,8 @@
 
 #include "msa/base/sv.h"
 
+/* Whether a name is the domain, or below it. */
+bool rewrite_domain_is_within(struct sv name, struct sv domain);
 /* value: behind the colon. Ours are host, each of the domains, and what is below those. */
 bool rewrite_results_are_ours(struct sv value, struct sv host, const struct sv *domains,
                               size_t count);

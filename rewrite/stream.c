@@ -36,6 +36,7 @@ void rewrite_stream_init(struct rewrite_stream *s, const struct rewrite_stream_c
     rewrite_complete_init(&s->complete, config->domains, config->domain_count,
                           config->options->header_errors == REWRITE_ERRORS_ACCEPT);
     rewrite_authors_init(&s->authors);
+    rewrite_cnames_init(&s->cnames, &s->authors.arena);
 }
 
 void rewrite_stream_deinit(struct rewrite_stream *s)
@@ -161,6 +162,7 @@ static bool make_edits(struct rewrite_stream *s)
         .end_text = s->end_text,
         .named = s->named,
         .complete = &s->complete,
+        .cnames = &s->cnames,
         .facts = &s->facts,
     };
     bool good = rewrite_changes_finish(&s->changes, &end, &s->refusal);
@@ -205,6 +207,21 @@ static void hold(struct rewrite_stream *s, struct sv body, bool in_header)
     s->state = REWRITE_STREAM_ASKING;
 }
 
+/* Domains that may be aliases. */
+static void find_aliases(struct rewrite_stream *s)
+{
+    const struct rewrite_stream_config *c = &s->config;
+    struct rewrite_readdress r = {.section = s->section};
+    struct rewrite_field f;
+    if (c->gateway || c->options->resolve_aliases != REWRITE_ALIASES_BOTH)
+        return;
+    for (size_t at = 0; rewrite_fields_next(s->section, &at, &f);) {
+        s->walked += f.end - f.start;
+        rewrite_readdress_collect(&r, &f, c->domains, c->domain_count, &s->cnames);
+    }
+    s->walked += r.walked;
+}
+
 /* The section is whole; body: what came behind it; end_text: what its end lacks. */
 static void end_section(struct rewrite_stream *s, struct sv section, bool in_header, struct sv body,
                         struct sv end_text)
@@ -213,7 +230,8 @@ static void end_section(struct rewrite_stream *s, struct sv section, bool in_hea
     s->end_text = end_text;
     if (!read_fields(s, section))
         return;
-    if (s->complete.count)
+    find_aliases(s);
+    if (s->complete.count || s->cnames.count)
         hold(s, body, in_header);
     else
         begin_judging(s, body);
@@ -322,6 +340,7 @@ static bool tell_once(struct rewrite_stream *s, enum rewrite_action_kind kind,
 /* The next name to be resolved, if there is one. */
 static bool ask(struct rewrite_stream *s, struct rewrite_action *out)
 {
+    const struct rewrite_cname *alias;
     struct sv name;
     if (s->is_pending)
         return false;
@@ -331,6 +350,11 @@ static bool ask(struct rewrite_stream *s, struct rewrite_action *out)
         *out = (struct rewrite_action){.kind = REWRITE_RESOLVE, .name = name};
         return true;
     case REWRITE_COMPLETE_DONE:
+        if (rewrite_cnames_next(&s->cnames, &alias)) {
+            s->is_pending = true;
+            *out = (struct rewrite_action){.kind = REWRITE_ALIAS, .name = alias->name};
+            return true;
+        }
         begin_judging(s, buf_view(&s->held));
         break;
     case REWRITE_COMPLETE_REFUSED:
@@ -346,6 +370,24 @@ void rewrite_stream_resolved(struct rewrite_stream *s, enum rewrite_name_answer 
     s->is_pending = false;
     if (!rewrite_complete_answer(&s->complete, answer, &s->refusal))
         end_refused(s);
+}
+
+void rewrite_stream_aliased(struct rewrite_stream *s, enum rewrite_name_answer answer,
+                            struct sv canonical)
+{
+    const struct rewrite_cname *alias;
+    char subject[128];
+    REQUIRE(s->is_pending && rewrite_cnames_next(&s->cnames, &alias));
+    s->is_pending = false;
+    if (answer != REWRITE_NAME_UNKNOWN) {
+        bool good = answer == REWRITE_NAME_YES && smtp_domain_valid(canonical);
+        rewrite_cnames_answer(&s->cnames, good ? canonical : SV_NONE);
+        return;
+    }
+    snprintf(subject, sizeof subject, "%s: the domain %.*s", rewrite_fields_name(alias->field),
+             SV_ARG(sv_first(alias->name, 80)));
+    rewrite_refusal_make(&s->refusal, REWRITE_REFUSAL_UNKNOWN_ALIAS, sv_of(subject));
+    end_refused(s);
 }
 
 static bool ask_authors(struct rewrite_stream *s, struct rewrite_action *out)

@@ -11,18 +11,20 @@
  * without a copy; so does a header section that comes in one piece. Time is linear in the content.
  * What must be asked of somebody else is an action between the collected header and its output:
  * REWRITE_RESOLVE (only with options->complete_domains) asks whether a name exists. It is answered
- * by rewrite_stream_resolved(), at once or later; until then next() gives false and feed must not
- * be called, while end may. Then next() goes on: further names, REFUSE, or the output. What was fed
- * so far is kept, so that the caller's bytes need not wait.
- * REWRITE_AUTHORS (only with judge_authors) follows, and asks whether this user may be the author
- * that the header names (authors.h). It is answered before the next call of next(), by
- * rewrite_stream_permit() or rewrite_stream_refuse(); after the latter no REFUSE is given out.
+ * by rewrite_stream_resolved(), at once or later; REWRITE_ALIAS (only with
+ * options->resolve_aliases) by rewrite_stream_aliased(). Until then next() gives false and feed
+ * must not be called, while end may. Then next() goes on: further names, REFUSE, or the output.
+ * What was fed so far is kept, so that the caller's bytes need not wait. REWRITE_AUTHORS (only with
+ * judge_authors) follows, and asks whether this user may be the author that the header names
+ * (authors.h). It is answered before the next call of next(), by rewrite_stream_permit() or
+ * rewrite_stream_refuse(); after the latter no REFUSE is given out.
  *
  * Ownership: the struct is the caller's and stays where it is after init; views in the
  * configuration and options live until deinit.
  * Bytes given to feed stay valid until next() has returned false; bytes in an action are valid
  * until the next call of feed or end. One thread at a time.
- * Calls: init, { feed, next... }, end, next..., deinit; resolved, next... behind each RESOLVE. feed
+ * Calls: init, { feed, next... }, end, next..., deinit; resolved, next... behind each RESOLVE,
+ * aliased, next... behind each ALIAS. feed
  * takes bytes only when next() has returned false, and then all of them. After REFUSE it takes and
  * forgets what is left of the content, and end() gives DONE no more. Content: lines end with CRLF
  * and hold no other CR or LF (msa/smtp/dot.h saw to that). Binary content (RFC 3030,
@@ -39,6 +41,7 @@
 enum rewrite_action_kind {
     REWRITE_EMIT,    /* bytes: the next run of the completed content */
     REWRITE_RESOLVE, /* name: is there such a domain name? */
+    REWRITE_ALIAS,   /* name: what does this domain stand for? */
     REWRITE_AUTHORS, /* authors: may they be named? */
     REWRITE_REFUSE,  /* refusal: the message must not be accepted */
     REWRITE_DONE,    /* all content is out; facts are final */
@@ -85,6 +88,7 @@ struct rewrite_stream {
     struct rewrite_refusal refusal;
     struct rewrite_judge judge;
     struct rewrite_complete complete;
+    struct rewrite_cnames cnames;
     struct rewrite_authors authors;
     struct buf header;  /* of a section that comes in pieces, or must wait for answers */
     struct buf held;    /* body bytes that wait with it */
@@ -109,6 +113,10 @@ void rewrite_stream_end(struct rewrite_stream *s); /* the content is complete */
 bool rewrite_stream_next(struct rewrite_stream *s, struct rewrite_action *out);
 /* The answer to the last RESOLVE. */
 void rewrite_stream_resolved(struct rewrite_stream *s, enum rewrite_name_answer answer);
+/* The answer to the last ALIAS. YES: canonical is the name behind the alias, empty if it is none.
+ */
+void rewrite_stream_aliased(struct rewrite_stream *s, enum rewrite_name_answer answer,
+                            struct sv canonical);
 /* The answers to AUTHORS: go on, with fields of these addresses where they are not empty; */
 void rewrite_stream_permit(struct rewrite_stream *s, struct rewrite_named named);
 /* the caller refuses the message. */

@@ -3,8 +3,8 @@
  * completed (draft 4.2) and a return path that nobody answers for (draft 3.2) are looked up first.
  *
  *     one label -> for each of domains: known, or asked -> the first that exists -> rules
- *     rules -> reverse-path without a login: known, or asked -> rewriting -> site policy
- *     (conn_policy.c) -> answer
+ *     rules -> reverse-path without a login: known, or asked -> alias, asked -> rewriting
+ *     -> site policy (conn_policy.c) -> answer
  *
  * Rights are judged on the address as it was submitted, completed at most; what is rewritten is
  * what site policy sees, and what is sent.
@@ -119,12 +119,12 @@ static bool replace(struct path_check *k, struct sv to)
         return false;
     }
     k->address = k->path.text;
-    k->original = from;
+    if (!k->original.len)
+        k->original = from;
     return true;
 }
 
-/* Nothing of our own is in the way. */
-static void pass(struct path_check *k)
+static void rewrite(struct path_check *k)
 {
     char text[REWRITE_RULES_TEXT];
     uint16_t row;
@@ -132,6 +132,58 @@ static void pass(struct path_check *k)
         rewrite_rules_apply(k->conn->service->rules, place_of(k->use), &k->path, text, &row);
     if (!to.len || replace(k, to))
         ask_policy(k);
+}
+
+/* ---- aliases ---- */
+
+/* RFC 6409 8.7; names of ours, and those that a route names, are nobody's aliases. */
+static bool may_be_alias(const struct conn *c, const struct smtp_path *path)
+{
+    const struct msa_options *o = &c->service->generation->options;
+    struct sv domain = smtp_path_domain(path);
+    return o->rewrite.resolve_aliases != REWRITE_ALIASES_STAY && path->kind == SMTP_PATH_MAILBOX &&
+           !policy_is_ours(domain, o) && !policy_name_is_known(domain, o);
+}
+
+/* What cannot stand in an address is no name to go by. */
+static void take_canonical(struct path_check *k, const char *name)
+{
+    struct smtp_path path;
+    const char *address = arena_printf(
+        &k->arena, "%.*s%s", SV_ARG(sv_first(k->path.text, k->path.local_len + 1u)), name);
+    if (smtp_path_parse_address(&k->arena, sv_of(address), k->use, &path) != SMTP_PATH_OK ||
+        sv_eq(path.text, k->path.text))
+        return;
+    k->original = k->path.text;
+    k->path = path;
+    k->address = path.text;
+}
+
+static void on_alias_known(void *arg, enum names_answer answer)
+{
+    struct path_check *k = arg;
+    struct conn *c = k->conn;
+    const char *canonical = names_canonical(k->query);
+    k->query = NULL;
+    if (answer == NAMES_UNKNOWN) {
+        struct smtp_reply r = reject_names();
+        r.setting = SV("rewrite.resolve_aliases");
+        finish(k, false, &r);
+    } else {
+        if (canonical && answer != NAMES_NO)
+            take_canonical(k, canonical);
+        rewrite(k);
+    }
+    conn_pump(c, SV_NONE);
+}
+
+/* Nothing of our own is in the way. */
+static void pass(struct path_check *k)
+{
+    if (may_be_alias(k->conn, &k->path))
+        ask(k, smtp_path_domain(&k->path), on_alias_known);
+    else
+        rewrite(k);
 }
 
 /* ---- return path ---- */
@@ -277,7 +329,7 @@ void conn_check_path(struct conn *c, const struct smtp_action *a)
     if (a->use == SMTP_PATH_REVERSE)
         c->unfiltered = a->envelope->values[SMTP_MAIL_XRETURN].number == SMTP_RETURN_VERDICT;
     if (a->path->unqualified || must_ask(c, a->use, a->path) || conn_policy_is_wanted(c) ||
-        rewrite_rules_has(c->service->rules, place_of(a->use))) {
+        rewrite_rules_has(c->service->rules, place_of(a->use)) || may_be_alias(c, a->path)) {
         look_up(c, a);
         return;
     }

@@ -20,6 +20,7 @@ struct names_query {
     void *arg;
     bool canceled;
     enum names_answer answer; /* the main thread's, as what follows */
+    char *canonical;          /* NULL: no alias was met */
     struct dns_query *dns;
     struct names_query *prev, *next;
 };
@@ -38,6 +39,7 @@ static void run_done(struct task *t)
     struct names_query *q = (struct names_query *)t;
     if (!q->canceled)
         q->done(q->arg, q->answer);
+    free(q->canonical);
     free(q->domain);
     free(q);
 }
@@ -67,9 +69,20 @@ static enum names_answer judge(const struct dns_answer *a, enum dns_type type)
     return NAMES_UNKNOWN;
 }
 
+static void keep_canonical(struct names_query *q, const char *name)
+{
+    if (!name)
+        return;
+    free(q->canonical);
+    q->canonical = mem_str(name);
+    for (char *c = q->canonical; *c; c++)
+        *c = ascii_lower(*c);
+}
+
 static void looked_up(struct names_query *q, const struct dns_answer *a, enum dns_type type)
 {
     q->dns = NULL;
+    keep_canonical(q, a->canonical);
     if (a->status == DNS_NODATA && type != DNS_AAAA) {
         ask(q, type == DNS_MX ? DNS_A : DNS_AAAA);
         return;
@@ -178,6 +191,11 @@ struct names_query *names_ask(struct names *n, struct mailbox *reply, struct sv 
     q->task.run = run_ask;
     mailbox_post(n->main, &q->task);
     return q;
+}
+
+const char *names_canonical(const struct names_query *q)
+{
+    return q->canonical;
 }
 
 void names_cancel(struct names_query *q)

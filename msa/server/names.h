@@ -1,5 +1,6 @@
 /*
- * names.h - what workers want to know of names: one question, whether mail can go to a domain.
+ * names.h - what workers want to know of names: whether mail can go to a domain, and which name is
+ * behind it.
  *
  * RFC 5321 5.1 (MX, else the domain's own addresses), RFC 7505 (null MX). Workers ask by message;
  * the main thread, which has the resolver, answers. Each DNS question has its deadline, so that an
@@ -36,6 +37,9 @@ void names_free(struct names *n); /* after names_stop(), and when no message can
 /* domain: A-labels. */
 struct names_query *names_ask(struct names *n, struct mailbox *reply, struct sv domain,
                               void (*done)(void *arg, enum names_answer answer), void *arg);
+/* Inside of done: the name that the domain is an alias of (CNAME), in lower case; NULL: it is none.
+ */
+const char *names_canonical(const struct names_query *q);
 /* done does not run any more. */
 void names_cancel(struct names_query *q);
 

@@ -159,17 +159,15 @@ static void note_header(struct submission *s)
 
 static bool drain(struct submission *s, struct smtp_reply *reply_out);
 
-/* A name of the header is known, or not: the completer goes on. What is refused now is told with
- * the next piece, or at the end. */
-static void on_resolved(void *arg, enum names_answer answer)
+static const enum rewrite_name_answer rewrite_answers[] = {[NAMES_YES] = REWRITE_NAME_YES,
+                                                           [NAMES_NO] = REWRITE_NAME_NO,
+                                                           [NAMES_NULL_MX] = REWRITE_NAME_YES,
+                                                           [NAMES_UNKNOWN] = REWRITE_NAME_UNKNOWN};
+
+/* The completer has got its answer. What is refused now is told with the next piece, or at the end.
+ */
+static void go_on(struct submission *s)
 {
-    static const enum rewrite_name_answer answers[] = {[NAMES_YES] = REWRITE_NAME_YES,
-                                                       [NAMES_NO] = REWRITE_NAME_NO,
-                                                       [NAMES_NULL_MX] = REWRITE_NAME_YES,
-                                                       [NAMES_UNKNOWN] = REWRITE_NAME_UNKNOWN};
-    struct submission *s = arg;
-    s->query = NULL;
-    rewrite_stream_resolved(&s->rewrite, answers[answer]);
     s->refused = !drain(s, &s->reply);
     if (s->query)
         return; /* another name */
@@ -179,6 +177,35 @@ static void on_resolved(void *arg, enum names_answer answer)
         submission_finish(s, false, s->reply);
     else
         content_finish(s->writer);
+}
+
+/* A name of the header is known, or not. */
+static void on_resolved(void *arg, enum names_answer answer)
+{
+    struct submission *s = arg;
+    s->query = NULL;
+    rewrite_stream_resolved(&s->rewrite, rewrite_answers[answer]);
+    go_on(s);
+}
+
+/* Likewise of what a domain stands for. One that does not exist, or takes no mail, stays. */
+static void on_alias_known(void *arg, enum names_answer answer)
+{
+    struct submission *s = arg;
+    const char *canonical = names_canonical(s->query);
+    s->query = NULL;
+    rewrite_stream_aliased(&s->rewrite, rewrite_answers[answer],
+                           answer == NAMES_NO ? SV_NONE : sv_of(canonical));
+    go_on(s);
+}
+
+static void find_alias(struct submission *s, struct sv name)
+{
+    struct worker *w = s->worker;
+    if (policy_name_is_known(name, &s->service->generation->options))
+        rewrite_stream_aliased(&s->rewrite, REWRITE_NAME_NO, SV_NONE);
+    else
+        s->query = names_ask(w->shared->names, w->mailbox, name, on_alias_known, s);
 }
 
 static void resolve(struct submission *s, struct sv name)
@@ -201,6 +228,10 @@ static bool drain(struct submission *s, struct smtp_reply *reply_out)
         }
         if (a.kind == REWRITE_RESOLVE) {
             resolve(s, a.name);
+            continue;
+        }
+        if (a.kind == REWRITE_ALIAS) {
+            find_alias(s, a.name);
             continue;
         }
         if (a.kind == REWRITE_AUTHORS) {

@@ -16,6 +16,9 @@ ZONE = f"""else.test. MX 10 mx.else.test.
 our.test. MX 10 mx.else.test.
 mx.our.test. MX 10 mx.else.test.
 mx.else.test. A {NETWORK}10
+alias.test. CNAME www.alias.test.
+www.alias.test. CNAME else.test.
+dangling.test. CNAME gone.test.
 """
 DATED = "Date: Mon, 01 Jun 2026 10:00:00 +0200\r\nMessage-ID: <1@our.test>\r\n"
 FROM = f"From: Alice <{USER}>\r\n"
@@ -299,3 +302,35 @@ def lines_never_become_too_long(w):
     got = arrived(receiver, before + 1)
     check(max(map(len, got.content.split(b"\r\n"))) <= 998, "a long line")
     equal(got.content.count(b"a-very-long-name-of-somebody@our.test"), 60)
+
+
+@test()
+def aliases_are_resolved(w):
+    receiver = start(w, {"resolve_aliases": "both"})
+    alice = Sender(w, receiver)
+    header = DATED + FROM + "To: Bob <bob@alias.test> (bob@alias.test), c@Alias.Test,\r\n" \
+        " x@www.our.test, d@dangling.test\r\n"
+    rest, got = alice.through(header, to=("bob@alias.test", "bob@else.test", "c@alias.test"))
+    equal(rest, header.replace("<bob@alias.test>", "<bob@else.test>")
+          .replace("c@Alias.Test", "c@else.test"))
+    equal(sorted(got.rcpt), ["TO:<bob@else.test> ORCPT=rfc822;bob@alias.test",
+                             "TO:<c@else.test> ORCPT=rfc822;c@alias.test"])
+    for setting, in_envelope in (("envelope", True), (False, False)):
+        w.write({"rewrite": {"resolve_aliases": setting}})
+        w.ctl("reload")
+        rest, got = Sender(w, receiver).through(header, to=("bob@alias.test",))
+        equal(rest, header)
+        equal(got.rcpt[0].startswith("TO:<bob@else.test>"), in_envelope, got.rcpt)
+    # nobody answers: for the time being, at the command or at the end
+    w.write({"rewrite": {"resolve_aliases": "both"}, "dns": {"timeout": "2s"}})
+    w.ctl("reload")
+    s = session(USER, PASSWORD)
+    w.dns.stop()
+    s.want(250, f"MAIL FROM:<{USER}>")
+    code, text = s.say("RCPT TO:<x@later.test>")
+    equal(code, 451, text)
+    check("could not be looked up" in text and "rewrite.resolve_aliases" in text, text)
+    s.want(250, "RCPT TO:<x@our.test>")
+    code, text = s.data((DATED + FROM + "To: <x@later.test>\r\n").encode() + BODY)
+    equal(code, 451, text)
+    check("Header field To: the domain later.test cannot be looked up now" in text, text)

@@ -32,6 +32,8 @@ struct dns {
     struct dns_stats stats;
 };
 
+#define CNAME ((enum dns_type)5)
+
 static struct record *zone;
 static uint64_t zone_delay_ms;
 static size_t zone_questions;
@@ -85,6 +87,11 @@ void sim_dns_add(const char *name, enum dns_type type, const char *data)
     REQUIRE(ok);
 }
 
+void sim_dns_alias(const char *name, const char *canonical)
+{
+    add(name, CNAME, DNS_OK)->value.name = mem_str(canonical);
+}
+
 void sim_dns_fail(const char *name, enum dns_type type, enum dns_status status)
 {
     struct record *r, *tmp;
@@ -120,6 +127,8 @@ static void look_up(const struct dns_query *q, struct arena *arena, struct dns_a
             continue;
         if (out->status == DNS_NXDOMAIN)
             out->status = DNS_NODATA;
+        if (r->type == CNAME)
+            out->canonical = r->value.name;
         if (r->type != q->type)
             continue;
         if (r->status != DNS_OK) {

@@ -16,6 +16,8 @@ void sim_dns_reset(void);
 void sim_dns_add(const char *name, enum dns_type type, const char *data);
 /* Every question of this type for name ends so (DNS_TEMPFAIL, DNS_BOGUS...); DNS_OK ends that. */
 void sim_dns_fail(const char *name, enum dns_type type, enum dns_status status);
+/* Every answer for name says that it is an alias of canonical, whose records it has itself. */
+void sim_dns_alias(const char *name, const char *canonical);
 /* Of all answers from here on. A delay beyond a question's deadline is a DNS_TEMPFAIL. */
 void sim_dns_delay(uint64_t delay_ms);
 /* Questions asked since the reset. */

@@ -5,6 +5,7 @@
 #include "tests/sim/dns/zone.h"
 #include "tests/sim/loop/sim.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <setjmp.h>
@@ -61,6 +62,47 @@ static void on_done(void *arg, enum names_answer answer)
 static struct names_query *put(const char *domain)
 {
     return names_ask(names, worker_box, sv_of(domain), on_done, answers);
+}
+
+static char canonical[64];
+
+static void on_canonical(void *arg, enum names_answer answer)
+{
+    struct names_query **q = arg;
+    answers[nanswers++] = (int)answer;
+    snprintf(canonical, sizeof canonical, "%s", names_canonical(*q) ? names_canonical(*q) : "-");
+}
+
+/* The name behind an alias comes along, in lower case. */
+static void aliases(void **state)
+{
+    static const struct {
+        const char *domain;
+        enum names_answer answer;
+        const char *canonical;
+    } rows[] = {
+        {"plain.test", NAMES_YES, "-"},           {"alias.test", NAMES_YES, "mail.real.test"},
+        {"address.test", NAMES_YES, "host.test"}, {"dangling.test", NAMES_NO, "gone.test"},
+        {"null.test", NAMES_NULL_MX, "n.test"},
+    };
+    (void)state;
+    sim_dns_add("plain.test", DNS_MX, "10 mail.test");
+    sim_dns_alias("alias.test", "Mail.Real.test");
+    sim_dns_add("alias.test", DNS_MX, "10 mail.test");
+    sim_dns_alias("address.test", "host.test");
+    sim_dns_add("address.test", DNS_AAAA, "2001:db8::1");
+    sim_dns_alias("dangling.test", "gone.test");
+    sim_dns_alias("null.test", "n.test");
+    sim_dns_add("null.test", DNS_MX, "0 ");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct names_query *q;
+        nanswers = 0;
+        q = names_ask(names, worker_box, sv_of(rows[i].domain), on_canonical, &q);
+        sim_run_for(10000);
+        assert_int_equal(nanswers, 1);
+        assert_int_equal(answers[0], rows[i].answer);
+        assert_string_equal(canonical, rows[i].canonical);
+    }
 }
 
 static void every_kind_of_domain(void **state)
@@ -149,9 +191,8 @@ static void a_stop_is_an_answer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(every_kind_of_domain),
-        CASE(canceled_is_not_told),
-        CASE(another_resolver_is_asked_again),
+        CASE(every_kind_of_domain), CASE(aliases),
+        CASE(canceled_is_not_told), CASE(another_resolver_is_asked_again),
         CASE(a_stop_is_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

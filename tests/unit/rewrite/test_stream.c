@@ -52,6 +52,8 @@ struct outcome {
     uint64_t walked;
     struct buf asked; /* names */
     bool pending;     /* a name waits for this answer */
+    bool alias;       /* it is an alias */
+    struct sv canonical;
     enum rewrite_name_answer answer;
 };
 
@@ -74,6 +76,16 @@ static void drain(struct rewrite_stream *s, struct outcome *o, bool *done)
             o->pending = true;
             o->answer = answer_of(a.name);
             assert_false(rewrite_stream_next(s, &a));
+        } else if (a.kind == REWRITE_ALIAS) {
+            assert_int_equal(buf_printf(&o->asked, "%.*s? ", SV_ARG(a.name)), 0);
+            o->pending = o->alias = true;
+            o->answer = sv_istarts(a.name, SV("unknown.")) ? REWRITE_NAME_UNKNOWN
+                        : sv_istarts(a.name, SV("no."))    ? REWRITE_NAME_NO
+                                                           : REWRITE_NAME_YES;
+            o->canonical = sv_istarts(a.name, SV("alias")) ? SV("Real.Example")
+                           : sv_istarts(a.name, SV("odd")) ? SV("no domain")
+                                                           : SV_NONE;
+            assert_false(rewrite_stream_next(s, &a));
         } else if (a.kind == REWRITE_EMIT) {
             assert_true(a.bytes.len > 0);
             assert_int_equal(o->refused, 0);
@@ -93,7 +105,11 @@ static void answer(struct rewrite_stream *s, struct outcome *o, bool *done)
 {
     while (o->pending) {
         o->pending = false;
-        rewrite_stream_resolved(s, o->answer);
+        if (o->alias)
+            rewrite_stream_aliased(s, o->answer, o->canonical);
+        else
+            rewrite_stream_resolved(s, o->answer);
+        o->alias = false;
         drain(s, o, done);
     }
 }
@@ -542,6 +558,56 @@ static void test_complete_bounds(void **state)
         }
 }
 
+/* Names behind aliases: each distinct domain that is none of ours is asked about once. */
+static void test_aliases(void **state)
+{
+    (void)state;
+    static const struct rewrite_options both = {
+        .hide_client = true, .complete_domains = true, .resolve_aliases = REWRITE_ALIASES_BOTH};
+    static const struct rewrite_options envelope = {.hide_client = true,
+                                                    .resolve_aliases = REWRITE_ALIASES_ENVELOPE};
+    static const struct sv ours[] = {SV("b.example")};
+    static const struct {
+        const struct rewrite_options *options;
+        bool gateway;
+        const char *in, *out, *asked, *refused;
+    } cases[] = {
+        {&both, false, "To: a@alias.test, B (c) <b@Alias.Test> (a@alias.test)\r\n\r\n",
+         "To: a@real.example, B (c) <b@real.example> (a@alias.test)\r\n\r\n", "alias.test? ", NULL},
+        {&both, false, "From: a@plain.test\r\nTo: b@alias2.test, c@no.test, d@odd.test\r\n\r\n",
+         "From: a@plain.test\r\nTo: b@real.example, c@no.test, d@odd.test\r\n\r\n",
+         "plain.test? alias2.test? no.test? odd.test? ", NULL},
+        {&both, false, "To: a@sales, x@alias.b.example, b@alias . test\r\n\r\n",
+         "To: a@sales.b.example, x@alias.b.example, b@real.example\r\n\r\n",
+         "sales.b.example alias.test? ", NULL},
+        {&both, false, "To: a@[192.0.2.1]\r\nX: b@alias.test\r\n\r\nTo: a@alias.test\r\n",
+         "To: a@[192.0.2.1]\r\nX: b@alias.test\r\n\r\nTo: a@alias.test\r\n", "", NULL},
+        {&both, false, "To: a@alias.test\r\nCc: b@unknown.test\r\n\r\n", NULL,
+         "alias.test? unknown.test? ",
+         "4.4.3 Header field Cc: the domain unknown.test cannot be looked up now; try again later"},
+        {&both, true, "To: a@alias.test\r\n\r\n", "To: a@alias.test\r\n\r\n", "", NULL},
+        {&envelope, false, "To: a@alias.test\r\n\r\n", "To: a@alias.test\r\n\r\n", "", NULL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (unsigned piece = 0; piece < 10; piece++) {
+            struct rewrite_stream_config c = config_of(cases[i].options);
+            struct outcome o;
+            char want[1000];
+            c.domains = ours;
+            c.domain_count = 1;
+            c.gateway = cases[i].gateway;
+            run(&c, sv_of(cases[i].in), piece, &o);
+            snprintf(want, sizeof want, TRACE "%s", cases[i].out ? cases[i].out : "");
+            if (!sv_eq(buf_view(&o.asked), sv_of(cases[i].asked)))
+                fail_msg("%zu: asked %.*s", i, SV_ARG(buf_view(&o.asked)));
+            if (cases[i].refused)
+                assert_string_equal(o.text, cases[i].refused);
+            else if (!sv_eq(buf_view(&o.out), sv_of(want)))
+                fail_msg("%zu: %.*s", i, SV_ARG(buf_view(&o.out)));
+            outcome_free(&o);
+        }
+}
+
 /* The client stays hidden unless the option says otherwise. */
 static void test_hide_client(void **state)
 {
@@ -604,17 +670,12 @@ static void test_linear(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_header_size),
-        cmocka_unit_test(test_facts),
-        cmocka_unit_test(test_hide_client),
-        cmocka_unit_test(test_linear),
-        cmocka_unit_test(test_message_id),
-        cmocka_unit_test(test_solicitation),
-        cmocka_unit_test(test_binary),
-        cmocka_unit_test(test_complete),
-        cmocka_unit_test(test_complete_bounds),
+        cmocka_unit_test(test_rows),         cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_header_size),  cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_hide_client),  cmocka_unit_test(test_aliases),
+        cmocka_unit_test(test_linear),       cmocka_unit_test(test_message_id),
+        cmocka_unit_test(test_solicitation), cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_complete),     cmocka_unit_test(test_complete_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
