@@ -181,7 +181,6 @@ static void put_authors(struct rewrite_changes *c, const struct rewrite_changes_
 
 /* ---- addresses ---- */
 
-/* Fields that are removed are read as well: their edits go with them. */
 static bool put_addresses(struct rewrite_changes *c, const struct rewrite_changes_end *e,
                           struct rewrite_refusal *refusal_out)
 {
@@ -200,7 +199,9 @@ static bool put_addresses(struct rewrite_changes *c, const struct rewrite_change
             sender_goes = false; /* its value is replaced */
             continue;
         }
-        good = rewrite_readdress_field(&r, &f, refusal_out);
+        if (find_drop(c, sv_first(sv_skip(e->section, f.start), f.name_len)) ==
+            c->options->drop.count)
+            good = rewrite_readdress_field(&r, &f, refusal_out);
     }
     c->walked += r.walked;
     return good;

@@ -69,6 +69,7 @@ enum rewrite_line_kind {
 enum rewrite_line_kind rewrite_fields_line(struct sv line, struct sv *name_out);
 /* Which field a name means, without regard to case. */
 enum rewrite_field_kind rewrite_fields_kind(struct sv name);
+bool rewrite_fields_is(struct sv name, enum rewrite_field_kind kind);
 /* The name of a field that is known, as it is usually written. */
 const char *rewrite_fields_name(enum rewrite_field_kind kind);
 bool rewrite_fields_is_address(enum rewrite_field_kind kind);

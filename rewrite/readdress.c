@@ -87,18 +87,23 @@ static bool is_plain(struct sv local, struct sv domain, bool has_cfws)
     return !has_cfws && bits < 0x80 && local.ptr[0] != '"' && domain.ptr[0] != '[';
 }
 
-/* local@domain as a key of rules, with the domain completed; its length, 0: no rule has such. */
-static size_t make_key(const struct rewrite_readdress *r, const struct rewrite_address *a,
-                       struct sv added, char key[SMTP_PATH_MAX], size_t *local_len)
+static size_t copy_lower(struct sv text, char *out)
 {
-    struct sv local = range(r, a->local, a->local_end), domain = range(r, a->domain, a->domain_end);
-    bool plain = is_plain(local, domain, a->has_cfws);
+    for (size_t i = 0; i < text.len; i++)
+        out[i] = ascii_lower(text.ptr[i]);
+    return text.len;
+}
+
+/* What the grammar overlooks goes, and what is left is put into the form of a path; its length, 0:
+ * it is none. */
+static size_t make_path(struct sv local, struct sv domain, struct sv added, char key[SMTP_PATH_MAX],
+                        size_t *local_len)
+{
     struct arena scratch;
     struct smtp_path path;
     size_t n = 0;
     if (!copy_plain(local, key, &n) || n + 1 > SMTP_PATH_MAX)
         return 0;
-    *local_len = n;
     key[n++] = '@';
     if (!copy_plain(domain, key, &n) || n + 1 + added.len > SMTP_PATH_MAX)
         return 0;
@@ -107,19 +112,33 @@ static size_t make_key(const struct rewrite_readdress *r, const struct rewrite_a
         memcpy(key + n + 1, added.ptr, added.len);
         n += 1 + added.len;
     }
-    if (!plain) {
-        arena_init(&scratch);
-        bool good = smtp_path_parse_address(&scratch, (struct sv){key, n}, SMTP_PATH_FORWARD,
-                                            &path) == SMTP_PATH_OK &&
-                    path.text.len <= SMTP_PATH_MAX;
-        n = good ? path.text.len : 0;
-        *local_len = good ? path.local_len : 0;
-        if (good)
-            memcpy(key, path.text.ptr, n);
-        arena_deinit(&scratch);
+    arena_init(&scratch);
+    bool good = smtp_path_parse_address(&scratch, (struct sv){key, n}, SMTP_PATH_FORWARD, &path) ==
+                    SMTP_PATH_OK &&
+                path.text.len <= SMTP_PATH_MAX;
+    n = good ? copy_lower(path.text, key) : 0;
+    *local_len = good ? path.local_len : 0;
+    arena_deinit(&scratch);
+    return n;
+}
+
+/* local@domain as a key of rules, with the domain completed; its length, 0: no rule has such. */
+static size_t make_key(const struct rewrite_readdress *r, const struct rewrite_address *a,
+                       struct sv added, char key[SMTP_PATH_MAX], size_t *local_len)
+{
+    struct sv local = range(r, a->local, a->local_end), domain = range(r, a->domain, a->domain_end);
+    if (!is_plain(local, domain, a->has_cfws))
+        return make_path(local, domain, added, key, local_len);
+    if (local.len + domain.len + added.len + 2 > SMTP_PATH_MAX)
+        return 0;
+    size_t n = copy_lower(local, key);
+    *local_len = n;
+    key[n++] = '@';
+    n += copy_lower(domain, key + n);
+    if (added.len) {
+        key[n++] = '.';
+        n += copy_lower(added, key + n);
     }
-    for (size_t i = 0; i < n; i++)
-        key[i] = ascii_lower(key[i]);
     return n;
 }
 

@@ -79,7 +79,7 @@ static bool judge_line(struct rewrite_stream *s, struct sv line)
         s->facts.lines++;
         return true;
     case REWRITE_LINE_FIELD:
-        if (rewrite_fields_kind(name) == REWRITE_FIELD_RECEIVED &&
+        if (rewrite_fields_is(name, REWRITE_FIELD_RECEIVED) &&
             ++s->facts.received_fields > s->config.received_hops)
             refuse(s, REWRITE_REFUSAL_HOPS);
         break;
