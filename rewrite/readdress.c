@@ -114,10 +114,8 @@ static size_t make_path(struct sv local, struct sv domain, struct sv added, char
     }
     arena_init(&scratch);
     bool good = smtp_path_parse_address(&scratch, (struct sv){key, n}, SMTP_PATH_FORWARD, &path) ==
-                    SMTP_PATH_OK &&
-                path.text.len <= SMTP_PATH_MAX;
-    n = good ? copy_lower(path.text, key) : 0;
-    *local_len = good ? path.local_len : 0;
+                SMTP_PATH_OK;
+    n = good ? rewrite_rules_key(&path, key, local_len).len : 0;
     arena_deinit(&scratch);
     return n;
 }

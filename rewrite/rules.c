@@ -6,6 +6,7 @@
 #include "rewrite/rules.h"
 
 #include "msa/base/require.h"
+#include "msa/smtp/nfc.h"
 
 #include <string.h>
 #include <uthash.h>
@@ -72,18 +73,25 @@ static bool parse_domain(struct arena *a, struct sv text, struct sv *out)
     return true;
 }
 
-static struct sv lower(struct arena *a, struct sv text)
+struct sv rewrite_rules_key(const struct smtp_path *path, char out[SMTP_PATH_MAX],
+                            size_t *local_len)
 {
-    char *copy = arena_str(a, text);
+    char composed[SMTP_PATH_MAX];
+    struct sv text = smtp_nfc(path->text, composed, sizeof composed);
+    if (text.len > SMTP_PATH_MAX)
+        return SV_NONE;
     for (size_t i = 0; i < text.len; i++)
-        copy[i] = ascii_lower(copy[i]);
-    return (struct sv){copy, text.len};
+        out[i] = ascii_lower(text.ptr[i]);
+    *local_len = text.len - (path->text.len - path->local_len); /* a domain is ASCII */
+    return (struct sv){out, text.len};
 }
 
 static bool parse_match(struct arena *a, struct sv text, struct rewrite_rule *out,
                         struct rewrite_rule_fault *fault)
 {
     struct smtp_path path;
+    char key[SMTP_PATH_MAX];
+    size_t local_len;
     if (sv_eq(text, SV("*")) || sv_starts(text, SV("*@*")) || sv_eq(text, SV("*@"))) {
         struct sv below = sv_skip(text, 4);
         out->form = REWRITE_RULE_BELOW;
@@ -103,8 +111,9 @@ static bool parse_match(struct arena *a, struct sv text, struct rewrite_rule *ou
     if (sv_find(text, '*') < text.len ||
         smtp_path_parse_address(a, text, SMTP_PATH_FORWARD, &path) != SMTP_PATH_OK)
         return fail(fault, false, "is no address, and no domain that could match", forms);
-    out->key = lower(a, path.text);
-    return true;
+    out->key = arena_sv(a, rewrite_rules_key(&path, key, &local_len));
+    return out->key.len ||
+           fail(fault, false, "is no address, and no domain that could match", forms);
 }
 
 static bool parse_replace(struct arena *a, struct sv text, struct rewrite_rule *out,
@@ -268,18 +277,17 @@ struct sv rewrite_rules_apply(const struct rewrite_rules *r, unsigned where,
                               const struct smtp_path *path, char out[REWRITE_RULES_TEXT],
                               uint16_t *row_out)
 {
-    char key[SMTP_PATH_MAX];
-    size_t len = path->text.len, local_len = path->local_len;
+    char text[SMTP_PATH_MAX];
+    size_t local_len;
     bool is_mailbox = path->kind == SMTP_PATH_MAILBOX || path->kind == SMTP_PATH_LITERAL;
-    if (!rewrite_rules_has(r, where) || !is_mailbox || len > sizeof key)
+    if (!rewrite_rules_has(r, where) || !is_mailbox)
         return SV_NONE;
-    for (size_t i = 0; i < len; i++)
-        key[i] = ascii_lower(path->text.ptr[i]);
+    struct sv key = rewrite_rules_key(path, text, &local_len);
     const struct rewrite_rule *rule =
-        rewrite_rules_find(r, where, (struct sv){key, len}, local_len, row_out);
+        key.len ? rewrite_rules_find(r, where, key, local_len, row_out) : NULL;
     if (!rule)
         return SV_NONE;
-    struct sv local = rule->local.len ? rule->local : sv_first(path->text, local_len);
+    struct sv local = rule->local.len ? rule->local : sv_first(path->text, path->local_len);
     REQUIRE(local.len + 1 + rule->domain.len <= REWRITE_RULES_TEXT);
     memcpy(out, local.ptr, local.len);
     out[local.len] = '@';

@@ -11,8 +11,8 @@
  * written. For each address the first rule that matches counts, in the order they were added; none
  * is applied to what another gave, so there are no loops. What is rewritten to itself stays.
  * Addresses are compared as the paths of an envelope are written (msa/smtp/path.h), local parts
- * without ASCII case. The local part of a replacement is ASCII: a message whose client did not ask
- * for SMTPUTF8 has to hold it.
+ * without ASCII case, UTF-8 in normalization form C. The local part of a replacement is ASCII: a
+ * message whose client did not ask for SMTPUTF8 has to hold it.
  *
  * A look-up takes the same time whatever the number of rules: it goes by hash, once for the
  * address, once for its domain, and once for each domain above that is not longer than any rule
@@ -72,7 +72,10 @@ bool rewrite_rules_add(struct rewrite_rules *r, const struct rewrite_rule *rule,
                        uint16_t row);
 /* Whether there is any rule for such a place, of either pair. NULL is allowed. */
 bool rewrite_rules_has(const struct rewrite_rules *r, unsigned where);
-/* The rule for an address, given as local@domain in lower case; NULL: none. */
+/* An address in the form that rules are looked up by, written to out; empty: it is too long. */
+struct sv rewrite_rules_key(const struct smtp_path *path, char out[SMTP_PATH_MAX],
+                            size_t *local_len);
+/* The rule for an address in that form; NULL: none. */
 const struct rewrite_rule *rewrite_rules_find(const struct rewrite_rules *r, unsigned where,
                                               struct sv key, size_t local_len, uint16_t *row_out);
 /* The new address of a mailbox, written to out, which may be too long for a path; empty: it stays

@@ -112,6 +112,7 @@ static const struct {
     {"*@big.example", "all@big.example", EVERYWHERE},
     {"\"j r\"@quoted.example", "j.r@quoted.example", EVERYWHERE},
     {"*@b\303\274cher.example", "*@books.example", EVERYWHERE},
+    {"j\303\266rg@utf8.example", "joerg@utf8.example", EVERYWHERE},
 };
 
 #define ES (REWRITE_IN_ENVELOPE | REWRITE_OF_SENDER)
@@ -159,6 +160,9 @@ static const struct {
     {ES, "\"j r\"@quoted.example", "j.r@quoted.example", 10},
     {ES, "a@b\303\274cher.example", "a@books.example", 11},
     {ES, "a@xn--bcher-kva.example", "a@books.example", 11},
+    {ES, "jo\314\210rg@utf8.example", "joerg@utf8.example", 12}, /* composed otherwise */
+    {ES, "j\303\266rg@utf8.example", "joerg@utf8.example", 12},
+    {ES, "J\303\266RG@utf8.example", "joerg@utf8.example", 12},
     {ES, "a@[192.0.2.1]", "", 0},
     {ES, "", "", 0},
 };
