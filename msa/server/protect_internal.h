@@ -43,6 +43,7 @@ struct protect {
     struct store_read *read;
     struct content_writer *writer;
     struct buf out;
+    bool reading;                                   /* a pass is under way */
     bool enough;                                    /* eat wants no more */
     int (*eat)(struct protect *p, struct sv piece); /* piece to out, or elsewhere */
     void (*eaten)(struct protect *p);               /* the content has been read */

@@ -21,6 +21,13 @@ void protect_storage_failed(struct protect *p, int err)
 
 static void read_more(struct protect *p);
 
+/* What is written behind the last piece may fill the writer; its room later is nobody's. */
+static void end_pass(struct protect *p)
+{
+    p->reading = false;
+    p->eaten(p);
+}
+
 static void on_read(struct store_read *r)
 {
     struct protect *p = r->arg;
@@ -40,14 +47,14 @@ static void on_read(struct store_read *r)
     if (err < 0)
         protect_storage_failed(p, err);
     else if (got == 0 || p->enough)
-        p->eaten(p);
+        end_pass(p);
     else
         read_more(p);
 }
 
 static void read_more(struct protect *p)
 {
-    if (p->read || (p->writer && content_full(p->writer)))
+    if (!p->reading || p->read || (p->writer && content_full(p->writer)))
         return;
     p->read =
         store_read_new(p->target.message, p->offset, PIECE_BYTES, p->worker->mailbox, on_read, p);
@@ -59,6 +66,7 @@ void protect_pass(struct protect *p, uint64_t from, int (*eat)(struct protect *p
 {
     p->offset = from;
     p->enough = false;
+    p->reading = true;
     p->eat = eat;
     p->eaten = eaten;
     read_more(p);
@@ -66,6 +74,7 @@ void protect_pass(struct protect *p, uint64_t from, int (*eat)(struct protect *p
 
 void protect_pass_stop(struct protect *p)
 {
+    p->reading = false;
     if (p->read)
         atomic_store(&p->read->canceled, true);
     p->read = NULL;

@@ -649,6 +649,29 @@ static void test_disk(void **state)
     assert_true(refused > 10 && accepted > 2);
 }
 
+/* A slow disk, and content that ends anywhere in a piece: what is full at the end has room later,
+ * when nothing is left to be read. */
+static void test_slow_disk(void **state)
+{
+    (void)state;
+    start(BOTH);
+    for (size_t i = 0; i < 40; i++) {
+        struct sim_client *c = client_ready();
+        client_say(c, MAIL TO("a") TO("c") TO("z") "DATA\r\n" HEADER "\r\n");
+        sim_thread_delay(30);
+        for (size_t n = 0; n < 6000 + 100 * i; n++)
+            client_put(c, SV("0123456789012345678901234567890123456789\r\n"));
+        client_put(c, SV(".\r\n"));
+        sim_run_for(20000);
+        client_expect(c, "250 2.0.0 Queued");
+        sim_thread_delay(0);
+        client_free(c);
+    }
+    assert_int_equal(world_stats().accepted_messages, 40);
+    expect_idle();
+    stop(NULL);
+}
+
 /* Any recipients, sizes, moods of the keeper, faults of the disk and clients that leave: whoever
  * stays is answered, nothing is left, and who has a certificate never gets plain text. */
 static void check_got(const struct got *g)
@@ -762,6 +785,7 @@ int main(void)
         cmocka_unit_test(test_left_alone),     cmocka_unit_test(test_dkim),
         cmocka_unit_test(test_held),           cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_disk),           cmocka_unit_test(test_by_chance),
+        cmocka_unit_test(test_slow_disk),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
