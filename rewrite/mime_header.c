@@ -136,17 +136,18 @@ static void put_line(struct buf *out, const char *name, const char *value)
     REQUIRE(!err);
 }
 
-/* The type that was there, as text for who wants to see it. */
-static enum rewrite_mime_header put_old_type(const struct rewrite_mime_change *c, struct sv field,
-                                             struct buf *out)
+/* The type that was there, as text for who wants to see it; nothing if its name is now too much for
+ * a line. */
+static void put_old_type(const struct rewrite_mime_change *c, struct sv field, struct buf *out)
 {
     struct buf renamed;
+    size_t before = buf_len(out);
     buf_init(&renamed, field.len + 16, 0);
     put(&renamed, SV("X-Original-"));
     put(&renamed, field);
-    enum rewrite_mime_header result = put_field(c, buf_view(&renamed), out);
+    if (put_field(c, buf_view(&renamed), out) != REWRITE_MIME_HEADER_OK)
+        buf_truncate(out, before);
     buf_deinit(&renamed);
-    return result;
 }
 
 enum rewrite_mime_header rewrite_mime_header_write(struct sv section,
@@ -179,7 +180,7 @@ enum rewrite_mime_header rewrite_mime_header_write(struct sv section,
             if (c.type)
                 put_line(out, "Content-Type", c.type);
             c.type = NULL;
-            result = put_old_type(&c, field, out);
+            put_old_type(&c, field, out);
         } else {
             result = put_field(&c, field, out);
         }

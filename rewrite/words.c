@@ -22,7 +22,7 @@ const char *rewrite_words_charset(struct sv text)
 bool rewrite_words_is_encoded(struct sv word)
 {
     return word.len > 6 && sv_starts(word, SV("=?")) &&
-           sv_eq(sv_skip(word, word.len - 2), SV("?="));
+           sv_eq(sv_skip(word, word.len - 2), SV("?=")) && utf8_is_ascii(word);
 }
 
 static bool is_plain(unsigned char c)

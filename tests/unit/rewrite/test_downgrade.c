@@ -102,6 +102,8 @@ static void test_growth(void **state)
         const char *name, *unit;
     } fields[] = {
         {"Subject:", "\xfc a "},
+        {"Subject:", " =?\xfc\xfc\xfc?="},
+        {"To:", " =?\xfc\xfc\xfc?="},
         {"To:", "\xfc,"},
         {"Keywords:", "\xfc,"},
         {"To:", "(\xfc)"},

@@ -87,6 +87,9 @@ static void test_limits(void **state)
          REWRITE_UNFIT_NONE},
         {"Content-Type: message/rfc822\r\n\r\nX:", "xxxxxxxxxx", 120, "\r\n\r\n",
          REWRITE_UNFIT_LINE},
+        /* the type that is renamed is too long for a line then */
+        {"Content-Type:multipart/mixed;boundary=", "xxxxx", 191, "\r\n\r\n" UE "\r\n",
+         REWRITE_UNFIT_NONE},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct rewrite_plan plan;

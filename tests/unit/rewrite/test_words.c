@@ -59,6 +59,7 @@ static void test_is_encoded(void **state)
     assert_false(rewrite_words_is_encoded(SV("=?utf-8?Q?x")));
     assert_false(rewrite_words_is_encoded(SV("x")));
     assert_false(rewrite_words_is_encoded(SV("=?=")));
+    assert_false(rewrite_words_is_encoded(SV("=?\xfc\xfc\xfc?=")));
     assert_string_equal(rewrite_words_charset(SV("x")), "us-ascii");
     assert_string_equal(rewrite_words_charset(SV("\xc3\xbc")), "utf-8");
     assert_string_equal(rewrite_words_charset(SV("\xc3")), "unknown-8bit");
