@@ -134,9 +134,9 @@ bool relay_signing_judge(const struct rewrite_dkim *d, const struct log_ctx *ctx
         return true;
     if (may_warn())
         log_event(LOG_WARNING, "dkim-unsigned", ctx,
-                  "mail of %s %s%s; is not told again for a minute", d->domain,
+                  "mail of %s %s: %s; is not told again for a minute",
+                  d->domain[0] ? d->domain : "an unknown author",
                   required ? "is not taken" : "goes without a signature",
-                  d->require ? ": no row of rewrite.dkim is in force (from)"
-                             : ": the keeper could not sign");
+                  d->lack ? rewrite_dkim_lack_words(d->lack) : "the keeper could not sign");
     return !required;
 }

@@ -17,3 +17,25 @@ bool rewrite_cfws_skip(struct sv *text)
     *text = sv_skip(*text, i);
     return depth == 0;
 }
+
+bool rewrite_cfws_strip(struct sv text, char *out, size_t max, size_t *n)
+{
+    bool quoted = false;
+    for (;;) {
+        if (!quoted)
+            rewrite_cfws_skip(&text);
+        if (!text.len)
+            return true;
+        char c = text.ptr[0];
+        bool pair = quoted && c == '\\' && text.len > 1;
+        if (c == '"')
+            quoted = !quoted;
+        if (*n + 1 + pair > max)
+            return false;
+        if (c != '\r' && c != '\n')
+            out[(*n)++] = c;
+        if (pair)
+            out[(*n)++] = text.ptr[1];
+        text = sv_skip(text, 1u + pair);
+    }
+}

@@ -11,5 +11,8 @@
 
 /* What lies behind them, at the front of text. False: a comment has no end. */
 bool rewrite_cfws_skip(struct sv *text);
+/* Appends text without them to out, which has room for max bytes and holds *n; in quoted strings
+ * only the line ends of folds go. False: there is no room. */
+bool rewrite_cfws_strip(struct sv text, char *out, size_t max, size_t *n);
 
 #endif

@@ -24,6 +24,9 @@
 /* most bytes of all fields that are added; those of other edits are less than four for each byte of
  * the section, or counted where they are decided (readdress.h) */
 #define REWRITE_CHANGES_BYTES (4 * REWRITE_RECEIVED_MAX)
+/* most bytes of a section when all edits are made */
+#define REWRITE_CHANGED_MAX(header_size) \
+    (5 * (header_size) + REWRITE_CHANGES_BYTES + REWRITE_READDRESS_BYTES)
 
 struct rewrite_changes {
     const struct rewrite_options *options;

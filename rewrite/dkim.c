@@ -9,6 +9,7 @@
 #include "msa/base/b64.h"
 #include "msa/base/require.h"
 #include "rewrite/address.h"
+#include "rewrite/cfws.h"
 #include "rewrite/dkim_fields.h"
 
 #include <inttypes.h>
@@ -27,6 +28,18 @@ _Static_assert(REWRITE_DKIM_SIGNERS_MAX *(FIELD_MAX + 2 * SIGNATURE_B64) < REWRI
 
 static const char *const canon_names[] = {
     [REWRITE_DKIM_SIMPLE] = "simple", [REWRITE_DKIM_RELAXED] = "relaxed"};
+
+static const char *const lack_words[] = {[REWRITE_DKIM_LACKS_NOTHING] = "",
+#define LACK_WORDS(name, words) [REWRITE_DKIM_LACKS_##name] = words,
+                                         REWRITE_DKIM_LACKS(LACK_WORDS)
+#undef LACK_WORDS
+};
+
+const char *rewrite_dkim_lack_words(enum rewrite_dkim_lack lack)
+{
+    REQUIRE(lack < sizeof lack_words / sizeof *lack_words);
+    return lack_words[lack];
+}
 
 void rewrite_dkim_init(struct rewrite_dkim *d, struct rewrite_dkim_keys *keys, size_t header_size,
                        int64_t now_s)
@@ -65,6 +78,7 @@ void rewrite_dkim_restart(struct rewrite_dkim *d)
         buf_reset(&d->signatures[i].value);
     }
     d->count = d->asked = d->line_start = 0;
+    d->lack = REWRITE_DKIM_LACKS_NOTHING;
     d->require = false;
     d->domain[0] = '\0';
     d->state = rewrite_dkim_keys_count(d->keys) ? REWRITE_DKIM_HEADER : REWRITE_DKIM_NOTHING;
@@ -72,10 +86,15 @@ void rewrite_dkim_restart(struct rewrite_dkim *d)
 
 /* ---- the author ---- */
 
-/* The domain as rows have it: lower case, A-labels. False: it is none that could have a key. */
-static bool make_domain(struct sv text, char out[SMTP_DOMAIN_MAX + 1])
+/* The domain as rows have it: no comments, lower case, A-labels. False: it is none that could have
+ * a key. */
+static bool make_domain(struct sv written, char out[SMTP_DOMAIN_MAX + 1])
 {
-    size_t len = 0;
+    char plain[4 * SMTP_DOMAIN_MAX]; /* U-labels are longer */
+    size_t len = 0, plain_len = 0;
+    if (!rewrite_cfws_strip(written, plain, sizeof plain, &plain_len))
+        return false;
+    struct sv text = {plain, plain_len};
     while (text.len) {
         char label[SMTP_LABEL_MAX];
         struct sv part = sv_split(&text, '.');
@@ -99,13 +118,25 @@ static bool make_domain(struct sv text, char out[SMTP_DOMAIN_MAX + 1])
     return len > 0;
 }
 
+/* Nobody signs, and it is not known whose signature is missing. */
+static void lack_any(struct rewrite_dkim *d, enum rewrite_dkim_lack lack)
+{
+    d->state = REWRITE_DKIM_NOTHING;
+    d->lack = lack;
+    d->domain[0] = '\0';
+    for (size_t i = 0; i < rewrite_dkim_keys_count(d->keys); i++)
+        d->require = d->require || rewrite_dkim_keys_at(d->keys, i)->require;
+}
+
 /* Looks for the signers of one From field; true if its domain has some, or needs some. */
-static bool find_signers(struct rewrite_dkim *d, struct sv field, struct rewrite_dkim_signers *out)
+static bool find_signers(struct rewrite_dkim *d, struct sv field, struct rewrite_dkim_signers *out,
+                         bool *unread_out)
 {
     struct rewrite_addresses w;
     struct rewrite_address m;
+    enum rewrite_address_step step;
     rewrite_addresses_init(&w, field, sv_find(field, ':') + 1, field.len, AUTHORS_MAX);
-    while (rewrite_addresses_next(&w, &m) == REWRITE_ADDRESS_MAILBOX) {
+    while ((step = rewrite_addresses_next(&w, &m)) == REWRITE_ADDRESS_MAILBOX) {
         struct sv domain = sv_range(field.ptr + m.domain, field.ptr + m.domain_end);
         if (m.domain_kind == REWRITE_DOMAIN_LITERAL || !make_domain(domain, d->domain))
             continue;
@@ -113,18 +144,21 @@ static bool find_signers(struct rewrite_dkim *d, struct sv field, struct rewrite
         if (out->count || out->require)
             return true;
     }
+    *unread_out = *unread_out || step == REWRITE_ADDRESS_FAULT;
     return false;
 }
 
+/* unread_out: some of From cannot be read, and the author may be there. */
 static bool find_all_signers(struct rewrite_dkim *d, const struct rewrite_dkim_fields *f,
-                             struct rewrite_dkim_signers *out)
+                             struct rewrite_dkim_signers *out, bool *unread_out)
 {
     size_t n = f->names[FROM_FIELD].count;
+    *unread_out = n > REWRITE_DKIM_SAME_MAX;
     for (size_t i = 0; i < n && i < REWRITE_DKIM_SAME_MAX; i++)
         if (find_signers(d,
                          sv_range(f->section.ptr + f->names[FROM_FIELD].start[i],
                                   f->section.ptr + f->names[FROM_FIELD].end[i]),
-                         out))
+                         out, unread_out))
             return true;
     return false;
 }
@@ -250,13 +284,19 @@ static void end_section(struct rewrite_dkim *d, struct sv section)
 {
     struct rewrite_dkim_fields f;
     struct rewrite_dkim_signers signers = {.count = 0};
+    bool unread;
     rewrite_dkim_fields_find(&f, section);
     d->state = REWRITE_DKIM_NOTHING;
-    if (!find_all_signers(d, &f, &signers))
+    if (!find_all_signers(d, &f, &signers, &unread)) {
+        if (unread)
+            lack_any(d, REWRITE_DKIM_LACKS_FROM);
         return;
-    d->require = signers.require;
-    if (signers.count == 0)
+    }
+    if (signers.count == 0) {
+        d->lack = REWRITE_DKIM_LACKS_ROW;
+        d->require = true;
         return;
+    }
     d->state = REWRITE_DKIM_BODY;
     d->count = signers.count;
     begin_fields(d, &signers, &f);
@@ -292,10 +332,11 @@ static bool find_end(struct rewrite_dkim *d, struct sv text, size_t known)
 static struct sv feed_section(struct rewrite_dkim *d, struct sv bytes)
 {
     size_t known = buf_len(&d->section);
-    struct sv all = bytes;
+    struct sv all = sv_first(bytes, d->section.max - known);
+    bool is_cut = all.len < bytes.len;
     if (known) {
-        if (buf_put(&d->section, sv_first(bytes, buf_room(&d->section))) < 0)
-            return SV_NONE;
+        int err = buf_put(&d->section, all);
+        REQUIRE(!err);
         all = buf_view(&d->section);
     }
     if (find_end(d, all, known)) {
@@ -304,9 +345,12 @@ static struct sv feed_section(struct rewrite_dkim *d, struct sv bytes)
         buf_release(&d->section);
         return bytes;
     }
-    if (bytes.len > d->section.max - known || (!known && buf_put(&d->section, bytes) < 0)) {
-        d->state = REWRITE_DKIM_NOTHING; /* larger than this server takes */
+    if (is_cut) {
+        lack_any(d, REWRITE_DKIM_LACKS_SIZE);
         buf_release(&d->section);
+    } else if (!known) {
+        int err = buf_put(&d->section, all);
+        REQUIRE(!err);
     }
     return SV_NONE;
 }
@@ -375,7 +419,7 @@ void rewrite_dkim_signed(struct rewrite_dkim *d, size_t index, struct sv signatu
 
 bool rewrite_dkim_lacks(const struct rewrite_dkim *d, bool *required_out)
 {
-    bool lacks = d->require;
+    bool lacks = d->lack != REWRITE_DKIM_LACKS_NOTHING;
     *required_out = d->require;
     for (size_t i = 0; i < d->count; i++) {
         if (buf_len(&d->signatures[i].value))

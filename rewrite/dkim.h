@@ -10,8 +10,9 @@
  * caller's business (relay/signing.h asks the keeper). Then fields() writes the finished fields,
  * which belong before the first byte of the content.
  *
- * The author is the first mailbox in From whose domain has a key (dkim_keys.h). A section without
- * one that can be read is not signed.
+ * The author is the first mailbox in From whose domain has a key (dkim_keys.h). Where From cannot
+ * be read to its end, or the section is too large, and no such author was found, nobody signs; who
+ * the author is being unknown, a signature is required if any row requires one.
  * Ownership: the struct is the caller's; keys are kept by reference until deinit. What next() gives
  * out is valid until the next call of restart or deinit. Limits: as dkim_fields.h and dkim_keys.h
  * say. One thread at a time.
@@ -37,6 +38,20 @@
 
 #define REWRITE_DKIM_SIGNATURE_MAX 1024         /* bytes: RSA of 8192 bits */
 #define REWRITE_DKIM_FIELDS_MAX    (256u << 10) /* bytes; usually one or two thousand */
+
+/* Why nobody signs, although somebody should or might have to: name, words */
+#define REWRITE_DKIM_LACKS(XX)                           \
+    XX(ROW, "no row of rewrite.dkim is in force (from)") \
+    XX(FROM, "From cannot be read")                      \
+    XX(SIZE, "the header section is larger than can be signed")
+
+enum rewrite_dkim_lack {
+    REWRITE_DKIM_LACKS_NOTHING,
+#define REWRITE_DKIM_LACK_ENUM(name, words) REWRITE_DKIM_LACKS_##name,
+    REWRITE_DKIM_LACKS(REWRITE_DKIM_LACK_ENUM)
+#undef REWRITE_DKIM_LACK_ENUM
+};
+const char *rewrite_dkim_lack_words(enum rewrite_dkim_lack lack); /* static; of nothing: "" */
 
 enum rewrite_dkim_state {
     REWRITE_DKIM_HEADER,  /* the section is gathered */
@@ -65,7 +80,8 @@ struct rewrite_dkim {
     enum rewrite_dkim_state state;
     struct buf section; /* while it is gathered */
     size_t line_start;  /* in it, of the unfinished line */
-    bool require;       /* nobody signs, but a row of the author's domain says that somebody must */
+    enum rewrite_dkim_lack lack;
+    bool require; /* there is such a lack, and a row says that somebody must sign */
     /* by canonical form; only those in use */
     struct rewrite_sha256 header[REWRITE_DKIM_CANONS];
     struct rewrite_sha256 body[REWRITE_DKIM_CANONS];
@@ -73,11 +89,11 @@ struct rewrite_dkim {
     uint8_t body_hash[REWRITE_DKIM_CANONS][REWRITE_SHA256_BYTES];
     struct rewrite_dkim_signature signatures[REWRITE_DKIM_SIGNERS_MAX];
     size_t count, asked;
-    char domain[SMTP_DOMAIN_MAX + 1]; /* of the author */
+    char domain[SMTP_DOMAIN_MAX + 1]; /* of the author; empty: unknown */
 };
 
 /* keys may be NULL: nothing is signed. header_size: most bytes of a section that is signed; what is
- * longer is not. now_s: wall time of the signature. */
+ * longer lacks its signatures. now_s: wall time of the signature. */
 void rewrite_dkim_init(struct rewrite_dkim *d, struct rewrite_dkim_keys *keys, size_t header_size,
                        int64_t now_s);
 void rewrite_dkim_deinit(struct rewrite_dkim *d); /* also of one that is all zeros */

@@ -107,8 +107,9 @@ const struct conf_option rewrite_dkim_options_rows[] = {
     CONF_ROW(CONF_BOOL, struct rewrite_dkim_options, require, "require", "false",
              "send nothing without this signature",
              "While a signature cannot be made, the client is told to try again (451 4.7.0). "
-             "With false the message goes without it, and the log has a warning. Reports that this "
-             "server writes itself are sent all the same.",
+             "With false the message goes without it, and the log has a warning. A message whose "
+             "From cannot be read may be anybody's: if any row requires its signature, it is "
+             "refused (554 5.7.0). Reports that this server writes itself are sent all the same.",
              .flags = CONF_RELOAD),
     CONF_ROW(CONF_ENUM, struct rewrite_dkim_options, canonicalization, "canonicalization",
              "relaxed/relaxed", "what may change on the way, of header and body (c=)",

@@ -11,15 +11,15 @@
 #include "msa/loop/clock.h"
 #include "msa/server/protect_internal.h"
 #include "msa/server/reject.h"
+#include "rewrite/changes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 /* What a header section may have beyond limits.header_size: our own fields, and those of milters.
  */
-#define HEADER_ROOM (128u << 10)
-#define OUT_MAX     (4u << 20) /* what one piece, and what all recipients' keys, may become */
-#define WARN_MS     60000
+#define OUT_MAX (4u << 20) /* what one piece, and what all recipients' keys, may become */
+#define WARN_MS 60000
 
 struct log_ctx protect_ctx(const struct protect *p, const char *queue_id)
 {
@@ -292,7 +292,7 @@ struct protect *protect_start(struct worker *w, struct service *s, const struct 
     p->ended = ended;
     p->arg = arg;
     p->now_s = clock_wall_s();
-    p->header_max = (size_t)s->generation->options.limits.header_size_bytes + HEADER_ROOM;
+    p->header_max = REWRITE_CHANGED_MAX((size_t)s->generation->options.limits.header_size_bytes);
     arena_init(&p->arena);
     buf_init(&p->out, OUT_MAX, 0);
     protect_sign_init(p);

@@ -91,7 +91,7 @@ static void on_dkim(void *arg)
     struct buf fields;
     p->dkim_signing = NULL;
     if (!relay_signing_judge(&p->dkim, &ctx)) {
-        struct smtp_reply r = reject_unsigned();
+        struct smtp_reply r = reject_unsigned(p->dkim.lack);
         protect_refuse(p, &r);
         return;
     }

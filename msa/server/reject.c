@@ -29,8 +29,16 @@ struct smtp_reply reject_names(void)
     return SMTP_REPLY(451, 4, 4, 3, "A name could not be looked up, try again later");
 }
 
-struct smtp_reply reject_unsigned(void)
+struct smtp_reply reject_unsigned(enum rewrite_dkim_lack lack)
 {
+    if (lack == REWRITE_DKIM_LACKS_FROM)
+        return SMTP_REPLY_SETTING(554, 5, 7, 0,
+                                  "No author for whom the message could be signed can be read in "
+                                  "its From",
+                                  "rewrite.dkim[].require");
+    if (lack == REWRITE_DKIM_LACKS_SIZE)
+        return SMTP_REPLY_SETTING(552, 5, 3, 4, "The header section is larger than can be signed",
+                                  "rewrite.dkim[].require");
     return SMTP_REPLY_SETTING(451, 4, 7, 0,
                               "The message cannot be signed for its domain now, try again later",
                               "rewrite.dkim[].require");

@@ -8,15 +8,17 @@
 #define MSA_SERVER_REJECT_H
 
 #include "msa/smtp/reply.h"
+#include "rewrite/dkim.h"
 
 /* The reply to a client whose message could not be kept because of err (negative). */
 struct smtp_reply reject_storage(int err);
 /* The same for what was kept of an interrupted message; -EBUSY: another session has it. */
 struct smtp_reply reject_partial(int err);
 /* Refusals that need no error number. */
-struct smtp_reply reject_slow(void);     /* 451 4.3.0 an operation took too long */
-struct smtp_reply reject_names(void);    /* 451 4.4.3 the DNS does not answer */
-struct smtp_reply reject_unsigned(void); /* 451 4.7.0 rewrite.dkim[].require */
+struct smtp_reply reject_slow(void);  /* 451 4.3.0 an operation took too long */
+struct smtp_reply reject_names(void); /* 451 4.4.3 the DNS does not answer */
+/* rewrite.dkim[].require: 451 4.7.0, or for good where From or the section's size is why */
+struct smtp_reply reject_unsigned(enum rewrite_dkim_lack lack);
 /* S/MIME; the text is the caller's where none is named. */
 struct smtp_reply reject_smime_now(void);      /* 451 4.7.0 rewrite.smime: no signature now */
 struct smtp_reply reject_smime_ever(void);     /* 550 5.7.5 likewise, and never */

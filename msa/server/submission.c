@@ -21,7 +21,6 @@
 #define PROVENANCE_FREE_BYTES (32u << 10) /* of a header, within MEMORY_MESSAGE_BYTES */
 /* What a header section may have beyond limits.header_size: our own fields, and those of milters.
  */
-#define HEADER_ROOM (128u << 10)
 
 struct smtp_reply submission_queued(const char *id, char text[SUBMISSION_QUEUED_CHARS])
 {
@@ -325,7 +324,7 @@ struct submission *submission_open(const struct submission_from *f, struct smtp_
     config.judge_authors = !config.gateway;
     rewrite_stream_init(&s->rewrite, &config);
     rewrite_provenance_init(&s->provenance);
-    rewrite_dkim_init(&s->dkim, f->service->relay->dkim, config.header_size + HEADER_ROOM,
+    rewrite_dkim_init(&s->dkim, f->service->relay->dkim, REWRITE_CHANGED_MAX(config.header_size),
                       config.received.wall_s);
     s->resumable_binary = config.binary && s->partial;
     smtp_dot_init(&s->look, SMTP_DOT_BINARY, false);

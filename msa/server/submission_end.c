@@ -158,7 +158,7 @@ static void put_signed(struct submission *s)
     struct buf fields;
     if (!relay_signing_judge(&s->dkim, &ctx)) {
         submission_give_up(s);
-        submission_finish(s, false, reject_unsigned());
+        submission_finish(s, false, reject_unsigned(s->dkim.lack));
         return;
     }
     buf_init(&fields, REWRITE_DKIM_FIELDS_MAX, 0);

@@ -25,7 +25,9 @@
           " { domain = \"example.net\"; selector = \"s2\"; key = \"/2\"; },\n"         \
           " { domain = \"late.example.net\"; selector = \"s3\"; key = \"/3\"; " more   \
           "   from = \"2999-01-01\"; } ); };\n"
-#define KEYS "0 rsa 2048 id-rsa QUJD\n1 ed25519 256 id-ed REVG\n2 rsa 2048 id-late QUJD\n"
+#define GATEWAY  "permissions = { login = \"u\"; class = \"gateway\"; };\n"
+#define EIGHT(x) x x x x x x x x
+#define KEYS     "0 rsa 2048 id-rsa QUJD\n1 ed25519 256 id-ed REVG\n2 rsa 2048 id-late QUJD\n"
 
 #define HEADER  "From: u@example.net\r\nSubject: x\r\nDate: now\r\n"
 #define MESSAGE HEADER "\r\nbody\r\n"
@@ -146,6 +148,49 @@ static void rows_and_domains(void **state)
     sim_run_for(5000);
     assert_int_equal(world_log_count("dkim-unsigned"), 0);
     assert_true(peer_was_told(sink, "d=example.net; s=s1;"));
+    stop(c);
+}
+
+/* A From that cannot be read may be ours: without its signature where none is required. */
+static void unread_author(void **state)
+{
+    (void)state;
+    for (int require = 0; require < 2; require++) {
+        start(require ? ROWS("require = true; ") GATEWAY : ROWS("") GATEWAY, KEYS);
+        sim_run_for(61000 * (unsigned)require); /* a warning a minute */
+        struct sim_client *c = client_ready();
+        client_say(c, SEND("From: Scanner Room 5 u@example.net\r\n\r\nx\r\n"));
+        client_expect(c, require ? "554 5.7.0 No author for whom the message could be signed can "
+                                   "be read in its From (rewrite.dkim[].require)"
+                                 : "250 2.0.0 Queued");
+        assert_true(world_logged(require ? "mail of an unknown author is not taken: From cannot be "
+                                           "read"
+                                         : "mail of an unknown author goes without a signature"));
+        assert_int_equal(asked, 0);
+        sim_run_for(5000);
+        assert_int_equal(world_stats().store.messages, 0);
+        stop(c);
+    }
+}
+
+/* Rules make a header section many times as large; it is signed all the same. */
+static void grown(void **state)
+{
+    (void)state;
+    start(ROUTE "rewrite = { dkim = ( { domain = \"example.net\"; selector = \"s1\"; key = \"/1\"; "
+                "require = true; } );\n"
+                " rules = ( { match = \"*@o.example.net\"; replace = \"*@" EIGHT(
+                    "long-name-of-a-host.") "example.net\"; } ); };\n",
+          "0 rsa 2048 id-rsa QUJD\n");
+    struct sim_client *c = client_ready();
+    client_say(c, "MAIL FROM:<u@example.net>\r\nRCPT TO:<a@example.org>\r\nDATA\r\n" HEADER
+                  "To: a@o.example.net");
+    for (int i = 0; i < 3000; i++)
+        client_put(c, SV(",\r\n a@o.example.net"));
+    client_say(c, "\r\n\r\nx\r\n.\r\n");
+    sim_run_for(20000);
+    client_expect(c, "250 2.0.0 Queued");
+    assert_int_equal(asked, 1);
     stop(c);
 }
 
@@ -389,6 +434,8 @@ int main(void)
         cmocka_unit_test(list_of_keys),
         cmocka_unit_test(by_both_keys),
         cmocka_unit_test(rows_and_domains),
+        cmocka_unit_test(unread_author),
+        cmocka_unit_test(grown),
         cmocka_unit_test(streamed),
         cmocka_unit_test(behind_milters),
         cmocka_unit_test(refused_by_the_keeper),

@@ -37,8 +37,38 @@ static void test_skip(void **state)
     }
 }
 
+static const struct {
+    const char *text, *plain; /* NULL: longer than 8 bytes */
+} stripped[] = {
+    {"", ""},
+    {"a.b", "a.b"},
+    {" a (x) . (y)\r\n\tb (z)", "a.b"},
+    {"(a)", ""},
+    {"(a", ""},
+    {"\"a (b)\"", "\"a (b)\""},
+    {"\"a\r\n b\"(c)", "\"a b\""},
+    {"\"\\\"(\"(x)", "\"\\\"(\""},
+    {"\"\\", "\"\\"},
+    {"12345678 ", "12345678"},
+    {"123456789", NULL},
+    {"\"123456\\\"", NULL},
+};
+
+static void test_strip(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof stripped / sizeof *stripped; i++) {
+        char out[9] = "";
+        size_t n = 0;
+        bool fits = rewrite_cfws_strip(sv_of(stripped[i].text), out, 8, &n);
+        assert_int_equal(fits, stripped[i].plain != NULL);
+        if (fits && !sv_eq((struct sv){out, n}, sv_of(stripped[i].plain)))
+            fail_msg("\"%s\": \"%s\"", stripped[i].text, out);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_skip)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_skip), cmocka_unit_test(test_strip)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -253,6 +253,7 @@ static struct sv take_field(struct sv *fields)
 }
 
 #define LONG_WORD "<0123456789012345678901234567890123456789012345678901234567890@example.net>"
+#define EIGHT(x)  x x x x x x x x
 #define TEN(x)    x "\r\n\t" x "\r\n\t" x "\r\n\t" x "\r\n\t" x "\r\n\t" x "\r\n\t" x "\r\n\t" x
 
 static const struct {
@@ -335,13 +336,26 @@ static const struct {
     const char *label, *content;
     size_t count;
     const char *domain; /* of the first */
-    bool required;      /* none, but there must be one */
+    bool required;      /* none, but there must be one; or nobody knows */
 } choices[] = {
     {"another domain", "From: a@other.example\r\n\r\nx", 0, "", false},
     {"no author", "To: a@example.net\r\n\r\nx", 0, "", false},
     {"no header section", "\r\nx", 0, "", false},
     {"nothing", "", 0, "", false},
-    {"an author that cannot be read", "From: a b c\r\n\r\nx", 0, "", false},
+    {"an author that cannot be read", "From: a b c\r\n\r\nx", 0, "", true},
+    {"of ours", "From: Scanner Room 5 scan@example.net\r\n\r\nx", 0, "", true},
+    {"another before it", "From: b@other.example, a b c\r\n\r\nx", 0, "", true},
+    {"one of ours before it", "From: a@example.net, a b c\r\n\r\nx", 2, "example.net", false},
+    {"another field with it", "From: a b c\r\nFrom: b@other.example\r\n\r\nx", 0, "", true},
+    {"more fields than are looked at",
+     "From: a@example.net\r\n" EIGHT("From: b@other.example\r\n")
+         EIGHT("From: b@other.example\r\n") "\r\nx",
+     0, "", true},
+    {"a comment in the domain", "From: a@example (x).net\r\n\r\nx", 2, "example.net", false},
+    {"comments around it", "From: a(@)@ (x) example.net (y)\r\n\r\nx", 2, "example.net", false},
+    {"a fold in the domain", "From: a@example\r\n .net\r\n\r\nx", 2, "example.net", false},
+    {"space in the domain", "From: a@example . net\r\n\r\nx", 2, "example.net", false},
+    {"a comment, a key not active yet", "From: a@later(x).example\r\n\r\nx", 0, "", true},
     {"an address literal", "From: a@[192.0.2.1]\r\n\r\nx", 0, "", false},
     {"no empty line", "From: a@example.net\r\n", 2, "example.net", false},
     {"no line end", "From: a@example.net", 2, "example.net", false},
@@ -411,7 +425,38 @@ static void test_refused(void **state)
     buf_deinit(&signature);
 }
 
-/* A section beyond the limit is not gathered. */
+/* A set of which no row requires: the lack is told all the same. */
+static void test_lack(void **state)
+{
+    static const struct {
+        const char *content;
+        enum rewrite_dkim_lack lack;
+    } cases[] = {
+        {"From: a b c\r\n\r\nx", REWRITE_DKIM_LACKS_FROM},
+        {"From: a@example.net\r\nX: 01234567890123456789\r\n\r\nx", REWRITE_DKIM_LACKS_SIZE},
+        {"From: a@other.example\r\n\r\nx", REWRITE_DKIM_LACKS_NOTHING},
+    };
+    struct rewrite_dkim_keys *one = rewrite_dkim_keys_new(rows, 1);
+    struct rewrite_dkim d;
+    struct buf out;
+    bool required;
+    (void)state;
+    buf_init(&out, 65536, 0);
+    rewrite_dkim_init(&d, one, 40, NOW_S);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rewrite_dkim_restart(&d);
+        assert_int_equal(run(&d, sv_of(cases[i].content), 0, &out), 0);
+        assert_int_equal(d.lack, cases[i].lack);
+        assert_int_equal(rewrite_dkim_lacks(&d, &required), d.lack != REWRITE_DKIM_LACKS_NOTHING);
+        assert_false(required);
+        assert_string_equal(d.domain, d.lack ? "" : "other.example");
+    }
+    rewrite_dkim_deinit(&d);
+    rewrite_dkim_keys_drop(one);
+    buf_deinit(&out);
+}
+
+/* A section beyond the limit is not signed, in whatever pieces it comes. */
 static void test_large(void **state)
 {
     struct rewrite_dkim d;
@@ -422,8 +467,10 @@ static void test_large(void **state)
         for (size_t piece = 0; piece < 3; piece++) {
             rewrite_dkim_init(&d, set, limit, NOW_S);
             size_t n = run(&d, SV("From: a@example.net\r\nX: y\r\n\r\nbody"), piece, &out);
-            if (piece) /* what comes whole needs no memory */
-                assert_int_equal(n, limit < 29 ? 0 : 2);
+            assert_int_equal(n, limit < 29 ? 0 : 2);
+            bool required, lacks = rewrite_dkim_lacks(&d, &required);
+            assert_int_equal(lacks, limit < 29);
+            assert_int_equal(required, limit < 29);
             rewrite_dkim_deinit(&d);
         }
     }
@@ -491,8 +538,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_signatures), cmocka_unit_test(test_choice),
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_large),
-        cmocka_unit_test(test_rfc_8463),
+        cmocka_unit_test(test_refused),    cmocka_unit_test(test_lack),
+        cmocka_unit_test(test_large),      cmocka_unit_test(test_rfc_8463),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
