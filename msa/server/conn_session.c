@@ -111,7 +111,8 @@ static void on_submission_done(void *arg, bool accepted, const struct smtp_reply
     struct submission_returned returned;
     struct filter *filter = submission_take_filter(c->submission);
     c->filter = filter ? filter : c->filter;
-    if (submission_take_returned(c->submission, &returned))
+    /* without a place the connection is at its end: nobody reads it, and the submission drops it */
+    if (c->returning && submission_take_returned(c->submission, &returned))
         r.octets = conn_return_keep(c, &returned);
     else
         conn_return_drop(c);

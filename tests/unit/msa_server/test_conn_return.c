@@ -153,6 +153,61 @@ static void who_goes_away_is_forgotten(void **state)
     free(body);
 }
 
+/* ---- a session that ends in the middle ---- */
+
+static void by_garbage(struct sim_client *c)
+{
+    assert_true(stream_write(c->stream, SV("this is no TLS record")) >= 0);
+}
+
+static void by_reset(struct sim_client *c)
+{
+    stream_reset(c->stream);
+}
+
+static void by_stop(struct sim_client *c)
+{
+    (void)c;
+    server_stop(world.server, 0);
+}
+
+static void by_close(struct sim_client *c)
+{
+    stream_close(c->stream);
+}
+
+#define SMALL_CHUNK "BDAT 42 LAST\r\nFrom: u@example.net\r\nSubject: x\r\n\r\nhello\r\n"
+
+/* In the same segment as the end of data, and after each event that follows it. */
+static void an_end_at_each_step(void **state)
+{
+    (void)state;
+    void (*const ends[])(struct sim_client *) = {by_garbage, by_reset, by_stop, by_close};
+    struct tls_ctx *ctx = client_ctx(world_cert.pem, 4);
+    for (size_t end = 0; end < sizeof ends / sizeof *ends; end++) {
+        bool came_to_octets = false;
+        for (unsigned steps = 0; steps < 60; steps++) {
+            world_start("");
+            struct sim_client *c = client_new(LISTEN_STARTTLS);
+            client_say(c, "EHLO client.example\r\nSTARTTLS\r\n");
+            client_expect(c, "220 2.0.0 ");
+            client_tls(c, ctx);
+            client_say(c, "EHLO client.example\r\n" CLEAR_AUTH);
+            client_say(c, "MAIL FROM:<u@example.net> XRETURN\r\nRCPT TO:<a@example.org>\r\n");
+            client_put(c, SV(SMALL_CHUNK));
+            for (unsigned i = 0; i < steps; i++)
+                sim_step();
+            came_to_octets = client_heard(c, " octets follow");
+            ends[end](c);
+            sim_run_for(1000);
+            client_free(c);
+            stop();
+        }
+        assert_true(came_to_octets);
+    }
+    tls_ctx_drop(ctx);
+}
+
 /* No words between octets. */
 static void a_login_that_is_gone_ends_it(void **state)
 {
@@ -315,6 +370,7 @@ int main(void)
         cmocka_unit_test(a_large_one_is_octet_exact),
         cmocka_unit_test(who_reads_nothing_is_left),
         cmocka_unit_test(who_goes_away_is_forgotten),
+        cmocka_unit_test(an_end_at_each_step),
         cmocka_unit_test(a_login_that_is_gone_ends_it),
         cmocka_unit_test(a_stop_waits_for_it),
         cmocka_unit_test(it_is_spent),
