@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define EIGHT_BIT                                                                                  \
@@ -411,6 +412,22 @@ static void destinations_share_a_form(void **state)
     close_host();
 }
 
+/* A disk that takes nothing puts the message off, and nothing more. */
+static void a_form_that_cannot_be_written(void **state)
+{
+    (void)state;
+    char path[128];
+    open_host("SIZE");
+    snprintf(path, sizeof path, "%s/spool", t.dir);
+    assert_int_equal(rmdir(path), 0);
+    /* small enough for the database, its form is not */
+    put_message(make("Subject: x\r\n\r\n", "\xfc\xfc\xfc\xfc\r\n", 10000), "", to, 1);
+    run_until(1, 0);
+    assert_string_equal(host.mail, "");
+    assert_int_equal(mkdir(path, 0700), 0);
+    close_host();
+}
+
 /* The connection goes while the form is made: it serves the next one. */
 static void a_connection_that_is_lost_meanwhile(void **state)
 {
@@ -436,6 +453,7 @@ int main(void)
         cmocka_unit_test(ascii_is_sent_as_it_is),
         cmocka_unit_test(each_hop_gets_the_form_it_can_take),
         cmocka_unit_test(destinations_share_a_form),
+        cmocka_unit_test(a_form_that_cannot_be_written),
         cmocka_unit_test(a_connection_that_is_lost_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
