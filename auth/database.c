@@ -67,7 +67,7 @@ int auth_database_secret(const struct auth_options *o, const struct auth_name *n
                          enum auth_scram_hash hash, struct auth_secret *out)
 {
     memset(out, 0, sizeof(*out));
-    return auth_database_is_foreign(o) ? auth_foreign_secret(name, hash, out)
+    return auth_database_is_foreign(o) ? auth_foreign_secret(o, name, hash, out)
                                        : auth_users_secret(o->path, name, out);
 }
 

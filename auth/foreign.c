@@ -291,16 +291,17 @@ static int may_ask(struct asking *q)
 struct taking {
     struct auth_secret *secret;
     enum auth_scram_hash hash;
+    bool bare_is_cleartext;
 };
 
 static void take(void *arg, struct sv value)
 {
     struct taking *t = arg;
 
-    /* so the plugin writes SQLite's NULL, which would be a password otherwise */
+    /* so the plugin writes SQLite's NULL, which could be a password otherwise */
     if (foreign.file != NULL && sv_eq(value, SV("NULL")))
         value = SV("");
-    auth_stored_take(t->secret, value, t->hash);
+    auth_stored_take(t->secret, value, t->hash, t->bare_is_cleartext);
 }
 
 static void leave(void *arg, struct sv value)
@@ -348,10 +349,10 @@ static int ask_entry(const char *user, struct taking *t, char why[WHY_MAX])
     return own == -EHOSTDOWN ? own : own < 0 ? ERR_DB : 0;
 }
 
-int auth_foreign_secret(const struct auth_name *name, enum auth_scram_hash hash,
-                        struct auth_secret *out)
+int auth_foreign_secret(const struct auth_options *o, const struct auth_name *name,
+                        enum auth_scram_hash hash, struct auth_secret *out)
 {
-    struct taking t = {out, hash};
+    struct taking t = {out, hash, auth_options_bare_cleartext(o)};
     struct asking q;
     char why[WHY_MAX] = "";
     int err, result;

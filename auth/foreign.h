@@ -22,8 +22,8 @@ int auth_foreign_start(const struct auth_options *o, const struct auth_foreign_f
                        struct buf *why) MUST_CHECK;
 void auth_foreign_stop(void);
 /* ERR_KEEPER: not started; -EHOSTDOWN: nobody answers, or nobody did a moment ago; ERR_DB. */
-int auth_foreign_secret(const struct auth_name *name, enum auth_scram_hash hash,
-                        struct auth_secret *out) MUST_CHECK;
+int auth_foreign_secret(const struct auth_options *o, const struct auth_name *name,
+                        enum auth_scram_hash hash, struct auth_secret *out) MUST_CHECK;
 /* saslauthd: 1, 0, or such an error. */
 int auth_foreign_password(const struct auth_name *name, struct sv password) MUST_CHECK;
 int auth_foreign_identity(struct auth_users_identity *out) MUST_CHECK;

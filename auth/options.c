@@ -34,6 +34,12 @@ bool auth_options_network(const struct auth_options *o)
            *o->oauth.keys_url != '\0' || *o->oauth.introspection_url != '\0' || *o->keytab != '\0';
 }
 
+bool auth_options_bare_cleartext(const struct auth_options *o)
+{
+    return (o->database == AUTH_DATABASE_SQL && o->sql.cleartext) ||
+           (o->database == AUTH_DATABASE_LDAPDB && o->ldapdb.cleartext);
+}
+
 const char *auth_options_database(const struct auth_options *o)
 {
     return database_names[o->database];
@@ -170,6 +176,14 @@ static const struct conf_option oauth_rows[] = {
     CONF_END,
 };
 
+#define CLEARTEXT                                                                                  \
+    "While true, a value that begins neither with {SCHEME} nor with $id$ is the password itself, " \
+    "but for one that begins with \"!\" or \"*\" or is \"x\", as locked ones do: put {PLAIN} "     \
+    "before a password that looks like that. Then nothing tells a password from a hash of a kind " \
+    "that msad does not know (DES, MD5): whoever sees that hash logs in with it. While false a "   \
+    "value is a password only behind {PLAIN} or {CLEARTEXT}, and who has but another bare value "  \
+    "cannot log in."
+
 static const struct conf_option sql_rows[] = {
     CONF_ROW(CONF_ENUM, struct auth_sql_options, engine, "engine", "sqlite3",
              "kind of SQL database",
@@ -197,7 +211,7 @@ static const struct conf_option sql_rows[] = {
              "query for a user's password",
              "%u is the part of the login before \"@\", %r the realm behind it, both within single "
              "quotes; %p is userPassword, for tables with a column of that name. One row with one "
-             "column: the password, or what it is checked against.",
+             "column: what the password is checked against.",
              .example = "\"SELECT password FROM users WHERE name = '%u' AND domain = '%r'\""),
     CONF_ROW(CONF_BOOL, struct auth_sql_options, tls, "tls", "false", "TLS to the database",
              "While true, a server that has no TLS is not asked. Not for sqlite3."),
@@ -205,6 +219,8 @@ static const struct conf_option sql_rows[] = {
              "authorities of the database's certificate",
              "A PEM file, for pgsql. Empty: the certificate is not checked.", .flags = CONF_FILE,
              .example = "\"/etc/msa/directory-ca.pem\""),
+    CONF_ROW(CONF_BOOL, struct auth_sql_options, cleartext, "cleartext", "false",
+             "bare values are passwords in clear text", CLEARTEXT, .flags = CONF_RELOAD),
     CONF_END,
 };
 
@@ -242,6 +258,8 @@ static const struct conf_option ldapdb_rows[] = {
              "authorities of the directory's certificate",
              "A PEM file. Empty: those of /etc/ldap/ldap.conf, on Debian the system's.",
              .flags = CONF_FILE, .example = "\"/etc/msa/directory-ca.pem\""),
+    CONF_ROW(CONF_BOOL, struct auth_ldapdb_options, cleartext, "cleartext", "false",
+             "bare values are passwords in clear text", CLEARTEXT, .flags = CONF_RELOAD),
     CONF_END,
 };
 
@@ -388,12 +406,14 @@ const struct conf_option auth_options_rows[] = {
         CONF_GROUP, struct auth_options, sql, "sql", NULL, "users in an SQL database",
         "Where database is \"sql\". Needs the package libsasl2-modules-sql. For each login select "
         "is "
-        "run once, on a connection of its own. It finds the password in clear text; or a SCRAM "
+        "run once, on a connection of its own. It finds the password in clear text behind {PLAIN} "
+        "(or without, see cleartext); or a SCRAM "
         "verifier as saslpasswd2 and msactl write it (SCRAM-SHA-256$4096:...), which serves that "
         "SCRAM mechanism, PLAIN and LOGIN; or a hash as crypt(5) has it ($6$..., {CRYPT}...) or "
         "{SSHA}, {SSHA256}, {SSHA512} and these without salt, which serve PLAIN and LOGIN: where "
         "a table has only hashes set mechanisms to [ \"PLAIN\", \"LOGIN\" ], else programs that "
-        "prefer SCRAM fail. What begins with another {NAME} is no password. No row: there is no "
+        "prefer SCRAM fail. What has another form, or begins with another {NAME}, is no password. "
+        "No row: there is no "
         "such user; a query that fails is a fault, and refuses nobody.",
         .rows = sql_rows),
     CONF_ROW(

@@ -27,6 +27,7 @@ struct auth_sql_options {
     const char *select;   /* with %u, %r, %p */
     bool tls;
     const char *ca;
+    bool cleartext; /* a bare value is a password */
 };
 
 /* Cyrus' plugin ldapdb. */
@@ -34,6 +35,7 @@ struct auth_ldapdb_options {
     const char *uri, *id, *password_file, *mech;
     bool starttls;
     const char *ca;
+    bool cleartext; /* as of sql */
 };
 
 struct auth_saslauthd_options {
@@ -98,6 +100,8 @@ bool auth_options_usable(const struct auth_options *o, struct sv mechanism);
 /* Whether the keeper has to reach others over the network: an issuer of tokens, a database of users,
  * and with a keytab the resolvers, for our own name. */
 bool auth_options_network(const struct auth_options *o);
+/* Whether a value of a foreign database that has no form of its own is a password. */
+bool auth_options_bare_cleartext(const struct auth_options *o);
 /* "sasldb", "sql" ... as the option auth.database has it. */
 const char *auth_options_database(const struct auth_options *o);
 

@@ -103,14 +103,30 @@ static void set_text(struct auth_secret *s, enum auth_secret_kind kind, struct s
     s->password_len = text.len;
 }
 
-static void read_value(struct auth_secret *s, struct sv value)
+/* As usermod -L and others lock an account, and where passwd(5) points elsewhere. */
+static bool is_locked(struct sv value)
+{
+    return sv_starts(value, SV("!")) || sv_starts(value, SV("*")) || sv_eq(value, SV("x"));
+}
+
+static void read_bare(struct auth_secret *s, struct sv value, bool is_cleartext)
+{
+    if (auth_scram_read(value, &s->verifier) == 0)
+        s->kind = AUTH_SECRET_VERIFIER;
+    else if (is_crypt(value))
+        set_text(s, AUTH_SECRET_HASHED, value);
+    else if (is_cleartext && !is_locked(value))
+        set_text(s, AUTH_SECRET_CLEARTEXT, value);
+    else
+        s->kind = AUTH_SECRET_UNUSABLE;
+}
+
+static void read_value(struct auth_secret *s, struct sv value, bool bare_is_cleartext)
 {
     struct sv rest = value, name = scheme_of(&rest);
 
-    if (name.len == 0 && auth_scram_read(value, &s->verifier) == 0)
-        s->kind = AUTH_SECRET_VERIFIER;
-    else if (name.len == 0)
-        set_text(s, is_crypt(value) ? AUTH_SECRET_HASHED : AUTH_SECRET_CLEARTEXT, value);
+    if (name.len == 0)
+        read_bare(s, value, bare_is_cleartext);
     else if (sv_ieq(name, SV("PLAIN")) || sv_ieq(name, SV("CLEARTEXT")))
         set_text(s, AUTH_SECRET_CLEARTEXT, rest);
     else if (sv_ieq(name, SV("CRYPT")) || sv_iends(name, SV("-CRYPT")))
@@ -121,11 +137,12 @@ static void read_value(struct auth_secret *s, struct sv value)
         s->kind = AUTH_SECRET_UNUSABLE;
 }
 
-void auth_stored_take(struct auth_secret *secret, struct sv value, enum auth_scram_hash hash)
+void auth_stored_take(struct auth_secret *secret, struct sv value, enum auth_scram_hash hash,
+                      bool bare_is_cleartext)
 {
     struct auth_secret fresh = {0};
 
-    read_value(&fresh, value);
+    read_value(&fresh, value, bare_is_cleartext);
     if (secret->kind == AUTH_SECRET_NONE || worth_of(&fresh, hash) > worth_of(secret, hash))
         *secret = fresh;
     mem_wipe(&fresh, sizeof(fresh));

@@ -3,10 +3,11 @@
  *
  * One value is: a SCRAM verifier (auth/scram.h; RFC 5803), a hash of crypt(5) ("$6$...", also after
  * "{CRYPT}" or a name that ends in "-CRYPT}"), a digest of RFC 2307 or its like ("{SSHA}...",
- * base64 of digest and salt), a password after "{PLAIN}" or "{CLEARTEXT}", or just a password. What
- * begins with another "{NAME}" is nothing that can be used; above all it is no password, else
- * whoever sees a hash could log in with it. Pure but for one memory of the process, below. Any
- * thread.
+ * base64 of digest and salt), or a password after "{PLAIN}" or "{CLEARTEXT}". All else is nothing
+ * that can be used; above all it is no password, else whoever sees a hash, or knows how accounts
+ * are locked, could log in with it. Only where the caller says so a bare value of no other form is
+ * a password, but not one that is locked ("!...", "*...", "x"). Pure but for one memory of the
+ * process, below. Any thread.
  */
 #ifndef AUTH_STORED_H
 #define AUTH_STORED_H
@@ -16,7 +17,8 @@
 /* Takes a value into *secret, if it is better there than what is: for SCRAM with this hash its own
  * verifier, then a password, then what only a password can be checked against. AUTH_SCRAM_HASHES
  * as the hash: a password comes first. *secret begins as zeros; the caller wipes it. */
-void auth_stored_take(struct auth_secret *secret, struct sv value, enum auth_scram_hash hash);
+void auth_stored_take(struct auth_secret *secret, struct sv value, enum auth_scram_hash hash,
+                      bool bare_is_cleartext);
 
 /* Whether a password is the one of an AUTH_SECRET_HASHED. Where hashes of crypt have been seen in
  * this process, every call costs one such hash, whatever the secret is; so that the time does not

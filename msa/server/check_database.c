@@ -160,6 +160,17 @@ static void check_ldapdb(struct checking *c)
                 "what passwords are checked against crosses the network unprotected");
 }
 
+static void check_cleartext(struct checking *c)
+{
+    char key[KEY_MAX];
+    if (!auth_options_bare_cleartext(c->o))
+        return;
+    snprintf(key, sizeof key, "auth.%s.cleartext", auth_options_database(c->o));
+    WARNING(c, key, "false, with {PLAIN} before what is a password",
+            "every bare value that is not locked is a password, also a hash of a kind that msad "
+            "does not know");
+}
+
 /* Settings of a database that is not the one. */
 static void check_others(struct checking *c)
 {
@@ -204,9 +215,10 @@ static void check_mechanisms(struct checking *c)
                   "with its password",
                   m->items[i]);
         else if (strcmp(m->items[i], "CRAM-MD5") == 0 && c->o->database != AUTH_DATABASE_SASLDB)
-            WARNING(
-                c, key, "SCRAM in its place",
-                "CRAM-MD5 works only for users whose password is in the database in clear text");
+            WARNING(c, key, "SCRAM in its place",
+                    "CRAM-MD5 works only for users whose password is in the database in clear text "
+                    "({PLAIN}..., or auth.%s.cleartext)",
+                    auth_options_database(c->o));
     }
 }
 
@@ -219,6 +231,7 @@ void check_database(const struct auth_options *o, const struct conf_source *src,
     if (o->database == AUTH_DATABASE_SASLDB)
         return;
     check_realms(&c);
+    check_cleartext(&c);
     if (o->database == AUTH_DATABASE_SQL)
         check_sql(&c);
     else if (o->database == AUTH_DATABASE_LDAPDB)

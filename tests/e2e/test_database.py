@@ -127,7 +127,8 @@ class Table:
 @test()
 def users_in_a_table(w):
     table = Table(w)
-    rows = {"alice": PASSWORD, "scram": verifier(PASSWORD), "old": verifier(PASSWORD, "SCRAM-SHA-1"),
+    rows = {"alice": "{PLAIN}" + PASSWORD, "bare": PASSWORD, "locked": "!", "star": "*",
+            "left": "!" + crypt.crypt(PASSWORD, "$6$saltsalt"), "des": "abJnggxhB/yWI", "scram": verifier(PASSWORD), "old": verifier(PASSWORD, "SCRAM-SHA-1"),
             "unix": crypt.crypt(PASSWORD, "$6$saltsalt"), "ldap": "{CRYPT}" +
             crypt.crypt(PASSWORD, "$2b$04$abcdefghijklmnopqrstuu"), "null": None, "empty": "",
             "digest": "{SSHA}" + base64.b64encode(
@@ -148,15 +149,17 @@ def users_in_a_table(w):
                                ("mallory", PASSWORD), ("null", "NULL"), ("empty", ""),
                                ("strange", rows["strange"]), ("unix", rows["unix"]),
                                ("ldap", rows["ldap"]), ("digest", rows["digest"]),
+                               ("bare", PASSWORD), ("locked", "!"), ("star", "*"),
+                               ("left", rows["left"]), ("left", PASSWORD), ("des", rows["des"]),
                                ("alice' OR '1'='1", PASSWORD), ("x\\' OR 1=1 --", PASSWORD)):
             if mechanism != "LOGIN" or password:
                 equal(reply(mechanism, user, password), wrong, f"{mechanism} {user} {password}")
     w.wait_log("the database has nothing that SCRAM-SHA-256 can be checked against")
     # a changed password counts at once
     equal(code("PLAIN"), 235)
-    table.run("UPDATE users SET password = 'another' WHERE name = 'alice'")
+    table.run("UPDATE users SET password = '{PLAIN}another' WHERE name = 'alice'")
     equal([code("PLAIN"), code("PLAIN", password="another")], [535, 235])
-    table.run("UPDATE users SET password = ? WHERE name = 'alice'", PASSWORD)
+    table.run("UPDATE users SET password = ? WHERE name = 'alice'", rows["alice"])
     disabled_and_enabled(w, "PLAIN", "LOGIN", "SCRAM-SHA-256")
     many_at_once()
     read_only_commands(w, "sql")
@@ -176,14 +179,23 @@ def users_in_a_table(w):
     table.run("DELETE FROM users WHERE name = 'alice'")
     equal(code("PLAIN", password=secret), 535, "an app password of nobody")
     w.ctl("user", "delete", "alice")
-    table.add("alice", PASSWORD)
+    table.add("alice", rows["alice"])
     equal(w.ask("user", "app", "list", "alice")[1], [], "a new alice has nothing of the old one")
+    # bare values are passwords where the operator says so, which check warns of; locked ones never
+    table.options["sql"]["cleartext"] = True
+    w.write({"auth": table.options})
+    check("auth.sql.cleartext: warning: every bare value" in w.ctl("check"), "no warning")
+    w.ctl("reload")
+    for mechanism in ("PLAIN", "LOGIN", "SCRAM-SHA-256"):
+        equal([code(mechanism, "bare"), code(mechanism)], [235, 235], mechanism)
+        for user, password in (("locked", "!"), ("star", "*"), ("left", rows["left"])):
+            equal(reply(mechanism, user, password), wrong, f"{mechanism} {user}")
 
 
 @test()
 def a_table_that_cannot_be_asked(w):
     table = Table(w)
-    table.add("alice", PASSWORD)
+    table.add("alice", "{PLAIN}" + PASSWORD)
     w.start({"auth": table.options}, user=False)
     check("warning" not in w.ctl("check"), "no complaint")
     old = w.session()
@@ -364,7 +376,7 @@ class Directory:
 @test()
 def users_in_a_directory(w):
     name_the_server(w.dir)
-    directory = Directory(w, {"alice": PASSWORD, "bob": "{CRYPT}" + crypt.crypt(PASSWORD, "$6$salt"),
+    directory = Directory(w, {"alice": "{PLAIN}" + PASSWORD, "bare": PASSWORD, "locked": "!", "bob": "{CRYPT}" + crypt.crypt(PASSWORD, "$6$salt"),
                               "scram": verifier(PASSWORD), "without": None})
     w.write({"auth": directory.options})
     said = w.ctl("check")
@@ -375,7 +387,7 @@ def users_in_a_directory(w):
     wrong = (535, "5.7.8")
     for mechanism in ("PLAIN", "SCRAM-SHA-256"):
         for user, password in ((USER, "wrong"), ("nobody", PASSWORD), ("al*", PASSWORD),
-                               ("without", PASSWORD), ("msad", "machine"), ("bob)(uid=*", PASSWORD),
+                               ("without", PASSWORD), ("bare", PASSWORD), ("locked", "!"), ("msad", "machine"), ("bob)(uid=*", PASSWORD),
                                ("alice,ou=people", PASSWORD)):
             equal(reply(mechanism, user, password), wrong, f"{mechanism} {user}")
     disabled_and_enabled(w, "PLAIN", "SCRAM-SHA-256")
@@ -397,7 +409,7 @@ def users_in_a_directory(w):
 @test()
 def a_directory_that_does_not_answer(w):
     name_the_server(w.dir)
-    directory = Directory(w, {"alice": PASSWORD, "bob": PASSWORD})
+    directory = Directory(w, {name: "{PLAIN}" + PASSWORD for name in ("alice", "bob")})
     w.start({"auth": directory.options}, user=False)
     old = w.session()
     equal(code("PLAIN"), 235)
@@ -430,7 +442,7 @@ def a_directory_that_does_not_answer(w):
 @test()
 def a_directory_that_does_not_let_us_in(w):
     name_the_server(w.dir)
-    directory = Directory(w, {"alice": PASSWORD})
+    directory = Directory(w, {"alice": "{PLAIN}" + PASSWORD})
     with open(directory.path("wrong"), "w", encoding="ascii") as f:
         f.write("not it\n")
     options = dict(directory.options, ldapdb=dict(directory.options["ldapdb"],
@@ -608,7 +620,7 @@ class Postgres:
 def users_in_postgresql(w):
     name_the_server(w.dir)
     server = Postgres(w)
-    server.sql(f"INSERT INTO users VALUES ('alice', 'our.test', '{PASSWORD}'), "
+    server.sql(f"INSERT INTO users VALUES ('alice', 'our.test', '{{PLAIN}}{PASSWORD}'), "
                f"('bob', 'our.test', '{verifier(PASSWORD)}'), ('null', 'our.test', NULL)")
     w.write({"auth": server.options})
     said = w.ctl("check")
@@ -703,7 +715,7 @@ class Mariadb:
 @test()
 def users_in_mariadb(w):
     server = Mariadb(w)
-    server.sql(f"INSERT INTO mail.users VALUES ('alice', 'our.test', '{PASSWORD}'), "
+    server.sql(f"INSERT INTO mail.users VALUES ('alice', 'our.test', '{{PLAIN}}{PASSWORD}'), "
                f"('Bob', 'our.test', '{verifier(PASSWORD)}'), ('null', 'our.test', NULL)")
     w.write({"auth": server.options})
     said = w.ctl("check")

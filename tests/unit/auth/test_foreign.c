@@ -49,9 +49,11 @@ static int set_up(void **state)
     };
     assert_int_equal(auth_cyrus_init(), 0);
     run("CREATE TABLE u (name, realm, password);"
-        "INSERT INTO u VALUES ('alice', 'example.net', 'secret'),"
+        "INSERT INTO u VALUES ('alice', 'example.net', '{PLAIN}secret'),"
         " ('null', 'example.net', NULL), ('empty', 'example.net', ''),"
-        " ('bob', 'example.net', '$6$x$y'), ('Carol', 'example.net', 'capital')");
+        " ('bob', 'example.net', '$6$x$y'), ('Carol', 'example.net', 'capital'), ('dave', "
+        "'example.net', 'secret'),"
+        " ('eve', 'example.net', '!')");
     assert_int_equal(start("SELECT password FROM u WHERE name = '%u' AND realm = '%r'"), 0);
     return 0;
 }
@@ -97,6 +99,12 @@ static void look_ups(void **state)
     /* the plugin gives "NULL", and an empty text */
     assert_int_equal(kind("null"), AUTH_SECRET_UNUSABLE);
     assert_int_equal(kind("empty"), AUTH_SECRET_UNUSABLE);
+    /* bare ones: as the option says at this moment */
+    assert_int_equal(kind("dave"), AUTH_SECRET_UNUSABLE);
+    assert_int_equal(kind("eve"), AUTH_SECRET_UNUSABLE);
+    o.sql.cleartext = true;
+    assert_int_equal(kind("dave"), AUTH_SECRET_CLEARTEXT);
+    assert_int_equal(kind("eve"), AUTH_SECRET_UNUSABLE);
     /* looked up in lower case */
     assert_int_equal(kind("Carol"), AUTH_SECRET_NONE);
 }

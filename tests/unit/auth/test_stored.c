@@ -13,13 +13,15 @@
     "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=" \
     ":wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=" /* RFC 7677 3: "pencil" */
 
+static bool bare = true;
+
 static struct auth_secret take(enum auth_scram_hash hash, const char *first, const char *second)
 {
     struct auth_secret secret = {0};
 
-    auth_stored_take(&secret, sv_of(first), hash);
+    auth_stored_take(&secret, sv_of(first), hash, bare);
     if (second != NULL)
-        auth_stored_take(&secret, sv_of(second), hash);
+        auth_stored_take(&secret, sv_of(second), hash, bare);
     return secret;
 }
 
@@ -27,9 +29,21 @@ static void forms(void **state)
 {
     static const struct {
         const char *value;
-        enum auth_secret_kind kind;
+        enum auth_secret_kind kind; /* where bare values are passwords; else only of {PLAIN} */
     } rows[] = {
         {"pencil", AUTH_SECRET_CLEARTEXT},
+        {"DES/crypt.abc", AUTH_SECRET_CLEARTEXT}, /* cannot be told */
+        {"5f4dcc3b5aa765d61d8327deb882cf99", AUTH_SECRET_CLEARTEXT},
+        {"_J9..rasmBYk8r9AiWNc", AUTH_SECRET_CLEARTEXT},
+        {"!", AUTH_SECRET_UNUSABLE},
+        {"!!", AUTH_SECRET_UNUSABLE},
+        {"*", AUTH_SECRET_UNUSABLE},
+        {"x", AUTH_SECRET_UNUSABLE},
+        {"*LK*", AUTH_SECRET_UNUSABLE},
+        {"!$6$salt$x", AUTH_SECRET_UNUSABLE},
+        {"!{PLAIN}pencil", AUTH_SECRET_UNUSABLE},
+        {"!pencil", AUTH_SECRET_UNUSABLE},
+        {"{PLAIN}!pencil", AUTH_SECRET_CLEARTEXT},
         {"{PLAIN}pencil", AUTH_SECRET_CLEARTEXT},
         {"{cleartext}pencil", AUTH_SECRET_CLEARTEXT},
         {"{not a scheme}", AUTH_SECRET_CLEARTEXT},
@@ -56,6 +70,17 @@ static void forms(void **state)
         if (secret.kind != rows[i].kind)
             fail_msg("%s: %d", rows[i].value, secret.kind);
     }
+    bare = false;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct auth_secret secret = take(AUTH_SCRAM_SHA256, rows[i].value, NULL);
+        bool named = sv_istarts(sv_of(rows[i].value), SV("{PLAIN}")) ||
+                     sv_istarts(sv_of(rows[i].value), SV("{CLEARTEXT}"));
+
+        if (secret.kind !=
+            (rows[i].kind == AUTH_SECRET_CLEARTEXT && !named ? AUTH_SECRET_UNUSABLE : rows[i].kind))
+            fail_msg("%s, bare: %d", rows[i].value, secret.kind);
+    }
+    bare = true;
 }
 
 static void the_best_of_several(void **state)

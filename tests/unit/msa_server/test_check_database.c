@@ -69,6 +69,10 @@ static const struct row {
     {SQL("engine = \"mysql\"; user = \"u\"; database = \"d\"; select = \"'%u'\"; tls = true; ca = "
          "\"/ca\";"),
      "auth.sql.ca: no certificate is checked against it"},
+    /* bare values */
+    {SQL(FILE_ "cleartext = true;"),
+     "auth.sql.cleartext: warning: every bare value that is not locked is a password"},
+    {LDAP(US "uri = \"ldapi:///\"; cleartext = true;"), "auth.ldapdb.cleartext: warning: "},
     /* what counts nowhere */
     {SQL(FILE_ "tls = true;"), "auth.sql.engine: warning: hostnames, user, password_file and tls"},
     {"domains = \"example.net\"; auth = { sql = { " FILE_ "}; };",
