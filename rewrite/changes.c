@@ -257,6 +257,17 @@ static bool judge_lines(struct rewrite_changes *c, struct sv section, struct rew
     return true;
 }
 
+/* As it leaves: what was removed or replaced asks nothing of the next hop. */
+static bool is_eight_bit(struct rewrite_changes *c, struct sv section)
+{
+    struct rewrite_edits_cursor cursor = {0};
+    struct sv run;
+    bool ascii = true;
+    while (ascii && rewrite_edits_next(c->edits, section, &cursor, &run))
+        ascii = utf8_is_ascii(run);
+    return !ascii;
+}
+
 bool rewrite_changes_finish(struct rewrite_changes *c, const struct rewrite_changes_end *e,
                             struct rewrite_refusal *refusal_out)
 {
@@ -269,8 +280,7 @@ bool rewrite_changes_finish(struct rewrite_changes *c, const struct rewrite_chan
     bool good = put_addresses(c, e, refusal_out);
     put_end(c, e);
     buf_deinit(&text);
-    e->facts->eight_bit_header = !utf8_is_ascii(e->section) || !utf8_is_ascii(e->named.sender) ||
-                                 !utf8_is_ascii(e->named.from);
     rewrite_edits_seal(c->edits);
+    e->facts->eight_bit_header = is_eight_bit(c, e->section);
     return good && judge_lines(c, e->section, refusal_out);
 }

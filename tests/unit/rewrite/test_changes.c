@@ -15,7 +15,16 @@
 #define DATE "Date: Tue, 28 Jul 2026 10:11:12 +0000\r\n"
 
 /* options of a row */
-enum { ADD_DATE = 1, ADD_ID = 2, DROP = 4, FORGED = 8, GATEWAY = 16, SENDER = 32, FROM = 64 };
+enum {
+    ADD_DATE = 1,
+    ADD_ID = 2,
+    DROP = 4,
+    FORGED = 8,
+    GATEWAY = 16,
+    SENDER = 32,
+    FROM = 64,
+    SALES = 128
+};
 #define ALL (ADD_DATE | ADD_ID | DROP | FORGED)
 
 static const char *dropped[] = {"Bcc", "Resent-Bcc", "X-Originating-IP"};
@@ -95,6 +104,10 @@ static const struct {
     {"Sender", SENDER, "A: b\r\n\r\n", "Sender: <s@x.example>\r\nA: b\r\n\r\n", "s"},
     {"another Sender", SENDER, "A: b\r\nSender: y\r\n z\r\nC: d\r\n\r\n",
      "A: b\r\nSender: <s@x.example>\r\nC: d\r\n\r\n", "S"},
+    {"another Sender, completed no more", SENDER | SALES, "Sender:a@sales\r\nTo:b@sales\r\n\r\n",
+     "Sender: <s@x.example>\r\nTo:b@sales.our.example\r\n\r\n", "Sc"},
+    {"dropped, completed no more", DROP | SALES, "Bcc:a@sales\r\nTo:b@sales\r\n\r\n",
+     "To:b@sales.our.example\r\n\r\n", "xc"},
     {"From", FROM, "A: b\r\n\r\n", "From: <f@x.example>\r\nA: b\r\n\r\n", "F"},
     {"everything on top", ALL | SENDER | FROM, "A: b\r\n\r\n",
      MID DATE "From: <f@x.example>\r\nSender: <s@x.example>\r\nA: b\r\n\r\n", "mdFs"},
@@ -107,6 +120,7 @@ static const struct {
 static char letter_of(uint16_t why)
 {
     static const char letters[] = {[REWRITE_WHY_END] = 'E',
+                                   [REWRITE_WHY_COMPLETED] = 'c',
                                    [REWRITE_WHY_MESSAGE_ID_ADDED] = 'm',
                                    [REWRITE_WHY_MESSAGE_ID_REPLACED] = 'M',
                                    [REWRITE_WHY_DATE_ADDED] = 'd',
@@ -126,7 +140,8 @@ static size_t section_of(struct sv in)
     return end ? (size_t)(end - in.ptr) + 4 : in.len;
 }
 
-static void change(unsigned on, struct sv in, struct buf *out, char why[64])
+/* Whether the header section has 8-bit bytes afterwards. */
+static bool change(unsigned on, struct sv in, struct buf *out, char why[64])
 {
     static const struct sv domains[] = {SV("our.example")};
     struct sv section = sv_first(in, section_of(in)), run;
@@ -151,7 +166,11 @@ static void change(unsigned on, struct sv in, struct buf *out, char why[64])
     if (on & DROP)
         o.drop = (struct conf_strings){dropped, 3};
     rewrite_edits_init(&edits, REWRITE_CHANGES_BYTES);
-    rewrite_complete_init(&complete, NULL, 0, false);
+    rewrite_complete_init(&complete, domains, 1, false);
+    for (int i = 0; i < 4 && on & SALES; i++) {
+        assert_true(rewrite_complete_note(&complete, REWRITE_FIELD_TO, SV("sales"), &refusal));
+        complete.labels[0].domain = 0;
+    }
     rewrite_changes_init(&c);
     struct rewrite_field f;
     for (size_t at = 0; rewrite_fields_next(section, &at, &f);)
@@ -181,6 +200,7 @@ static void change(unsigned on, struct sv in, struct buf *out, char why[64])
     if (!facts.has_message_id || (on & ADD_ID && strchr(why, 'M')))
         assert_string_equal(facts.message_id, on & ADD_ID ? "<qid@m.example>" : "");
     rewrite_edits_deinit(&edits);
+    return facts.eight_bit_header;
 }
 
 static void test_rows(void **state)
@@ -198,8 +218,35 @@ static void test_rows(void **state)
     }
 }
 
+/* 8-bit bytes count where they leave. */
+static void test_eight_bit(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned on;
+        const char *in;
+        bool eight_bit;
+    } cases[] = {
+        {ALL, "Subject: x\r\n\r\n", false},
+        {ALL, "Subject: \303\274\r\n\r\n", true},
+        {ALL, "Bcc: \303\274@x.example\r\nSubject: x\r\n\r\n", false},
+        {0, "Bcc: \303\274@x.example\r\nSubject: x\r\n\r\n", true},
+        {ALL, "Message-ID: \303\274\r\n\r\n", false},
+        {ALL, "Date: \303\274\r\n\r\n", true}, /* as X-Original-Date */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf out;
+        char why[64];
+        buf_init(&out, 4096, 0);
+        if (change(cases[i].on, sv_of(cases[i].in), &out, why) != cases[i].eight_bit)
+            fail_msg("%s", cases[i].in);
+        buf_deinit(&out);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows),
+                                       cmocka_unit_test(test_eight_bit)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
