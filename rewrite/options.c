@@ -6,11 +6,14 @@ static const char *const resolve_aliases_names[] = {"false", "envelope", "both",
 
 static const char *const add_sender_names[] = {"on-behalf", "always", "never", NULL};
 
-/* Without these a message is none, or its body cannot be read. */
+/* Without these a message is none, its body cannot be read, or nobody can tell whose it is: rights
+ * were judged by Sender, too. */
 static void check_drop(const char *value, struct conf_faults *faults)
 {
     static const char *const needed[] = {
-        "From", "Date", "Received", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"};
+        "From",          "Sender",       "Resent-From",
+        "Resent-Sender", "Date",         "Received",
+        "MIME-Version",  "Content-Type", "Content-Transfer-Encoding"};
     for (const char *c = value; *c; c++)
         if (*c < 33 || *c > 126 || *c == ':') {
             conf_fault(faults, "the name alone, such as \"Bcc\"", "\"%s\" is no field name", value);

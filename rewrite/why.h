@@ -28,7 +28,8 @@
     XX(SMIME_SIGNED, "8.5", "the body was signed (S/MIME)", "rewrite.smime")                 \
     XX(SMIME_ENCRYPTED, "8.6", "the body was encrypted (S/MIME)", "rewrite.encrypt")         \
     XX(RULE, "8.8", "a rule matches the address", "rewrite.rules")                           \
-    XX(ALIAS, "8.7", "the domain is an alias", "rewrite.resolve_aliases")
+    XX(ALIAS, "8.7", "the domain is an alias", "rewrite.resolve_aliases")                    \
+    XX(SIGNED, "8.5", "the domain of From has keys (DKIM)", "rewrite.dkim")
 
 enum rewrite_why {
 #define REWRITE_WHY_ENUM(name, section, words, setting) REWRITE_WHY_##name,

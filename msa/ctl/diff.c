@@ -16,6 +16,7 @@
 
 #include "msa/base/b64.h"
 #include "msa/base/mem.h"
+#include "msa/ctl/plain.h"
 #include "rewrite/provenance.h"
 
 #include <jansson.h>
@@ -42,7 +43,7 @@ static void write_setting(const struct rewrite_layer_edit *e, const char *settin
 
 /* ---- text ---- */
 
-/* A mark before each line; what could move a terminal's cursor does not reach it. */
+/* A mark before each line. */
 static void put_lines(char mark, struct sv text)
 {
     while (text.len) {
@@ -50,10 +51,7 @@ static void put_lines(char mark, struct sv text)
         if (line.len && line.ptr[line.len - 1] == '\r')
             line.len--;
         putchar(mark);
-        for (size_t i = 0; i < line.len; i++) {
-            unsigned char c = (unsigned char)line.ptr[i];
-            putchar(c == 127 || (c < 32 && c != '\t') ? '?' : c);
-        }
+        plain_put(line);
         putchar('\n');
     }
 }
@@ -99,8 +97,7 @@ static void print_layer(const struct rewrite_layer *layer, bool first)
 {
     printf("%s+++ as changed by %s%s", first ? "--- as submitted\n" : "",
            rewrite_source_words(layer->by), layer->name.len ? " " : "");
-    for (size_t i = 0; i < layer->name.len; i++)
-        putchar((unsigned char)layer->name.ptr[i] < 32 ? '?' : layer->name.ptr[i]);
+    plain_put(layer->name);
     printf("%s\n", layer->body ? ", which replaced the body" : "");
 }
 

@@ -4,6 +4,7 @@
 #include "msa/ctl/ask.h"
 #include "msa/ctl/codes.h"
 #include "msa/ctl/diff.h"
+#include "msa/ctl/plain.h"
 #include "msa/ctl/session.h"
 #include "msa/ctl/show.h"
 #include "msa/server/permissions.h"
@@ -94,7 +95,7 @@ static void sign_refused(void *arg, const char *at, const char *address, const c
     struct run *r = arg;
     r->refused++;
     fprintf(stderr, "msactl: refused at %s%s%s%s: %s\n", at, address ? " <" : "",
-            address ? address : "", address ? ">" : "", reply);
+            address ? address : "", address ? ">" : "", plain_copy(&r->arena, reply));
 }
 
 int sign_run(const struct msa_options *o, const struct explain_command *c)
@@ -124,7 +125,7 @@ static void explain_refused(void *arg, const char *at, const char *address, cons
                            address ? address : "", "reply", reply));
     else
         printf("refused   at %s%s%s%s: %s\n", at, address ? " <" : "", address ? address : "",
-               address ? ">" : "", reply);
+               address ? ">" : "", plain_copy(&r->arena, reply));
 }
 
 /* The record that came back, while it is read. */
@@ -149,18 +150,19 @@ static bool read_verdict(struct run *r, struct sv record, struct verdict *v)
     return known && !u->bad;
 }
 
-static void show_verdict(const struct run *r, const struct verdict *v)
+static void show_verdict(struct run *r, const struct verdict *v)
 {
+    struct arena *a = &r->arena;
     if (r->command->json)
         put_json(json_pack("{s:s, s:s, s:s, s:s}", "verdict", v->word, "why", v->why, "login",
                            r->login, "from", v->from));
     else
-        printf("%-9s %s%sas %s; nothing was sent\nfrom      <%s>\n", v->word, v->why,
-               *v->why ? ", " : "", r->login, v->from);
+        printf("%-9s %s%sas %s; nothing was sent\nfrom      <%s>\n", v->word, plain_copy(a, v->why),
+               *v->why ? ", " : "", r->login, plain_copy(a, v->from));
 }
 
 /* One form, for its recipients; they are added to all. False: the record is damaged. */
-static bool show_form(const struct run *r, struct unpack *u, json_t *all)
+static bool show_form(struct run *r, struct unpack *u, json_t *all)
 {
     json_t *to = json_array();
     for (uint32_t n = unpack_u32(u); n > 0 && !u->bad; n--) {
@@ -177,7 +179,7 @@ static bool show_form(const struct run *r, struct unpack *u, json_t *all)
         json_t *address;
         json_array_foreach(to, i, address)
         {
-            printf("to        <%s>\n", json_string_value(address));
+            printf("to        <%s>\n", plain_copy(&r->arena, json_string_value(address)));
         }
         printf("octets    %" PRIu64 "\n", octets);
     }
@@ -185,7 +187,7 @@ static bool show_form(const struct run *r, struct unpack *u, json_t *all)
     return !u->bad && (provenance.len == 0 || diff_show(provenance, r->command->json));
 }
 
-static int show_route_of(const struct run *r, json_t *address)
+static int show_route_of(struct run *r, json_t *address)
 {
     struct show show = {.json = r->command->json, .text = show_route};
     struct buf error;
@@ -193,7 +195,7 @@ static int show_route_of(const struct run *r, json_t *address)
     if (show.json)
         put_json(json_pack("{s:O}", "route", address));
     else
-        printf("route     to <%s>\n", json_string_value(address));
+        printf("route     to <%s>\n", plain_copy(&r->arena, json_string_value(address)));
     json_t *request = json_pack("{s:s, s:O}", "command", "route", "address", address);
     int code = ask_daemon(r->options->admin.socket, request, show_line, &show, &error);
     if (buf_len(&error))

@@ -1,5 +1,7 @@
 #include "msa/ctl/show.h"
 
+#include "msa/ctl/plain.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,8 +36,7 @@ static const char *time_of(json_t *line, const char *name, char out[32])
 /* What a remote said may hold anything: control characters must not reach a terminal. */
 static void put(const char *text)
 {
-    for (; *text; text++)
-        putchar((unsigned char)*text < 32 || *text == 127 ? ' ' : *text);
+    plain_put(sv_of(text));
 }
 
 void show_line(void *arg, json_t *line)

@@ -100,7 +100,7 @@ static void on_dkim(void *arg)
     if (buf_len(&fields)) {
         m->prefix = arena_str(&m->arena, buf_view(&fields));
         rewrite_provenance_layer(&p->provenance, REWRITE_BY_SIGNER, SV_NONE, false);
-        rewrite_provenance_edit(&p->provenance, 0, 0, sv_of(m->prefix), REWRITE_NO_WHY, 0);
+        rewrite_provenance_edit(&p->provenance, 0, 0, sv_of(m->prefix), REWRITE_WHY_SIGNED, 0);
     }
     buf_deinit(&fields);
     m->provenance = arena_sv(&m->arena, rewrite_provenance_take(&p->provenance));

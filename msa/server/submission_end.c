@@ -71,7 +71,7 @@ static void keep_provenance(struct submission *s)
     struct queue_message *m = s->message;
     if (m->prefix[0]) {
         rewrite_provenance_layer(&s->provenance, REWRITE_BY_SIGNER, SV_NONE, false);
-        rewrite_provenance_edit(&s->provenance, 0, 0, sv_of(m->prefix), REWRITE_NO_WHY, 0);
+        rewrite_provenance_edit(&s->provenance, 0, 0, sv_of(m->prefix), REWRITE_WHY_SIGNED, 0);
     }
     m->provenance = arena_sv(&m->arena, rewrite_provenance_take(&s->provenance));
 }

@@ -76,14 +76,14 @@ static const char want[] = "--- as submitted\n"
                            "@@ 8.8: a rule matches the address (rewrite.rules[3])\n"
                            "-To: x\n"
                            "+To: x@y.z\n"
-                           " Subject: \xff?[2J\n"
+                           " Subject: ??[2J\n"
                            " \n"
                            "+++ as changed by milter inet:m?, which replaced the body\n"
                            " Received: r\n"
                            " Date: d\n"
                            "-From: a@b\n"
                            " To: x@y.z\n"
-                           " Subject: \xff?[2J\n"
+                           " Subject: ??[2J\n"
                            " \n";
 
 static void for_people(void **state)

@@ -94,6 +94,7 @@ static const struct {
      "drop: Content-Type is needed by whoever reads the message; leave it out"},
     {"drop = [ \"Bcc\", \"from\" ];",
      "drop[1]: From is needed by whoever reads the message; leave it out"},
+    {"drop = \"sender\";", "drop: Sender is needed by whoever reads the message; leave it out"},
     {"drop = [ \"Bcc:\" ];", "drop[0]: \"Bcc:\" is no field name; the name alone, such as \"Bcc\""},
     {"drop = [ \"X Y\" ];", "drop[0]: \"X Y\" is no field name; the name alone, such as \"Bcc\""},
 };
