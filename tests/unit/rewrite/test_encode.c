@@ -65,6 +65,11 @@ static const struct {
     {LINES, SV(TOP "\r\n" LONG "\r\n"), TOP "MIME-Version: 1.0\r\n" CTE "quoted-printable\r\n\r\n"},
     {HEADER, SV("Subject: " UE "\r\n" TEXT CTE "8bit\r\n\r\n" UE "\r\n"),
      "Subject: =?utf-8?B?w7w=?=\r\n" TEXT CTE "8bit\r\n\r\n" UE "\r\n"},
+    /* what is no line of text */
+    {LINES, SV(TOP TEXT "\r\na\nb\r\n"), TOP TEXT CTE "quoted-printable\r\n\r\na=0Ab\r\n"},
+    {LINES, SV(TOP TEXT "\r\na\rb\r\n"), TOP TEXT CTE "quoted-printable\r\n\r\na=0Db\r\n"},
+    {LINES, SV(TOP TEXT "\r\na\0b\r\n"), TOP TEXT CTE "quoted-printable\r\n\r\na=00b\r\n"},
+    {LINES, SV(TOP TEXT "\r\nab\r"), TOP TEXT CTE "quoted-printable\r\n\r\nab=0D=\r\n"},
     /* a multipart that nobody can read */
     {M7,
      SV(TOP "MIME-Version: 1.0\r\nContent-Type: multipart/mixed\r\n\r\n--b\r\n" UE
