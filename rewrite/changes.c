@@ -158,12 +158,17 @@ static void put_date(struct rewrite_changes *c, const struct rewrite_changes_end
         rename_dates(c, e->section);
 }
 
-static void put_authors(struct rewrite_changes *c, const struct rewrite_changes_end *e,
-                        struct buf *text)
+/* False: the message is to be refused. */
+static bool put_authors(struct rewrite_changes *c, const struct rewrite_changes_end *e,
+                        struct buf *text, struct rewrite_refusal *refusal_out)
 {
     char from_text[REWRITE_RULES_TEXT], sender_text[REWRITE_RULES_TEXT];
     struct sv from = rewrite_readdress_text(c->rules, e->named.from, from_text);
     struct sv sender = rewrite_readdress_text(c->rules, e->named.sender, sender_text);
+    if (from.len + 2 > SMTP_PATH_MAX)
+        return rewrite_readdress_refuse(REWRITE_FIELD_FROM, e->named.from, refusal_out);
+    if (sender.len + 2 > SMTP_PATH_MAX)
+        return rewrite_readdress_refuse(REWRITE_FIELD_SENDER, e->named.sender, refusal_out);
     if (from.len) {
         write_text(text, "From: <", from, ">\r\n");
         put_top(c, text, REWRITE_WHY_FROM_ADDED);
@@ -177,6 +182,7 @@ static void put_authors(struct rewrite_changes *c, const struct rewrite_changes_
         write_text(text, "Sender: <", sender, ">\r\n");
         put_top(c, text, REWRITE_WHY_SENDER_ADDED);
     }
+    return true;
 }
 
 /* ---- addresses ---- */
@@ -276,8 +282,7 @@ bool rewrite_changes_finish(struct rewrite_changes *c, const struct rewrite_chan
     put_received(c, e->facts, &text);
     put_message_id(c, e, &text);
     put_date(c, e, &text);
-    put_authors(c, e, &text);
-    bool good = put_addresses(c, e, refusal_out);
+    bool good = put_authors(c, e, &text, refusal_out) && put_addresses(c, e, refusal_out);
     put_end(c, e);
     buf_deinit(&text);
     rewrite_edits_seal(c->edits);

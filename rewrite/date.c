@@ -114,10 +114,10 @@ static bool take_date(struct reader *r, int *day, int *month, int *year)
 static bool take_time(struct reader *r, int *hour, int *minute, int *second)
 {
     *second = 0;
-    if (!skip_cfws(r) || !take_number(r, 2, 2, hour, NULL) || !skip_cfws(r) || !take(r, ':') ||
-        !skip_cfws(r) || !take_number(r, 2, 2, minute, NULL) || !skip_cfws(r))
+    if (!skip_cfws(r) || !take_number(r, 1, 2, hour, NULL) || !skip_cfws(r) || !take(r, ':') ||
+        !skip_cfws(r) || !take_number(r, 1, 2, minute, NULL) || !skip_cfws(r))
         return false;
-    if (take(r, ':') && (!skip_cfws(r) || !take_number(r, 2, 2, second, NULL) || !skip_cfws(r)))
+    if (take(r, ':') && (!skip_cfws(r) || !take_number(r, 1, 2, second, NULL) || !skip_cfws(r)))
         return false;
     return *hour < 24 && *minute < 60 && *second <= 60; /* a leap second */
 }

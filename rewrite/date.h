@@ -3,7 +3,9 @@
  *
  * RFC 5322 3.3. Written always in UTC ("+0000"): the zone of the server tells nothing about the
  * author. Read are the obsolete forms as well (4.3): comments and folding between all parts, years
- * of two and three digits, zones of letters; what the grammar has no reading for is none. A name of
+ * of two and three digits, zones of letters. So are, beyond the grammar, hours, minutes and seconds
+ * of one digit, and parts with nothing between them where that leaves no doubt ("28Jul2026",
+ * "10:11:12+0200"). A zone may be any of the grammar's, up to +9959. All else is none. A name of
  * a day that is not that of the date is overlooked. Reading is linear.
  * Time is an argument; nothing here reads a clock. Any thread.
  */

@@ -9,8 +9,8 @@
 #include "msa/base/b64.h"
 #include "msa/base/require.h"
 #include "rewrite/address.h"
-#include "rewrite/cfws.h"
 #include "rewrite/dkim_fields.h"
+#include "rewrite/domain.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -86,38 +86,6 @@ void rewrite_dkim_restart(struct rewrite_dkim *d)
 
 /* ---- the author ---- */
 
-/* The domain as rows have it: no comments, lower case, A-labels. False: it is none that could have
- * a key. */
-static bool make_domain(struct sv written, char out[SMTP_DOMAIN_MAX + 1])
-{
-    char plain[4 * SMTP_DOMAIN_MAX]; /* U-labels are longer */
-    size_t len = 0, plain_len = 0;
-    if (!rewrite_cfws_strip(written, plain, sizeof plain, &plain_len))
-        return false;
-    struct sv text = {plain, plain_len};
-    while (text.len) {
-        char label[SMTP_LABEL_MAX];
-        struct sv part = sv_split(&text, '.');
-        size_t n = part.len;
-        if (smtp_idn_concerns(part)) {
-            if (smtp_idn_label(part, label, &n) < 0)
-                return false;
-        } else if (n > 0 && n <= sizeof label) {
-            for (size_t i = 0; i < n; i++)
-                label[i] = ascii_lower(part.ptr[i]);
-        } else {
-            return false;
-        }
-        if (len + n + 1 > SMTP_DOMAIN_MAX)
-            return false;
-        memcpy(out + len, label, n);
-        len += n;
-        out[len++] = '.';
-    }
-    out[len ? len - 1 : 0] = '\0';
-    return len > 0;
-}
-
 /* Nobody signs, and it is not known whose signature is missing. */
 static void lack_any(struct rewrite_dkim *d, enum rewrite_dkim_lack lack)
 {
@@ -138,7 +106,7 @@ static bool find_signers(struct rewrite_dkim *d, struct sv field, struct rewrite
     rewrite_addresses_init(&w, field, sv_find(field, ':') + 1, field.len, AUTHORS_MAX);
     while ((step = rewrite_addresses_next(&w, &m)) == REWRITE_ADDRESS_MAILBOX) {
         struct sv domain = sv_range(field.ptr + m.domain, field.ptr + m.domain_end);
-        if (m.domain_kind == REWRITE_DOMAIN_LITERAL || !make_domain(domain, d->domain))
+        if (m.domain_kind == REWRITE_DOMAIN_LITERAL || !rewrite_domain_make(domain, d->domain))
             continue;
         *out = rewrite_dkim_keys_find(d->keys, sv_of(d->domain), d->now_s);
         if (out->count || out->require)

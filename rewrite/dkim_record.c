@@ -2,6 +2,8 @@
 
 #include "msa/base/require.h"
 
+#define TAGS_MAX 32 /* more than any record has */
+
 static const char *const words[] = {
 #define VERDICT_WORD(name, word) [REWRITE_DKIM_RECORD_##name] = word,
     REWRITE_DKIM_VERDICTS(VERDICT_WORD)
@@ -35,11 +37,9 @@ static struct sv trim(struct sv text)
     return text;
 }
 
-/* The next tag of a list (RFC 6376 3.2). False: the list is over, or malformed. */
+/* The next tag of a list (RFC 6376 3.2). False: it is none. */
 static bool next_tag(struct sv *rest, struct sv *name_out, struct sv *value_out)
 {
-    if (!trim(*rest).len)
-        return false;
     struct sv tag = sv_split(rest, ';');
     size_t equals = sv_find(tag, '=');
     *name_out = trim(sv_first(tag, equals));
@@ -76,12 +76,28 @@ struct record {
     bool has_p, has_h, has_s;
 };
 
-static bool read_record(struct sv text, struct record *r)
+static bool is_among(struct sv name, const struct sv *names, size_t count)
 {
-    struct sv name, value;
+    for (size_t i = 0; i < count; i++)
+        if (sv_eq(name, names[i]))
+            return true;
+    return false;
+}
+
+/* NULL, or why receivers must discard it (RFC 6376 3.2, 3.6.1). */
+static const char *read_record(struct sv text, struct record *r)
+{
+    static const char none[] = "it is no record of a DKIM key";
+    struct sv names[TAGS_MAX], name, value;
     *r = (struct record){.v = SV("DKIM1"), .k = SV("rsa")};
-    while (next_tag(&text, &name, &value)) {
+    for (size_t n = 0; trim(text).len; names[n++] = name) {
+        if (n == TAGS_MAX || !next_tag(&text, &name, &value))
+            return none;
+        if (is_among(name, names, n))
+            return "it has a tag twice";
         if (sv_eq(name, SV("v"))) {
+            if (n > 0)
+                return "its v= does not stand first";
             r->v = value;
         } else if (sv_eq(name, SV("k"))) {
             r->k = value;
@@ -98,7 +114,7 @@ static bool read_record(struct sv text, struct record *r)
             r->has_p = true;
         }
     }
-    return !trim(text).len && r->has_p && sv_eq(r->v, SV("DKIM1"));
+    return r->has_p && sv_eq(r->v, SV("DKIM1")) ? NULL : none;
 }
 
 enum rewrite_dkim_verdict rewrite_dkim_record_judge(struct sv record,
@@ -107,8 +123,9 @@ enum rewrite_dkim_verdict rewrite_dkim_record_judge(struct sv record,
 {
     struct record r;
     enum rewrite_dkim_verdict verdict = REWRITE_DKIM_RECORD_DIFFERS;
-    if (!read_record(record, &r)) {
-        *why_out = "it is no record of a DKIM key";
+    const char *fault = read_record(record, &r);
+    if (fault) {
+        *why_out = fault;
     } else if (r.p.len == 0) {
         verdict = REWRITE_DKIM_RECORD_REVOKED;
         *why_out = "its p= is empty";

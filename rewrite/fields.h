@@ -26,7 +26,12 @@
     XX(MIME_VERSION, "MIME-Version")                     \
     XX(CONTENT_TYPE, "Content-Type")                     \
     XX(CONTENT_ENCODING, "Content-Transfer-Encoding")    \
+    REWRITE_RECEIPT_FIELDS(XX)                           \
     REWRITE_ADDRESS_FIELDS(XX)
+/* Those by which the author asks for a receipt (RFC 8098 2.1): addresses that nobody judges */
+#define REWRITE_RECEIPT_FIELDS(XX)                                 \
+    XX(DISPOSITION_NOTIFICATION_TO, "Disposition-Notification-To") \
+    XX(RETURN_RECEIPT_TO, "Return-Receipt-To")
 /* Those that hold addresses (RFC 5322 3.6.2, 3.6.3, 3.6.6) and are judged */
 #define REWRITE_ADDRESS_FIELDS(XX)         \
     XX(FROM, "From")                       \

@@ -68,13 +68,13 @@ static const struct conf_option rule_rows[] = {
              "where the rule counts",
              "\"envelope\": MAIL FROM and RCPT TO. \"header\": the address fields of the header.",
              .flags = CONF_RELOAD, .check = check_in),
-    CONF_ROW(
-        CONF_STRINGS, struct rewrite_rule_options, of, "of", "[ \"sender\", \"recipient\" ]",
-        "for whose addresses the rule counts",
-        "\"sender\": MAIL FROM, From, Sender, Reply-To and their Resent- forms. \"recipient\": "
-        "RCPT TO, To, Cc, Bcc and theirs; such a rule may match addresses of our own domains "
-        "only (RFC 6409 section 8).",
-        .flags = CONF_RELOAD, .check = check_of),
+    CONF_ROW(CONF_STRINGS, struct rewrite_rule_options, of, "of", "[ \"sender\", \"recipient\" ]",
+             "for whose addresses the rule counts",
+             "\"sender\": MAIL FROM, From, Sender, Reply-To and their Resent- forms, "
+             "Disposition-Notification-To and Return-Receipt-To. \"recipient\": RCPT TO, To, Cc, "
+             "Bcc and theirs; such a rule may match addresses of our own domains "
+             "only (RFC 6409 section 8).",
+             .flags = CONF_RELOAD, .check = check_of),
     CONF_END,
 };
 

@@ -7,7 +7,7 @@
 #include "msa/base/require.h"
 #include "rewrite/address.h"
 #include "rewrite/cfws.h"
-#include "rewrite/results.h"
+#include "rewrite/domain.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -42,49 +42,62 @@ static unsigned place_of(enum rewrite_field_kind kind)
     case REWRITE_FIELD_RESENT_FROM:
     case REWRITE_FIELD_RESENT_SENDER:
     case REWRITE_FIELD_RESENT_REPLY_TO:
+    case REWRITE_FIELD_DISPOSITION_NOTIFICATION_TO:
+    case REWRITE_FIELD_RETURN_RECEIPT_TO:
         return REWRITE_IN_HEADER | REWRITE_OF_SENDER;
     default:
         return REWRITE_IN_HEADER | REWRITE_OF_RECIPIENT;
     }
 }
 
+static bool is_receipt(enum rewrite_field_kind kind)
+{
+    return kind == REWRITE_FIELD_DISPOSITION_NOTIFICATION_TO ||
+           kind == REWRITE_FIELD_RETURN_RECEIPT_TO;
+}
+
+static bool has_addresses(enum rewrite_field_kind kind)
+{
+    return rewrite_fields_is_address(kind) || is_receipt(kind);
+}
+
 /* ---- the address as a path ---- */
 
-/* Copies text without what the grammar overlooks; n: bytes there so far. False: it is too long. */
-static bool copy_plain(struct sv text, char out[SMTP_PATH_MAX], size_t *n)
+/* A local part without what the grammar overlooks, whose words are one quoted string if any is; its
+ * length, 0: it is too long. */
+static size_t copy_local(struct sv written, char out[SMTP_PATH_MAX])
 {
-    bool quoted = false;
-    while (text.len) {
-        char c = text.ptr[0];
-        bool pair = quoted && c == '\\' && text.len > 1;
-        if (!quoted) {
-            rewrite_cfws_skip(&text);
-            if (!text.len)
-                break;
-            c = text.ptr[0];
-        }
-        if (c == '"')
-            quoted = !quoted;
-        if (*n + 2 > SMTP_PATH_MAX)
-            return false;
-        if (c != '\r' && c != '\n') /* a fold in quotes */
-            out[(*n)++] = c;
-        if (pair)
-            out[(*n)++] = text.ptr[1];
-        text = sv_skip(text, pair ? 2 : 1);
+    size_t n = 1, to = 1;
+    out[0] = '"';
+    if (!rewrite_cfws_strip(written, out, SMTP_PATH_MAX, &n))
+        return 0;
+    if (!memchr(out + 1, '"', n - 1)) {
+        memmove(out, out + 1, n - 1);
+        return n - 1;
     }
-    return true;
+    for (size_t from = 1; from < n; from++) {
+        if (out[from] == '"')
+            continue;
+        if (out[from] == '\\' && from + 1 < n)
+            out[to++] = out[from++];
+        out[to++] = out[from];
+    }
+    out[to++] = '"';
+    return to;
 }
 
 /* Plain: in the form of a path already, but for case. */
 static bool is_plain(struct sv local, struct sv domain, bool has_cfws)
 {
     unsigned bits = 0;
-    for (size_t i = 0; i < local.len; i++)
+    bool quoted = false;
+    for (size_t i = 0; i < local.len; i++) {
         bits |= (unsigned char)local.ptr[i];
+        quoted |= local.ptr[i] == '"';
+    }
     for (size_t i = 0; i < domain.len; i++)
         bits |= (unsigned char)domain.ptr[i];
-    return !has_cfws && bits < 0x80 && local.ptr[0] != '"' && domain.ptr[0] != '[';
+    return !has_cfws && bits < 0x80 && !quoted && domain.ptr[0] != '[';
 }
 
 static size_t copy_lower(struct sv text, char *out)
@@ -94,29 +107,45 @@ static size_t copy_lower(struct sv text, char *out)
     return text.len;
 }
 
-/* What the grammar overlooks goes, and what is left is put into the form of a path; its length, 0:
- * it is none. */
-static size_t make_path(struct sv local, struct sv domain, struct sv added, char key[SMTP_PATH_MAX],
-                        size_t *local_len)
+/* Puts the domain behind a local part of n bytes in text, and gives them the form of a key; its
+ * length, 0: they are no path. */
+static size_t end_key(char text[SMTP_PATH_MAX], size_t n, struct sv domain, struct sv added,
+                      char key[SMTP_PATH_MAX], size_t *local_len)
 {
     struct arena scratch;
     struct smtp_path path;
-    size_t n = 0;
-    if (!copy_plain(local, key, &n) || n + 1 > SMTP_PATH_MAX)
+    if (!n || n + 1 > SMTP_PATH_MAX)
         return 0;
-    key[n++] = '@';
-    if (!copy_plain(domain, key, &n) || n + 1 + added.len > SMTP_PATH_MAX)
+    text[n++] = '@';
+    if (!rewrite_cfws_strip(domain, text, SMTP_PATH_MAX, &n) || n + 1 + added.len > SMTP_PATH_MAX)
         return 0;
     if (added.len) {
-        key[n] = '.';
-        memcpy(key + n + 1, added.ptr, added.len);
+        text[n] = '.';
+        memcpy(text + n + 1, added.ptr, added.len);
         n += 1 + added.len;
     }
     arena_init(&scratch);
-    bool good = smtp_path_parse_address(&scratch, (struct sv){key, n}, SMTP_PATH_FORWARD, &path) ==
+    bool good = smtp_path_parse_address(&scratch, (struct sv){text, n}, SMTP_PATH_FORWARD, &path) ==
                 SMTP_PATH_OK;
     n = good ? rewrite_rules_key(&path, key, local_len).len : 0;
     arena_deinit(&scratch);
+    return n;
+}
+
+/* An address that is not plain. A local part that no path has is left out: what matches the domain
+ * counts for it all the same. */
+static size_t make_path(struct sv local, struct sv domain, struct sv added, char key[SMTP_PATH_MAX],
+                        size_t *local_len)
+{
+    char text[SMTP_PATH_MAX];
+    size_t n = end_key(text, copy_local(local, text), domain, added, key, local_len);
+    if (n)
+        return n;
+    text[0] = 'x';
+    n = end_key(text, 1, domain, added, key, local_len);
+    if (n)
+        memmove(key, key + 1, --n);
+    *local_len = 0;
     return n;
 }
 
@@ -222,13 +251,13 @@ static struct sv completion_of(struct rewrite_readdress *r, const struct rewrite
     return rewrite_complete_domain(r->complete, label);
 }
 
-static bool refuse(enum rewrite_refusal_kind kind, const struct rewrite_field *f, struct sv address,
-                   struct rewrite_refusal *out)
+bool rewrite_readdress_refuse(enum rewrite_field_kind field, struct sv address,
+                              struct rewrite_refusal *out)
 {
     char subject[128];
-    snprintf(subject, sizeof subject, "%s: the address %.*s", rewrite_fields_name(f->kind),
+    snprintf(subject, sizeof subject, "%s: the address %.*s", rewrite_fields_name(field),
              SV_ARG(sv_first(address, 80)));
-    rewrite_refusal_make(out, kind, sv_of(subject));
+    rewrite_refusal_make(out, REWRITE_REFUSAL_REWRITTEN_LONG, sv_of(subject));
     return false;
 }
 
@@ -291,10 +320,11 @@ static bool find_outcome(struct rewrite_readdress *r, const struct rewrite_field
 static bool readdress(struct rewrite_readdress *r, const struct rewrite_field *f,
                       const struct rewrite_address *a, struct rewrite_refusal *refusal_out)
 {
-    struct outcome o = {.added = completion_of(r, a), .why = REWRITE_WHY_COMPLETED};
+    struct outcome o = {.why = REWRITE_WHY_COMPLETED};
+    if (!is_receipt(f->kind))
+        o.added = completion_of(r, a);
     if (!find_outcome(r, f, a, &o))
-        return refuse(REWRITE_REFUSAL_REWRITTEN_LONG, f, range(r, a->local, a->domain_end),
-                      refusal_out);
+        return rewrite_readdress_refuse(f->kind, range(r, a->local, a->domain_end), refusal_out);
     put_outcome(r, a, &o);
     return true;
 }
@@ -305,7 +335,7 @@ bool rewrite_readdress_field(struct rewrite_readdress *r, const struct rewrite_f
     struct rewrite_addresses w;
     struct rewrite_address a;
     bool good = true;
-    if (!rewrite_fields_is_address(f->kind) || (r->uses >= r->complete->uses && !wants_key(r, f)))
+    if (!has_addresses(f->kind) || (r->uses >= r->complete->uses && !wants_key(r, f)))
         return true;
     rewrite_addresses_init(&w, r->section, f->value, f->end, REWRITE_READDRESS_MAX - r->mailboxes);
     while (good && rewrite_addresses_next(&w, &a) == REWRITE_ADDRESS_MAILBOX) {
@@ -337,7 +367,7 @@ void rewrite_readdress_collect(struct rewrite_readdress *r, const struct rewrite
     struct rewrite_address a;
     char key[SMTP_PATH_MAX];
     size_t local_len, len;
-    if (!rewrite_fields_is_address(f->kind))
+    if (!has_addresses(f->kind))
         return;
     rewrite_addresses_init(&w, r->section, f->value, f->end, REWRITE_READDRESS_MAX);
     while (rewrite_addresses_next(&w, &a) == REWRITE_ADDRESS_MAILBOX) {
@@ -364,5 +394,5 @@ struct sv rewrite_readdress_text(const struct rewrite_rules *rules, struct sv ad
     if (smtp_path_parse_address(&scratch, address, SMTP_PATH_FORWARD, &path) == SMTP_PATH_OK)
         to = rewrite_rules_apply(rules, REWRITE_IN_HEADER | REWRITE_OF_SENDER, &path, out, &row);
     arena_deinit(&scratch);
-    return to.len && to.len + 2 <= SMTP_PATH_MAX ? to : address;
+    return to.len ? to : address;
 }

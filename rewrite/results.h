@@ -3,16 +3,14 @@
  *
  * RFC 8601 2.2 (authserv-id: a token or a quoted string, comments and folding before it), 5 (fields
  * that claim to be from within one's own borders, and were not added there, are removed). Domains
- * are compared without case and without a dot at the end. A field in which no such name can be read
- * claims nothing. Time is linear. Any thread.
+ * are compared as A-labels, without case and without dots at the end. A field in which no such name
+ * can be read claims nothing. Time is linear. Any thread.
  */
 #ifndef REWRITE_RESULTS_H
 #define REWRITE_RESULTS_H
 
 #include "msa/base/sv.h"
 
-/* Whether a name is the domain, or below it. */
-bool rewrite_domain_is_within(struct sv name, struct sv domain);
 /* value: behind the colon. Ours are host, each of the domains, and what is below those. */
 bool rewrite_results_are_ours(struct sv value, struct sv host, const struct sv *domains,
                               size_t count);

@@ -1,6 +1,7 @@
 /*
  * Design: three tables, by form. An entry is a key; behind it stand the rules with that key in
- * their order, each with the places for which no rule before it counts: so there are four at most.
+ * their order, each with the places for which no rule before it matches all that it does: so there
+ * are four at most.
  * Of the entries that an address has in the three tables the rule that was added first wins.
  */
 #include "rewrite/rules.h"
@@ -8,6 +9,7 @@
 #include "msa/base/require.h"
 #include "msa/smtp/nfc.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <uthash.h>
 
@@ -210,29 +212,6 @@ static size_t labels_of(struct sv domain)
     return labels;
 }
 
-bool rewrite_rules_add(struct rewrite_rules *r, const struct rewrite_rule *rule, unsigned where,
-                       uint16_t row)
-{
-    unsigned pairs = pairs_of(where);
-    struct entry *e = find_entry(r, rule->form, rule->key);
-    struct kept **end = e ? &e->first : NULL;
-    for (; end && *end; end = &(*end)->next)
-        pairs &= ~(*end)->pairs;
-    if (!pairs)
-        return false;
-    if (!e) {
-        e = arena_alloc(r->arena, sizeof *e);
-        HASH_ADD_KEYPTR(hh, r->tables[rule->form], rule->key.ptr, rule->key.len, e);
-        end = &e->first;
-    }
-    *end = arena_alloc(r->arena, sizeof **end);
-    **end = (struct kept){.rule = *rule, .order = r->count++, .pairs = pairs, .row = row};
-    r->pairs |= pairs;
-    if (rule->form == REWRITE_RULE_BELOW && labels_of(rule->key) > r->below_labels)
-        r->below_labels = labels_of(rule->key);
-    return true;
-}
-
 bool rewrite_rules_has(const struct rewrite_rules *r, unsigned where)
 {
     return r && (r->pairs & pairs_of(where));
@@ -257,20 +236,66 @@ static const struct kept *find_below(const struct rewrite_rules *r, struct sv do
     return best;
 }
 
-const struct rewrite_rule *rewrite_rules_find(const struct rewrite_rules *r, unsigned where,
-                                              struct sv key, size_t local_len, uint16_t *row_out)
+static const struct kept *find(const struct rewrite_rules *r, struct sv key, size_t local_len,
+                               unsigned pair)
 {
-    unsigned pair = pairs_of(where);
     struct sv domain = sv_skip(key, local_len + 1);
     if (!(r->pairs & pair))
         return NULL;
     const struct kept *best = earlier(NULL, find_entry(r, REWRITE_RULE_ADDRESS, key), pair);
     best = earlier(best, find_entry(r, REWRITE_RULE_DOMAIN, domain), pair);
-    best = find_below(r, domain, best, pair);
-    if (!best)
+    return find_below(r, domain, best, pair);
+}
+
+/* The places of pairs for which a rule before matches all that this one does. */
+static unsigned covered(const struct rewrite_rules *r, const struct rewrite_rule *rule,
+                        unsigned pairs)
+{
+    /* what stands before the key, so that it is an address that only such rules match */
+    static const char *const before[] = {
+        [REWRITE_RULE_ADDRESS] = "", [REWRITE_RULE_DOMAIN] = "@", [REWRITE_RULE_BELOW] = "@*."};
+    char text[SMTP_PATH_MAX + 4];
+    int len = snprintf(text, sizeof text, "%s%.*s", before[rule->form], SV_ARG(rule->key));
+    REQUIRE(len > 0 && (size_t)len < sizeof text);
+    struct sv key = {text, (size_t)len};
+    unsigned found = 0;
+    for (unsigned pair = 1; pair < PAIRS_ALL; pair <<= 1)
+        if (pairs & pair && find(r, key, sv_rfind(key, '@'), pair))
+            found |= pair;
+    return found;
+}
+
+bool rewrite_rules_add(struct rewrite_rules *r, const struct rewrite_rule *rule, unsigned where,
+                       uint16_t row)
+{
+    unsigned pairs = pairs_of(where);
+    pairs &= ~covered(r, rule, pairs);
+    if (!pairs)
+        return false;
+    struct entry *e = find_entry(r, rule->form, rule->key);
+    if (!e) {
+        e = arena_alloc(r->arena, sizeof *e);
+        HASH_ADD_KEYPTR(hh, r->tables[rule->form], rule->key.ptr, rule->key.len, e);
+    }
+    struct kept **end = &e->first;
+    while (*end)
+        end = &(*end)->next;
+    *end = arena_alloc(r->arena, sizeof **end);
+    **end = (struct kept){.rule = *rule, .order = r->count++, .pairs = pairs, .row = row};
+    r->pairs |= pairs;
+    if (rule->form == REWRITE_RULE_BELOW && labels_of(rule->key) > r->below_labels)
+        r->below_labels = labels_of(rule->key);
+    return true;
+}
+
+const struct rewrite_rule *rewrite_rules_find(const struct rewrite_rules *r, unsigned where,
+                                              struct sv key, size_t local_len, uint16_t *row_out)
+{
+    const struct kept *k = find(r, key, local_len, pairs_of(where));
+    if (!k)
         return NULL;
-    *row_out = best->row;
-    return &best->rule;
+    *row_out = k->row;
+    return &k->rule;
 }
 
 struct sv rewrite_rules_apply(const struct rewrite_rules *r, unsigned where,

@@ -67,7 +67,7 @@ struct rewrite_rules;
 struct rewrite_rules *rewrite_rules_new(struct arena *a);
 void rewrite_rules_free(struct rewrite_rules *r); /* NULL is allowed */
 /* row: for whoever asks which rule it was. False: it counts nowhere, since others before it match
- * the same. */
+ * all that it does. */
 bool rewrite_rules_add(struct rewrite_rules *r, const struct rewrite_rule *rule, unsigned where,
                        uint16_t row);
 /* Whether there is any rule for such a place, of either pair. NULL is allowed. */

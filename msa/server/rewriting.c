@@ -81,7 +81,7 @@ static void check_pair(struct checking *c, const struct rewrite_rule_options *ro
     else if (is_foreign(&rule, where_of(row), c->o))
         FAULT(c, false, "match", sender_only, "\"%s\" %s", row->match, not_ours);
     else if (!rewrite_rules_add(c->rules, &rule, where_of(row), (uint16_t)c->row))
-        FAULT(c, true, "match", "leave the row out", "never taken: rows before match the same");
+        FAULT(c, true, "match", "leave the row out", "never taken: rows before match all of it");
 }
 
 static void check_row(struct checking *c)
@@ -142,7 +142,8 @@ static void check_line(const struct msa_options *o, struct sv match, struct sv r
     else if (is_foreign(&rule, where, o))
         conf_fault(faults, sender_only, "\"%.*s\" %s", SV_ARG(text), not_ours);
     else if (!rewrite_rules_add(rules, &rule, where, 0))
-        conf_fault(faults, "one line for each", "\"%.*s\" stands there twice", SV_ARG(text));
+        conf_fault(faults, "leave it out", "\"%.*s\" counts nowhere: lines before match all of it",
+                   SV_ARG(text));
 }
 
 void rewriting_check_map(const char *key, struct sv text, const struct msa_options *o,

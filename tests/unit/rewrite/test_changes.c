@@ -23,7 +23,8 @@ enum {
     GATEWAY = 16,
     SENDER = 32,
     FROM = 64,
-    SALES = 128
+    SALES = 128,
+    LONG = 256 /* the added addresses; rules make them too long */
 };
 #define ALL (ADD_DATE | ADD_ID | DROP | FORGED)
 
@@ -140,8 +141,24 @@ static size_t section_of(struct sv in)
     return end ? (size_t)(end - in.ptr) + 4 : in.len;
 }
 
-/* Whether the header section has 8-bit bytes afterwards. */
-static bool change(unsigned on, struct sv in, struct buf *out, char why[64])
+#define TEN(x) x x x x x x x x x x
+
+static struct rewrite_rules *long_rules(struct arena *a)
+{
+    struct rewrite_rules *r = rewrite_rules_new(a);
+    struct rewrite_rule rule;
+    struct rewrite_rule_fault fault;
+    assert_true(rewrite_rule_parse(a, SV("*@long.example"),
+                                   SV("*@" TEN("123456789.") TEN("123456789.") "example"), &rule,
+                                   &fault));
+    assert_true(rewrite_rules_add(r, &rule, REWRITE_IN_HEADER | REWRITE_OF_SENDER, 0));
+    return r;
+}
+
+#define LONG_LOCAL TEN("long-") "x"
+
+/* Why holds the refusal if there is one. Whether the header section has 8-bit bytes afterwards. */
+static bool change(unsigned on, struct sv in, struct buf *out, char why[200])
 {
     static const struct sv domains[] = {SV("our.example")};
     struct sv section = sv_first(in, section_of(in)), run;
@@ -163,6 +180,10 @@ static bool change(unsigned on, struct sv in, struct buf *out, char why[64])
                                 .domains = domains,
                                 .domain_count = 1,
                                 .edits = &edits};
+    struct arena a;
+    arena_init(&a);
+    if (on & LONG)
+        c.rules = long_rules(&a);
     if (on & DROP)
         o.drop = (struct conf_strings){dropped, 3};
     rewrite_edits_init(&edits, REWRITE_CHANGES_BYTES);
@@ -184,10 +205,10 @@ static bool change(unsigned on, struct sv in, struct buf *out, char why[64])
                                       .complete = &complete,
                                       .facts = &facts};
     if (on & SENDER)
-        end.named.sender = SV("s@x.example");
+        end.named.sender = on & LONG ? SV(LONG_LOCAL "@long.example") : SV("s@x.example");
     if (on & FROM)
-        end.named.from = SV("f@x.example");
-    assert_true(rewrite_changes_finish(&c, &end, &refusal));
+        end.named.from = on & LONG ? SV(LONG_LOCAL "@long.example") : SV("f@x.example");
+    bool good = rewrite_changes_finish(&c, &end, &refusal);
     struct rewrite_edits_cursor cursor = {0};
     while (rewrite_edits_next(&edits, section, &cursor, &run))
         assert_int_equal(buf_put(out, run), 0);
@@ -197,9 +218,13 @@ static bool change(unsigned on, struct sv in, struct buf *out, char why[64])
     for (size_t i = 1; i < edits.count; i++)
         why[n++] = letter_of(edits.list[i].why);
     why[n] = '\0';
-    if (!facts.has_message_id || (on & ADD_ID && strchr(why, 'M')))
+    if (!good)
+        snprintf(why, 200, "%s", refusal.text);
+    if (good && (!facts.has_message_id || (on & ADD_ID && strchr(why, 'M'))))
         assert_string_equal(facts.message_id, on & ADD_ID ? "<qid@m.example>" : "");
     rewrite_edits_deinit(&edits);
+    rewrite_rules_free((struct rewrite_rules *)c.rules);
+    arena_deinit(&a);
     return facts.eight_bit_header;
 }
 
@@ -208,7 +233,7 @@ static void test_rows(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buf out;
-        char why[64], want[1000];
+        char why[200], want[1000];
         buf_init(&out, 4096, 0);
         change(rows[i].on, sv_of(rows[i].in), &out, why);
         snprintf(want, sizeof want, TRACE "%s", rows[i].out);
@@ -236,7 +261,7 @@ static void test_eight_bit(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct buf out;
-        char why[64];
+        char why[200];
         buf_init(&out, 4096, 0);
         if (change(cases[i].on, sv_of(cases[i].in), &out, why) != cases[i].eight_bit)
             fail_msg("%s", cases[i].in);
@@ -244,9 +269,28 @@ static void test_eight_bit(void **state)
     }
 }
 
+/* What is added must fit a path, too. */
+static void test_too_long(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct buf out;
+        char why[200], want[200];
+        buf_init(&out, 4096, 0);
+        change(LONG | (i ? SENDER : FROM), SV("A: b\r\n\r\n"), &out, why);
+        snprintf(want, sizeof want,
+                 "Header field %s: the address " LONG_LOCAL "@long.example becomes too long when "
+                 "it is rewritten",
+                 i ? "Sender" : "From");
+        assert_string_equal(why, want);
+        buf_deinit(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows),
-                                       cmocka_unit_test(test_eight_bit)};
+                                       cmocka_unit_test(test_eight_bit),
+                                       cmocka_unit_test(test_too_long)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

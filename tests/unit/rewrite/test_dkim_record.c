@@ -30,6 +30,15 @@ static const struct {
     {"v=spf1 -all", REWRITE_DKIM_RSA, "differs", "it is no record of a DKIM key"},
     {"v=DKIM2; p=QUJD", REWRITE_DKIM_RSA, "differs", "it is no record of a DKIM key"},
     {"v=DKIM1; nonsense; p=QUJD", REWRITE_DKIM_RSA, "differs", "it is no record of a DKIM key"},
+    {"v=DKIM1; p=QUJD; junk", REWRITE_DKIM_RSA, "differs", "it is no record of a DKIM key"},
+    {"v=DKIM1;; p=QUJD", REWRITE_DKIM_RSA, "differs", "it is no record of a DKIM key"},
+    {"v=DKIM1; p=QUJD;;", REWRITE_DKIM_RSA, "differs", "it is no record of a DKIM key"},
+    {"v=DKIM1; =x; p=QUJD", REWRITE_DKIM_RSA, "differs", "it is no record of a DKIM key"},
+    {"v=DKIM1; p=QUJD; ", REWRITE_DKIM_RSA, "ok", ""},
+    {"p=QUJD; v=DKIM1", REWRITE_DKIM_RSA, "differs", "its v= does not stand first"},
+    {"v=DKIM1; p=QUJD; p=QUJD", REWRITE_DKIM_RSA, "differs", "it has a tag twice"},
+    {"v=DKIM1; n=a; p=QUJD; n=b", REWRITE_DKIM_RSA, "differs", "it has a tag twice"},
+    {"v=DKIM1; v=DKIM1; p=QUJD", REWRITE_DKIM_RSA, "differs", "it has a tag twice"},
     {"", REWRITE_DKIM_RSA, "differs", "it is no record of a DKIM key"},
 };
 

@@ -11,6 +11,8 @@
 #define EVERYWHERE \
     (REWRITE_IN_ENVELOPE | REWRITE_IN_HEADER | REWRITE_OF_SENDER | REWRITE_OF_RECIPIENT)
 
+#define LONG "0123456789012345678901234567890123456789012345678901234567890123456789"
+
 static const struct sv domains[] = {SV("our.example")};
 
 static const struct {
@@ -25,6 +27,8 @@ static const struct {
     {"env@x.example", "e@x.example", REWRITE_IN_ENVELOPE | REWRITE_OF_SENDER},
     {"\"a b\"@our.example", "a.b@our.example", EVERYWHERE},
     {"*@b\303\274cher.example", "*@books.example", EVERYWHERE},
+    {"jr.u@x.example", "J.R.U@x.example", EVERYWHERE},
+    {"*@old.example", "*@new.example", EVERYWHERE},
 };
 
 /* The label "sales" is completed, "other" is noted and stays. out NULL: as in. */
@@ -64,6 +68,16 @@ static const struct {
     {"To: \"a\r\n b\"@our.example\r\n", "To: a.b@our.example\r\n"},
     {"To: \"jru\"@our.example\r\n", "To: J.Random.User@our.example\r\n"},
     {"To: j.\"ru\"@our.example\r\n", NULL},
+    {"To: jr.\"u\"@x.example\r\n", "To: J.R.U@x.example\r\n"},
+    {"To: \"j\\r\" (c) . u@x.example\r\n", "To: J.R.U (c)@x.example\r\n"},
+    {"To: \"john\".doe@old.example\r\n", "To: \"john\".doe@new.example\r\n"},
+    {"To: \"j\\\"(\".\"\\\\\"@old.example\r\n", "To: \"j\\\"(\".\"\\\\\"@new.example\r\n"},
+    /* a local part that no path has */
+    {"To: \"\"@old.example\r\n", "To: \"\"@new.example\r\n"},
+    {"To: \"" LONG "\"@old.example\r\n", "To: \"" LONG "\"@new.example\r\n"},
+    {"To: \"" LONG LONG LONG LONG "\" @ old.example (c)\r\n",
+     "To: \"" LONG LONG LONG LONG "\" @ new.example (c)\r\n"},
+    {"To: \"\"@[192.0.2.1], \"\"@our.example\r\n", NULL},
     {"To: \"x y\"@m.our.example\r\n", "To: \"x y\"@our.example\r\n"},
     {"To: a.\"b c\".d@m.our.example\r\n", "To: a.\"b c\".d@our.example\r\n"},
     /* which side */
@@ -72,6 +86,12 @@ static const struct {
     {"Resent-From: sender@x.example\r\n", "Resent-From: s@x.example\r\n"},
     {"Resent-Sender: sender@x.example\r\n", "Resent-Sender: s@x.example\r\n"},
     {"Resent-Reply-To: sender@x.example\r\n", "Resent-Reply-To: s@x.example\r\n"},
+    {"Disposition-Notification-To: <a@m.our.example>\r\nReturn-Receipt-To: sender@x.example\r\n",
+     "Disposition-Notification-To: <a@our.example>\r\nReturn-Receipt-To: s@x.example\r\n"},
+    {"Return-Receipt-To: rcpt@our.example\r\n", NULL},
+    {"Disposition-Notification-To: a@sales, a@@b\r\nTo: b@sales, c@sales, d@sales\r\n",
+     "Disposition-Notification-To: a@sales, a@@b\r\n"
+     "To: b@our.example, c@our.example, d@our.example\r\n"},
     {"To: sender@x.example\r\nCc: sender@x.example\r\n", NULL},
     {"To: rcpt@our.example\r\nCc: rcpt@our.example\r\n",
      "To: r@our.example\r\nCc: r@our.example\r\n"},
@@ -294,6 +314,18 @@ static void test_text(void **state)
     assert_true(
         sv_eq(rewrite_readdress_text(NULL, SV("jru@our.example"), out), SV("jru@our.example")));
     assert_int_equal(rewrite_readdress_text(rules, SV_NONE, out).len, 0);
+    /* too long for a path */
+    struct rewrite_rule rule;
+    struct rewrite_rule_fault fault;
+    char domain[400] = "*@", want[500];
+    for (int i = 0; i < 24; i++)
+        strcat(domain, "123456789.");
+    strcat(domain, "example");
+    assert_true(rewrite_rule_parse(&a, SV("*@long.example"), sv_of(domain), &rule, &fault));
+    assert_true(rewrite_rules_add(rules, &rule, EVERYWHERE, 0));
+    snprintf(want, sizeof want, "0123456789%s", domain + 1);
+    assert_true(
+        sv_eq(rewrite_readdress_text(rules, SV("0123456789@long.example"), out), sv_of(want)));
     rewrite_rules_free(rules);
     arena_deinit(&a);
 }

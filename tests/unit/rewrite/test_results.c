@@ -23,6 +23,11 @@ static const struct {
     {"\r\n example.net;\r\n spf=pass", true},
     {" (a comment (nested) \\) ) example.net; none", true},
     {" (a)\r\n\t(b)example.net(c); none", true},
+    {" example.net..; none", true},
+    {" b\303\274cher.example; none", true},
+    {" \"mx.B\303\274cher.Example\" 1; none", true},
+    {" xn--bcher-kva.example; none", true},
+    {" b\374cher.example; none", false},
     {" host.example; none", false}, /* our name is below it */
     {" x.mail.host.example; none", false},
     {" notexample.net; none", false},
@@ -40,10 +45,11 @@ static const struct {
 
 static void test_ours(void **state)
 {
-    static const struct sv domains[] = {SV("example.net"), SV("example.org")};
+    static const struct sv domains[] = {SV("example.net"), SV("example.org"),
+                                        SV("xn--bcher-kva.example")};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (rewrite_results_are_ours(sv_of(rows[i].value), SV("mail.host.example"), domains, 2) !=
+        if (rewrite_results_are_ours(sv_of(rows[i].value), SV("mail.host.example"), domains, 3) !=
             rows[i].ours)
             fail_msg("\"%s\"", rows[i].value);
 }
