@@ -390,6 +390,8 @@ static void test_body_changes(void **state)
         size_t n = PACKET(0, 'b', "new\nbo\rdy\r"), pieces = large_after ? 3 : 0;
         char *chunk = mem_new(1, 65535);
         memset(chunk, 'x', 65535);
+        for (size_t i = 85; i <= 65535; i += 85) /* longer lines would be re-encoded */
+            memcpy(chunk + i - 2, "\r\n", 2);
         n = PACKET(n, 'b', "\nend\r\n");
         for (size_t i = 0; i < pieces; i++)
             n = put_packet(n, 'b', chunk, 65535);
