@@ -22,7 +22,7 @@
 #define TWINS_MAX     8  /* parameters whose other form is looked for */
 #define PARAM_MAX     64 /* bytes of a parameter's name, which is written with each piece */
 
-enum shape { SHAPE_TEXT, SHAPE_ADDRESSES, SHAPE_PHRASES, SHAPE_PARAMS, SHAPE_OTHER };
+enum shape { SHAPE_TEXT, SHAPE_ADDRESSES, SHAPE_PHRASES, SHAPE_PARAMS, SHAPE_BARE, SHAPE_OTHER };
 
 struct writer {
     struct buf *out;
@@ -56,9 +56,8 @@ static void put_words(struct writer *w, struct sv space, struct sv text)
 {
     size_t need = text.len < 30 ? 20 + text.len / 3 * 4 : 60; /* of the first word, about */
     if (space.len && sv_find(space, '\n') == space.len && w->column + space.len + need > LINE_GOAL)
-        put(w, SV("\r\n "));
-    else
-        put(w, space);
+        put(w, SV("\r\n"));
+    put(w, space);
     int err = rewrite_words_put(w->out, &w->column, text);
     REQUIRE(!err);
     w->after_word = true;
@@ -220,6 +219,24 @@ static void put_phrase_words(struct writer *w, struct sv space, struct sv word, 
         put(w, SV(" "));
 }
 
+/* Syntax in which only comments can be text: quoted strings and what is in < > stay. */
+static void put_bare(struct writer *w, struct sv text)
+{
+    while (text.len) {
+        size_t n = 0;
+        while (n < text.len && text.ptr[n] != '(' && text.ptr[n] != '"')
+            n += text.ptr[n] == '<' ? sv_find(sv_skip(text, n), '>') : 1;
+        put(w, sv_first(text, n));
+        text = sv_skip(text, n);
+        if (!text.len)
+            break;
+        if (text.ptr[0] == '(')
+            put_comment(w, &text);
+        else
+            put(w, take_phrase_word(&text));
+    }
+}
+
 /* Words, comments and what separates them. */
 static void put_phrases(struct writer *w, struct sv text)
 {
@@ -305,11 +322,11 @@ static enum addresses put_addresses(struct writer *w, struct sv field, size_t va
     size_t done = value;
     rewrite_addresses_init(&walk, field, value, field.len, MAILBOXES_MAX);
     while ((step = rewrite_addresses_next(&walk, &a)) == REWRITE_ADDRESS_MAILBOX) {
-        struct sv local = {field.ptr + a.local, a.domain - a.local};
-        if (!utf8_is_ascii(local))
-            return ADDRESSES_LOCAL;
         put_between(w, (struct sv){field.ptr + done, a.local - done});
-        put(w, local);
+        size_t local = buf_len(w->out); /* with what stands between it and the "@" */
+        put_bare(w, (struct sv){field.ptr + a.local, a.domain - a.local});
+        if (!utf8_is_ascii(sv_skip(buf_view(w->out), local)))
+            return ADDRESSES_LOCAL;
         if (!put_domain(w, (struct sv){field.ptr + a.domain, a.domain_end - a.domain}))
             return ADDRESSES_UNREADABLE;
         w->after_word = false;
@@ -383,24 +400,6 @@ static bool has_twin(struct sv value, struct sv name)
     return false;
 }
 
-/* Syntax in which only comments can be text. */
-static void put_bare(struct writer *w, struct sv text)
-{
-    while (text.len) {
-        size_t n = 0;
-        while (n < text.len && text.ptr[n] != '(' && text.ptr[n] != '"')
-            n++;
-        put(w, sv_first(text, n));
-        text = sv_skip(text, n);
-        if (!text.len)
-            break;
-        if (text.ptr[0] == '(')
-            put_comment(w, &text);
-        else
-            put(w, take_phrase_word(&text));
-    }
-}
-
 /* name*0="..." and the like: the encoded form of a piece ends its name with "*". */
 static void put_piece(struct writer *w, struct sv name, struct sv value)
 {
@@ -425,22 +424,104 @@ static bool is_usable_boundary(const struct rewrite_mime_param *p, struct sv raw
     return sv_istarts(p->name, SV("boundary")) && utf8_is_ascii(sv_first(raw, n));
 }
 
+static int hex_digit(char c)
+{
+    return ascii_digit(c)                                   ? c - '0'
+           : ascii_lower(c) >= 'a' && ascii_lower(c) <= 'f' ? ascii_lower(c) - 'a' + 10
+                                                            : -1;
+}
+
+/* What stands in percents. */
+static void decode_percents(struct buf *plain, size_t from)
+{
+    char *text = plain->data + plain->start;
+    size_t to = from, len = buf_len(plain);
+    for (size_t i = from; i < len; i++) {
+        int high = text[i] == '%' && i + 2 < len ? hex_digit(text[i + 1]) : -1;
+        int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+        text[to++] = low >= 0 ? (char)(high * 16 + low) : text[i];
+        i += low >= 0 ? 2 : 0;
+    }
+    buf_truncate(plain, to);
+}
+
+/* The value that the pieces of a parameter make. False: they are not in order, or the first names a
+ * character set, which those beyond ASCII may not be of. */
+static bool gather_pieces(struct sv value, struct sv name, struct buf *plain)
+{
+    struct rewrite_mime_param p;
+    size_t at = 0, pieces = 0;
+    uint64_t number;
+    buf_reset(plain);
+    while (rewrite_mime_param_next(value, &at, &p)) {
+        struct sv mark = sv_skip(p.name, name.len);
+        if (!mark.len || mark.ptr[0] != '*' || !sv_ieq(sv_first(p.name, name.len), name))
+            continue;
+        bool is_encoded = mark.ptr[mark.len - 1] == '*';
+        mark = sv_first(sv_skip(mark, 1), mark.len - 1 - is_encoded);
+        if (!sv_u64(mark, SIZE_MAX, &number) || number != pieces || (is_encoded && !pieces))
+            return false;
+        pieces++;
+        size_t from = buf_len(plain);
+        add_phrase_word(plain, (struct sv){value.ptr + p.value, p.value_end - p.value});
+        if (is_encoded)
+            decode_percents(plain, from);
+    }
+    return pieces > 0;
+}
+
+enum piece {
+    PIECE_ALONE,
+    PIECE_FIRST,  /* of a value that is written anew as a whole */
+    PIECE_WRITTEN /* it has been */
+};
+
+struct gathered {
+    struct sv names[TWINS_MAX];
+    size_t count, tried;
+};
+
+/* FIRST: plain is the value. */
+static enum piece judge_piece(struct gathered *g, struct sv value, struct sv piece,
+                              struct buf *plain)
+{
+    struct sv name = sv_first(piece, sv_find(piece, '*'));
+    for (size_t i = 0; i < g->count; i++)
+        if (sv_ieq(g->names[i], name))
+            return PIECE_WRITTEN;
+    if (!sv_iends(piece, SV("*0")) || !name.len || sv_ieq(name, SV("boundary")) ||
+        g->tried++ >= TWINS_MAX || !gather_pieces(value, name, plain) ||
+        utf8_is_ascii(buf_view(plain)))
+        return PIECE_ALONE;
+    g->names[g->count++] = name;
+    return PIECE_FIRST;
+}
+
 static void put_params(struct writer *w, struct sv value)
 {
     struct rewrite_mime_param p;
+    struct gathered gathered = {.count = 0};
     struct buf plain;
     size_t at = 0, done = 0, twins = 0;
     buf_init(&plain, value.len, 0);
     while (rewrite_mime_param_next(value, &at, &p)) {
         struct sv raw = {value.ptr + p.value, p.value_end - p.value};
-        if (utf8_is_ascii(raw) || !utf8_is_ascii(p.name) || !p.name.len || p.name.len > PARAM_MAX ||
-            is_usable_boundary(&p, raw))
+        if (!utf8_is_ascii(p.name) || !p.name.len || p.name.len > PARAM_MAX)
             continue; /* what nobody reads */
+        bool is_piece = sv_find(p.name, '*') < p.name.len;
+        enum piece how = is_piece ? judge_piece(&gathered, value, p.name, &plain) : PIECE_ALONE;
+        if (how == PIECE_ALONE && (utf8_is_ascii(raw) || is_usable_boundary(&p, raw)))
+            continue;
         put_bare(w, (struct sv){value.ptr + done, p.start - done});
         done = p.end;
+        if (how == PIECE_FIRST) {
+            put(w, SV(";"));
+            put_value(w, sv_first(p.name, sv_find(p.name, '*')), buf_view(&plain));
+        }
+        if (how != PIECE_ALONE)
+            continue;
         buf_reset(&plain);
         add_phrase_word(&plain, raw);
-        bool is_piece = sv_find(p.name, '*') < p.name.len;
         if (!is_piece && twins++ < TWINS_MAX && has_twin(value, p.name))
             continue; /* the better form is there as well */
         put(w, SV(";"));
@@ -471,23 +552,23 @@ static enum shape shape_of(struct sv name)
         {"Content-Type", SHAPE_PARAMS},
         {"Content-Disposition", SHAPE_PARAMS},
         {"Content-Transfer-Encoding", SHAPE_PARAMS},
-        {"Content-Id", SHAPE_OTHER},
+        {"Content-Id", SHAPE_BARE},
         {"Content-Location", SHAPE_OTHER},
         {"MIME-Version", SHAPE_PARAMS},
-        {"Date", SHAPE_OTHER},
-        {"Resent-Date", SHAPE_OTHER},
-        {"Message-ID", SHAPE_OTHER},
-        {"Resent-Message-ID", SHAPE_OTHER},
-        {"In-Reply-To", SHAPE_OTHER},
-        {"References", SHAPE_OTHER},
-        {"Return-Path", SHAPE_OTHER},
-        {"Received*", SHAPE_OTHER},
+        {"Date", SHAPE_BARE},
+        {"Resent-Date", SHAPE_BARE},
+        {"Message-ID", SHAPE_BARE},
+        {"Resent-Message-ID", SHAPE_BARE},
+        {"In-Reply-To", SHAPE_BARE},
+        {"References", SHAPE_BARE},
+        {"Return-Path", SHAPE_BARE},
+        {"Received*", SHAPE_BARE},
         {"Original-Recipient", SHAPE_OTHER},
         {"DKIM-Signature", SHAPE_OTHER},
         {"ARC-*", SHAPE_OTHER},
-        {"Authentication-Results", SHAPE_OTHER},
+        {"Authentication-Results", SHAPE_BARE},
         {"Autocrypt", SHAPE_OTHER},
-        {"List-*", SHAPE_OTHER},
+        {"List-*", SHAPE_BARE},
     };
     if (rewrite_fields_is_address(rewrite_fields_kind(name)))
         return SHAPE_ADDRESSES;
@@ -535,7 +616,8 @@ enum rewrite_downgrade rewrite_downgrade_field(struct sv field, bool keep, struc
         field.len--;
     put(&w, sv_first(field, value));
     enum addresses addresses = ADDRESSES_OK;
-    switch (shape_of(name)) {
+    enum shape shape = shape_of(name);
+    switch (shape) {
     case SHAPE_TEXT:
         put_text(&w, sv_skip(field, value), false);
         break;
@@ -549,6 +631,9 @@ enum rewrite_downgrade rewrite_downgrade_field(struct sv field, bool keep, struc
     case SHAPE_ADDRESSES:
         addresses = put_addresses(&w, field, value);
         break;
+    case SHAPE_BARE:
+        put_bare(&w, sv_skip(field, value));
+        break;
     case SHAPE_OTHER:
         addresses = ADDRESSES_UNREADABLE;
         break;
@@ -559,9 +644,13 @@ enum rewrite_downgrade rewrite_downgrade_field(struct sv field, bool keep, struc
     }
     if (addresses != ADDRESSES_OK || !utf8_is_ascii(sv_skip(buf_view(out), before))) {
         buf_truncate(out, before);
+        if (!keep && (sv_ieq(name, SV("From")) || sv_ieq(name, SV("Date"))))
+            return REWRITE_DOWNGRADE_FIELD; /* RFC 5322 3.6 */
         w = (struct writer){.out = out};
         put_renamed(&w, name, sv_skip(field, value));
     }
     put(&w, SV("\r\n"));
+    int err = rewrite_words_fold(out, before, shape != SHAPE_TEXT);
+    REQUIRE(!err);
     return REWRITE_DOWNGRADE_OK;
 }

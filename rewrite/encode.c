@@ -26,20 +26,19 @@ static void put(struct rewrite_encode *e, struct sv text)
 
 /* ---- header sections ---- */
 
-static const char *type_of(unsigned entry)
+static const char *charset_of(unsigned entry)
 {
     if (entry & REWRITE_PLAN_UTF8)
-        return "text/plain; charset=utf-8";
+        return "utf-8";
     if (entry & REWRITE_PLAN_UNKNOWN)
-        return "text/plain; charset=unknown-8bit";
-    return entry & REWRITE_PLAN_RETYPE ? "text/plain; charset=us-ascii" : NULL;
+        return "unknown-8bit";
+    return entry & REWRITE_PLAN_RETYPE ? "us-ascii" : NULL;
 }
 
-/* What a container may still say of what is inside. */
+/* What may still be said of content that is not encoded. */
 static const char *relabel(const struct rewrite_encode *e, const struct rewrite_mime_entity *what)
 {
-    bool is_container = what->kind == REWRITE_MIME_MULTIPART || what->kind == REWRITE_MIME_MESSAGE;
-    if (!is_container || !(e->plan->form & REWRITE_FORM_LINES))
+    if (!(e->plan->form & REWRITE_FORM_LINES))
         return NULL;
     if (e->plan->form & REWRITE_FORM_7BIT)
         return what->encoding == REWRITE_MIME_8BIT || what->encoding == REWRITE_MIME_BINARY ? "7bit"
@@ -58,17 +57,17 @@ static void put_header(struct rewrite_encode *e, const struct rewrite_mime_event
     const struct rewrite_mime_entity *what = event->what;
     struct rewrite_mime_change change = {
         .encoding = names[entry & REWRITE_PLAN_FORM],
-        .type = type_of(entry),
+        .charset = charset_of(entry),
         .retype = entry & REWRITE_PLAN_RETYPE,
         .ascii = e->plan->form & REWRITE_FORM_ASCII_HEADER,
         .inner = event->entity > 0,
         /* what was no field could become one */
         .ends = entry && !what->has_end,
     };
-    if (!change.encoding && (entry & REWRITE_PLAN_RELABEL))
+    if (!change.encoding)
         change.encoding = relabel(e, what);
-    change.version = what->is_message && !what->has_version && (change.encoding || change.type);
-    if (!change.encoding && !change.type && !change.ends &&
+    change.version = what->is_message && !what->has_version && (entry & REWRITE_PLAN_VERSION);
+    if (!change.encoding && !change.charset && !change.version && !change.ends &&
         rewrite_mime_header_fits(event->bytes, change.ascii)) {
         put(e, event->bytes);
         return;

@@ -2,10 +2,10 @@
  * encode.h - second pass over a message: writes it in the form that a plan (survey.h) asks for.
  *
  * RFC 2045 6 (Content-Transfer-Encoding), 4 (MIME-Version), RFC 2049 4 (canonical form), draft 8.4.
- * Entities that the plan does not name leave byte for byte. Where content is encoded the entity's
- * Content-Transfer-Encoding says so, a message without MIME fields gets them, and the encodings
- * that the containers around it declare are brought down to what is left. With a plan without
- * changes the output is the input.
+ * Contents that the plan does not name leave byte for byte. Where content is encoded the entity's
+ * Content-Transfer-Encoding says so, plain text without a charset and a message without MIME fields
+ * get them, and what other entities declare, 8bit or binary, is brought down to what is left. With
+ * a plan without changes the output is the input.
  *
  * Ownership: the plan is the caller's and fits this content. Runs are valid until the next call of
  * feed or end. Memory: the walker's, and what becomes of what was fed at once. Time linear.

@@ -32,13 +32,13 @@
 #define REWRITE_MIME_BOUNDARY 250   /* bytes; RFC 2046 allows 70 */
 
 enum rewrite_mime_kind {
-    REWRITE_MIME_TEXT,       /* text, and the parts of reports, which are text */
+    REWRITE_MIME_TEXT,       /* text; message/global, which may be encoded (RFC 6532 3.7) */
     REWRITE_MIME_OTHER,      /* application, image and what is not known */
     REWRITE_MIME_MULTIPART,  /* its parts follow as entities */
     REWRITE_MIME_MESSAGE,    /* message/rfc822: one entity follows */
     REWRITE_MIME_SIGNED,     /* multipart/signed: opaque */
     REWRITE_MIME_ENCRYPTED,  /* multipart/encrypted: opaque */
-    REWRITE_MIME_FIXED,      /* message/partial, /external-body: 7bit for ever (RFC 2046 5.2.2) */
+    REWRITE_MIME_FIXED,      /* other message types: never encoded (RFC 2045 6.4) */
     REWRITE_MIME_UNREADABLE, /* a multipart without a usable boundary: opaque */
     REWRITE_MIME_DEEP,       /* structure below REWRITE_MIME_DEPTH: opaque */
     REWRITE_MIME_REST,       /* behind REWRITE_MIME_PARTS, or a header over header_max: opaque */
@@ -58,9 +58,10 @@ struct rewrite_mime_entity {
     enum rewrite_mime_kind kind;
     enum rewrite_mime_encoding encoding;
     bool has_type, has_version, has_encoding; /* fields that are there */
-    bool is_digest;                           /* multipart/digest: its parts are messages */
-    bool is_message; /* the message itself, or that inside a message/rfc822 */
-    bool has_end;    /* the section has its empty line */
+    bool lacks_charset; /* text/plain, also where nothing is said, and no charset */
+    bool is_digest;     /* multipart/digest: its parts are messages */
+    bool is_message;    /* the message itself, or that inside a message/rfc822 */
+    bool has_end;       /* the section has its empty line */
     size_t boundary_len;
     char boundary[REWRITE_MIME_BOUNDARY];
 };

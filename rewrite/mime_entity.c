@@ -161,6 +161,36 @@ static bool read_boundary(struct rewrite_mime_entity *e, struct sv value)
 
 /* ---- fields ---- */
 
+static bool has_charset(struct sv value)
+{
+    struct rewrite_mime_param p;
+    size_t at = 0;
+    while (rewrite_mime_param_next(value, &at, &p))
+        if (sv_ieq(sv_first(p.name, sv_find(p.name, '*')), SV("charset")))
+            return true;
+    return false;
+}
+
+/* Gives the offset behind it. */
+static size_t take_type(struct sv value, struct sv *type, struct sv *subtype)
+{
+    size_t at = 0;
+    *subtype = SV_NONE;
+    *type = take_token(value, &at);
+    size_t slash = rewrite_mime_skip_space(value, at);
+    if (slash < value.len && value.ptr[slash] == '/') {
+        at = slash + 1;
+        *subtype = take_token(value, &at);
+    }
+    return at;
+}
+
+size_t rewrite_mime_type_end(struct sv value)
+{
+    struct sv type, subtype;
+    return take_type(value, &type, &subtype);
+}
+
 static void read_type(struct rewrite_mime_entity *e, struct sv value)
 {
     static const struct {
@@ -173,17 +203,15 @@ static void read_type(struct rewrite_mime_entity *e, struct sv value)
         {{"multipart", 9}, {"", 0}, REWRITE_MIME_MULTIPART},
         {{"message", 7}, {"rfc822", 6}, REWRITE_MIME_MESSAGE},
         {{"message", 7}, {"news", 4}, REWRITE_MIME_MESSAGE},
-        {{"message", 7}, {"partial", 7}, REWRITE_MIME_FIXED},
-        {{"message", 7}, {"external-body", 13}, REWRITE_MIME_FIXED},
-        {{"message", 7}, {"", 0}, REWRITE_MIME_TEXT}, /* reports; message/global, RFC 6532 3.7 */
+        /* RFC 6532 3.7, RFC 6533 4, 5, 6 */
+        {{"message", 7}, {"global", 6}, REWRITE_MIME_TEXT},
+        {{"message", 7}, {"global-headers", 14}, REWRITE_MIME_TEXT},
+        {{"message", 7}, {"global-delivery-status", 22}, REWRITE_MIME_TEXT},
+        {{"message", 7}, {"global-disposition-notification", 31}, REWRITE_MIME_TEXT},
+        {{"message", 7}, {"", 0}, REWRITE_MIME_FIXED}, /* RFC 2045 6.4 */
     };
-    size_t at = 0;
-    struct sv type = take_token(value, &at), subtype = SV_NONE;
-    at = rewrite_mime_skip_space(value, at);
-    if (at < value.len && value.ptr[at] == '/') {
-        at++;
-        subtype = take_token(value, &at);
-    }
+    struct sv type, subtype;
+    take_type(value, &type, &subtype);
     if (!type.len || !subtype.len)
         return; /* RFC 2045 5.2: what has no type is text */
     e->kind = REWRITE_MIME_OTHER;
@@ -194,6 +222,8 @@ static void read_type(struct rewrite_mime_entity *e, struct sv value)
         e->kind = types[i].kind;
         break;
     }
+    e->lacks_charset =
+        e->kind == REWRITE_MIME_TEXT && sv_ieq(subtype, SV("plain")) && !has_charset(value);
     if (e->kind == REWRITE_MIME_MULTIPART) {
         e->is_digest = sv_ieq(subtype, SV("digest"));
         if (!read_boundary(e, value))
@@ -246,13 +276,14 @@ void rewrite_mime_entity_read(struct sv section, bool in_digest, struct rewrite_
 {
     struct rewrite_field f;
     size_t at = rewrite_mime_first_field(section);
-    *out =
-        (struct rewrite_mime_entity){.kind = in_digest ? REWRITE_MIME_MESSAGE : REWRITE_MIME_TEXT};
+    *out = (struct rewrite_mime_entity){
+        .kind = in_digest ? REWRITE_MIME_MESSAGE : REWRITE_MIME_TEXT, .lacks_charset = !in_digest};
     while (rewrite_fields_next(section, &at, &f)) {
         struct sv value = {section.ptr + f.value, f.end - f.value};
         if (f.kind == REWRITE_FIELD_CONTENT_TYPE && !out->has_type) {
             out->has_type = true;
             out->kind = REWRITE_MIME_TEXT;
+            out->lacks_charset = false;
             read_type(out, value);
         } else if (f.kind == REWRITE_FIELD_CONTENT_ENCODING && !out->has_encoding) {
             out->has_encoding = true;

@@ -17,6 +17,9 @@ void rewrite_mime_entity_read(struct sv section, bool in_digest, struct rewrite_
 /* Offset of the first field: behind a line "From ..." as mailbox files have it. */
 size_t rewrite_mime_first_field(struct sv section);
 
+/* Offset behind the type of a Content-Type's value: parameters may be put in there. */
+size_t rewrite_mime_type_end(struct sv value);
+
 /* A parameter of a structured field, as byte ranges of text. */
 struct rewrite_mime_param {
     size_t start, end; /* the semicolon before it, to the end of the value */

@@ -71,7 +71,8 @@ static void put_clean(struct buf *out, struct sv text)
     }
 }
 
-/* Folds lines that are too long; false: there is no place for it. */
+/* Folds lines that are too long; false: there is no place for it. Space at their ends is left out:
+ * no line may be of space alone (RFC 5322 3.2.2). */
 static bool put_folded(struct buf *out, struct sv text)
 {
     while (text.len) {
@@ -81,7 +82,16 @@ static bool put_folded(struct buf *out, struct sv text)
             text = sv_skip(text, whole);
             continue;
         }
-        size_t words = 0; /* no fold may leave a line of space */
+        while (len && is_space(text.ptr[len - 1]))
+            len--;
+        if (len <= REWRITE_LINE_MAX) {
+            put(out, sv_first(text, len));
+            if (len)
+                put(out, SV("\r\n"));
+            text = sv_skip(text, whole);
+            continue;
+        }
+        size_t words = 0;
         while (words < len && is_space(text.ptr[words]))
             words++;
         for (size_t i = REWRITE_LINE_MAX; i > words && !at; i--)
@@ -111,8 +121,16 @@ static enum rewrite_mime_header put_field(const struct rewrite_mime_change *c, s
     put_clean(&clean, field);
     struct sv text = buf_view(&clean);
     if (c->ascii && !utf8_is_ascii(text)) {
-        if (rewrite_downgrade_field(text, c->inner, &ascii) != REWRITE_DOWNGRADE_OK)
+        switch (rewrite_downgrade_field(text, c->inner, &ascii)) {
+        case REWRITE_DOWNGRADE_OK:
+            break;
+        case REWRITE_DOWNGRADE_ADDRESS:
             result = REWRITE_MIME_HEADER_ADDRESS;
+            break;
+        case REWRITE_DOWNGRADE_FIELD:
+            result = REWRITE_MIME_HEADER_FIELD;
+            break;
+        }
         text = buf_view(&ascii);
     }
     if (!put_folded(out, text))
@@ -150,13 +168,38 @@ static void put_old_type(const struct rewrite_mime_change *c, struct sv field, s
     buf_deinit(&renamed);
 }
 
+/* The type, which has no charset, with it; as it is if it is now too much for a line. */
+static enum rewrite_mime_header put_type(const struct rewrite_mime_change *c, struct sv field,
+                                         size_t value, struct buf *out)
+{
+    struct buf added;
+    size_t before = buf_len(out), end = value + rewrite_mime_type_end(sv_skip(field, value));
+    buf_init(&added, field.len + 32, 0);
+    put(&added, sv_first(field, end));
+    put(&added, SV("; charset="));
+    put(&added, sv_of(c->charset));
+    put(&added, sv_skip(field, end));
+    enum rewrite_mime_header result = put_field(c, buf_view(&added), out);
+    buf_deinit(&added);
+    if (result == REWRITE_MIME_HEADER_OK)
+        return result;
+    buf_truncate(out, before);
+    return put_field(c, field, out);
+}
+
+static void put_new_type(const struct rewrite_mime_change *c, struct buf *out)
+{
+    int err = buf_printf(out, "Content-Type: text/plain; charset=%s\r\n", c->charset);
+    REQUIRE(!err);
+}
+
 enum rewrite_mime_header rewrite_mime_header_write(struct sv section,
                                                    const struct rewrite_mime_change *change,
                                                    struct buf *out)
 {
     struct rewrite_mime_change c = *change;
     struct rewrite_field f;
-    bool puts_in = c.encoding || c.type || c.version || c.ends;
+    bool puts_in = c.encoding || c.charset || c.version || c.ends;
     size_t at = rewrite_mime_first_field(section);
     if (at) { /* not a field, and of no meaning */
         struct sv line = sv_first(section, at);
@@ -177,10 +220,13 @@ enum rewrite_mime_header rewrite_mime_header_write(struct sv section,
                 put_line(out, "Content-Transfer-Encoding", c.encoding);
             c.encoding = NULL;
         } else if (c.retype && f.kind == REWRITE_FIELD_CONTENT_TYPE) {
-            if (c.type)
-                put_line(out, "Content-Type", c.type);
-            c.type = NULL;
+            if (c.charset)
+                put_new_type(&c, out);
+            c.charset = NULL;
             put_old_type(&c, field, out);
+        } else if (c.charset && f.kind == REWRITE_FIELD_CONTENT_TYPE) {
+            result = put_type(&c, field, f.value - f.start, out);
+            c.charset = NULL;
         } else {
             result = put_field(&c, field, out);
         }
@@ -189,8 +235,8 @@ enum rewrite_mime_header rewrite_mime_header_write(struct sv section,
     }
     if (c.version)
         put_line(out, "MIME-Version", "1.0");
-    if (c.type)
-        put_line(out, "Content-Type", c.type);
+    if (c.charset)
+        put_new_type(&c, out);
     if (c.encoding)
         put_line(out, "Content-Transfer-Encoding", c.encoding);
     if (at < section.len || puts_in)

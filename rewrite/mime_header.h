@@ -13,7 +13,7 @@
 
 struct rewrite_mime_change {
     const char *encoding; /* of Content-Transfer-Encoding; NULL: as it is */
-    const char *type;     /* of a Content-Type that is put in; NULL: none */
+    const char *charset;  /* put into the Content-Type, or with one of text/plain; NULL: none */
     bool retype;          /* Content-Type fields that are there become X-Original-Content-Type */
     bool version;         /* a MIME-Version is put in */
     bool ends;            /* an empty line is put in if there is none */
@@ -24,6 +24,7 @@ struct rewrite_mime_change {
 enum rewrite_mime_header {
     REWRITE_MIME_HEADER_OK,
     REWRITE_MIME_HEADER_ADDRESS, /* a local part cannot be written in ASCII */
+    REWRITE_MIME_HEADER_FIELD,   /* a field that a message must have cannot be */
     REWRITE_MIME_HEADER_LINE,    /* a line over 998 bytes has no space to fold it at */
 };
 

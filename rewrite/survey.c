@@ -154,13 +154,12 @@ static void note_unfit(struct rewrite_survey *s, enum rewrite_unfit why)
         s->plan.unfit = why;
 }
 
-/* Something has changed in the entity of the innermost level: what is around it
- * must not say any more that it holds what is gone. */
-static void note_change(struct rewrite_survey *s)
+/* Something has changed in the entities of the first levels. */
+static void note_change(struct rewrite_survey *s, size_t levels)
 {
     s->plan.changes = true;
-    for (size_t i = 0; i < s->nlevels; i++)
-        s->plan.entities[s->levels[i].entity] |= REWRITE_PLAN_RELABEL;
+    for (size_t i = 0; i < levels; i++)
+        s->plan.entities[s->levels[i].entity] |= REWRITE_PLAN_VERSION;
 }
 
 static bool is_unfit(const struct rewrite_survey *s, const struct rewrite_survey_level *l)
@@ -207,8 +206,8 @@ static enum rewrite_unfit find_unfit(const struct rewrite_survey_level *l)
     }
     if (l->encoding == REWRITE_MIME_ENCODED)
         return REWRITE_UNFIT_ENCODED;
-    return l->count.is_pgp && l->encoding <= REWRITE_MIME_BINARY ? REWRITE_UNFIT_PGP
-                                                                 : REWRITE_UNFIT_NONE;
+    bool is_pgp = l->count.is_pgp && l->kind != REWRITE_MIME_OTHER;
+    return is_pgp && l->encoding <= REWRITE_MIME_BINARY ? REWRITE_UNFIT_PGP : REWRITE_UNFIT_NONE;
 }
 
 static void decide_leaf(struct rewrite_survey *s, const struct rewrite_survey_level *l)
@@ -229,10 +228,11 @@ static void decide_leaf(struct rewrite_survey *s, const struct rewrite_survey_le
     bool is_text = l->kind == REWRITE_MIME_UNREADABLE || l->kind == REWRITE_MIME_MULTIPART;
     if (is_text)
         entry |= REWRITE_PLAN_RETYPE;
-    if (k->eight_bit && (!l->has_type || is_text))
+    bool lacks_charset = l->lacks_charset && l->encoding <= REWRITE_MIME_BINARY;
+    if (k->eight_bit && (lacks_charset || is_text))
         entry |= k->is_no_utf8 ? REWRITE_PLAN_UNKNOWN : REWRITE_PLAN_UTF8;
     s->plan.entities[l->entity] |= (uint8_t)entry;
-    note_change(s);
+    note_change(s, s->nlevels);
 }
 
 /* ---- events ---- */
@@ -259,7 +259,10 @@ static void try_header(struct rewrite_survey *s, struct sv section, uint32_t ent
     buf_init(&out, REWRITE_DOWNGRADE_GROWTH(section.len) + 1024, 0);
     switch (rewrite_mime_header_write(section, &change, &out)) {
     case REWRITE_MIME_HEADER_OK:
-        note_change(s);
+        note_change(s, s->nlevels - 1);
+        break;
+    case REWRITE_MIME_HEADER_FIELD:
+        note_unfit(s, REWRITE_UNFIT_FIELD);
         break;
     case REWRITE_MIME_HEADER_ADDRESS:
         note_unfit(s, REWRITE_UNFIT_ADDRESS);
@@ -283,8 +286,10 @@ static void take(struct rewrite_survey *s, const struct rewrite_mime_event *e)
         *l = (struct rewrite_survey_level){.entity = e->entity,
                                            .kind = e->what->kind,
                                            .encoding = e->what->encoding,
-                                           .has_type = e->what->has_type};
+                                           .lacks_charset = e->what->lacks_charset};
         try_header(s, e->bytes, e->entity);
+        if ((s->plan.form & REWRITE_FORM_LINES) && l->encoding == REWRITE_MIME_BINARY)
+            s->plan.changes = true; /* the label says what such a hop cannot take */
         break;
     case REWRITE_MIME_EVENT_CONTENT:
     case REWRITE_MIME_EVENT_BETWEEN:
@@ -295,7 +300,7 @@ static void take(struct rewrite_survey *s, const struct rewrite_mime_event *e)
         end_count(&l->count);
         if (is_unfit(s, l)) {
             if (l->kind == REWRITE_MIME_MULTIPART && l->has_parts)
-                note_change(s);
+                note_change(s, s->nlevels);
             else
                 decide_leaf(s, l);
         }

@@ -7,9 +7,10 @@
  * encoded already a repair. Fields above 127 are downgraded (downgrade.h). The result is a plan of
  * one byte an entity, by which the second pass (encode.h) writes the message over the same content.
  * Never changed: what lies inside of multipart/signed and multipart/encrypted, and text with an
- * OpenPGP signature in it; message/partial and message/external-body. If one of these would have to
- * change, the message cannot be sent to such a hop, and the verdict says why. application/
- * pkcs7-mime is no container here: its CMS bytes come out of base64 as they were.
+ * OpenPGP signature in it; message types but for messages inside and those of RFC 6532, as RFC
+ * 2045 6.4 has it. If one of these would have to change, the message cannot be sent to such a hop,
+ * and the verdict says why. application/ pkcs7-mime is no container here: its CMS bytes come out of
+ * base64 as they were.
  *
  * Memory: the walker's, and a byte an entity. Time linear. Pure; one thread at a time.
  * Calls: init, feed..., end, then what stands in plan; rewrite_plan_deinit() frees the plan, which
@@ -36,7 +37,7 @@ enum rewrite_form {
     XX(ENCRYPTED, 554, 3, "an encrypted part would have to be re-encoded")                       \
     XX(PGP, 554, 3, "text with an OpenPGP signature would have to be re-encoded")                \
     XX(FIXED, 554, 3,                                                                            \
-       "a part of type message/partial or message/external-body cannot be "                      \
+       "a part of a message type that allows no encoding would have to be "                      \
        "re-encoded")                                                                             \
     XX(ENCODED, 554, 3, "a part has an encoding of its own, and would have to be encoded twice") \
     XX(DEEP, 554, 3, "a part that would have to be re-encoded is nested too deeply")             \
@@ -44,7 +45,8 @@ enum rewrite_form {
        "a part that would have to be re-encoded is behind too many others, or its "              \
        "header is too large")                                                                    \
     XX(LINE, 554, 3, "a header line of a part is too long and has no space to fold it at")       \
-    XX(ADDRESS, 550, 7, "the header holds an address with UTF-8 before its @")
+    XX(ADDRESS, 550, 7, "the header holds an address with UTF-8 before its @")                   \
+    XX(FIELD, 554, 9, "From or Date of the header holds UTF-8 and cannot be read")
 
 enum rewrite_unfit {
 #define REWRITE_UNFIT_ENUM(name, code, detail, words) REWRITE_UNFIT_##name,
@@ -56,10 +58,12 @@ const char *rewrite_unfit_text(enum rewrite_unfit why); /* static */
 struct smtp_reply rewrite_unfit_reply(enum rewrite_unfit why);
 
 /* Of one entity: the low bits an enum rewrite_transfer_form, and these */
-#define REWRITE_PLAN_FORM    0x07u
-#define REWRITE_PLAN_UTF8    0x08u /* a type is put in, text/plain: with this charset; */
-#define REWRITE_PLAN_UNKNOWN 0x10u /* with unknown-8bit; neither: us-ascii */
-#define REWRITE_PLAN_RELABEL 0x20u /* of a container: what is inside has changed */
+#define REWRITE_PLAN_FORM 0x07u
+#define REWRITE_PLAN_UTF8                                                  \
+    0x08u /* the charset that is put in, with text/plain if need be: this; \
+           */
+#define REWRITE_PLAN_UNKNOWN 0x10u /* unknown-8bit (RFC 1428); neither: us-ascii, with RETYPE */
+#define REWRITE_PLAN_VERSION 0x20u /* what is inside has changed: a message has a MIME-Version */
 #define REWRITE_PLAN_RETYPE \
     0x40u /* a multipart that nobody can read, or without a part, becomes text */
 
@@ -86,7 +90,7 @@ struct rewrite_survey_level {
     uint32_t entity;
     enum rewrite_mime_kind kind;
     enum rewrite_mime_encoding encoding;
-    bool has_type, has_parts;
+    bool lacks_charset, has_parts;
     struct rewrite_count count;
 };
 

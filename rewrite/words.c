@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WORD_MAX  75 /* bytes of an encoded word, RFC 2047 2 */
-#define LINE_GOAL 76 /* bytes of a line with one in it */
+#define WORD_MAX       75 /* bytes of an encoded word, RFC 2047 2 */
+#define LINE_MAX_BYTES 76 /* of a line with one in it */
+#define LINE_GOAL      74 /* the same, less a parenthesis and comma behind the word */
 
 const char *rewrite_words_charset(struct sv text)
 {
@@ -78,8 +79,8 @@ int rewrite_words_put(struct buf *out, size_t *column, struct sv text)
     while (text.len && !err) {
         /* the longest run of characters that fits, in the better of the two forms */
         size_t room = LINE_GOAL > *column ? LINE_GOAL - *column : 0;
-        if (room < frame + 24 || room > WORD_MAX)
-            room = WORD_MAX;
+        if (room < frame + 24) /* the caller may find a space before it */
+            room = frame + 24;
         size_t len = 0, q = 0, best_q = 0;
         while (len < text.len) {
             size_t n = is_utf8 ? utf8_length(sv_skip(text, len)) : 1, cost = 0;
@@ -106,5 +107,70 @@ int rewrite_words_put(struct buf *out, size_t *column, struct sv text)
             *column = 1;
         }
     }
+    return err;
+}
+
+/* ---- folding ---- */
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Length of the first line of text once it is folded; all of it if that cannot be. */
+static size_t fold_at(struct sv line, bool has_quotes)
+{
+    size_t best = 0, words = 0;
+    bool quoted = false;
+    while (words < line.len && is_space(line.ptr[words]))
+        words++;
+    for (size_t i = words; i + 1 < line.len && (i <= LINE_MAX_BYTES || !best); i++) {
+        if (has_quotes && line.ptr[i] == '"')
+            quoted = !quoted;
+        else if (quoted && line.ptr[i] == '\\')
+            i++;
+        else if (!quoted && is_space(line.ptr[i]))
+            best = i;
+    }
+    return best ? best : line.len;
+}
+
+static bool has_encoded(struct sv line)
+{
+    for (size_t i = 0; i + 1 < line.len; i++)
+        if (line.ptr[i] == '=' && line.ptr[i + 1] == '?')
+            return true;
+    return false;
+}
+
+int rewrite_words_fold(struct buf *out, size_t from, bool has_quotes)
+{
+    struct buf copy;
+    struct sv text = sv_skip(buf_view(out), from);
+    buf_init(&copy, text.len, 0);
+    int err = buf_put(&copy, text);
+    buf_truncate(out, from);
+    text = buf_view(&copy);
+    while (text.len && !err) {
+        struct sv line = sv_first(text, sv_find(text, '\n') + 1);
+        text = sv_skip(text, line.len);
+        size_t words = line.len;
+        while (words && is_space(line.ptr[words - 1]))
+            words--;
+        bool folds = words > LINE_MAX_BYTES && has_encoded(line);
+        while (folds && words > LINE_MAX_BYTES && !err) {
+            size_t len = fold_at(sv_first(line, words), has_quotes);
+            if (len == words)
+                break;
+            err = buf_put(out, sv_first(line, len));
+            if (!err)
+                err = buf_put(out, SV("\r\n"));
+            line = sv_skip(line, len);
+            words -= len;
+        }
+        if (!err)
+            err = buf_put(out, line);
+    }
+    buf_deinit(&copy);
     return err;
 }

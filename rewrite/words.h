@@ -13,6 +13,10 @@
 /* Appends text as one word or several with folds between them. column: of the line that is written,
  * before and after. Control characters of text become spaces. */
 int rewrite_words_put(struct buf *out, size_t *column, struct sv text) MUST_CHECK;
+/* Folds the lines of out from offset from on, which end with CRLF, where they hold an encoded word
+ * and are longer than the 76 bytes that are allowed then; has_quotes: not inside of quoted strings.
+ */
+int rewrite_words_fold(struct buf *out, size_t from, bool has_quotes) MUST_CHECK;
 /* Whether a word, which has no space in it, would be read as an encoded one. */
 bool rewrite_words_is_encoded(struct sv word);
 /* "utf-8", "us-ascii" or "unknown-8bit": what bytes are, as far as can be told. */

@@ -25,7 +25,8 @@ FORMS = ("7bit", "lines", "ascii")
 UNFIT = {
     "pgp_signed_8bit": "signed", "smime_signed_8bit": "signed", "smime_signed_long_line": "signed",
     "signed_8bit_in_mixed": "signed", "pgp_encrypted_8bit": "encrypted",
-    "pgp_inline_signed_8bit": "OpenPGP", "partial_8bit": "partial", "external_body": "partial",
+    "pgp_inline_signed_8bit": "OpenPGP", "partial_8bit": "message type", "external_body": "message type", "receipt": "message type",
+    "report_8bit": "message type",
     "x_uuencode_8bit": "encoded twice", "deep_110": "nested", "encoding_label_7_bit": None,
     "header_from_local_ascii": "before its @", "header_from_local_utf8": "before its @",
     "header_from_local_quoted_ascii": "before its @",
@@ -34,9 +35,9 @@ UNFIT = {
 # a multipart that nobody can read becomes text, and this is seen
 RETYPED = {"multipart_no_delimiters", "multipart_only_close", "boundary_none", "boundary_empty", "boundary_long", "boundary_percent",
            "multipart_8bit_boundary"}
-# what one of the readers does not know: comments in Content-Type, space before a colon, encodings of
+# what one of the readers does not know: comments in Content-Type, an open one too, space before a colon, encodings of
 # message/global-delivery-status (RFC 6533 4)
-PYTHON_CANNOT = {"boundary_comment", "file_name_09", "header_obsolete_space", "report_global"}
+PYTHON_CANNOT = {"boundary_comment", "type_comment_open", "file_name_09", "header_obsolete_space", "report_global"}
 GMIME_CANNOT = {"report_global"}
 # contents that were damaged before: readers guess, each in its way
 DAMAGED = {"base64_footer", "base64_8bit_noise", "qp_broken", "encoding_twice_other",

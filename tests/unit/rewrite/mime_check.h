@@ -2,7 +2,8 @@
  * mime_check.h - what must hold of every message and every form of it: for tests and fuzzing.
  *
  * check_mime_message(text) walks the text whole and in pieces, makes each form of it, and REQUIREs
- * that the form keeps its promise and, read again, has the same structure and the same contents.
+ * that the form keeps its promise and, read again, has the same structure, the same contents and
+ * header fields that say the same (mime_fields_check.h).
  */
 #ifndef TESTS_MIME_CHECK_H
 #define TESTS_MIME_CHECK_H
@@ -12,6 +13,7 @@
 #include "msa/base/utf8.h"
 #include "rewrite/encode.h"
 #include "rewrite/stream.h"
+#include "tests/unit/rewrite/mime_fields_check.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,8 @@ struct check_leaf {
     uint32_t entity;
     enum rewrite_mime_kind kind;
     enum rewrite_mime_encoding encoding;
+    bool has_version, lacks_charset;
+    struct buf header;
     struct buf raw, plain; /* of a multipart: all but its parts */
     size_t shape;          /* where it begins there */
     bool has_parts;
@@ -33,22 +37,21 @@ struct check_tree {
     uint64_t walked;
 };
 
-static int check_hex(char c)
-{
-    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, ascii_lower(c)) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
-static void check_put(struct buf *out, struct sv text)
-{
-    REQUIRE(!text.len || buf_put(out, text) == 0);
-}
-
 /* Without space at ends of lines, which RFC 2045 6.7 says to be lost. */
 static void check_decode_qp(struct sv in, struct buf *out)
 {
     for (size_t i = 0; i < in.len; i++) {
         char c = in.ptr[i];
+        if (c == ' ' || c == '\t') {
+            size_t end = i + 1;
+            while (end < in.len && (in.ptr[end] == ' ' || in.ptr[end] == '\t'))
+                end++;
+            bool cr = end + 1 < in.len && in.ptr[end] == '\r';
+            if (end == in.len || in.ptr[end + cr] == '\n') {
+                i = end - 1;
+                continue;
+            }
+        }
         if (c == '=') {
             size_t end = i + 1;
             while (end < in.len && (in.ptr[end] == ' ' || in.ptr[end] == '\t'))
@@ -70,26 +73,6 @@ static void check_decode_qp(struct sv in, struct buf *out)
     }
 }
 
-/* Letters of the alphabet alone count. */
-static void check_decode_base64(struct sv in, struct buf *out)
-{
-    const char *alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint32_t bits = 0;
-    unsigned count = 0;
-    for (size_t i = 0; i < in.len; i++) {
-        const char *at = in.ptr[i] ? strchr(alphabet, in.ptr[i]) : NULL;
-        if (!at)
-            continue;
-        bits = bits << 6 | (uint32_t)(at - alphabet);
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            char c = (char)(bits >> count);
-            check_put(out, (struct sv){&c, 1});
-        }
-    }
-}
-
 static void check_decode(struct check_leaf *l)
 {
     if (l->encoding == REWRITE_MIME_QUOTED_PRINTABLE)
@@ -108,8 +91,13 @@ static void check_walk_take(struct check_tree *t, const struct rewrite_mime_even
     case REWRITE_MIME_EVENT_HEADER:
         if (e->entity == t->count) {
             t->list = mem_resize(t->list, t->count + 1, sizeof *t->list);
-            t->list[t->count] = (struct check_leaf){
-                .entity = e->entity, .kind = e->what->kind, .encoding = e->what->encoding};
+            t->list[t->count] = (struct check_leaf){.entity = e->entity,
+                                                    .kind = e->what->kind,
+                                                    .encoding = e->what->encoding,
+                                                    .has_version = e->what->has_version,
+                                                    .lacks_charset = e->what->lacks_charset};
+            buf_init(&t->list[t->count].header, SIZE_MAX, 0);
+            check_put(&t->list[t->count].header, e->bytes);
             buf_init(&t->list[t->count].raw, SIZE_MAX, 0);
             buf_init(&t->list[t->count].plain, SIZE_MAX, 0);
             t->list[t->count].shape = buf_len(&t->shape);
@@ -175,6 +163,7 @@ static void check_walk(struct check_tree *t, struct sv text, size_t piece, size_
 static void check_tree_free(struct check_tree *t)
 {
     for (size_t i = 0; i < t->count; i++) {
+        buf_deinit(&t->list[i].header);
         buf_deinit(&t->list[i].raw);
         buf_deinit(&t->list[i].plain);
     }
@@ -245,8 +234,12 @@ static void check_contents(struct check_tree *in, struct check_tree *out,
     for (size_t i = 0; i < in->count; i++) {
         struct check_leaf *a = &in->list[i], *b = &out->list[i];
         unsigned how = plan->entities[i] & REWRITE_PLAN_FORM;
-        if (how == REWRITE_TRANSFER_KEEP && a->kind == REWRITE_MIME_MULTIPART)
-            continue; /* between its parts something may have been blotted out */
+        if (how == REWRITE_TRANSFER_KEEP && a->kind == REWRITE_MIME_MULTIPART) {
+            /* between its parts something may have been blotted out */
+            bool is_clean = check_is_lines(buf_view(&a->raw)) && utf8_is_ascii(buf_view(&a->raw));
+            REQUIRE(!is_clean || sv_eq(buf_view(&a->raw), buf_view(&b->raw)));
+            continue;
+        }
         if (how == REWRITE_TRANSFER_KEEP) {
             REQUIRE(sv_eq(buf_view(&a->raw), buf_view(&b->raw)));
             continue;
@@ -261,6 +254,35 @@ static void check_contents(struct check_tree *in, struct check_tree *out,
         }
         REQUIRE(sv_eq(buf_view(&a->plain), buf_view(&b->plain)));
     }
+}
+
+/* What is said of the contents fits what they are now. */
+static void check_headers(struct check_tree *in, struct check_tree *out,
+                          const struct rewrite_plan *plan)
+{
+    bool is_encoded = false;
+    for (size_t i = 0; i < in->count; i++) {
+        struct check_leaf *a = &in->list[i], *b = &out->list[i];
+        unsigned how = plan->entities[i] & REWRITE_PLAN_FORM;
+        bool is_new = how == REWRITE_TRANSFER_QUOTED_PRINTABLE || how == REWRITE_TRANSFER_BASE64;
+        is_encoded = is_encoded || how != REWRITE_TRANSFER_KEEP;
+        check_fields(buf_view(&a->header), buf_view(&b->header), i == 0,
+                     plan->form & REWRITE_FORM_ASCII_HEADER);
+        if (is_new)
+            REQUIRE(b->encoding == (how == REWRITE_TRANSFER_BASE64
+                                        ? REWRITE_MIME_BASE64
+                                        : REWRITE_MIME_QUOTED_PRINTABLE));
+        if (is_new && !utf8_is_ascii(buf_view(&a->raw)))
+            REQUIRE(!b->lacks_charset);
+        if (how == REWRITE_TRANSFER_KEEP)
+            REQUIRE(a->encoding <= REWRITE_MIME_BINARY ? b->encoding <= a->encoding
+                                                       : b->encoding == a->encoding);
+        if (plan->form & REWRITE_FORM_LINES)
+            REQUIRE(b->encoding != REWRITE_MIME_BINARY);
+        if ((plan->form & REWRITE_FORM_7BIT) && plan->changes)
+            REQUIRE(b->encoding != REWRITE_MIME_8BIT);
+    }
+    REQUIRE(!is_encoded || out->list[0].has_version);
 }
 
 static void check_form(struct sv text, unsigned form, size_t header_max)
@@ -282,6 +304,7 @@ static void check_form(struct sv text, unsigned form, size_t header_max)
         if (sv_find(buf_view(&before.shape), 'r') == buf_len(&before.shape)) {
             REQUIRE(sv_eq(buf_view(&before.shape), buf_view(&after.shape)));
             check_contents(&before, &after, &plan);
+            check_headers(&before, &after, &plan);
         }
         if (form & REWRITE_FORM_7BIT)
             REQUIRE(utf8_is_ascii(made));

@@ -43,6 +43,27 @@ static const struct {
      "Disposition-Notification-To: =?utf-8?B?w7w=?= <a@b.example>\r\n"},
     {"To: <@r" UE ".example:a@b.example>\r\n", "To: <a@b.example>\r\n"},
     {"To: " UE " and no address\r\n", "Downgraded-To: =?utf-8?Q?=C3=BC_and_no_address?=\r\n"},
+    /* comments around a local part are none of it */
+    {"To: bob(B" UE "ro)@b.example\r\n", "To: bob(=?utf-8?B?QsO8cm8=?=)@b.example\r\n"},
+    {"To: bob (" UE ") @b.example, \"a\" (" UE ") . b@c.example\r\n",
+     "To: bob (=?utf-8?B?w7w=?=) @b.example, \"a\" (=?utf-8?B?w7w=?=) . b@c.example\r\n"},
+    {"To: bob (x) \"" UE "\"@b.example\r\n",
+     "Downgraded-To: =?utf-8?B?Ym9iICh4KSAiw7wiQGIuZXhhbXBsZQ==?=\r\n"},
+    {"To: \"bob\" (x) . " UE "@b.example\r\n", NULL},
+    /* no line with an encoded word is longer than 76 bytes (RFC 2047 2) */
+    {"Subject: " UE " and a line that is longer than the seventy-six bytes that are allowed\r\n",
+     "Subject: =?utf-8?B?w7w=?= and a line that is longer than the seventy-six\r\n"
+     " bytes that are allowed\r\n"},
+    {"To: " UE " <somebody.with.a.long.name@a.long.example>,  somebody.else@another.example\r\n",
+     "To: =?utf-8?B?w7w=?= <somebody.with.a.long.name@a.long.example>, \r\n"
+     " somebody.else@another.example\r\n"},
+    {"To: x@a.example (" UE
+     " and) , \"a quoted name with spaces in it \\\" aa bb\" <b@c.example>\r\n",
+     "To: x@a.example (=?utf-8?B?w7w=?= and) ,\r\n"
+     " \"a quoted name with spaces in it \\\" aa bb\" <b@c.example>\r\n"},
+    {"X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa(" UE ")\r\n",
+     "X: =?utf-8?Q?aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa?=\r\n"
+     " =?utf-8?B?YWFhYWFhYWFhYWEow7wp?=\r\n"},
     /* parameters */
     {"Content-Disposition: attachment; filename=\"" UE ".pdf\"; size=1\r\n",
      "Content-Disposition: attachment; filename*=utf-8''%C3%BC.pdf; size=1\r\n"},
@@ -52,7 +73,15 @@ static const struct {
      "Content-Disposition: attachment; filename*=utf-8''%C3%BC\r\n"},
     {"Content-Type: a/b; name*=utf-8''" UE "%20\r\n",
      "Content-Type: a/b; name*=utf-8''%C3%BC%20\r\n"},
-    {"Content-Type: a/b; name*0=\"" UE "\"\r\n", "Content-Type: a/b; name*0*=utf-8''%C3%BC\r\n"},
+    {"Content-Type: a/b; name*0=\"" UE "\"\r\n", "Content-Type: a/b; name*=utf-8''%C3%BC\r\n"},
+    {"Content-Type: a/b; name*0=\"b\"; x=y; NAME*1=\"" UE ".pdf\"; name*2*=%41\r\n",
+     "Content-Type: a/b; name*=utf-8''b%C3%BC.pdfA; x=y\r\n"},
+    {"Content-Type: a/b; name*0=\"b\"; name*1=c; x*0=\"" UE "\"\r\n",
+     "Content-Type: a/b; name*0=\"b\"; name*1=c; x*=utf-8''%C3%BC\r\n"},
+    {"Content-Type: a/b; name*0*=utf-8''%41; name*1=\"" UE "\"\r\n",
+     "Content-Type: a/b; name*0*=utf-8''%41; name*1*=%C3%BC\r\n"},
+    {"Content-Type: a/b; name*1=\"" UE "\"; name*0=c\r\n",
+     "Content-Type: a/b; name*1*=%C3%BC; name*0=c\r\n"},
     {"Content-Type: a/b; name=\"\xfc\"\r\n", "Content-Type: a/b; name*=unknown-8bit''%FC\r\n"},
     {"Content-Type: a/b (f" UE "r); x=y\r\n", "Content-Type: a/b (=?utf-8?Q?f=C3=BCr?=); x=y\r\n"},
     {"Content-Type: a/b; " UE "\r\n", "Content-Type: a/b; ??\r\n"},
@@ -63,6 +92,12 @@ static const struct {
     {"List-Id: \"L " UE "\" <a.b.example>\r\n", "List-Id: =?utf-8?Q?L_=C3=BC?= <a.b.example>\r\n"},
     {"Message-ID: <" UE "@b.example>\r\n",
      "Downgraded-Message-ID: =?utf-8?B?PMO8QGIuZXhhbXBsZT4=?=\r\n"},
+    {"Message-ID: <a@b.example> (" UE ")\r\n", "Message-ID: <a@b.example> (=?utf-8?B?w7w=?=)\r\n"},
+    {"References: <a(" UE ")@b.example>\r\n",
+     "Downgraded-References: =?utf-8?B?PGEow7wpQGIuZXhhbXBsZT4=?=\r\n"},
+    {"Date: Tue, 28 Jul 2026 10:11:12 +0200 (" UE "st)\r\n",
+     "Date: Tue, 28 Jul 2026 10:11:12 +0200 (=?utf-8?Q?=C3=BCst?=)\r\n"},
+    {"Received: from x (" UE ") by y; z\r\n", "Received: from x (=?utf-8?B?w7w=?=) by y; z\r\n"},
     {"Received: from " UE "\r\n", "Downgraded-Received: =?utf-8?Q?from_=C3=BC?=\r\n"},
     {"DKIM-Signature: i=" UE "\r\n", "Downgraded-DKIM-Signature: =?utf-8?B?aT3DvA==?=\r\n"},
 };
@@ -79,6 +114,25 @@ static void test_rows(void **state)
                          rows[i].ascii ? REWRITE_DOWNGRADE_OK : REWRITE_DOWNGRADE_ADDRESS);
         assert_int_equal(buf_append(&out, "", 1), 0);
         assert_string_equal(buf_view(&out).ptr + 6, rows[i].ascii ? rows[i].ascii : "");
+        buf_deinit(&out);
+    }
+}
+
+/* What every message must have is not renamed. */
+static void test_needed(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {"From: J" UE "rg joerg@example.net\r\n",
+                                         "Date: " UE ", 28 Jul 2026 10:11:12 +0200\r\n"};
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        struct buf out;
+        buf_init(&out, 2000, 0);
+        assert_int_equal(rewrite_downgrade_field(sv_of(fields[i]), false, &out),
+                         REWRITE_DOWNGRADE_FIELD);
+        assert_int_equal(buf_len(&out), 0);
+        assert_int_equal(rewrite_downgrade_field(sv_of(fields[i]), true, &out),
+                         REWRITE_DOWNGRADE_OK);
+        assert_true(sv_starts(buf_view(&out), SV("Downgraded-")));
         buf_deinit(&out);
     }
 }
@@ -114,6 +168,9 @@ static void test_growth(void **state)
         {"Content-Type: a/b", "(\xfc)"},
         {"To: x@", "\xfc."},
         {"Received:", "\xfc("},
+        {"Received:", "(\xfc)"},
+        {"Subject: \xfc", " a"},
+        {"Content-Type: a/b; n*0=\xfc", ";n*1=\xfc"},
     };
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         struct buf field, out;
@@ -134,6 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_needed),
         cmocka_unit_test(test_keep),
         cmocka_unit_test(test_growth),
     };

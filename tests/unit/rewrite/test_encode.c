@@ -70,6 +70,33 @@ static const struct {
     {LINES, SV(TOP TEXT "\r\na\rb\r\n"), TOP TEXT CTE "quoted-printable\r\n\r\na=0Db\r\n"},
     {LINES, SV(TOP TEXT "\r\na\0b\r\n"), TOP TEXT CTE "quoted-printable\r\n\r\na=00b\r\n"},
     {LINES, SV(TOP TEXT "\r\nab\r"), TOP TEXT CTE "quoted-printable\r\n\r\nab=0D=\r\n"},
+    /* a MIME-Version where only a part was encoded, and a charset where plain text has none */
+    {M7,
+     SV(TOP "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; "
+            "x=y\r\n\r\n" UE " and some more words\r\n--b--\r\n"),
+     TOP "Content-Type: multipart/mixed; boundary=b\r\nMIME-Version: 1.0\r\n\r\n--b\r\n"
+         "Content-Type: text/plain; charset=utf-8; x=y\r\n" CTE
+         "quoted-printable\r\n\r\n=C3=BC and some more words\r\n--b--\r\n"},
+    {M7, SV(TOP "MIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n" UE " and some more\r\n"),
+     TOP "MIME-Version: 1.0\r\nContent-Type: text/html\r\n" CTE
+         "quoted-printable\r\n\r\n=C3=BC and some more\r\n"},
+    {M7, SV("Subject: " UE "\r\n\r\nascii\r\n"), "Subject: =?utf-8?B?w7w=?=\r\n\r\nascii\r\n"},
+    /* of a digest: a message, which no text is made of */
+    {M7,
+     SV(TOP "MIME-Version: 1.0\r\nContent-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n" CTE
+            "quoted-printable\r\n\r\n" UE "\r\n--b--\r\n"),
+     TOP "MIME-Version: 1.0\r\nContent-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n" CTE
+         "quoted-printable\r\n\r\n=C3=BC\r\n--b--\r\n"},
+    /* labels that say more than is left */
+    {M7,
+     SV(TOP MULTI CTE "8bit\r\n\r\n--b\r\n" CTE "8bit\r\n\r\nascii\r\n--b\r\n" CTE
+                      "binary\r\nContent-Type: x/y\r\n\r\n\xff\r\n--b--\r\n"),
+     TOP MULTI CTE "7bit\r\n\r\n--b\r\n" CTE "7bit\r\n\r\nascii\r\n--b\r\n" CTE
+                   "base64\r\nContent-Type: x/y\r\n\r\n/w==\r\n--b--\r\n"},
+    {M7, SV(TOP TEXT CTE "8bit\r\n\r\nascii\r\n"), NULL},
+    {LINES, SV(TOP TEXT CTE "binary\r\n\r\n" UE "\r\n"), TOP TEXT CTE "8bit\r\n\r\n" UE "\r\n"},
+    {M7, SV(TOP TEXT CTE "binary\r\n\r\nascii\r\n"), TOP TEXT CTE "7bit\r\n\r\nascii\r\n"},
+    {HEADER, SV(TOP TEXT CTE "binary\r\n\r\nascii\r\n"), NULL},
     /* a multipart that nobody can read */
     {M7,
      SV(TOP "MIME-Version: 1.0\r\nContent-Type: multipart/mixed\r\n\r\n--b\r\n" UE

@@ -29,8 +29,10 @@ static void test_types(void **state)
         {"application/json", O, ""},
         {"image/png; name=\"x\"", O, ""},
         {"message/rfc822", REWRITE_MIME_MESSAGE, ""},
-        {"message/delivery-status", T, ""},
+        {"message/delivery-status", REWRITE_MIME_FIXED, ""},
+        {"message/disposition-notification", REWRITE_MIME_FIXED, ""},
         {"message/global", T, ""},
+        {"message/global-delivery-status", T, ""},
         {"message/partial; number=1", REWRITE_MIME_FIXED, ""},
         {"Message/External-Body", REWRITE_MIME_FIXED, ""},
         {"multipart/signed; boundary=x", REWRITE_MIME_SIGNED, ""},
@@ -120,12 +122,38 @@ static void test_encodings(void **state)
     }
 }
 
+static void test_charset(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *section;
+        bool lacks;
+    } rows[] = {
+        {"\r\n", true},
+        {"Content-Type: TEXT/plain; format=flowed\r\n", true},
+        {"Content-Type: text/plain (; charset=x)\r\n", true},
+        {"Content-Type: text/plain; Charset=x\r\n", false},
+        {"Content-Type: text/plain; charset*=x\r\n", false},
+        {"Content-Type: text/html\r\n", false},
+        {"Content-Type: text\r\n", false},
+        {"Content-Type: message/global\r\n", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct rewrite_mime_entity e;
+        rewrite_mime_entity_read(sv_of(rows[i].section), false, &e);
+        assert_int_equal(e.lacks_charset, rows[i].lacks);
+    }
+    assert_int_equal(rewrite_mime_type_end(SV(" (a)text / plain ; x")), 16);
+    assert_int_equal(rewrite_mime_type_end(SV(" text ; x")), 5);
+}
+
 static void test_digest(void **state)
 {
     (void)state;
     struct rewrite_mime_entity e;
     rewrite_mime_entity_read(SV("\r\n"), true, &e);
     assert_int_equal(e.kind, REWRITE_MIME_MESSAGE);
+    assert_false(e.lacks_charset);
     rewrite_mime_entity_read(SV("Content-Type: text/plain\r\n\r\n"), true, &e);
     assert_int_equal(e.kind, T);
     rewrite_mime_entity_read(
@@ -136,9 +164,8 @@ static void test_digest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types),
-        cmocka_unit_test(test_longest_boundary),
-        cmocka_unit_test(test_encodings),
+        cmocka_unit_test(test_types),     cmocka_unit_test(test_longest_boundary),
+        cmocka_unit_test(test_encodings), cmocka_unit_test(test_charset),
         cmocka_unit_test(test_digest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,13 +28,17 @@ static const struct {
     {{.encoding = QP},
      SV("A: b\r\n"),
      "A: b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"},
-    {{.encoding = QP, .type = "text/plain; charset=utf-8", .version = true},
+    {{.encoding = QP, .charset = "utf-8", .version = true},
      SV("\r\n"),
      "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
      "Content-Transfer-Encoding: quoted-printable\r\n\r\n"},
-    {{.encoding = QP, .type = "text/plain; charset=utf-8", .retype = true},
+    {{.encoding = QP, .charset = "utf-8", .retype = true},
      SV("Content-Type: multipart/x\r\nA: b\r\n\r\n"),
      "Content-Type: text/plain; charset=utf-8\r\nX-Original-Content-Type: multipart/x\r\nA: b\r\n"
+     "Content-Transfer-Encoding: quoted-printable\r\n\r\n"},
+    {{.encoding = QP, .charset = "utf-8"},
+     SV("Content-Type: text/plain (c); x=y\r\nContent-Type: text/plain\r\n\r\n"),
+     "Content-Type: text/plain; charset=utf-8 (c); x=y\r\nContent-Type: text/plain\r\n"
      "Content-Transfer-Encoding: quoted-printable\r\n\r\n"},
     {{.ascii = true}, SV("A: \xc3\xbc\r\nB: c\r\n\r\n"), "A: =?utf-8?B?w7w=?=\r\nB: c\r\n\r\n"},
     {{NULL}, SV("A: b\n c\n\n"), "A: b\r\n c\r\n\r\n"},
@@ -84,6 +88,31 @@ static void test_folds(void **state)
     }
 }
 
+/* No line of space alone, which would be one too many for some readers. */
+static void test_space_lines(void **state)
+{
+    (void)state;
+    static const struct rewrite_mime_change none = {.ascii = false};
+    for (size_t letters = 980; letters <= 998; letters++) {
+        struct buf in, out;
+        buf_init(&in, 5000, 0);
+        buf_init(&out, 200000, 0);
+        assert_int_equal(buf_put(&in, SV("A:")), 0);
+        for (size_t i = 2; i < 1010; i++)
+            assert_int_equal(buf_put(&in, i < letters ? SV("x") : SV(" ")), 0);
+        assert_int_equal(buf_put(&in, SV("\r\n")), 0);
+        for (size_t i = 0; i < 1010; i++)
+            assert_int_equal(buf_put(&in, SV(" ")), 0);
+        assert_int_equal(buf_put(&in, SV("\r\n y\r\n\r\n")), 0);
+        assert_int_equal(rewrite_mime_header_write(buf_view(&in), &none, &out),
+                         REWRITE_MIME_HEADER_OK);
+        assert_int_equal(buf_len(&out), letters + 8);
+        assert_true(sv_iends(buf_view(&out), SV("x\r\n y\r\n\r\n")));
+        buf_deinit(&in);
+        buf_deinit(&out);
+    }
+}
+
 static void test_address(void **state)
 {
     (void)state;
@@ -103,6 +132,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_folds),
+        cmocka_unit_test(test_space_lines),
         cmocka_unit_test(test_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

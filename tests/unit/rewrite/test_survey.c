@@ -33,11 +33,15 @@ static void test_unfit(void **state)
         {M7, "\r\n" PGP, REWRITE_UNFIT_NONE},
         {M7, "Content-Transfer-Encoding: quoted-printable\r\n\r\n" PGP UE, REWRITE_UNFIT_NONE},
         {M7, "Content-Type: message/partial; id=x\r\n\r\n" UE, REWRITE_UNFIT_FIXED},
+        {M7, "Content-Type: message/delivery-status\r\n\r\n" UE, REWRITE_UNFIT_FIXED},
+        {M7, "Content-Type: message/global-headers\r\n\r\n" UE, REWRITE_UNFIT_NONE},
+        {M7, "Content-Type: application/octet-stream\r\n\r\n" PGP UE, REWRITE_UNFIT_NONE},
         {M7, "Content-Transfer-Encoding: x-y\r\n\r\n" UE, REWRITE_UNFIT_ENCODED},
         {M7, "Content-Transfer-Encoding: x-y\r\n\r\nascii", REWRITE_UNFIT_NONE},
         {M7, "From: " UE "@b.example\r\n\r\n", REWRITE_UNFIT_ADDRESS},
         {HEADER, "From: " UE "@b.example\r\n\r\n", REWRITE_UNFIT_ADDRESS},
         {LINES, "From: " UE "@b.example\r\n\r\n", REWRITE_UNFIT_NONE},
+        {M7, "From: " UE " a@b.example\r\n\r\n", REWRITE_UNFIT_FIELD},
         {HEADER, "Content-Type: message/rfc822\r\n\r\nFrom: " UE "@b.example\r\n\r\n",
          REWRITE_UNFIT_NONE},
         {M7, "Content-Type: application/pkcs7-mime\r\n\r\n\xff", REWRITE_UNFIT_NONE},
@@ -51,11 +55,12 @@ static void test_unfit(void **state)
         rewrite_plan_deinit(&plan);
         check_mime_message(sv_of(rows[i].text), 5000);
     }
-    for (unsigned why = REWRITE_UNFIT_SIGNED; why <= REWRITE_UNFIT_ADDRESS; why++) {
+    for (unsigned why = REWRITE_UNFIT_SIGNED; why <= REWRITE_UNFIT_FIELD; why++) {
         struct smtp_reply r = rewrite_unfit_reply((enum rewrite_unfit)why);
+        bool is_address = why == REWRITE_UNFIT_ADDRESS, is_field = why == REWRITE_UNFIT_FIELD;
         assert_int_equal(r.enhanced.subject, 6);
-        assert_int_equal(r.enhanced.detail, why == REWRITE_UNFIT_ADDRESS ? 7 : 3);
-        assert_int_equal(r.code, why == REWRITE_UNFIT_ADDRESS ? 550 : 554);
+        assert_int_equal(r.enhanced.detail, is_address ? 7 : is_field ? 9 : 3);
+        assert_int_equal(r.code, is_address ? 550 : 554);
         assert_true(r.text.len > 10);
     }
 }

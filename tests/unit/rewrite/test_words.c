@@ -21,8 +21,11 @@ static void test_rows(void **state)
         {10, "\xfc", "=?unknown-8bit?Q?=FC?="},
         {10, "plain", "=?us-ascii?Q?plain?="},
         {10, "a\tb\xc3\xbcxxxxxxxxxx", "=?utf-8?Q?a_b=C3=BCxxxxxxxxxx?="},
+        /* at the end of a line a short one: the caller may fold before it */
+        {70, "Ein Wort \xc3\xbc und noch mehr Worte",
+         "=?utf-8?Q?Ein_Wort_=C3=BC_und_noch?=\r\n =?utf-8?Q?_mehr_Worte?="},
         /* a character is never cut, nor a line longer than 76 */
-        {70,
+        {0,
          "\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc"
          "\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc"
          "\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc",
@@ -38,6 +41,37 @@ static void test_rows(void **state)
         assert_string_equal(buf_view(&out).ptr, rows[i].words);
         const char *line = strrchr(rows[i].words, '\n');
         assert_int_equal(column, line ? strlen(line + 1) : rows[i].column + strlen(rows[i].words));
+        buf_deinit(&out);
+    }
+}
+
+static void test_fold(void **state)
+{
+    (void)state;
+#define A10 "aaaaaaaaaa"
+#define A60 A10 A10 A10 A10 A10 A10
+    static const struct {
+        bool has_quotes;
+        const char *text, *folded;
+    } rows[] = {
+        {false, "X: " A60 " " A60 "\r\n", "X: " A60 " " A60 "\r\n"},
+        {false, "X: =? " A60 "aaaaaaaaa b\r\n", "X: =? " A60 "aaaaaaaaa\r\n b\r\n"},
+        {false, "X: =?aaa " A60 "aaa\r\n", "X: =?aaa " A60 "aaa\r\n"},
+        {false, "X: =?aaaaaa " A60 "aaaaa\r\n", "X: =?aaaaaa\r\n " A60 "aaaaa\r\n"},
+        {false, " =?" A60 A60 "\r\n b\r\n", " =?" A60 A60 "\r\n b\r\n"},
+        {false, " =?" A60 A60 " b\r\n", " =?" A60 A60 "\r\n b\r\n"},
+        {false, " =?" A60 A10 "aaa     \r\n", " =?" A60 A10 "aaa     \r\n"},
+        {true, "=? \"" A60 " \\\" bbbbbbbbbb\"\r\n", "=?\r\n \"" A60 " \\\" bbbbbbbbbb\"\r\n"},
+        {false, "=? \"" A60 " \\\" bbbbbbbbbb\"\r\n", "=? \"" A60 " \\\"\r\n bbbbbbbbbb\"\r\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct buf out;
+        buf_init(&out, 1000, 0);
+        assert_int_equal(buf_put(&out, SV("before")), 0);
+        assert_int_equal(buf_put(&out, sv_of(rows[i].text)), 0);
+        assert_int_equal(rewrite_words_fold(&out, 6, rows[i].has_quotes), 0);
+        assert_int_equal(buf_append(&out, "", 1), 0);
+        assert_string_equal(buf_view(&out).ptr + 6, rows[i].folded);
         buf_deinit(&out);
     }
 }
@@ -69,6 +103,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_fold),
         cmocka_unit_test(test_room),
         cmocka_unit_test(test_is_encoded),
     };
