@@ -7,6 +7,7 @@
 #include "msa/ctl/plain.h"
 #include "msa/ctl/session.h"
 #include "msa/ctl/show.h"
+#include "msa/ctl/users.h"
 #include "msa/server/permissions.h"
 #include "msa/server/submission.h"
 
@@ -73,6 +74,7 @@ static int ask(struct run *r, const char *mode, session_refused *on_refused, FIL
                                       .to = r->to,
                                       .mode = mode,
                                       .letter = &r->letter};
+    users_warn(r->options, r->login); /* the daemon does as if that user had logged in */
     int code = session_run(&request, on_refused, r, out, &r->error);
     if (buf_len(&r->error))
         fprintf(stderr, "msactl: %.*s\n", SV_ARG(buf_view(&r->error)));

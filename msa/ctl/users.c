@@ -165,6 +165,20 @@ int users_run(const struct msa_options *o, const struct users_command *c)
     return code;
 }
 
+void users_warn(const struct msa_options *o, const char *login)
+{
+    struct auth_admin_request request = {.verb = AUTH_ADMIN_SHOW, .name = sv_of(login)};
+    struct auth_admin_answer answer;
+    auth_admin_answer_init(&answer);
+    int err = ask(o, &request, &answer);
+    if (err == 0 && answer.err < 0) /* without a keeper there is no session either */
+        fprintf(stderr, "msactl: %.*s\n", SV_ARG(buf_view(&answer.text)));
+    else if (err == 0 && answer.nusers == 1 && answer.users->state != AUTH_STATE_ENABLED)
+        fprintf(stderr, "msactl: %s is %s: nobody logs in as that user now\n", login,
+                auth_state_text(answer.users->state));
+    auth_admin_answer_deinit(&answer);
+}
+
 void users_health(const struct msa_options *o, void (*on_line)(void *arg, json_t *line), void *arg)
 {
     struct auth_admin_request request = {.verb = AUTH_ADMIN_PROBE};

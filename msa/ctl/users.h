@@ -19,6 +19,8 @@ struct users_command {
 
 /* Exit code; what is to be said has been printed. */
 int users_run(const struct msa_options *o, const struct users_command *c);
+/* Words on standard error if nobody can log in as this user: there is none, or not any more. */
+void users_warn(const struct msa_options *o, const char *login);
 /* For "msactl status": a line that tells whether the keeper can read its databases. */
 void users_health(const struct msa_options *o, void (*on_line)(void *arg, json_t *line), void *arg);
 

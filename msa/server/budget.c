@@ -364,7 +364,7 @@ void budget_take(struct budget *b, struct budget_take *t)
     a->broken = over || (a->broken && is_full);
     a->warned = near || over || (a->remembered && was_near);
     a->remembered = false;
-    if (over && !t->limits.hold) {
+    if (over && (t->never_held || !t->limits.hold)) {
         refuse(t, again_s);
         return;
     }

@@ -4,7 +4,8 @@
  * Draft 6.3. Counted are messages in the last hour, recipients in the last day, and recipients in
  * the last day that the login had never written to before. A recipient counts once in a message;
  * counting is in slots of BUDGET_SLOT_S, so that something is forgotten up to that much later than
- * an hour, or a day, after it. The caller counts nothing for the null reverse-path.
+ * an hour, or a day, after it. The caller counts nothing for the null reverse-path,
+ * unless the message is returned.
  * A recipient that was not written to for BUDGET_KNOWN_DAYS is new again.
  * Memory: a day of slots for each login that sends, and 10 bytes for each recipient that it is
  * known to write to, at most BUDGET_KNOWN_MAX; what goes beyond stays new. Order for each message:
@@ -66,6 +67,7 @@ struct budget_take {
     const uint64_t *recipients; /* budget_recipient(), each once */
     size_t nrecipients;
     int64_t now_s;
+    bool never_held; /* what is too much is refused, also with limits.hold */
     uint64_t *fresh; /* room for nrecipients */
     /* answers */
     enum budget_verdict verdict;

@@ -1,6 +1,7 @@
 /*
  * Budgets in a session (spending.h): asked for as the first step of opening a message, where its
- * login has any; the ticket goes to the submission.
+ * login has any; the ticket goes to the submission. What the operator does in the name of a login
+ * (conn_operated.c) is not that login's.
  */
 #include "msa/server/conn_internal.h"
 
@@ -22,9 +23,9 @@ bool conn_budget_ask(struct conn *c, uint32_t op, const struct smtp_envelope *e)
 {
     struct rights_holder rights = conn_rights(c);
     const struct budget_limits *limits = rights_budget(&rights);
-    if (e->values[SMTP_MAIL_XRETURN].number > SMTP_RETURN_MESSAGE)
-        return false; /* nothing is sent, nor could be */
-    if (!c->login || e->reverse.kind == SMTP_PATH_NULL || !budget_is_limited(limits))
+    /* what is returned can be sent by anybody, whatever its return path */
+    bool counts = e->reverse.kind != SMTP_PATH_NULL || smtp_envelope_has(e, SMTP_MAIL_XRETURN);
+    if (c->operated || !c->login || !counts || !budget_is_limited(limits))
         return false;
     c->op_budget = op;
     c->opening = e;

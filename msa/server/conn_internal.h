@@ -89,7 +89,7 @@ struct conn {
     const struct smtp_envelope *opening; /* of op_budget, op_open: the session's */
     struct spending_ticket *ticket;      /* of op_budget, until the submission has it */
     uint32_t told;                       /* of opening's recipients, to the filter */
-    struct conn_return *returning;       /* of the transaction with XRETURN; NULL: none */
+    struct conn_return *returning;       /* from the end of content with XRETURN; NULL: none */
     uint32_t transactions;
     struct ip client; /* as told by a proxy, where one is used */
     char session[CONN_SESSION_CHARS + 1];

@@ -5,7 +5,8 @@
  * limits.data_timeout is left. A connection that ends takes all of it along: the content, which
  * nobody else knows of, is removed.
  *
- * A place is taken when the message is opened, and the bytes that go with it are charged.
+ * A place is taken when the content is complete, so that slow uploads take none, and the bytes that
+ * go with it are charged.
  */
 #include "msa/base/mem.h"
 #include "msa/server/conn_internal.h"

@@ -162,11 +162,8 @@ void conn_open(struct conn *c, uint32_t op, const struct smtp_envelope *e)
         .on_done = on_submission_done,
         .arg = c,
     };
-    bool returns = smtp_envelope_has(e, SMTP_MAIL_XRETURN);
-    if (!returns || conn_return_begin(c, &refusal))
-        c->submission = submission_open(&from, &refusal);
+    c->submission = submission_open(&from, &refusal);
     if (!c->submission) {
-        conn_return_drop(c);
         conn_budget_cancel(c);
         conn_answer(c, op, SMTP_FAILED, &refusal);
         return;
@@ -205,6 +202,12 @@ static void act_commit(struct conn *c, const struct smtp_action *a)
         conn_misfit(c, MISFIT_NEWLINE, SV("a message with bare CR or LF was put right"));
     if (!c->submission) {
         conn_resume_commit(c, a->op);
+        return;
+    }
+    struct smtp_reply refusal;
+    if (submission_returns(c->submission) && !conn_return_begin(c, &refusal)) {
+        conn_give_up_submission(c);
+        conn_answer(c, a->op, SMTP_FAILED, &refusal);
         return;
     }
     c->op_commit = a->op;

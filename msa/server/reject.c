@@ -192,14 +192,6 @@ struct smtp_reply reject_returns(void)
     return SMTP_REPLY(452, 4, 3, 1, "Too many messages are being returned, try again later");
 }
 
-struct smtp_reply reject_returned_budget(void)
-{
-    return SMTP_REPLY_SETTING(450, 4, 7, 1,
-                              "This login's budget is used up: the message would be held, and is "
-                              "not returned",
-                              "permissions[].over_budget");
-}
-
 struct smtp_reply reject_returned_held(void)
 {
     return SMTP_REPLY_SETTING(550, 5, 7, 1,

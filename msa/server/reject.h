@@ -46,8 +46,7 @@ struct smtp_reply reject_account_changed(void); /* 421 4.7.0 */
 struct smtp_reply reject_continued(void);       /* 421 4.3.0 */
 struct smtp_reply reject_finished(void);        /* 554 5.5.0 */
 
-struct smtp_reply reject_returns(void);         /* 452 4.3.1 too many of XRETURN at once */
-struct smtp_reply reject_returned_budget(void); /* 450 4.7.1 permissions[].over_budget */
-struct smtp_reply reject_returned_held(void);   /* 550 5.7.1 policy would not let it go */
+struct smtp_reply reject_returns(void);       /* 452 4.3.1 too many of XRETURN at once */
+struct smtp_reply reject_returned_held(void); /* 550 5.7.1 policy would not let it go */
 
 #endif

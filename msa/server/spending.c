@@ -182,7 +182,7 @@ static void punish(struct spending *s, const struct spending_ticket *t)
     log_event(LOG_WARNING, "budget-broken", &(struct log_ctx){.login = sv_of(t->login)},
               "%" PRIu64 " of %" PRIu64 " %s (permissions[].%s): %s%s", t->take.used,
               t->take.limits.most[t->take.kind], budget_words(t->take.kind),
-              budget_key(t->take.kind), t->take.limits.hold ? "held" : "refused",
+              budget_key(t->take.kind), t->take.verdict == BUDGET_REFUSED ? "refused" : "held",
               t->take.limits.lock_auth ? ", and the login is locked" : "");
     if (t->take.limits.lock_auth)
         lock(s, t);
@@ -353,6 +353,7 @@ struct spending_ticket *spending_ask(struct spending *s, struct mailbox *reply, 
     t->fresh = t->recipients + e->count;
     t->take = (struct budget_take){.login = sv_of(t->login),
                                    .limits = *limits,
+                                   .never_held = smtp_envelope_has(e, SMTP_MAIL_XRETURN),
                                    .recipients = t->recipients,
                                    .nrecipients = list_recipients(e, t->recipients),
                                    .fresh = t->fresh};

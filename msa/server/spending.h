@@ -5,7 +5,8 @@
  * not come into the queue; the store keeps it in the message's own transaction. At 80 % the user
  * gets a message, once in the budget's window. Where a budget is broken the postmaster gets one,
  * likewise, with the figures and the command that ends it; with over_budget = "hold" all that the
- * login has in the queue is held, with lock_auth the login is locked.
+ * login has in the queue is held, with lock_auth the login is locked. A message with XRETURN comes
+ * into no queue: what is too much of them is refused, with the same consequences.
  * Ownership: a ticket belongs to this module; who asked ends it by spending_keep() or
  * spending_give_back(), also before it was answered. Threads: spending_new() to spending_free() on
  * the main thread; tickets on the loop of the mailbox given, where done runs, never from inside

@@ -67,6 +67,7 @@ bool submission_full(const struct submission *s); /* feed no more until on_room 
  * is the submission's, until on_done takes it back with submission_take_filter(). */
 void submission_commit(struct submission *s, bool binary, struct filter *filter);
 struct filter *submission_take_filter(struct submission *s); /* NULL: none */
+bool submission_returns(const struct submission *s); /* what it ends with goes back: XRETURN */
 /* From inside on_done: what is to be returned is the caller's; false: nothing is. */
 bool submission_take_returned(struct submission *s, struct submission_returned *out);
 uint64_t submission_returned_bytes(const struct submission_returned *r);

@@ -5,7 +5,8 @@
  *     content_finished -> milters -> signatures -> submission_return -> on_done, which takes it
  *
  * A message that would be held has no place to be held in: it is refused. What is returned counts
- * against budgets as if it had been sent: with our signature it can be, by anybody.
+ * against budgets as if it had been sent: with our signature it can be, by anybody. What is too
+ * much was refused when it was opened (spending.h).
  */
 #include "msa/base/log.h"
 #include "msa/base/pack.h"
@@ -59,15 +60,6 @@ static void tell(struct submission *s)
 
 static void give(struct submission *s)
 {
-    struct store *store = s->worker->shared->store;
-    const struct store_spent *spent =
-        s->ticket ? spending_record(s->ticket, &s->message->arena) : NULL;
-    if (spent) {
-        struct store_spent sum = *spent;
-        sum.nknown = 0; /* nobody has been written to */
-        store_add_spent(store, &sum);
-    }
-    tell(s);
     buf_init(&s->returned.head, SIZE_MAX / 2, 0);
     int err = buf_put(&s->returned.head, sv_of(s->message->prefix));
     if (err < 0) {
@@ -75,6 +67,11 @@ static void give(struct submission *s)
         submission_finish(s, false, reject_storage(err));
         return;
     }
+    const struct store_spent *spent =
+        s->ticket ? spending_record(s->ticket, &s->message->arena) : NULL;
+    if (spent)
+        store_add_spent(s->worker->shared->store, spent);
+    tell(s);
     s->returned.message = queue_message_keep(s->message);
     s->is_returned = true;
     submission_finish(s, true, SMTP_REPLY_NONE);
@@ -116,13 +113,17 @@ void submission_return(struct submission *s)
         submission_explain(s, hold, NULL);
         return;
     }
-    bool spent = s->ticket && spending_is_held(s->ticket);
-    if (!hold && !spent) {
+    if (!hold) {
         give(s);
         return;
     }
     submission_give_up(s);
-    submission_finish(s, false, spent ? reject_returned_budget() : reject_returned_held());
+    submission_finish(s, false, reject_returned_held());
+}
+
+bool submission_returns(const struct submission *s)
+{
+    return s->returns != 0;
 }
 
 bool submission_take_returned(struct submission *s, struct submission_returned *out)

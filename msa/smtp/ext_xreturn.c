@@ -37,7 +37,9 @@ static bool is_alone(const struct smtp_envelope *e)
 static struct smtp_reply check_mail(const struct smtp_ext_offer *o, const struct smtp_envelope *e)
 {
     if (!smtp_envelope_has(e, SMTP_MAIL_XRETURN))
-        return SMTP_REPLY_NONE;
+        return o->operated
+                   ? SMTP_REPLY(501, 5, 5, 4, "XRETURN is needed: nothing is sent from here")
+                   : SMTP_REPLY_NONE;
     if (!o->authenticated)
         return SMTP_REPLY(530, 5, 7, 0, "XRETURN needs a login");
     if (e->values[SMTP_MAIL_XRETURN].number != SMTP_RETURN_MESSAGE && !o->operated)

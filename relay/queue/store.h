@@ -132,7 +132,7 @@ void store_read_start(struct store *s, struct store_read *r);
 void store_read_free(struct store_read *r);
 
 /* ---- budgets ---- */
-/* Adds what belongs to no message; copied, but for recipients, of which there are none. */
+/* Adds what belongs to no message of the queue; copied. */
 void store_add_spent(struct store *s, const struct store_spent *spent);
 /* The login has spent nothing. */
 void store_forget_spent(struct store *s, struct sv login);

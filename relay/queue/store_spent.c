@@ -4,10 +4,10 @@
  * Written in the transaction of the message that is counted, read once when the store is opened.
  */
 #include "msa/base/mem.h"
-#include "msa/base/require.h"
 #include "relay/queue/store_private.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define SWEEP_S       3600
 #define SWEEP_KNOWN_S 86400 /* it reads the whole table */
@@ -95,6 +95,7 @@ struct change {
     struct task task;
     struct store *store;
     char *login;
+    uint64_t *known;
     struct store_spent spent;
 };
 
@@ -114,6 +115,7 @@ static void settle(struct store *s, struct task *task, int err)
     (void)s;
     (void)err; /* only the next start would know it */
     free(c->login);
+    free(c->known);
     free(c);
 }
 
@@ -151,10 +153,13 @@ static void add_arrive(struct task *task)
 void store_add_spent(struct store *s, const struct store_spent *spent)
 {
     struct change *c = change_new(s, sv_of(spent->login));
-    REQUIRE(spent->nknown == 0);
     c->spent = *spent;
     c->spent.login = c->login;
-    c->spent.known = NULL;
+    if (spent->nknown) {
+        c->known = mem_new(spent->nknown, sizeof *c->known);
+        memcpy(c->known, spent->known, spent->nknown * sizeof *c->known);
+    }
+    c->spent.known = c->known;
     c->task.run = add_arrive;
     batch_post(s->batch, &c->task);
 }

@@ -213,11 +213,52 @@ def refusals_are_those_of_sending(w):
     for _ in range(2):
         ask(wire, BARE)
         octets(wire)
-    ask(wire, BARE)
-    code, text = wire.reply()
+    wire.want(250, f"MAIL FROM:<{USER}> XRETURN")
+    wire.want(250, f"RCPT TO:<{BOB}>")
+    code, text = wire.say("DATA")
     equal(code, 450, text)
-    check("permissions[].over_budget" in text, text)
+    check("permissions[].messages_per_hour" in text, text)
+    w.wait_empty()  # people are told of the budget
     nothing_left(w)
+
+
+@test()
+def recipients_are_known_from_then_on(w):
+    """As if the message had been sent; also to the next process."""
+    w.serve_dns(ZONE)
+    w.start({"permissions": [{"login": "*", "new_recipients_per_day": 1,
+                              "over_budget": "refuse"}]})
+    wire = w.session()
+    ask(wire, BARE)
+    octets(wire)
+    w.submit(BOB)
+    w.stop()
+    w.launch()
+    w.wait_ready()
+    w.submit(BOB)
+    wire = w.session()
+    wire.want(250, f"MAIL FROM:<{USER}>")
+    wire.want(250, "RCPT TO:<carl@else.test>")
+    equal(wire.say("DATA")[0], 450)
+
+
+@test()
+def too_many_hold_what_is_sent(w):
+    """Of the login's budget, which the operator's tool does not spend."""
+    w.serve_dns(ZONE)
+    w.start({"permissions": [{"login": "*", "messages_per_hour": 2}]})
+    for _ in range(3):
+        w.ctl("sign", letter(w, BARE), "--user", "alice")
+    w.submit(BOB)  # nobody is there to take it
+    wire = w.session()
+    ask(wire, BARE)
+    octets(wire)
+    check(not any(row["held"] for row in w.queue()), w.queue())
+    wire.want(250, "MAIL FROM:<> XRETURN")
+    wire.want(250, f"RCPT TO:<{BOB}>")
+    equal(wire.say("DATA")[0], 450)
+    eventually(lambda: all(row["held"] for row in w.queue()), "it is held")
+    equal(w.log().count("budget-broken"), 1)
 
 
 @test()
@@ -361,8 +402,15 @@ def explain_is_for_the_operator(w):
     s.connect(control)
     s.sendall(b'{"command":"session","user":"alice"}\n')
     check(s.recv(4096).startswith(b"220 "), "a greeting")
+    s.sendall(b"EHLO x\r\n")
+    check(s.recv(4096).startswith(b"250-"), "EHLO")
+    s.sendall(b"MAIL FROM:<alice@our.test>\r\n")
+    check(s.recv(4096).startswith(b"501 5.5.4 "), "it submits nothing")
+    equal(w.msactl("sign", file, "--user", "alice").stderr, "")
     w.ctl("user", "disable", "alice")
     check(s.recv(4096).startswith(b"421 "), "it ends with its login")
+    check("alice@our.test is disabled" in w.msactl("sign", file, "--user", "alice").stderr)
+    check("there is no such user" in w.msactl("explain", file, "--user", "ghost").stderr)
     w.ctl("status")
     w.stop()
     equal(w.msactl("explain", file, "--user", "alice").returncode, 3, "without a daemon")

@@ -276,20 +276,51 @@ static void it_is_spent(void **state)
     struct sim_client *c = client_ready();
     give_small(c, " octets follow\r\n");
     give_small(c, " octets follow\r\n");
-    give_small(c, "450 4.7.1 ");
+    client_say(c, OPEN);
+    client_expect(c, "450 4.7.1 ");
     client_free(c);
     sim_run_for(5000);
     world_stop(1000);
 }
 
-static void nothing_is_held(void **state)
+static void also_without_a_return_path(void **state)
 {
     (void)state;
-    world_start(BUDGET(""));
+    world_start(BUDGET("over_budget = \"refuse\";"));
     struct sim_client *c = client_ready();
+    for (int i = 0; i < 3; i++) {
+        client_say(c, "MAIL FROM:<> XRETURN\r\nRCPT TO:<a@example.org>\r\nDATA\r\n");
+        client_expect(c, i < 2 ? "354 " : "450 4.7.1 ");
+        client_say(c, i < 2 ? HEAD "hello\r\n.\r\n" : "RSET\r\n");
+        client_expect(c, i < 2 ? " octets follow\r\n" : "250 ");
+    }
+    client_say(c, "MAIL FROM:<>\r\nRCPT TO:<a@example.org>\r\nDATA\r\n");
+    client_expect(c, "354 "); /* a notification */
+    client_free(c);
+    sim_run_for(5000);
+    world_stop(1000);
+}
+
+/* Where what is sent would be held, what is returned is refused; all else follows as ever. */
+static void too_many_have_consequences(void **state)
+{
+    (void)state;
+    world_start(BUDGET("lock_auth = true;"));
+    struct sim_client *c = client_ready();
+    client_say(c, "MAIL FROM:<u@example.net>\r\nRCPT TO:<a@example.org>\r\nDATA\r\n" HEAD
+                  "sent\r\n.\r\n");
+    client_expect(c, "250 2.0.0 Queued as ");
     give_small(c, " octets follow\r\n");
-    give_small(c, " octets follow\r\n");
-    give_small(c, "450 4.7.1 This login's budget is used up");
+    assert_int_equal(world_log_count("budget-broken"), 0);
+    client_say(c, OPEN);
+    sim_run_for(5000);
+    assert_false(client_heard(c, "354 "));
+    client_expect(c, "421 4.7.0 "); /* locked */
+    assert_int_equal(world_log_count("budget-broken"), 1);
+    client_free(c);
+    c = client_new(LISTEN_PLAIN);
+    client_say(c, "EHLO c.example\r\n" CLEAR_AUTH);
+    client_expect(c, "535 5.7.8 ");
     client_free(c);
     sim_run_for(5000);
     world_stop(1000);
@@ -310,19 +341,33 @@ static struct sim_client *client_of(unsigned user)
     return c;
 }
 
-static void open_return(struct sim_client *c, unsigned user, const char *reply)
+/* A message but for its end. */
+static void give_most(struct sim_client *c, unsigned user, const char *body)
 {
     char line[200];
     snprintf(line, sizeof line,
              "MAIL FROM:<u%u@example.net> XRETURN\r\nRCPT TO:<a@example.org>\r\nDATA\r\n", user);
     client_say(c, line);
-    client_expect(c, reply);
+    client_expect(c, "354 ");
+    snprintf(line, sizeof line, "From: u%u@example.net\r\n\r\n", user);
+    client_put(c, sv_of(line));
+    client_put(c, sv_of(body));
+    sim_run_for(500); /* uploads take no place, however many there are */
+}
+
+/* What is returned is not read. */
+static void finish_unread(struct sim_client *c)
+{
+    stream_read_stop(c->stream);
+    client_put(c, SV(".\r\n"));
+    sim_run_for(200);
 }
 
 /* Eight of a login, 64 of all; they are given back. */
 static void places_are_bounded(void **state)
 {
     (void)state;
+    char *body = large_body();
     struct sim_client *clients[66];
     world_start("limits = { connections_per_client = 1000; };");
     for (unsigned user = 0; user < 9; user++) {
@@ -330,23 +375,30 @@ static void places_are_bounded(void **state)
         snprintf(login, sizeof login, "u%u@example.net", user);
         sim_auth_user(login, "p");
     }
-    for (unsigned i = 0; i < 64; i++) {
-        clients[i] = client_of(i / 8);
-        open_return(clients[i], i / 8, "354 ");
-        if (i == 7) {
-            clients[64] = client_of(0);
-            open_return(clients[64], 0, "452 4.3.1 Too many messages are being");
-        }
+    for (unsigned i = 0; i < 66; i++) {
+        unsigned user = i == 64 ? 0 : i < 64 ? i / 8 : 8;
+        clients[i] = client_of(user);
+        give_most(clients[i], user, i < 64 ? body : "hello\r\n");
     }
-    clients[65] = client_of(8);
-    open_return(clients[65], 8, "452 4.3.1 Too many messages are being");
-    client_say(clients[0], "From: u0@example.net\r\n\r\nhello\r\n.\r\n");
-    client_expect(clients[0], " octets follow\r\n");
-    client_say(clients[64], "DATA\r\n");
-    client_expect(clients[64], "354 ");
-    for (int i = 0; i < 66; i++)
+    for (unsigned i = 0; i < 8; i++)
+        finish_unread(clients[i]);
+    client_say(clients[64], ".\r\n");
+    client_expect(clients[64], "452 4.3.1 Too many messages are being");
+    for (unsigned i = 8; i < 64; i++)
+        finish_unread(clients[i]);
+    client_say(clients[65], ".\r\n");
+    client_expect(clients[65], "452 4.3.1 Too many messages are being");
+    client_free(clients[0]);
+    sim_run_for(1000);
+    for (unsigned i = 64; i < 66; i++) {
+        give_most(clients[i], i == 64 ? 0 : 8, "hello\r\n");
+        client_say(clients[i], ".\r\n");
+        client_expect(clients[i], " octets follow\r\n");
+    }
+    for (int i = 1; i < 66; i++)
         client_free(clients[i]);
     stop();
+    free(body);
 }
 
 /* Where there are rights, they are those of sending. */
@@ -374,7 +426,8 @@ int main(void)
         cmocka_unit_test(a_login_that_is_gone_ends_it),
         cmocka_unit_test(a_stop_waits_for_it),
         cmocka_unit_test(it_is_spent),
-        cmocka_unit_test(nothing_is_held),
+        cmocka_unit_test(also_without_a_return_path),
+        cmocka_unit_test(too_many_have_consequences),
         cmocka_unit_test(places_are_bounded),
         cmocka_unit_test(rights_are_kept),
     };
