@@ -8,6 +8,7 @@
 #include "msa/base/mem.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* An array in the answer's memory that grows. */
@@ -188,6 +189,11 @@ static int tell_user(const struct auth_options *o, struct auth_accounts *account
 
     if (err < 0)
         return err;
+    if (secret->kind == AUTH_SECRET_LOCKED && account.state == AUTH_STATE_ENABLED) {
+        account.state = AUTH_STATE_DISABLED;
+        snprintf(account.reason, sizeof(account.reason),
+                 "auth.database has no password of the login, or a locked one");
+    }
     out->users = arena_alloc(&out->mem, sizeof(*out->users));
     out->users[0] = (struct auth_admin_user){.login = arena_str(&out->mem, auth_name_view(name)),
                                              .cleartext = secret->kind == AUTH_SECRET_CLEARTEXT,

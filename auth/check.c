@@ -107,6 +107,22 @@ struct claim {
     struct auth_secret secret; /* the main one of found.login */
 };
 
+/* Whether somebody is there whom anything can let in. */
+static bool is_open(const struct auth_secret *secret)
+{
+    return secret->kind != AUTH_SECRET_NONE && secret->kind != AUTH_SECRET_LOCKED;
+}
+
+static void explain_lock(const struct auth_sources *s, const struct auth_secret *secret,
+                         struct auth_found *found)
+{
+    const char *name = auth_options_database(s->options);
+
+    if (secret->kind == AUTH_SECRET_LOCKED)
+        snprintf(found->why, sizeof(found->why),
+                 "the database has no password of the login, or a locked one (auth.%s)", name);
+}
+
 /* False for a name that is nobody's; *out is good for a look-up all the same. */
 static bool name_of(const struct auth_sources *s, struct sv user, struct auth_name *out)
 {
@@ -144,6 +160,7 @@ static int claim(struct auth_check *c, const struct auth_sources *s, struct sv u
     err = auth_database_secret(s->options, &k->found.login, hash, &k->secret);
     if (err == 0 && k->secret.kind == AUTH_SECRET_NONE)
         err = claim_app(k, s, hash);
+    explain_lock(s, &k->secret, &k->found);
     return err < 0 ? users_fault(c, s, err) : 0;
 }
 
@@ -157,14 +174,12 @@ int auth_check_user(struct auth_check *c, const struct auth_sources *s,
 {
     struct auth_secret secret;
     int err = auth_database_secret(s->options, login, AUTH_SCRAM_SHA256, &secret);
-    bool known =
-        err == 0 && secret.kind != AUTH_SECRET_NONE && secret.kind != AUTH_SECRET_ELSEWHERE;
+    bool known = err == 0 && is_open(&secret) && secret.kind != AUTH_SECRET_ELSEWHERE;
 
-    mem_wipe(&secret, sizeof(secret));
-    if (err < 0)
-        return users_fault(c, s, err);
     *out = (struct auth_found){.login = *login, .claimed = *login};
-    return known;
+    explain_lock(s, &secret, out);
+    mem_wipe(&secret, sizeof(secret));
+    return err < 0 ? users_fault(c, s, err) : known;
 }
 
 /* --- PLAIN and LOGIN --- */
@@ -254,7 +269,7 @@ static void recognize(const struct auth_sources *s, const struct auth_name *clai
 static int compare(struct auth_check *c, const struct auth_sources *s, struct sv password,
                    struct claim *k)
 {
-    bool is_user = k->possible && k->secret.kind != AUTH_SECRET_NONE;
+    bool is_user = k->possible && is_open(&k->secret);
     bool is_main = false;
     int is_app;
 
@@ -363,7 +378,7 @@ static int stored_verifier(struct auth_check *c, const struct auth_sources *s, s
                     : auth_accounts_verifier(s->accounts, login_of(k), hash, main, out);
     if (err < 0 && err != ERR_NOT_FOUND)
         return accounts_fault(c, s, err);
-    if (!k->possible || k->secret.kind == AUTH_SECRET_NONE)
+    if (!k->possible || !is_open(&k->secret))
         return 0;
     if (k->by_app) {
         k->found.app.id = app.id;
@@ -382,7 +397,7 @@ static void note_foreign(struct auth_check *c, struct claim *k, int known,
 {
     if (known == 1 && k->secret.kind == AUTH_SECRET_VERIFIER)
         auth_nobody_resemble(c->nobody, &k->secret.verifier);
-    if (known == 0 && k->secret.kind != AUTH_SECRET_NONE)
+    if (known == 0 && is_open(&k->secret))
         snprintf(k->found.why, sizeof(k->found.why),
                  "the database has nothing that %s can be checked against (auth.mechanisms)",
                  auth_scram_name(hash));

@@ -66,7 +66,8 @@ int auth_check_cleartext(struct auth_check *c, const struct auth_sources *s, str
                          bool *known_out) MUST_CHECK;
 
 /* For who has proved himself otherwise, by a certificate or a token: 1: there is such a user, *out
- * is filled; 0: there is none; negative: cannot be told now. */
+ * is filled; 0: there is none, or he is locked where he is kept (out->why); negative: cannot be
+ * told now. */
 int auth_check_user(struct auth_check *c, const struct auth_sources *s,
                     const struct auth_name *login, struct auth_found *out) MUST_CHECK;
 

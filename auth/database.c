@@ -55,6 +55,16 @@ enum auth_name_fault auth_database_name(const struct auth_options *o, struct sv 
     return AUTH_NAME_OK;
 }
 
+enum auth_name_fault auth_database_proven(const struct auth_options *o, struct sv text,
+                                          struct auth_name *out)
+{
+    enum auth_name_fault fault = auth_database_name(o, text, out);
+
+    if (fault == AUTH_NAME_OK && !sv_starts(text, auth_name_user(out)))
+        return AUTH_NAME_FOREIGN;
+    return fault;
+}
+
 /* --- asking --- */
 
 int auth_database_start(const struct auth_options *o, const struct auth_foreign_files *files,

@@ -35,6 +35,11 @@ int auth_database_start(const struct auth_options *o, const struct auth_foreign_
 enum auth_name_fault auth_database_name(const struct auth_options *o, struct sv text,
                                         struct auth_name *out);
 
+/* The same for a name that another authority has proved (a Kerberos principal, a token's login),
+ * where Alice may be somebody else than alice: it has to be in lower case already. */
+enum auth_name_fault auth_database_proven(const struct auth_options *o, struct sv text,
+                                          struct auth_name *out);
+
 /* What is stored of a user; of several values the best for SCRAM with this hash (or
  * AUTH_SCRAM_HASHES: a password in clear text). Kind NONE: no such user. The caller wipes *out. */
 int auth_database_secret(const struct auth_options *o, const struct auth_name *name,

@@ -334,10 +334,14 @@ static int ask_file(const char *user, struct taking *t, char why[WHY_MAX])
 static int ask_entry(const char *user, struct taking *t, char why[WHY_MAX])
 {
     char about_us[WHY_MAX];
-    int result = auth_auxprop_ask(foreign.auxprop, user, foreign.properties, take, t, why);
-    int own = result == -EHOSTDOWN ? result
-                                   : auth_auxprop_ask(foreign.auxprop, foreign.own,
-                                                      foreign.properties, leave, NULL, about_us);
+    uint64_t began_ms = clock_mono_ms();
+    int own, result = auth_auxprop_ask(foreign.auxprop, user, foreign.properties, take, t, why);
+
+    if (result < 0 && clock_mono_ms() - began_ms >= SLOW_MS)
+        result = -EHOSTDOWN; /* a deadline has passed: that is no refusal */
+    own = result == -EHOSTDOWN ? result
+                               : auth_auxprop_ask(foreign.auxprop, foreign.own, foreign.properties,
+                                                  leave, NULL, about_us);
 
     if (result >= 0 || result == -EHOSTDOWN)
         return result;
@@ -369,7 +373,7 @@ int auth_foreign_secret(const struct auth_options *o, const struct auth_name *na
                  ? ask_entry(name->text, &t, why)
                  : auth_auxprop_ask(foreign.auxprop, name->text, foreign.properties, take, &t, why);
     if (result == 1 && out->kind == AUTH_SECRET_NONE)
-        out->kind = AUTH_SECRET_UNUSABLE;
+        out->kind = AUTH_SECRET_LOCKED;
     err = note(&q, result, why);
     return err < 0 ? err : 0;
 }

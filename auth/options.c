@@ -338,7 +338,9 @@ const struct conf_option auth_options_rows[] = {
         "counts "
         "for their users as well. Logins are looked up there in lower case and have letters, "
         "digits "
-        "and - . _ + only; any other is nobody's. A password that was right counts for up to a "
+        "and - . _ + only; any other is nobody's, and so is a Kerberos principal or the login of "
+        "a token with capitals, who may be somebody else where they come from. A password that was "
+        "right counts for up to a "
         "minute "
         "after it was changed there (not with sqlite3). While the database cannot be asked, logins "
         "that it decides are answered 454 4.7.0, and the log says why (auth-database).",
@@ -412,8 +414,14 @@ const struct conf_option auth_options_rows[] = {
         "SCRAM mechanism, PLAIN and LOGIN; or a hash as crypt(5) has it ($6$..., {CRYPT}...) or "
         "{SSHA}, {SSHA256}, {SSHA512} and these without salt, which serve PLAIN and LOGIN: where "
         "a table has only hashes set mechanisms to [ \"PLAIN\", \"LOGIN\" ], else programs that "
-        "prefer SCRAM fail. What has another form, or begins with another {NAME}, is no password. "
-        "No row: there is no "
+        "prefer SCRAM fail. What begins with another {NAME} is no password. Who has no password "
+        "there is "
+        "disabled for every way to log in: no value, an empty one (NULL), one that begins with "
+        "\"!\" "
+        "or \"*\" or is \"x\", also behind {NAME}, and a bare one of a form not named here; who "
+        "logs "
+        "in by certificate, ticket or token alone needs a value such as {SASL}alice. No row: there "
+        "is no "
         "such user; a query that fails is a fault, and refuses nobody.",
         .rows = sql_rows),
     CONF_ROW(
@@ -422,7 +430,9 @@ const struct conf_option auth_options_rows[] = {
         "msad "
         "logs in to the directory, asks who u:user@realm is (proxy authorization, RFC 4370) and "
         "reads userPassword and authPassword of that entry, acting as it. Their values are those "
-        "that select of sql may find. An entry that it may not act for is nobody's. A directory "
+        "that select of sql may find, and who has none is disabled as there; other marks of a "
+        "locked entry (pwdAccountLockedTime) are not seen. An entry that it may not act for is "
+        "nobody's. A directory "
         "whose passwords nobody may read is asked by saslauthd instead.",
         .rows = ldapdb_rows),
     CONF_ROW(

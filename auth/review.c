@@ -21,7 +21,8 @@ int auth_review_usable(struct auth_accounts *accounts, const struct auth_name *n
     if (strcmp(mechanism, "CRAM-MD5") == 0)
         return secret->kind == AUTH_SECRET_CLEARTEXT;
     if (strcmp(mechanism, "PLAIN") == 0 || strcmp(mechanism, "LOGIN") == 0)
-        return secret->kind != AUTH_SECRET_NONE && secret->kind != AUTH_SECRET_UNUSABLE;
+        return secret->kind != AUTH_SECRET_NONE && secret->kind != AUTH_SECRET_UNUSABLE &&
+               secret->kind != AUTH_SECRET_LOCKED;
     if (!auth_scram_hash_of(sv_of(mechanism), &hash))
         return ERR_NOT_FOUND;
     if (secret->kind == AUTH_SECRET_CLEARTEXT)

@@ -311,7 +311,7 @@ static bool find_principal(struct auth_exchange *x)
     if (sasl_getprop(x->conn, SASL_USERNAME, &user) != SASL_OK || user == NULL)
         return false;
     remember(x, sv_of(user));
-    if (auth_database_name(&x->sasl->options, sv_of(user), &login) != AUTH_NAME_OK)
+    if (auth_database_proven(&x->sasl->options, sv_of(user), &login) != AUTH_NAME_OK)
         return false;
     known = auth_check_user(x->sasl->check, &x->sasl->sources, &login, &x->found);
     x->trouble = known < 0 ? known : 0;
@@ -430,7 +430,7 @@ static int check_token(struct auth_exchange *x, const struct auth_bearer *b,
         remember(x, buf_view(&claim));
     if (good == 0) {
         say_why(x, auth_token_fault_text(fault));
-    } else if (good == 1 && auth_database_name(o, buf_view(&claim), login) != AUTH_NAME_OK) {
+    } else if (good == 1 && auth_database_proven(o, buf_view(&claim), login) != AUTH_NAME_OK) {
         say_why(x, "the token's login is none of ours (auth.oauth.login_claim, auth.realms)");
         good = 0;
     } else if (good == 1 && b->name[0] != '\0' &&
@@ -460,7 +460,7 @@ static void run_bearer(struct auth_exchange *x, struct sv message, struct auth_s
     }
     if (good == 1) {
         good = auth_check_user(x->sasl->check, &x->sasl->sources, &login, &x->found);
-        if (good == 0)
+        if (good == 0 && x->found.why[0] == '\0')
             say_why(x, "the token's login is no user");
     }
     x->trouble = good < 0 ? good : 0;

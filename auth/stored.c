@@ -74,7 +74,14 @@ static const struct scheme *digest_of(struct sv name)
 }
 
 /* What a value is worth: more is better. */
-enum worth { WORTH_NOTHING, WORTH_OTHER_VERIFIER, WORTH_HASHED, WORTH_CLEARTEXT, WORTH_VERIFIER };
+enum worth {
+    WORTH_NOTHING,
+    WORTH_UNUSABLE,
+    WORTH_OTHER_VERIFIER,
+    WORTH_HASHED,
+    WORTH_CLEARTEXT,
+    WORTH_VERIFIER
+};
 
 static enum worth worth_of(const struct auth_secret *secret, enum auth_scram_hash hash)
 {
@@ -85,8 +92,10 @@ static enum worth worth_of(const struct auth_secret *secret, enum auth_scram_has
         return secret->verifier.hash == hash ? WORTH_VERIFIER : WORTH_OTHER_VERIFIER;
     case AUTH_SECRET_HASHED:
         return WORTH_HASHED;
-    case AUTH_SECRET_NONE:
     case AUTH_SECRET_UNUSABLE:
+        return WORTH_UNUSABLE;
+    case AUTH_SECRET_NONE:
+    case AUTH_SECRET_LOCKED:
     case AUTH_SECRET_ELSEWHERE:
         break;
     }
@@ -95,7 +104,7 @@ static enum worth worth_of(const struct auth_secret *secret, enum auth_scram_has
 
 static void set_text(struct auth_secret *s, enum auth_secret_kind kind, struct sv text)
 {
-    s->kind = AUTH_SECRET_UNUSABLE;
+    s->kind = text.len == 0 ? AUTH_SECRET_LOCKED : AUTH_SECRET_UNUSABLE;
     if (text.len == 0 || text.len > sizeof(s->password))
         return;
     s->kind = kind;
@@ -106,7 +115,8 @@ static void set_text(struct auth_secret *s, enum auth_secret_kind kind, struct s
 /* As usermod -L and others lock an account, and where passwd(5) points elsewhere. */
 static bool is_locked(struct sv value)
 {
-    return sv_starts(value, SV("!")) || sv_starts(value, SV("*")) || sv_eq(value, SV("x"));
+    return value.len == 0 || sv_starts(value, SV("!")) || sv_starts(value, SV("*")) ||
+           sv_eq(value, SV("x"));
 }
 
 static void read_bare(struct auth_secret *s, struct sv value, bool is_cleartext)
@@ -118,7 +128,7 @@ static void read_bare(struct auth_secret *s, struct sv value, bool is_cleartext)
     else if (is_cleartext && !is_locked(value))
         set_text(s, AUTH_SECRET_CLEARTEXT, value);
     else
-        s->kind = AUTH_SECRET_UNUSABLE;
+        s->kind = AUTH_SECRET_LOCKED;
 }
 
 static void read_value(struct auth_secret *s, struct sv value, bool bare_is_cleartext)
@@ -129,6 +139,8 @@ static void read_value(struct auth_secret *s, struct sv value, bool bare_is_clea
         read_bare(s, value, bare_is_cleartext);
     else if (sv_ieq(name, SV("PLAIN")) || sv_ieq(name, SV("CLEARTEXT")))
         set_text(s, AUTH_SECRET_CLEARTEXT, rest);
+    else if (is_locked(rest))
+        s->kind = AUTH_SECRET_LOCKED;
     else if (sv_ieq(name, SV("CRYPT")) || sv_iends(name, SV("-CRYPT")))
         set_text(s, AUTH_SECRET_HASHED, rest);
     else if (digest_of(name) != NULL)

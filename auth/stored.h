@@ -3,11 +3,12 @@
  *
  * One value is: a SCRAM verifier (auth/scram.h; RFC 5803), a hash of crypt(5) ("$6$...", also after
  * "{CRYPT}" or a name that ends in "-CRYPT}"), a digest of RFC 2307 or its like ("{SSHA}...",
- * base64 of digest and salt), or a password after "{PLAIN}" or "{CLEARTEXT}". All else is nothing
- * that can be used; above all it is no password, else whoever sees a hash, or knows how accounts
- * are locked, could log in with it. Only where the caller says so a bare value of no other form is
- * a password, but not one that is locked ("!...", "*...", "x"). Pure but for one memory of the
- * process, below. Any thread.
+ * base64 of digest and salt), or a password after "{PLAIN}" or "{CLEARTEXT}". All else is no
+ * password, else whoever sees a hash, or knows how accounts are locked, could log in with it:
+ * behind another "{NAME}" it is one of a kind that cannot be checked; a bare value, an empty one
+ * and a locked one ("!...", "*...", "x", also behind a name) is none at all. Only where the caller
+ * says so a bare value of no other form is a password, unless it is locked. Pure but for one memory
+ * of the process, below. Any thread.
  */
 #ifndef AUTH_STORED_H
 #define AUTH_STORED_H

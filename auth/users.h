@@ -44,7 +44,8 @@ enum auth_secret_kind {
     AUTH_SECRET_CLEARTEXT,
     /* of databases that msad does not write (auth/database.h): */
     AUTH_SECRET_HASHED,    /* password holds a hash (auth/stored.h) */
-    AUTH_SECRET_UNUSABLE,  /* a user, of whom nothing is stored that can be checked */
+    AUTH_SECRET_UNUSABLE,  /* a user with a password of a kind that cannot be checked */
+    AUTH_SECRET_LOCKED,    /* a user without a password: he is let in by nothing */
     AUTH_SECRET_ELSEWHERE, /* somebody else judges the password, and whether there is such a user */
 };
 struct auth_secret {

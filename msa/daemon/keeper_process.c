@@ -109,7 +109,7 @@ static bool confine(struct keeper_proc *p, const struct auth_options *o, struct 
     if (!p->is_confined) {
         p->is_confined = true;
         p->has_network = wanted;
-        err = wanted ? 0 : sandbox_without_network();
+        err = sandbox_keeper(wanted);
         if (err < 0)
             cut = buf_printf(why, "cannot enter the sandbox: %s", err_text(err));
     } else if (wanted && !p->has_network) {

@@ -236,4 +236,7 @@ void check_database(const struct auth_options *o, const struct conf_source *src,
         check_sql(&c);
     else if (o->database == AUTH_DATABASE_LDAPDB)
         check_ldapdb(&c);
+    else if (o->realms.count > 1)
+        WARNING(&c, "auth.realms", "one realm, or saslauthd -r and users by realm behind it",
+                "saslauthd may take the same name for one user with one password in each of them");
 }

@@ -173,6 +173,17 @@ def users_in_a_table(w):
     eventually(lambda: w.ask("user", "show", "alice")[1][0]["logins"], "logins are written")
     equal({m["name"]: m["usable"] for m in w.ask("user", "show", "unix")[1][0]["mechanisms"]},
           {"SCRAM-SHA-256": False, "PLAIN": True, "LOGIN": True})
+    # who has no password there is disabled, whatever he has here
+    key = w.ask("user", "app", "add", "unix", "phone")[1][0]["secret"]
+    equal(code("PLAIN", "unix", key), 235)
+    table.run("UPDATE users SET password = '!' || password WHERE name = 'unix'")
+    equal([code("PLAIN", "unix", key), code("SCRAM-SHA-256", "unix/phone", key)], [535, 535])
+    w.wait_log("the database has no password of the login")
+    shown = w.ask("user", "show", "unix")[1][0]
+    equal(shown["state"], "disabled")
+    check("auth.database has no password" in shown["reason"], shown)
+    table.run("UPDATE users SET password = substr(password, 2) WHERE name = 'unix'")
+    equal(code("PLAIN", "unix", key), 235)
     check("no such user" in w.ctl("user", "disable", "nobody", code=1), "of whom there is nothing")
     check("no such user" in w.ctl("user", "show", "nobody", code=1), "of whom there is nothing")
     check("remove it there first" in w.ctl("user", "delete", "alice", code=1), "still there")
@@ -377,7 +388,7 @@ class Directory:
 def users_in_a_directory(w):
     name_the_server(w.dir)
     directory = Directory(w, {"alice": "{PLAIN}" + PASSWORD, "bare": PASSWORD, "locked": "!", "bob": "{CRYPT}" + crypt.crypt(PASSWORD, "$6$salt"),
-                              "scram": verifier(PASSWORD), "without": None})
+                              "scram": verifier(PASSWORD), "without": None, "elsewhere": "{SASL}elsewhere"})
     w.write({"auth": directory.options})
     said = w.ctl("check")
     check("warning" not in said, said)
@@ -394,7 +405,9 @@ def users_in_a_directory(w):
     many_at_once()
     read_only_commands(w, "ldapdb")
     secret = w.ask("user", "app", "add", "without", "phone")[1][0]["secret"]
-    equal(code("PLAIN", "without", secret), 235, "an app password of one without another")
+    equal(code("PLAIN", "without", secret), 535, "who has no password there is disabled")
+    secret = w.ask("user", "app", "add", "elsewhere", "phone")[1][0]["secret"]
+    equal(code("PLAIN", "elsewhere", secret), 235, "an app password of one with another kind")
     check("no such user" in w.ctl("user", "disable", "nobody", code=1), "nobody")
     directory.modify("dn: uid=scram,ou=people,dc=our,dc=test\nchangetype: delete\n")
     equal(code("SCRAM-SHA-256", "scram"), 535, "gone")

@@ -25,7 +25,14 @@ static void names(void **state)
         assert_int_equal(auth_database_name(&o, sv_of(bad[i]), &name), AUTH_NAME_FOREIGN);
     assert_int_equal(auth_database_name(&o, SV("A.b-c_d+e/f"), &name), AUTH_NAME_OK);
     assert_string_equal(name.text, "a.b-c_d+e/f@example.net");
+    /* whom another authority names */
+    assert_int_equal(auth_database_proven(&o, SV("Alice"), &name), AUTH_NAME_FOREIGN);
+    assert_int_equal(auth_database_proven(&o, SV("alicE@example.net"), &name), AUTH_NAME_FOREIGN);
+    assert_int_equal(auth_database_proven(&o, SV("al*"), &name), AUTH_NAME_FOREIGN);
+    assert_int_equal(auth_database_proven(&o, SV("alice@EXAMPLE.NET"), &name), AUTH_NAME_OK);
+    assert_string_equal(name.text, "alice@example.net");
     o.database = AUTH_DATABASE_SASLDB;
+    assert_int_equal(auth_database_proven(&o, SV("Alice"), &name), AUTH_NAME_OK);
     assert_int_equal(auth_database_name(&o, SV("O'Brien"), &name), AUTH_NAME_OK);
     assert_string_equal(name.text, "O'Brien@example.net");
 }

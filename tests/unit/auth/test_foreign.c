@@ -1,5 +1,6 @@
 /* Users in an SQLite table, by Cyrus' own plugin: what it finds, and that no fault of the database
  * is a user who does not exist. */
+#include "auth/change.h"
 #include "auth/check.h"
 #include "auth/cyrus.h"
 #include "auth/database.h"
@@ -65,8 +66,9 @@ static int tear_down(void **state)
     (void)state;
     auth_foreign_stop();
     auth_cyrus_done();
-    for (unsigned i = 0; i < 4; i++) {
-        static const char *const ends[] = {"", "-journal", "-wal", "-shm"};
+    for (unsigned i = 0; i < 9; i++) {
+        static const char *const ends[] = {"",        "-journal", "-wal",     "-shm",    ".db",
+                                           ".db-wal", ".db-shm",  ".db.lock", ".db.made"};
 
         snprintf(name, sizeof(name), "%s%s", file, ends[i]);
         unlink(name);
@@ -97,14 +99,14 @@ static void look_ups(void **state)
     assert_int_equal(kind("nobody"), AUTH_SECRET_NONE);
     assert_int_equal(kind("bob"), AUTH_SECRET_HASHED);
     /* the plugin gives "NULL", and an empty text */
-    assert_int_equal(kind("null"), AUTH_SECRET_UNUSABLE);
-    assert_int_equal(kind("empty"), AUTH_SECRET_UNUSABLE);
+    assert_int_equal(kind("null"), AUTH_SECRET_LOCKED);
+    assert_int_equal(kind("empty"), AUTH_SECRET_LOCKED);
     /* bare ones: as the option says at this moment */
-    assert_int_equal(kind("dave"), AUTH_SECRET_UNUSABLE);
-    assert_int_equal(kind("eve"), AUTH_SECRET_UNUSABLE);
+    assert_int_equal(kind("dave"), AUTH_SECRET_LOCKED);
+    assert_int_equal(kind("eve"), AUTH_SECRET_LOCKED);
     o.sql.cleartext = true;
     assert_int_equal(kind("dave"), AUTH_SECRET_CLEARTEXT);
-    assert_int_equal(kind("eve"), AUTH_SECRET_UNUSABLE);
+    assert_int_equal(kind("eve"), AUTH_SECRET_LOCKED);
     /* looked up in lower case */
     assert_int_equal(kind("Carol"), AUTH_SECRET_NONE);
 }
@@ -208,6 +210,56 @@ static struct auth_sources sources(void)
     return (struct auth_sources){&o, auth_accounts_new(accounts, 500)};
 }
 
+/* Nothing lets him in whose password was taken away where it is kept. */
+static void no_password_is_disabled(void **state)
+{
+    static const struct {
+        const char *value; /* SQL */
+        int by_app, by_main;
+    } rows[] = {
+        {"'{PLAIN}secret'", 1, 1}, {"NULL", 0, 0}, {"''", 0, 0},           {"'!'", 0, 0},
+        {"'*LK*'", 0, 0},          {"'x'", 0, 0},  {"'!{SSHA}AA'", 0, 0},  {"'{CRYPT}!'", 0, 0},
+        {"'secret'", 0, 0},        {"''", 0, 0},   {"'{SASL}dave'", 1, 0}, {"'{MD5}AAAA'", 1, 0},
+    };
+    static const char *mechanisms[] = {"SCRAM-SHA-256"};
+    struct auth_check *check = auth_check_new();
+    struct auth_sources s = sources();
+    char secret[AUTH_APP_SECRET_MAX], statement[128];
+    struct auth_change change;
+    struct auth_found found;
+    struct auth_scram verifier;
+    struct auth_name dave;
+    bool known;
+
+    (void)state;
+    o.mechanisms = (struct conf_strings){mechanisms, 1};
+    assert_int_equal(auth_accounts_make(o.accounts_path), 0);
+    assert_int_equal(auth_database_name(&o, SV("dave"), &dave), AUTH_NAME_OK);
+    assert_int_equal(auth_change_begin(&change, &o), 0);
+    assert_int_equal(auth_change_app_add(&change, &dave, SV("phone"), secret), 0);
+    auth_change_end(&change);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        snprintf(statement, sizeof(statement), "UPDATE u SET password = %s WHERE name = 'dave'",
+                 rows[i].value);
+        run(statement);
+        assert_int_equal(auth_check_password(check, &s, SV("dave"), SV("secret"), &found),
+                         rows[i].by_main);
+        assert_int_equal(auth_check_password(check, &s, SV("dave"), sv_of(secret), &found),
+                         rows[i].by_app);
+        assert_int_equal(auth_check_password(check, &s, SV("dave/phone"), sv_of(secret), &found),
+                         rows[i].by_app);
+        assert_int_equal(auth_check_verifier(check, &s, SV("dave/phone"), AUTH_SCRAM_SHA256,
+                                             &verifier, &found, &known),
+                         0);
+        assert_int_equal(known, rows[i].by_app);
+        assert_int_equal(auth_check_user(check, &s, &dave, &found), rows[i].by_app);
+        assert_int_equal(strstr(found.why, "no password of the login") != NULL, !rows[i].by_app);
+        usleep(5000); /* another time stamp */
+    }
+    auth_accounts_free(s.accounts);
+    auth_check_free(check);
+}
+
 /* Every name and password costs one derivation, whatever is stored. */
 static void the_same_work(void **state)
 {
@@ -282,6 +334,7 @@ int main(void)
         T(changes_are_seen),
         T(not_opened),
         T(the_same_work),
+        T(no_password_is_disabled),
         T(a_password_that_cannot_be_handed_on),
         T(counts_of_the_table),
     };

@@ -35,14 +35,18 @@ static void forms(void **state)
         {"DES/crypt.abc", AUTH_SECRET_CLEARTEXT}, /* cannot be told */
         {"5f4dcc3b5aa765d61d8327deb882cf99", AUTH_SECRET_CLEARTEXT},
         {"_J9..rasmBYk8r9AiWNc", AUTH_SECRET_CLEARTEXT},
-        {"!", AUTH_SECRET_UNUSABLE},
-        {"!!", AUTH_SECRET_UNUSABLE},
-        {"*", AUTH_SECRET_UNUSABLE},
-        {"x", AUTH_SECRET_UNUSABLE},
-        {"*LK*", AUTH_SECRET_UNUSABLE},
-        {"!$6$salt$x", AUTH_SECRET_UNUSABLE},
-        {"!{PLAIN}pencil", AUTH_SECRET_UNUSABLE},
-        {"!pencil", AUTH_SECRET_UNUSABLE},
+        {"{CRYPT}!", AUTH_SECRET_LOCKED},
+        {"{SSHA}*", AUTH_SECRET_LOCKED},
+        {"{MD5}", AUTH_SECRET_LOCKED},
+        {"{SASL}alice", AUTH_SECRET_UNUSABLE},
+        {"!", AUTH_SECRET_LOCKED},
+        {"!!", AUTH_SECRET_LOCKED},
+        {"*", AUTH_SECRET_LOCKED},
+        {"x", AUTH_SECRET_LOCKED},
+        {"*LK*", AUTH_SECRET_LOCKED},
+        {"!$6$salt$x", AUTH_SECRET_LOCKED},
+        {"!{PLAIN}pencil", AUTH_SECRET_LOCKED},
+        {"!pencil", AUTH_SECRET_LOCKED},
         {"{PLAIN}!pencil", AUTH_SECRET_CLEARTEXT},
         {"{PLAIN}pencil", AUTH_SECRET_CLEARTEXT},
         {"{cleartext}pencil", AUTH_SECRET_CLEARTEXT},
@@ -55,12 +59,12 @@ static void forms(void **state)
         {"$P$Bx", AUTH_SECRET_HASHED},
         {"{CRYPT}$6$salt$x", AUTH_SECRET_HASHED},
         {"{BLF-CRYPT}$2y$10$x", AUTH_SECRET_HASHED},
-        {"{SSHA}x", AUTH_SECRET_HASHED},
-        {"{ssha512}x", AUTH_SECRET_HASHED},
-        {"{MD5}x", AUTH_SECRET_UNUSABLE},
+        {"{SSHA}AA", AUTH_SECRET_HASHED},
+        {"{ssha512}AA", AUTH_SECRET_HASHED},
+        {"{MD5}AA", AUTH_SECRET_UNUSABLE},
         {"{ARGON2}$argon2id$x", AUTH_SECRET_UNUSABLE},
-        {"{PLAIN}", AUTH_SECRET_UNUSABLE},
-        {"", AUTH_SECRET_UNUSABLE},
+        {"{PLAIN}", AUTH_SECRET_LOCKED},
+        {"", AUTH_SECRET_LOCKED},
     };
 
     (void)state;
@@ -77,7 +81,7 @@ static void forms(void **state)
                      sv_istarts(sv_of(rows[i].value), SV("{CLEARTEXT}"));
 
         if (secret.kind !=
-            (rows[i].kind == AUTH_SECRET_CLEARTEXT && !named ? AUTH_SECRET_UNUSABLE : rows[i].kind))
+            (rows[i].kind == AUTH_SECRET_CLEARTEXT && !named ? AUTH_SECRET_LOCKED : rows[i].kind))
             fail_msg("%s, bare: %d", rows[i].value, secret.kind);
     }
     bare = true;
@@ -95,9 +99,13 @@ static void the_best_of_several(void **state)
     assert_int_equal(secret.kind, AUTH_SECRET_CLEARTEXT);
     secret = take(AUTH_SCRAM_HASHES, VERIFIER, "pencil");
     assert_int_equal(secret.kind, AUTH_SECRET_CLEARTEXT);
-    secret = take(AUTH_SCRAM_SHA256, "{MD5}x", "{SSHA}x");
+    secret = take(AUTH_SCRAM_SHA256, "{MD5}AA", "{SSHA}AA");
     assert_int_equal(secret.kind, AUTH_SECRET_HASHED);
-    secret = take(AUTH_SCRAM_SHA256, "$6$x$x", "{MD5}x");
+    secret = take(AUTH_SCRAM_SHA256, "$6$x$x", "{MD5}AA");
+    assert_int_equal(secret.kind, AUTH_SECRET_HASHED);
+    secret = take(AUTH_SCRAM_SHA256, "!", "{SASL}alice");
+    assert_int_equal(secret.kind, AUTH_SECRET_UNUSABLE);
+    secret = take(AUTH_SCRAM_SHA256, "!", "{SSHA}AA");
     assert_int_equal(secret.kind, AUTH_SECRET_HASHED);
 }
 

@@ -275,13 +275,23 @@ static void *make_socket(void *arg)
     return NULL;
 }
 
+static int try_to_reach_others(void)
+{
+    static const long calls[] = {SYS_execveat, SYS_ptrace, SYS_process_vm_readv,
+                                 SYS_process_vm_writev, SYS_io_uring_setup};
+    char name[] = "/bin/true", *const words[] = {name, NULL};
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (syscall(calls[i], 0, 0, 0, 0, 0, 0) != -1 || errno != EPERM)
+            return 10 + (int)i;
+    execv(words[0], words);
+    return errno == EPERM ? 0 : 6;
+}
+
 static int try_all_without_network(void)
 {
-    char name[] = "/bin/true", *const words[] = {name, NULL};
     int in_thread = 0;
     pthread_t thread;
-    if (pthread_create(&thread, NULL, make_socket, &in_thread) != 0 ||
-        sandbox_without_network() < 0)
+    if (pthread_create(&thread, NULL, make_socket, &in_thread) != 0 || sandbox_keeper(false) < 0)
         return 1;
     pthread_join(thread, NULL);
     if (in_thread != EAFNOSUPPORT)
@@ -292,25 +302,36 @@ static int try_all_without_network(void)
         return 4;
     if (opened(outside, O_RDONLY) != 0 || socket(AF_UNIX, SOCK_STREAM, 0) < 0)
         return 5;
-    execv(words[0], words);
-    return errno == EPERM ? 0 : 6;
+    return try_to_reach_others();
+}
+
+static int try_all_with_a_network(void)
+{
+    if (sandbox_keeper(true) < 0)
+        return 1;
+    if (socket(AF_INET, SOCK_STREAM, 0) < 0 || socket(AF_NETLINK, SOCK_RAW, 0) < 0)
+        return 2;
+    return try_to_reach_others();
 }
 
 /* The keeper's: files and unix sockets as before. */
-static void without_a_network(void **state)
+static void of_the_keeper(void **state)
 {
     (void)state;
 #ifdef MSA_SANITIZED
     skip();
 #endif
-    int status;
-    pid_t pid = fork();
-    if (pid == 0) {
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        _exit(try_all_without_network());
+    int (*const tries[])(void) = {try_all_without_network, try_all_with_a_network};
+    for (size_t i = 0; i < 2; i++) {
+        int status;
+        pid_t pid = fork();
+        if (pid == 0) {
+            prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+            _exit(tries[i]());
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
     }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
 }
 
 /* A folder that is not there is an error, not a cage without it. */
@@ -339,7 +360,7 @@ int main(void)
         cmocka_unit_test(attempts),
         cmocka_unit_test(unix_sockets_where_wanted),
         cmocka_unit_test(no_such_folder),
-        cmocka_unit_test(without_a_network),
+        cmocka_unit_test(of_the_keeper),
     };
     log_setup("test", LOG_TEXT, LOG_ERROR);
     return cmocka_run_group_tests(tests, setup, teardown);

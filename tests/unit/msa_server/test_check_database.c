@@ -69,6 +69,8 @@ static const struct row {
     {SQL("engine = \"mysql\"; user = \"u\"; database = \"d\"; select = \"'%u'\"; tls = true; ca = "
          "\"/ca\";"),
      "auth.sql.ca: no certificate is checked against it"},
+    {SASLAUTHD("realms = [ \"a.net\", \"b.net\" ];"),
+     "auth.realms: warning: saslauthd may take the same name for one user"},
     /* bare values */
     {SQL(FILE_ "cleartext = true;"),
      "auth.sql.cleartext: warning: every bare value that is not locked is a password"},
