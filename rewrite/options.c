@@ -61,8 +61,8 @@ static const struct conf_option rule_rows[] = {
         CONF_STRING, struct rewrite_rule_options, map, "map", NULL, "a file of such pairs",
         "In place of match and replace: \"file:/path\". Each line of the file has both, with "
         "space between them; lines that begin with # are comments. The first line that matches "
-        "counts. A change of the file counts within seconds; if it has a fault, the log says "
-        "so, and the former contents go on.",
+        "counts; one that can never match, behind them, is a fault. A change of the file counts "
+        "within seconds; if it has a fault, the log says so, and the former contents go on.",
         .flags = CONF_RELOAD, .check = check_map, .example = "\"file:/etc/msa/addresses\""),
     CONF_ROW(CONF_STRINGS, struct rewrite_rule_options, in, "in", "[ \"envelope\", \"header\" ]",
              "where the rule counts",

@@ -155,6 +155,8 @@ static void test_maps(void **state)
         {"rules = { map = \"file:/m\"; };", "a@example.net b\n",
          "/m:1: \"b\" is no address, and no domain that could stand there; "
          "\"Random.User@example.net\", or \"*@example.net\" to keep the local part\n"},
+        {"rules = { map = \"file:/m\"; };", "*@example.net *@x.test\na@example.net b@x.test\n",
+         "/m:2: \"a@example.net\" counts nowhere: lines before match all of it; leave it out\n"},
         {"rules = { map = \"file:/m\"; };", "a@example.net b@x.test\nA@example.net c@x.test\n",
          "/m:2: \"A@example.net\" counts nowhere: lines before match all of it; leave it out\n"},
     };

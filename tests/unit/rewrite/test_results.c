@@ -23,7 +23,7 @@ static const struct {
     {"\r\n example.net;\r\n spf=pass", true},
     {" (a comment (nested) \\) ) example.net; none", true},
     {" (a)\r\n\t(b)example.net(c); none", true},
-    {" example.net..; none", true},
+    {" example.net...; none", true},
     {" b\303\274cher.example; none", true},
     {" \"mx.B\303\274cher.Example\" 1; none", true},
     {" xn--bcher-kva.example; none", true},
