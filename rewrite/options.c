@@ -161,8 +161,9 @@ const struct conf_option rewrite_options_rows[] = {
         CONF_LIST, struct rewrite_options, smime, "smime", NULL, "signatures of S/MIME",
         "The first entry that fits author and login, and whose certificate can be used, signs "
         "(RFC 8551; RFC 6409 8.5): the message becomes multipart/signed, after the milters and "
-        "before DKIM. Its body is first made 7-bit. What is signed or encrypted already, and "
-        "what a gateway sends, is left as it is. Header fields but for those of the body "
+        "before DKIM. Its body is first made 7-bit. What is signed or encrypted already (the "
+        "content counts: a Content-Type that only says so does not), and what a gateway sends, is "
+        "left as it is. Header fields but for those of the body "
         "(Content-) are not protected: neither Subject nor From.",
         .flags = CONF_RELOAD, .rows = rewrite_smime_rows,
         .item_bytes = sizeof(struct rewrite_smime_options)),
@@ -173,8 +174,9 @@ const struct conf_option rewrite_options_rows[] = {
         "recipients that To and Cc name). Each recipient that they do not name gets a message "
         "of its own, so that nobody learns of it; recipients without a certificate get the "
         "message as it is. Each of these is a message in the queue, with its id in the log. "
-        "What is encrypted already, and what a gateway sends, is left as it is. Subject and "
-        "all other header fields stay readable.",
+        "What is encrypted already (an application/pkcs7-mime or multipart/encrypted that begins "
+        "as CMS or OpenPGP do; for whom is not looked at), and what a gateway sends, is left as it "
+        "is. Subject and all other header fields stay readable.",
         .flags = CONF_RELOAD, .rows = rewrite_encrypt_rows,
         .item_bytes = sizeof(struct rewrite_encrypt_options)),
     CONF_ROW(

@@ -74,41 +74,63 @@ static struct sv take_value(struct sv *text)
     return value;
 }
 
+bool rewrite_smime_type_read(struct sv section, struct rewrite_smime_type *out)
+{
+    struct rewrite_field f;
+    *out = (struct rewrite_smime_type){.type = SV_NONE};
+    if (!find(section, SV("Content-Type"), &f))
+        return false;
+    struct sv value = sv_range(section.ptr + f.value, section.ptr + f.end);
+    out->type = take_token(&value);
+    if (!take(&value, '/'))
+        return false;
+    out->subtype = take_token(&value);
+    out->parameters = value;
+    return true;
+}
+
+struct sv rewrite_smime_parameter(const struct rewrite_smime_type *t, struct sv wanted)
+{
+    struct sv rest = t->parameters;
+    while (take(&rest, ';')) {
+        struct sv name = take_token(&rest);
+        if (!take(&rest, '='))
+            break;
+        struct sv value = take_value(&rest);
+        if (sv_ieq(name, wanted))
+            return value;
+    }
+    return SV_NONE;
+}
+
+bool rewrite_smime_is_application(const struct rewrite_smime_type *t, struct sv name)
+{
+    struct sv subtype = sv_skip(t->subtype, sv_istarts(t->subtype, SV("x-")) ? 2 : 0);
+    return sv_ieq(t->type, SV("application")) && sv_ieq(subtype, name);
+}
+
 /* RFC 8551 3.2.2. Without the parameter it may be either; what is encrypted must not be taken for
  * plain. */
-static enum rewrite_smime_form form_of_pkcs7(struct sv parameters)
+static enum rewrite_smime_form form_of_pkcs7(struct sv smime_type)
 {
-    while (take(&parameters, ';')) {
-        struct sv name = take_token(&parameters);
-        if (!take(&parameters, '='))
-            break;
-        struct sv value = take_value(&parameters);
-        if (sv_ieq(name, SV("smime-type")))
-            return sv_ieq(value, SV("signed-data"))       ? REWRITE_SMIME_SIGNED
-                   : sv_ieq(value, SV("compressed-data")) ? REWRITE_SMIME_PLAIN
-                   : sv_ieq(value, SV("certs-only"))      ? REWRITE_SMIME_PLAIN
-                                                          : REWRITE_SMIME_ENCRYPTED;
-    }
-    return REWRITE_SMIME_ENCRYPTED;
+    return sv_ieq(smime_type, SV("signed-data"))       ? REWRITE_SMIME_SIGNED
+           : sv_ieq(smime_type, SV("compressed-data")) ? REWRITE_SMIME_PLAIN
+           : sv_ieq(smime_type, SV("certs-only"))      ? REWRITE_SMIME_PLAIN
+                                                       : REWRITE_SMIME_ENCRYPTED;
 }
 
 enum rewrite_smime_form rewrite_smime_form_of(struct sv section)
 {
-    struct rewrite_field f;
-    if (!find(section, SV("Content-Type"), &f))
+    struct rewrite_smime_type t;
+    if (!rewrite_smime_type_read(section, &t))
         return REWRITE_SMIME_PLAIN;
-    struct sv value = sv_range(section.ptr + f.value, section.ptr + f.end);
-    struct sv type = take_token(&value);
-    if (!take(&value, '/'))
-        return REWRITE_SMIME_PLAIN;
-    struct sv subtype = take_token(&value);
-    if (sv_ieq(type, SV("multipart")))
-        return sv_ieq(subtype, SV("signed"))      ? REWRITE_SMIME_SIGNED
-               : sv_ieq(subtype, SV("encrypted")) ? REWRITE_SMIME_ENCRYPTED
-                                                  : REWRITE_SMIME_PLAIN;
-    bool is_pkcs7 = sv_ieq(type, SV("application")) &&
-                    (sv_ieq(subtype, SV("pkcs7-mime")) || sv_ieq(subtype, SV("x-pkcs7-mime")));
-    return is_pkcs7 ? form_of_pkcs7(value) : REWRITE_SMIME_PLAIN;
+    if (sv_ieq(t.type, SV("multipart")))
+        return sv_ieq(t.subtype, SV("signed"))      ? REWRITE_SMIME_SIGNED
+               : sv_ieq(t.subtype, SV("encrypted")) ? REWRITE_SMIME_ENCRYPTED
+                                                    : REWRITE_SMIME_PLAIN;
+    return rewrite_smime_is_application(&t, SV("pkcs7-mime"))
+               ? form_of_pkcs7(rewrite_smime_parameter(&t, SV("smime-type")))
+               : REWRITE_SMIME_PLAIN;
 }
 
 /* ---- outside and inside ---- */

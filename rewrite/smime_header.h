@@ -17,7 +17,17 @@ enum rewrite_smime_form {
     REWRITE_SMIME_ENCRYPTED, /* multipart/encrypted, other application/pkcs7-mime */
 };
 
-/* What the first Content-Type of a header section says. */
+/* The first Content-Type of a header section; views of it. */
+struct rewrite_smime_type {
+    struct sv type, subtype, parameters;
+};
+/* False: there is none, or none that can be read. */
+bool rewrite_smime_type_read(struct sv section, struct rewrite_smime_type *out);
+/* A parameter's value, without its quotes; empty: not there. */
+struct sv rewrite_smime_parameter(const struct rewrite_smime_type *t, struct sv name);
+/* application/NAME, or application/x-NAME. */
+bool rewrite_smime_is_application(const struct rewrite_smime_type *t, struct sv name);
+/* What it says of the message. It is the author's word: see smime_proof.h. */
 enum rewrite_smime_form rewrite_smime_form_of(struct sv section);
 
 /* Edits of the section, sealed, that take its Content- fields out and add a missing MIME-Version

@@ -1,8 +1,8 @@
 /*
  * What has to be done with a message, and the end of it.
  *
- *     [header read] -> decide -> sign -> encrypt, for each group -> rows divided -> ended
- *                           \ refused
+ *     [header read; what it says proved] -> decide -> sign -> encrypt, for each group -> rows
+ * divided -> ended \ refused
  */
 #include "msa/server/protect.h"
 
@@ -38,9 +38,18 @@ bool protect_may_warn(void)
 
 /* ---- the end ---- */
 
+static void end_proof(struct protect *p)
+{
+    if (p->proof)
+        rewrite_smime_proof_deinit(p->proof);
+    free(p->proof);
+    p->proof = NULL;
+}
+
 static void protect_free(struct protect *p)
 {
     protect_pass_stop(p);
+    end_proof(p);
     protect_sign_end(p);
     protect_encrypt_end(p);
     rewrite_smime_section_deinit(&p->section);
@@ -229,9 +238,8 @@ static const char *find_signer(struct protect *p, bool *wanted_out)
     return fault;
 }
 
-static void decide(struct protect *p)
+static void decide(struct protect *p, enum rewrite_smime_form form)
 {
-    enum rewrite_smime_form form = rewrite_smime_form_of(rewrite_smime_section_fields(&p->section));
     bool wanted = false;
     const char *fault = NULL;
     char words[200];
@@ -250,7 +258,24 @@ static void decide(struct protect *p)
     }
 }
 
-/* ---- the header ---- */
+/* ---- what it is already ---- */
+
+static int eat_body(struct protect *p, struct sv piece)
+{
+    rewrite_smime_proof_feed(p->proof, piece);
+    return 0;
+}
+
+static void body_eaten(struct protect *p)
+{
+    enum rewrite_smime_form form = rewrite_smime_proof_end(p->proof);
+    struct log_ctx ctx = protect_ctx(p, p->target.message->id);
+    end_proof(p);
+    if (form == REWRITE_SMIME_PLAIN)
+        log_event(LOG_INFO, "smime-unproven", &ctx,
+                  "Content-Type says signed or encrypted, the content does not: taken for plain");
+    decide(p, form);
+}
 
 static int eat_header(struct protect *p, struct sv piece)
 {
@@ -262,10 +287,19 @@ static int eat_header(struct protect *p, struct sv piece)
 
 static void header_eaten(struct protect *p)
 {
-    if (p->section.whole)
-        decide(p);
-    else
+    struct sv fields;
+    if (!p->section.whole) {
         protect_storage_failed(p, ERR_CORRUPT); /* no header of ours is without an end */
+        return;
+    }
+    fields = rewrite_smime_section_fields(&p->section);
+    if (rewrite_smime_form_of(fields) == REWRITE_SMIME_PLAIN) {
+        decide(p, REWRITE_SMIME_PLAIN);
+        return;
+    }
+    p->proof = NEW(struct rewrite_smime_proof);
+    rewrite_smime_proof_init(p->proof, p->header_max, fields);
+    protect_pass(p, buf_len(&p->section.text), eat_body, body_eaten);
 }
 
 bool protect_wants(const struct service *s, const struct protect_target *t)

@@ -3,7 +3,8 @@
  * that have to get it so, which may divide it into several messages.
  *
  * Draft 8.5, 8.6; RFC 8551. Who signs and who is encrypted to is rewrite/smime_set.h's; a message
- * that is signed or encrypted already is not signed, one that is encrypted is not encrypted again.
+ * that is signed or encrypted already is not signed, one that is encrypted is not encrypted again;
+ * it is what its content proves it to be (rewrite/smime_proof.h).
  * Begun when nobody changes the message any more but DKIM. Its content is read back and written
  * anew, piece by piece, once for the signature and once for each encrypted form: one form for all
  * recipients that the header names (a hundred at a time), one for each that it does not name. What

@@ -12,6 +12,7 @@
 #include "rewrite/encode.h"
 #include "rewrite/smime_encrypt.h"
 #include "rewrite/smime_people.h"
+#include "rewrite/smime_proof.h"
 #include "rewrite/smime_sign.h"
 
 /* Recipients that get one encrypted message. */
@@ -31,6 +32,7 @@ struct protect {
     int64_t now_s;
     size_t header_max;
     struct rewrite_smime_section section; /* of the message that was given */
+    struct rewrite_smime_proof *proof;    /* while the body is looked at; else NULL */
     /* what has to be done */
     struct rewrite_smime_signer signer; /* cert NULL: nobody */
     struct rewrite_smime_share *shares; /* one a row */

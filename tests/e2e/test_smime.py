@@ -171,9 +171,17 @@ def only_what_has_to_be_signed(w):
     signed = signed[signed.index(b"From:"):]
     w.submit("bob@else.test", stuffed(signed))
     check(office.received(3).content.endswith(signed), "what was signed is another")
-    pgp = message(extra=b"Content-Type: multipart/encrypted; boundary=x\r\n", body=b"--x--\r\n")
-    w.submit("bob@else.test", pgp)
+    pgp = message(extra=b"Content-Type: multipart/encrypted; boundary=x;\r\n"
+                        b"\tprotocol=\"application/pgp-encrypted\"\r\n",
+                  body=b"--x\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n"
+                       b"--x\r\nContent-Type: application/octet-stream\r\n\r\n"
+                       b"-----BEGIN PGP MESSAGE-----\r\n\r\naa==\r\n-----END PGP MESSAGE-----\r\n"
+                       b"--x--\r\n")
+    w.submit("bob@else.test", pgp, sender="sales@our.test")
     check(office.received(4).content.endswith(pgp), "what was encrypted is another")
+    only_says_so = pgp.replace(b"BEGIN PGP", b"BEGIN")
+    w.submit("bob@else.test", only_says_so, sender="sales@our.test")
+    alice.verify(office.received(5).content)
 
 
 @test()

@@ -388,6 +388,68 @@ static void test_crowd(void **state)
     person_free(&crowd[1]);
 }
 
+#define FROM "From: u@example.net\r\nMIME-Version: 1.0\r\n"
+#define PGP                                                                                        \
+    FROM                                                                                           \
+        "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; "              \
+        "boundary=b\r\n\r\n--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n"   \
+        "--b\r\nContent-Type: application/octet-stream\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\n" \
+        "aa==\r\n-----END PGP MESSAGE-----\r\n--b--\r\n"
+#define CMS(base64)                                                                                \
+    FROM                                                                                           \
+        "Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\n" base64 \
+        "\r\n"
+
+/* The client's message is the end of what arrived. */
+static void expect_left(struct sv text, const char *message)
+{
+    const char *body = strstr(message, "\r\n\r\n");
+    assert_non_null(memmem(text.ptr, text.len, body, strlen(body)));
+}
+
+/* What only says that it is signed or encrypted is signed, and encrypted. */
+static void test_only_says_so(void **state)
+{
+    static const char *const messages[] = {
+        "From: u@example.net\r\nContent-Type: multipart/encrypted\r\n\r\nthe secret\r\n",
+        "From: u@example.net\r\nContent-Type: multipart/signed\r\n\r\nthe secret\r\n",
+        "From: u@example.net\r\nContent-Type: application/pkcs7-mime\r\n\r\nthe secret\r\n",
+    };
+    struct buf inside;
+    (void)state;
+    start(ROUTE
+          "rewrite = { " SIGNS("require = true;") "encrypt = ( { to = \"*\"; policy = \"require\"; "
+                                                  "} ); certificates = [ \"/certs\" ]; };\n");
+    buf_init(&inside, 1u << 20, 0);
+    struct sim_client *c = client_ready();
+    for (unsigned i = 0; i < 3; i++) {
+        client_put(c, SV(MAIL TO("a") "DATA\r\n"));
+        client_put(c, sv_of(messages[i]));
+        client_say(c, ".\r\n");
+        sim_run_for(5000);
+        client_expect(c, "250 2.0.0 Queued");
+        assert_int_equal(asked, i + 1);
+        assert_true(decrypts(received("a"), A, &inside));
+        assert_true(sv_istarts(buf_view(&inside), SV("Content-Type: multipart/signed")));
+        assert_int_equal(world_log_count("smime-unproven"), i + 1);
+    }
+    /* signed by CMS, and readable for everybody */
+    client_say(c, MAIL TO("a") DATA(CMS("MIAGCSqGSIb3DQEHAqCAMIACAQEx")));
+    sim_run_for(5000);
+    client_expect(c, "250 2.0.0 Queued");
+    assert_int_equal(asked, 3);
+    assert_true(decrypts(received("a"), A, &inside));
+    assert_true(sv_istarts(buf_view(&inside), SV("Content-Type: application/pkcs7-mime")));
+    client_say(c, MAIL TO("x") DATA("From: u@example.net\r\nContent-Type: multipart/encrypted\r\n"
+                                    "\r\nthe secret\r\n"));
+    sim_run_for(5000);
+    client_expect(c, "550 5.7.5 Mail to <x@example.org> has to be encrypted (S/MIME)");
+    buf_deinit(&inside);
+    client_free(c);
+    expect_idle();
+    stop(NULL);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -399,8 +461,11 @@ static void test_refused(void **state)
                      "is no certificate for this address (rewrite.encrypt)");
     assert_int_equal(world_stats().store.messages, 0);
     /* what is encrypted already may go */
-    client_say(c, MAIL TO("must") DATA("From: u@example.net\r\nContent-Type: "
-                                       "multipart/encrypted\r\n\r\nx\r\n"));
+    client_say(c, MAIL TO("must") DATA(PGP));
+    sim_run_for(5000);
+    client_expect(c, "250 2.0.0 Queued");
+    expect_left(received("m"), PGP);
+    client_say(c, MAIL TO("must") DATA(CMS("MIAGCSqGSIb3DQEHA6CAMIACAQAx")));
     sim_run_for(5000);
     client_expect(c, "250 2.0.0 Queued");
     assert_int_equal(asked, 0);
@@ -493,6 +558,14 @@ static void test_seven_bit(void **state)
                      "type message/partial");
     client_say(c, MAIL TO("c") DATA("From: u@example.net\r\nContent-Type: multipart/signed\r\n"
                                     "\r\n\xc3\xbc\r\n"));
+    sim_run_for(5000);
+    client_expect(c, "550 5.7.5 This message has to be signed (S/MIME), and cannot be: a signed "
+                     "part would have to be re-encoded");
+    client_say(c, MAIL TO("c") DATA("From: u@example.net\r\nContent-Type: multipart/signed; "
+                                    "protocol=\"application/pgp-signature\"; boundary=b\r\n\r\n"
+                                    "--b\r\n\r\n\xc3\xbc\r\n--b\r\nContent-Type: "
+                                    "application/pgp-signature\r\n\r\n"
+                                    "-----BEGIN PGP SIGNATURE-----\r\n--b--\r\n"));
     sim_run_for(5000);
     assert_true(received("c").len > 0);
     assert_int_equal(asked, 0);
@@ -785,7 +858,7 @@ int main(void)
         cmocka_unit_test(test_left_alone),     cmocka_unit_test(test_dkim),
         cmocka_unit_test(test_held),           cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_disk),           cmocka_unit_test(test_by_chance),
-        cmocka_unit_test(test_slow_disk),
+        cmocka_unit_test(test_slow_disk),      cmocka_unit_test(test_only_says_so),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
