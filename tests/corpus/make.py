@@ -280,7 +280,8 @@ def file_names():
             ("application/pdf", "Content-Description: Übersicht über alles\n"),
             ("application/pdf (für Sie)", ""),
             ('application/pdf; name="' + "資料" * 12 + '.pdf"', ""),
-            ("application/pdf", disp + 'filename="a\\"ü\\\\.pdf"\n'))):
+            ("application/pdf", disp + 'filename="a\\"ü\\\\.pdf"\n'),
+            ("application/pdf", disp + 'filename*0="sehr ";\n filename*1="große Übersicht.pdf"\n'))):
         add("file_name_%02d" % i, mime(multi("mixed", [part("text/plain", ASCII),
                                                        part(ctype, body, "base64", extra)])))
     add("file_name_latin1", mime(multi("mixed", [part(

@@ -180,8 +180,8 @@ def check(name, form, before, after):
             fault(name, form, "%s: %r became %r" % (key, text, new_fields[key]))
     if form != "lines" and len(names) == len(new_names):
         for old, new in zip(names, new_names):
-            if old and new is None:
-                fault(name, form, "file name %r is gone" % old)
+            if old and old != new:
+                fault(name, form, "file name %r became %r" % (old, new))
 
 
 def main():
