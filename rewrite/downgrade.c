@@ -3,7 +3,7 @@
  * which neighbouring words beyond ASCII, with the space between them, become one sequence of
  * encoded words; all other syntax is copied around these runs.
  */
-#include "rewrite/downgrade.h"
+#include "rewrite/downgrade_writer.h"
 
 #include "msa/base/require.h"
 #include "msa/base/utf8.h"
@@ -16,19 +16,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LINE_GOAL     76
 #define MAILBOXES_MAX 100000
-#define PERCENT_PIECE 60 /* bytes of a parameter's value in one piece */
-#define TWINS_MAX     8  /* parameters whose other form is looked for */
-#define PARAM_MAX     64 /* bytes of a parameter's name, which is written with each piece */
 
 enum shape { SHAPE_TEXT, SHAPE_ADDRESSES, SHAPE_PHRASES, SHAPE_PARAMS, SHAPE_BARE, SHAPE_OTHER };
-
-struct writer {
-    struct buf *out;
-    size_t column;
-    bool after_word; /* what was written last is an encoded word, as it is now or was before */
-};
 
 static bool is_space(char c)
 {
@@ -37,7 +27,7 @@ static bool is_space(char c)
 
 /* ---- output ---- */
 
-static void put(struct writer *w, struct sv text)
+void rewrite_downgrade_put(struct rewrite_downgrade_writer *w, struct sv text)
 {
     int err = text.len ? buf_put(w->out, text) : 0;
     REQUIRE(!err); /* REWRITE_DOWNGRADE_GROWTH is enough */
@@ -45,19 +35,20 @@ static void put(struct writer *w, struct sv text)
     w->column = lf < text.len ? text.len - lf - 1 : w->column + text.len;
 }
 
-static char last_byte(const struct writer *w)
+static char last_byte(const struct rewrite_downgrade_writer *w)
 {
     struct sv all = buf_view(w->out);
     return all.len ? all.ptr[all.len - 1] : '\n';
 }
 
 /* Encoded words for text; the space before them may become a fold. */
-static void put_words(struct writer *w, struct sv space, struct sv text)
+static void put_words(struct rewrite_downgrade_writer *w, struct sv space, struct sv text)
 {
     size_t need = text.len < 30 ? 20 + text.len / 3 * 4 : 60; /* of the first word, about */
-    if (space.len && sv_find(space, '\n') == space.len && w->column + space.len + need > LINE_GOAL)
-        put(w, SV("\r\n"));
-    put(w, space);
+    if (space.len && sv_find(space, '\n') == space.len &&
+        w->column + space.len + need > REWRITE_DOWNGRADE_LINE)
+        rewrite_downgrade_put(w, SV("\r\n"));
+    rewrite_downgrade_put(w, space);
     int err = rewrite_words_put(w->out, &w->column, text);
     REQUIRE(!err);
     w->after_word = true;
@@ -99,15 +90,15 @@ static void add_plain(struct buf *plain, struct sv text, bool quoted)
 }
 
 /* A run of words and space; quoted: with quoted pairs, as in a comment. */
-static void put_text(struct writer *w, struct sv text, bool quoted)
+static void put_text(struct rewrite_downgrade_writer *w, struct sv text, bool quoted)
 {
     struct buf plain;
     buf_init(&plain, text.len + 2, 0);
     while (text.len) {
         struct sv space = take_space(&text), word = take_word(&text);
         if (utf8_is_ascii(word)) {
-            put(w, space);
-            put(w, word);
+            rewrite_downgrade_put(w, space);
+            rewrite_downgrade_put(w, word);
             w->after_word = word.len ? rewrite_words_is_encoded(word) : w->after_word;
             continue;
         }
@@ -131,7 +122,7 @@ static void put_text(struct writer *w, struct sv text, bool quoted)
 }
 
 /* The comment at the front of *text, which may nest or be open. */
-static void put_comment(struct writer *w, struct sv *text)
+static void put_comment(struct rewrite_downgrade_writer *w, struct sv *text)
 {
     size_t depth = 0, from = 0, i = 0;
     for (; i < text->len; i++) {
@@ -141,7 +132,7 @@ static void put_comment(struct writer *w, struct sv *text)
         } else if (c == '(' || c == ')') {
             w->after_word = false;
             put_text(w, (struct sv){text->ptr + from, i - from}, true);
-            put(w, (struct sv){text->ptr + i, 1});
+            rewrite_downgrade_put(w, (struct sv){text->ptr + i, 1});
             from = i + 1;
             depth += c == '(' ? 1 : (size_t)-1;
             if (!depth)
@@ -180,7 +171,7 @@ static struct sv take_phrase_word(struct sv *text)
     return word;
 }
 
-static void add_phrase_word(struct buf *plain, struct sv word)
+void rewrite_downgrade_add_word(struct buf *plain, struct sv word)
 {
     bool quoted = word.ptr[0] == '"';
     if (quoted) {
@@ -192,13 +183,13 @@ static void add_phrase_word(struct buf *plain, struct sv word)
 }
 
 /* A word beyond ASCII and those behind it become one sequence, apart from what surrounds it. */
-static void put_phrase_words(struct writer *w, struct sv space, struct sv word, struct sv *text,
-                             struct buf *plain)
+static void put_phrase_words(struct rewrite_downgrade_writer *w, struct sv space, struct sv word,
+                             struct sv *text, struct buf *plain)
 {
     buf_reset(plain);
     if (w->after_word)
         add_plain(plain, SV(" "), false);
-    add_phrase_word(plain, word);
+    rewrite_downgrade_add_word(plain, word);
     for (;;) {
         struct sv rest = *text, gap = take_space(&rest);
         if (!rest.len || is_special(rest.ptr[0]) || rest.ptr[0] == '(')
@@ -209,48 +200,48 @@ static void put_phrase_words(struct writer *w, struct sv space, struct sv word, 
         if (utf8_is_ascii(next))
             break;
         add_plain(plain, gap, false);
-        add_phrase_word(plain, next);
+        rewrite_downgrade_add_word(plain, next);
         *text = rest;
     }
     if (!space.len && !is_space(last_byte(w)) && last_byte(w) != '(')
         space = SV(" ");
     put_words(w, space, buf_view(plain));
     if (text->len && !is_space(text->ptr[0]))
-        put(w, SV(" "));
+        rewrite_downgrade_put(w, SV(" "));
 }
 
 /* Syntax in which only comments can be text: quoted strings and what is in < > stay. */
-static void put_bare(struct writer *w, struct sv text)
+void rewrite_downgrade_put_bare(struct rewrite_downgrade_writer *w, struct sv text)
 {
     while (text.len) {
         size_t n = 0;
         while (n < text.len && text.ptr[n] != '(' && text.ptr[n] != '"')
             n += text.ptr[n] == '<' ? sv_find(sv_skip(text, n), '>') : 1;
-        put(w, sv_first(text, n));
+        rewrite_downgrade_put(w, sv_first(text, n));
         text = sv_skip(text, n);
         if (!text.len)
             break;
         if (text.ptr[0] == '(')
             put_comment(w, &text);
         else
-            put(w, take_phrase_word(&text));
+            rewrite_downgrade_put(w, take_phrase_word(&text));
     }
 }
 
 /* Words, comments and what separates them. */
-static void put_phrases(struct writer *w, struct sv text)
+static void put_phrases(struct rewrite_downgrade_writer *w, struct sv text)
 {
     struct buf plain;
     buf_init(&plain, text.len + 2, 0);
     while (text.len) {
         struct sv space = take_space(&text);
         if (!text.len || is_special(text.ptr[0])) {
-            put(w, space);
-            put(w, sv_first(text, 1));
+            rewrite_downgrade_put(w, space);
+            rewrite_downgrade_put(w, sv_first(text, 1));
             text = sv_skip(text, 1);
             w->after_word = false;
         } else if (text.ptr[0] == '(') {
-            put(w, space);
+            rewrite_downgrade_put(w, space);
             put_comment(w, &text);
         } else {
             struct sv word = take_phrase_word(&text);
@@ -258,8 +249,8 @@ static void put_phrases(struct writer *w, struct sv text)
                 put_phrase_words(w, space, word, &text, &plain);
                 continue;
             }
-            put(w, space);
-            put(w, word);
+            rewrite_downgrade_put(w, space);
+            rewrite_downgrade_put(w, word);
             w->after_word = rewrite_words_is_encoded(word);
         }
     }
@@ -269,7 +260,7 @@ static void put_phrases(struct writer *w, struct sv text)
 /* ---- addresses ---- */
 
 /* False: a label is none. */
-static bool put_domain(struct writer *w, struct sv domain)
+static bool put_domain(struct rewrite_downgrade_writer *w, struct sv domain)
 {
     char label[SMTP_LABEL_MAX];
     size_t len;
@@ -284,12 +275,12 @@ static bool put_domain(struct writer *w, struct sv domain)
                 return false;
             word = (struct sv){label, len};
         }
-        put(w, word);
+        rewrite_downgrade_put(w, word);
         domain = sv_skip(domain, n);
         if (domain.len && domain.ptr[0] == '(') {
             put_comment(w, &domain);
         } else {
-            put(w, sv_first(domain, 1));
+            rewrite_downgrade_put(w, sv_first(domain, 1));
             domain = sv_skip(domain, 1);
         }
     }
@@ -298,13 +289,13 @@ static bool put_domain(struct writer *w, struct sv domain)
 
 /* What stands between two addresses. An ancient route beyond ASCII is left out, as RFC 5322 4.4
  * allows. */
-static void put_between(struct writer *w, struct sv text)
+static void put_between(struct rewrite_downgrade_writer *w, struct sv text)
 {
     size_t angle = sv_rfind(text, '<');
     struct sv route = sv_skip(text, angle + 1);
     if (angle < text.len && !utf8_is_ascii(route)) {
         put_phrases(w, sv_first(text, angle));
-        put(w, SV("<"));
+        rewrite_downgrade_put(w, SV("<"));
         if (sv_find(route, '@') == route.len)
             put_phrases(w, route);
         return;
@@ -314,7 +305,8 @@ static void put_between(struct writer *w, struct sv text)
 
 enum addresses { ADDRESSES_OK, ADDRESSES_LOCAL, ADDRESSES_UNREADABLE };
 
-static enum addresses put_addresses(struct writer *w, struct sv field, size_t value)
+static enum addresses put_addresses(struct rewrite_downgrade_writer *w, struct sv field,
+                                    size_t value)
 {
     struct rewrite_addresses walk;
     struct rewrite_address a;
@@ -324,7 +316,7 @@ static enum addresses put_addresses(struct writer *w, struct sv field, size_t va
     while ((step = rewrite_addresses_next(&walk, &a)) == REWRITE_ADDRESS_MAILBOX) {
         put_between(w, (struct sv){field.ptr + done, a.local - done});
         size_t local = buf_len(w->out); /* with what stands between it and the "@" */
-        put_bare(w, (struct sv){field.ptr + a.local, a.domain - a.local});
+        rewrite_downgrade_put_bare(w, (struct sv){field.ptr + a.local, a.domain - a.local});
         if (!utf8_is_ascii(sv_skip(buf_view(w->out), local)))
             return ADDRESSES_LOCAL;
         if (!put_domain(w, (struct sv){field.ptr + a.domain, a.domain_end - a.domain}))
@@ -336,202 +328,6 @@ static enum addresses put_addresses(struct writer *w, struct sv field, size_t va
         return ADDRESSES_UNREADABLE;
     put_between(w, sv_skip(field, done));
     return ADDRESSES_OK;
-}
-
-/* ---- parameters ---- */
-
-static void put_percent(struct writer *w, struct sv text, bool escaped)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if (ascii_alpha((char)c) || ascii_digit((char)c) || (c && strchr("!#$&+-.^_`{}~", c)) ||
-            (escaped && (c == '%' || c == '\''))) {
-            put(w, (struct sv){text.ptr + i, 1});
-            continue;
-        }
-        static const char hex[] = "0123456789ABCDEF";
-        put(w, (struct sv){(char[]){'%', hex[c >> 4], hex[c & 15]}, 3});
-    }
-}
-
-/* A value beyond ASCII in the form of RFC 2231 4, in pieces where it is long. */
-static void put_value(struct writer *w, struct sv name, struct sv value)
-{
-    const char *charset = rewrite_words_charset(value);
-    bool is_utf8 = strcmp(charset, "utf-8") == 0;
-    char number[24];
-    for (size_t piece = 0; value.len; piece++) {
-        size_t len = 0, cost = 0;
-        while (len < value.len) {
-            size_t n = is_utf8 ? utf8_length(sv_skip(value, len)) : 1;
-            if (cost + 3 * n > PERCENT_PIECE)
-                break;
-            cost += 3 * n;
-            len += n;
-        }
-        bool whole = !piece && len == value.len;
-        put(w, piece                                     ? SV(";\r\n ")
-               : w->column + name.len + cost > LINE_GOAL ? SV("\r\n ")
-                                                         : SV(" "));
-        put(w, name);
-        if (!whole) {
-            snprintf(number, sizeof number, "*%zu", piece);
-            put(w, sv_of(number));
-        }
-        put(w, SV("*="));
-        if (!piece) {
-            put(w, sv_of(charset));
-            put(w, SV("''"));
-        }
-        put_percent(w, sv_first(value, len), false);
-        value = sv_skip(value, len);
-    }
-}
-
-/* Whether the same parameter is there in the form of RFC 2231, too. */
-static bool has_twin(struct sv value, struct sv name)
-{
-    struct rewrite_mime_param p;
-    size_t at = 0;
-    while (rewrite_mime_param_next(value, &at, &p))
-        if (p.name.len > name.len && p.name.ptr[name.len] == '*' &&
-            sv_ieq(sv_first(p.name, name.len), name))
-            return true;
-    return false;
-}
-
-/* name*0="..." and the like: the encoded form of a piece ends its name with "*". */
-static void put_piece(struct writer *w, struct sv name, struct sv value)
-{
-    bool is_encoded = name.ptr[name.len - 1] == '*';
-    put(w, SV(" "));
-    put(w, name);
-    put(w, is_encoded ? SV("=") : SV("*="));
-    if (!is_encoded && sv_iends(name, SV("*0"))) {
-        put(w, sv_of(rewrite_words_charset(value)));
-        put(w, SV("''"));
-    }
-    put_percent(w, value, is_encoded);
-}
-
-/* Of a boundary only what readers take for it: behind a space there is none. It must stay what it
- * is, and unusable if it was. */
-static bool is_usable_boundary(const struct rewrite_mime_param *p, struct sv raw)
-{
-    size_t n = 0;
-    while (n < raw.len && (p->is_quoted || (!is_space(raw.ptr[n]) && raw.ptr[n] != '(')))
-        n++;
-    return sv_istarts(p->name, SV("boundary")) && utf8_is_ascii(sv_first(raw, n));
-}
-
-static int hex_digit(char c)
-{
-    return ascii_digit(c)                                   ? c - '0'
-           : ascii_lower(c) >= 'a' && ascii_lower(c) <= 'f' ? ascii_lower(c) - 'a' + 10
-                                                            : -1;
-}
-
-/* What stands in percents. */
-static void decode_percents(struct buf *plain, size_t from)
-{
-    char *text = plain->data + plain->start;
-    size_t to = from, len = buf_len(plain);
-    for (size_t i = from; i < len; i++) {
-        int high = text[i] == '%' && i + 2 < len ? hex_digit(text[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
-        text[to++] = low >= 0 ? (char)(high * 16 + low) : text[i];
-        i += low >= 0 ? 2 : 0;
-    }
-    buf_truncate(plain, to);
-}
-
-/* The value that the pieces of a parameter make. False: they are not in order, or the first names a
- * character set, which those beyond ASCII may not be of. */
-static bool gather_pieces(struct sv value, struct sv name, struct buf *plain)
-{
-    struct rewrite_mime_param p;
-    size_t at = 0, pieces = 0;
-    uint64_t number;
-    buf_reset(plain);
-    while (rewrite_mime_param_next(value, &at, &p)) {
-        struct sv mark = sv_skip(p.name, name.len);
-        if (!mark.len || mark.ptr[0] != '*' || !sv_ieq(sv_first(p.name, name.len), name))
-            continue;
-        bool is_encoded = mark.ptr[mark.len - 1] == '*';
-        mark = sv_first(sv_skip(mark, 1), mark.len - 1 - is_encoded);
-        if (!sv_u64(mark, SIZE_MAX, &number) || number != pieces || (is_encoded && !pieces))
-            return false;
-        pieces++;
-        size_t from = buf_len(plain);
-        add_phrase_word(plain, (struct sv){value.ptr + p.value, p.value_end - p.value});
-        if (is_encoded)
-            decode_percents(plain, from);
-    }
-    return pieces > 0;
-}
-
-enum piece {
-    PIECE_ALONE,
-    PIECE_FIRST,  /* of a value that is written anew as a whole */
-    PIECE_WRITTEN /* it has been */
-};
-
-struct gathered {
-    struct sv names[TWINS_MAX];
-    size_t count, tried;
-};
-
-/* FIRST: plain is the value. */
-static enum piece judge_piece(struct gathered *g, struct sv value, struct sv piece,
-                              struct buf *plain)
-{
-    struct sv name = sv_first(piece, sv_find(piece, '*'));
-    for (size_t i = 0; i < g->count; i++)
-        if (sv_ieq(g->names[i], name))
-            return PIECE_WRITTEN;
-    if (!sv_iends(piece, SV("*0")) || !name.len || sv_ieq(name, SV("boundary")) ||
-        g->tried++ >= TWINS_MAX || !gather_pieces(value, name, plain) ||
-        utf8_is_ascii(buf_view(plain)))
-        return PIECE_ALONE;
-    g->names[g->count++] = name;
-    return PIECE_FIRST;
-}
-
-static void put_params(struct writer *w, struct sv value)
-{
-    struct rewrite_mime_param p;
-    struct gathered gathered = {.count = 0};
-    struct buf plain;
-    size_t at = 0, done = 0, twins = 0;
-    buf_init(&plain, value.len, 0);
-    while (rewrite_mime_param_next(value, &at, &p)) {
-        struct sv raw = {value.ptr + p.value, p.value_end - p.value};
-        if (!utf8_is_ascii(p.name) || !p.name.len || p.name.len > PARAM_MAX)
-            continue; /* what nobody reads */
-        bool is_piece = sv_find(p.name, '*') < p.name.len;
-        enum piece how = is_piece ? judge_piece(&gathered, value, p.name, &plain) : PIECE_ALONE;
-        if (how == PIECE_ALONE && (utf8_is_ascii(raw) || is_usable_boundary(&p, raw)))
-            continue;
-        put_bare(w, (struct sv){value.ptr + done, p.start - done});
-        done = p.end;
-        if (how == PIECE_FIRST) {
-            put(w, SV(";"));
-            put_value(w, sv_first(p.name, sv_find(p.name, '*')), buf_view(&plain));
-        }
-        if (how != PIECE_ALONE)
-            continue;
-        buf_reset(&plain);
-        add_phrase_word(&plain, raw);
-        if (!is_piece && twins++ < TWINS_MAX && has_twin(value, p.name))
-            continue; /* the better form is there as well */
-        put(w, SV(";"));
-        if (is_piece)
-            put_piece(w, p.name, buf_view(&plain));
-        else
-            put_value(w, p.name, buf_view(&plain));
-    }
-    put_bare(w, sv_skip(value, done));
-    buf_deinit(&plain);
 }
 
 /* ---- fields ---- */
@@ -582,13 +378,13 @@ static enum shape shape_of(struct sv name)
 }
 
 /* RFC 6857 3.1.10: the whole value becomes text of a field that nobody reads as syntax. */
-static void put_renamed(struct writer *w, struct sv name, struct sv value)
+static void put_renamed(struct rewrite_downgrade_writer *w, struct sv name, struct sv value)
 {
     struct buf plain;
     buf_init(&plain, value.len, 0);
-    put(w, SV("Downgraded-"));
-    put(w, name);
-    put(w, SV(":"));
+    rewrite_downgrade_put(w, SV("Downgraded-"));
+    rewrite_downgrade_put(w, name);
+    rewrite_downgrade_put(w, SV(":"));
     while (value.len && is_space(value.ptr[0]))
         value = sv_skip(value, 1);
     add_plain(&plain, value, false);
@@ -606,7 +402,7 @@ static void blot(struct buf *out, size_t from)
 
 enum rewrite_downgrade rewrite_downgrade_field(struct sv field, bool keep, struct buf *out)
 {
-    struct writer w = {.out = out};
+    struct rewrite_downgrade_writer w = {.out = out};
     size_t before = buf_len(out), value = sv_find(field, ':') + 1;
     struct sv name = sv_first(field, value - 1);
     while (name.len && is_space(name.ptr[name.len - 1]))
@@ -614,7 +410,7 @@ enum rewrite_downgrade rewrite_downgrade_field(struct sv field, bool keep, struc
     while (field.len > value &&
            (field.ptr[field.len - 1] == '\n' || field.ptr[field.len - 1] == '\r'))
         field.len--;
-    put(&w, sv_first(field, value));
+    rewrite_downgrade_put(&w, sv_first(field, value));
     enum addresses addresses = ADDRESSES_OK;
     enum shape shape = shape_of(name);
     switch (shape) {
@@ -625,14 +421,14 @@ enum rewrite_downgrade rewrite_downgrade_field(struct sv field, bool keep, struc
         put_phrases(&w, sv_skip(field, value));
         break;
     case SHAPE_PARAMS:
-        put_params(&w, sv_skip(field, value));
+        rewrite_downgrade_params(&w, sv_skip(field, value));
         blot(out, before);
         break;
     case SHAPE_ADDRESSES:
         addresses = put_addresses(&w, field, value);
         break;
     case SHAPE_BARE:
-        put_bare(&w, sv_skip(field, value));
+        rewrite_downgrade_put_bare(&w, sv_skip(field, value));
         break;
     case SHAPE_OTHER:
         addresses = ADDRESSES_UNREADABLE;
@@ -646,10 +442,10 @@ enum rewrite_downgrade rewrite_downgrade_field(struct sv field, bool keep, struc
         buf_truncate(out, before);
         if (!keep && (sv_ieq(name, SV("From")) || sv_ieq(name, SV("Date"))))
             return REWRITE_DOWNGRADE_FIELD; /* RFC 5322 3.6 */
-        w = (struct writer){.out = out};
+        w = (struct rewrite_downgrade_writer){.out = out};
         put_renamed(&w, name, sv_skip(field, value));
     }
-    put(&w, SV("\r\n"));
+    rewrite_downgrade_put(&w, SV("\r\n"));
     int err = rewrite_words_fold(out, before, shape != SHAPE_TEXT);
     REQUIRE(!err);
     return REWRITE_DOWNGRADE_OK;
