@@ -146,7 +146,8 @@ def our_signature_holds(w):
     equal(lines[0]["event"], "returned")
     equal([x["by"] for x in lines if "by" in x], ["server", "signature"])
     text = w.ctl("explain", letter(w, BARE), "--user", "alice")
-    for part in ("+++ as changed by this server's signature\n+DKIM-Signature: ",
+    for part in ("+++ as changed by this server's signature\n"
+                 "@@ 8.5: the domain of From has keys (DKIM) (rewrite.dkim)\n+DKIM-Signature: ",
                  "(rewrite.rules[0])\n-From: <alice@our.test>\n+From: <sales@our.test>\n"):
         check(part in text, part, "not in", text)
 
