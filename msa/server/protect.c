@@ -1,8 +1,8 @@
 /*
  * What has to be done with a message, and the end of it.
  *
- *     [header read; what it says proved] -> decide -> sign -> encrypt, for each group -> rows
- * divided -> ended \ refused
+ *     [header read] -> decide -> sign -> encrypt, for each group -> rows divided -> ended
+ *          \ body read ^    \ refused
  */
 #include "msa/server/protect.h"
 

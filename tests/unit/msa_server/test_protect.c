@@ -555,7 +555,7 @@ static void test_seven_bit(void **state)
                                     "message/partial; id=x\r\n\r\n\xc3\xbc\r\n"));
     sim_run_for(5000);
     client_expect(c, "550 5.7.5 This message has to be signed (S/MIME), and cannot be: a part of "
-                     "type message/partial");
+                     "a message type that allows no encoding");
     client_say(c, MAIL TO("c") DATA("From: u@example.net\r\nContent-Type: multipart/signed\r\n"
                                     "\r\n\xc3\xbc\r\n"));
     sim_run_for(5000);
