@@ -29,7 +29,7 @@ struct auth_check {
     struct auth_proven *proven;
     struct auth_nobody *nobody;
     pthread_mutex_t lock; /* of what follows */
-    bool scanned, any_cleartext;
+    bool scanned, any_cleartext, warned_of_count;
     struct auth_users_identity scanned_db;
     uint64_t scanned_ms, logged_ms;
     char logged[1024];                             /* the last fault that was */
@@ -47,9 +47,9 @@ struct auth_check *auth_check_new(void)
     return c;
 }
 
-void auth_check_follow(struct auth_check *c, const char *path)
+void auth_check_follow(struct auth_check *c, const char *path, uint32_t iterations)
 {
-    auth_nobody_follow(c->nobody, path);
+    auth_nobody_follow(c->nobody, path, iterations);
 }
 
 void auth_check_free(struct auth_check *c)
@@ -391,12 +391,31 @@ static int stored_verifier(struct auth_check *c, const struct auth_sources *s, s
     return err == 0 && k->secret.kind == AUTH_SECRET_VERIFIER;
 }
 
-/* Of a user whom others keep. */
-static void note_foreign(struct auth_check *c, struct claim *k, int known,
-                         enum auth_scram_hash hash)
+/* Once a run. */
+static void warn_of_count(struct auth_check *c, const struct auth_options *o, struct sv login,
+                          uint32_t count)
 {
-    if (known == 1 && k->secret.kind == AUTH_SECRET_VERIFIER)
-        auth_nobody_resemble(c->nobody, &k->secret.verifier);
+    bool tell;
+
+    pthread_mutex_lock(&c->lock);
+    tell = !c->warned_of_count;
+    c->warned_of_count = true;
+    pthread_mutex_unlock(&c->lock);
+    if (tell)
+        log_event(LOG_WARNING, "auth-iterations", &(struct log_ctx){.login = login},
+                  "the verifier has %u iterations and made-up ones %u: that tells users from "
+                  "others (auth.%s.scram_iterations)",
+                  (unsigned)count, (unsigned)auth_options_iterations(o), auth_options_database(o));
+}
+
+/* Of a user whom others keep. */
+static void note_foreign(struct auth_check *c, const struct auth_options *o, struct claim *k,
+                         int known, enum auth_scram_hash hash)
+{
+    uint32_t count = k->secret.verifier.iterations;
+
+    if (known == 1 && k->secret.kind == AUTH_SECRET_VERIFIER && count != auth_options_iterations(o))
+        warn_of_count(c, o, login_of(k), count);
     if (known == 0 && is_open(&k->secret))
         snprintf(k->found.why, sizeof(k->found.why),
                  "the database has nothing that %s can be checked against (auth.mechanisms)",
@@ -432,7 +451,7 @@ int auth_check_verifier(struct auth_check *c, const struct auth_sources *s, stru
     }
     *known_out = known == 1;
     if (auth_database_is_foreign(s->options) && k.possible && !k.by_app)
-        note_foreign(c, &k, known, hash);
+        note_foreign(c, s->options, &k, known, hash);
     *found_out = k.found;
     mem_wipe(&stored, sizeof(stored));
     mem_wipe(&k, sizeof(k));

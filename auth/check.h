@@ -28,8 +28,9 @@
 struct auth_check;
 
 struct auth_check *auth_check_new(void);
-/* From now on what is made up for unknown names comes from the secret beside this database. */
-void auth_check_follow(struct auth_check *c, const char *path);
+/* From now on what is made up for unknown names comes from the secret beside this database;
+ * iterations: auth/nobody.h. */
+void auth_check_follow(struct auth_check *c, const char *path, uint32_t iterations);
 void auth_check_free(struct auth_check *c);
 
 /* Where to look: options of a generation, and its connection to users.db. */

@@ -5,6 +5,7 @@
 
 #include "auth/copy.h"
 #include "auth/database.h"
+#include "msa/base/log.h"
 #include "msa/base/mem.h"
 
 #include <stdlib.h>
@@ -89,25 +90,30 @@ static int add_oauth(struct auth_generation *g, const struct keeper_material *m,
 
 #define CA_COPY "directory-ca.pem"
 
-/* The first generation opens it; libraries of databases take the path of a file only. */
-static int add_database(const struct keeper_material *m, struct buf *why)
+/* The first generation opens it; libraries of databases take the path of a file only, which is
+ * there once the generation is the one. */
+static int add_database(struct auth_generation *g, const struct keeper_material *m, struct buf *why)
 {
-    const struct auth_options *o = m->options;
     struct auth_foreign_files files = {.password = m->database_password, .ca_path = ""};
     char path[PATH_MAX];
-    int err = 0;
 
-    if (auth_database_is_foreign(o))
-        err = auth_copy_keep(o->accounts_path, CA_COPY, m->database_ca);
-    auth_copy_path(o->accounts_path, "", CA_COPY, path);
-    if (err < 0)
-        return buf_printf(why, "auth.%s.ca: %s: %s\n", auth_options_database(o), path,
-                          err_text(err)) < 0
-                   ? ERR_FULL
-                   : ERR_SYNTAX;
+    g->database_ca = copy(m->database_ca);
+    auth_copy_path(m->options->accounts_path, "", CA_COPY, path);
     if (m->database_ca.len > 0)
         files.ca_path = path;
-    return auth_database_start(o, &files, why);
+    return auth_database_start(m->options, &files, why);
+}
+
+void auth_generation_commit(const struct auth_generation *g)
+{
+    const struct auth_options *o = auth_sasl_options(g->sasl);
+    int err =
+        auth_database_is_foreign(o) ? auth_copy_keep(o->accounts_path, CA_COPY, g->database_ca) : 0;
+
+    if (err < 0)
+        log_event(LOG_ERROR, "auth-database", NULL,
+                  "auth.%s.ca: the copy beside %s cannot be written: %s", auth_options_database(o),
+                  o->accounts_path, err_text(err));
 }
 
 int auth_generation_new(const struct keeper_material *m, struct auth_check *check, struct buf *why,
@@ -132,7 +138,7 @@ int auth_generation_new(const struct keeper_material *m, struct auth_check *chec
                        missing, strcmp(missing, "GSSAPI") == 0 ? "-gssapi-mit" : "") < 0)
             err = ERR_FULL;
     }
-    if (add_oauth(g, m, why) < 0 || add_database(m, why) < 0)
+    if (add_oauth(g, m, why) < 0 || add_database(g, m, why) < 0)
         err = ERR_SYNTAX;
     if (err < 0)
         auth_generation_unref(g);
@@ -160,6 +166,7 @@ void auth_generation_unref(struct auth_generation *g)
     }
     free(g->secrets);
     drop(g->keytab);
+    drop(g->database_ca);
     free((void *)(uintptr_t)g->guard_rules.exempt);
     free(g);
 }

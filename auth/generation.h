@@ -17,6 +17,7 @@ struct auth_generation {
     struct auth_sasl *sasl;
     struct auth_keys *keys;
     struct sv keytab;               /* wiped with it; empty: none */
+    struct sv database_ca;          /* likewise */
     struct guard_rules guard_rules; /* its networks are this generation's */
     struct keeper_secret *secrets;  /* user and password in one wiped block each */
     size_t nsecrets;
@@ -25,6 +26,9 @@ struct auth_generation {
 /* ERR_SYNTAX with one line for each fault appended to why. */
 int auth_generation_new(const struct keeper_material *m, struct auth_check *check, struct buf *why,
                         struct auth_generation **out) MUST_CHECK;
+/* It is the one from now on: writes the files that libraries of databases read (faults are logged);
+ * not before, since a generation that is refused changes nothing. */
+void auth_generation_commit(const struct auth_generation *g);
 struct auth_generation *auth_generation_ref(struct auth_generation *g);
 void auth_generation_unref(struct auth_generation *g); /* NULL is allowed */
 /* NULL if there is none of that name. */

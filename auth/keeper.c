@@ -110,12 +110,16 @@ static void follow_keytab(struct keeper *k)
 
 void keeper_commit(struct keeper *k, uint64_t generation)
 {
+    const struct auth_options *o;
+
     REQUIRE(k->prepared != NULL && k->prepared->number == generation);
     auth_generation_unref(k->previous);
     k->previous = k->current;
     k->current = k->prepared;
     k->prepared = NULL;
-    auth_check_follow(k->check, auth_sasl_options(k->current->sasl)->path);
+    o = auth_sasl_options(k->current->sasl);
+    auth_check_follow(k->check, o->path, auth_options_iterations(o));
+    auth_generation_commit(k->current);
     open_accounts(k);
     follow_keytab(k);
 }

@@ -31,7 +31,7 @@ struct auth_nobody {
     struct auth_users_identity scanned_db;
     uint64_t scanned_ms; /* 0: never */
     struct auth_users_counts counts;
-    uint32_t resembled[AUTH_SCRAM_HASHES]; /* 0: nothing was seen */
+    uint32_t fixed; /* count of all names; 0: those of the database */
 };
 
 struct auth_nobody *auth_nobody_new(void)
@@ -53,7 +53,7 @@ void auth_nobody_free(struct auth_nobody *n)
     free(n);
 }
 
-void auth_nobody_follow(struct auth_nobody *n, const char *path)
+void auth_nobody_follow(struct auth_nobody *n, const char *path, uint32_t iterations)
 {
     uint8_t secret[AUTH_SALT_SECRET_BYTES];
     int err = auth_salt_secret(path, secret);
@@ -62,6 +62,7 @@ void auth_nobody_follow(struct auth_nobody *n, const char *path)
     free(n->path);
     n->path = mem_str(path);
     n->scanned_ms = 0;
+    n->fixed = iterations;
     pthread_mutex_unlock(&n->lock);
     if (err < 0) {
         log_event(LOG_WARNING, "auth-salt", NULL, "%s.salt: %s; one for this run is used", path,
@@ -113,13 +114,6 @@ static void look_at_counts(struct auth_nobody *n)
     n->counts = counts;
 }
 
-void auth_nobody_resemble(struct auth_nobody *n, const struct auth_scram *stored)
-{
-    pthread_mutex_lock(&n->lock);
-    n->resembled[stored->hash] = stored->iterations;
-    pthread_mutex_unlock(&n->lock);
-}
-
 /* An app password's. */
 static bool has_label(struct sv name)
 {
@@ -130,15 +124,15 @@ static bool has_label(struct sv name)
 
 static uint32_t iterations_of(struct auth_nobody *n, enum auth_scram_hash hash, struct sv name)
 {
-    uint32_t iterations = AUTH_SCRAM_ITERATIONS, place, resembled;
+    uint32_t iterations = AUTH_SCRAM_ITERATIONS, place, fixed;
     size_t users = 0, below = 0;
     uint8_t mac[MAC_BYTES];
 
     pthread_mutex_lock(&n->lock);
-    resembled = n->resembled[hash];
+    fixed = n->fixed;
     pthread_mutex_unlock(&n->lock);
-    if (resembled != 0 && !has_label(name))
-        return resembled;
+    if (fixed != 0 && !has_label(name))
+        return fixed;
     /* the verifiers that we keep elsewhere, of app passwords and of other hashes, are all ours */
     if (hash != AUTH_SCRAM_SHA256 || has_label(name))
         return iterations;

@@ -23,12 +23,9 @@ struct auth_nobody;
 struct auth_nobody *auth_nobody_new(void);
 void auth_nobody_free(struct auth_nobody *n); /* NULL is allowed */
 /* From now on with the secret beside this user database, and its counts; where the secret cannot be
- * had (logged) it does not change. */
-void auth_nobody_follow(struct auth_nobody *n, const char *path);
-
-/* A database of users that cannot be looked through has a verifier with so many iterations: names
- * that are nobody's have as many from now on. */
-void auth_nobody_resemble(struct auth_nobody *n, const struct auth_scram *stored);
+ * had (logged) it does not change. iterations: of a database of users that cannot be looked
+ * through, for every name but those of app passwords; else 0. */
+void auth_nobody_follow(struct auth_nobody *n, const char *path, uint32_t iterations);
 
 /* Hash, iterations and salt; the keys are zero. */
 void auth_nobody_salt(struct auth_nobody *n, enum auth_scram_hash hash, struct sv name,

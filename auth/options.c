@@ -40,6 +40,13 @@ bool auth_options_bare_cleartext(const struct auth_options *o)
            (o->database == AUTH_DATABASE_LDAPDB && o->ldapdb.cleartext);
 }
 
+uint32_t auth_options_iterations(const struct auth_options *o)
+{
+    return o->database == AUTH_DATABASE_SQL      ? (uint32_t)o->sql.scram_iterations
+           : o->database == AUTH_DATABASE_LDAPDB ? (uint32_t)o->ldapdb.scram_iterations
+                                                 : 0;
+}
+
 const char *auth_options_database(const struct auth_options *o)
 {
     return database_names[o->database];
@@ -184,6 +191,12 @@ static const struct conf_option oauth_rows[] = {
     "value is a password only behind {PLAIN} or {CLEARTEXT}, and who has but another bare value "  \
     "cannot log in."
 
+#define ITERATIONS                                                                               \
+    "A login that does not exist is answered as one that does, with so many iterations; always " \
+    "the same, or the change would tell. Set it to what the SCRAM verifiers in the database "    \
+    "have: one with another count can be told from a name that is nobody's (auth-iterations in " \
+    "the log)."
+
 static const struct conf_option sql_rows[] = {
     CONF_ROW(CONF_ENUM, struct auth_sql_options, engine, "engine", "sqlite3",
              "kind of SQL database",
@@ -221,6 +234,9 @@ static const struct conf_option sql_rows[] = {
              .example = "\"/etc/msa/directory-ca.pem\""),
     CONF_ROW(CONF_BOOL, struct auth_sql_options, cleartext, "cleartext", "false",
              "bare values are passwords in clear text", CLEARTEXT, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INT, struct auth_sql_options, scram_iterations, "scram_iterations", "4096",
+             "iterations of the SCRAM verifiers there", ITERATIONS, .min = 1, .max = 1000000,
+             .flags = CONF_RELOAD),
     CONF_END,
 };
 
@@ -260,6 +276,9 @@ static const struct conf_option ldapdb_rows[] = {
              .flags = CONF_FILE, .example = "\"/etc/msa/directory-ca.pem\""),
     CONF_ROW(CONF_BOOL, struct auth_ldapdb_options, cleartext, "cleartext", "false",
              "bare values are passwords in clear text", CLEARTEXT, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INT, struct auth_ldapdb_options, scram_iterations, "scram_iterations", "4096",
+             "iterations of the SCRAM verifiers there", ITERATIONS, .min = 1, .max = 1000000,
+             .flags = CONF_RELOAD),
     CONF_END,
 };
 

@@ -27,7 +27,8 @@ struct auth_sql_options {
     const char *select;   /* with %u, %r, %p */
     bool tls;
     const char *ca;
-    bool cleartext; /* a bare value is a password */
+    bool cleartext;           /* a bare value is a password */
+    int64_t scram_iterations; /* of made-up verifiers */
 };
 
 /* Cyrus' plugin ldapdb. */
@@ -35,7 +36,8 @@ struct auth_ldapdb_options {
     const char *uri, *id, *password_file, *mech;
     bool starttls;
     const char *ca;
-    bool cleartext; /* as of sql */
+    bool cleartext;           /* as of sql */
+    int64_t scram_iterations; /* as of sql */
 };
 
 struct auth_saslauthd_options {
@@ -97,11 +99,13 @@ extern const struct conf_option auth_options_rows[];
 bool auth_options_mechanism(struct sv name);
 /* Whether the kind of database has what this mechanism needs. */
 bool auth_options_usable(const struct auth_options *o, struct sv mechanism);
-/* Whether the keeper has to reach others over the network: an issuer of tokens, a database of users,
- * and with a keytab the resolvers, for our own name. */
+/* Whether the keeper has to reach others over the network: an issuer of tokens, a database of
+ * users, and with a keytab the resolvers, for our own name. */
 bool auth_options_network(const struct auth_options *o);
 /* Whether a value of a foreign database that has no form of its own is a password. */
 bool auth_options_bare_cleartext(const struct auth_options *o);
+/* How many iterations made-up SCRAM verifiers have; 0: as many as those in the database. */
+uint32_t auth_options_iterations(const struct auth_options *o);
 /* "sasldb", "sql" ... as the option auth.database has it. */
 const char *auth_options_database(const struct auth_options *o);
 

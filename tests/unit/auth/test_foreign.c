@@ -66,9 +66,9 @@ static int tear_down(void **state)
     (void)state;
     auth_foreign_stop();
     auth_cyrus_done();
-    for (unsigned i = 0; i < 9; i++) {
-        static const char *const ends[] = {"",        "-journal", "-wal",     "-shm",    ".db",
-                                           ".db-wal", ".db-shm",  ".db.lock", ".db.made"};
+    for (unsigned i = 0; i < 10; i++) {
+        static const char *const ends[] = {"",        "-journal", "-wal",     "-shm",     ".db",
+                                           ".db-wal", ".db-shm",  ".db.lock", ".db.made", ".salt"};
 
         snprintf(name, sizeof(name), "%s%s", file, ends[i]);
         unlink(name);
@@ -294,31 +294,36 @@ static void the_same_work(void **state)
     auth_check_free(check);
 }
 
-/* Where verifiers have another count than ours, so have those who are nobody. */
+/* Who is nobody has the count that the settings give, and the same salt, whoever logs in. */
 static void counts_of_the_table(void **state)
 {
+    static const char *const users[] = {"nobody", "alice", "nobody", "dave", "nobody"};
     struct auth_check *check = auth_check_new();
     struct auth_sources s = sources();
     struct auth_scram verifier = {.hash = AUTH_SCRAM_SHA256, .iterations = 10000, .salt_len = 16};
+    struct auth_scram shown[5];
     char text[AUTH_SCRAM_TEXT_MAX], statement[512];
     struct auth_found found;
     bool known;
 
     (void)state;
+    o.sql.scram_iterations = 7000;
+    auth_check_follow(check, file, auth_options_iterations(&o));
     auth_scram_derive(&verifier, SV("secret"));
     auth_scram_write(&verifier, text);
     snprintf(statement, sizeof(statement), "UPDATE u SET password = '%s' WHERE name = 'alice'",
              text);
     run(statement);
-    for (unsigned i = 0; i < 2; i++) {
-        static const char *const users[] = {"alice", "nobody"};
-
+    run("UPDATE u SET password = '{PLAIN}secret' WHERE name = 'dave'");
+    for (unsigned i = 0; i < 5; i++) {
         assert_int_equal(auth_check_verifier(check, &s, sv_of(users[i]), AUTH_SCRAM_SHA256,
-                                             &verifier, &found, &known),
+                                             &shown[i], &found, &known),
                          0);
-        assert_int_equal(known, i == 0);
-        assert_int_equal(verifier.iterations, 10000);
+        assert_int_equal(known, i % 2);
+        assert_int_equal(shown[i].iterations, i == 1 ? 10000 : 7000);
     }
+    assert_memory_equal(shown[0].salt, shown[2].salt, sizeof(shown[0].salt));
+    assert_memory_equal(shown[0].salt, shown[4].salt, sizeof(shown[0].salt));
     auth_accounts_free(s.accounts);
     auth_check_free(check);
 }

@@ -372,11 +372,53 @@ static void changed_midway(void **state)
     unlink(path);
 }
 
+/* What libraries read is that of the generation that is the one; a refused one changes nothing. */
+static void a_ca_comes_with_its_generation(void **state)
+{
+    struct keeper_material m = material(1);
+    struct auth_options o = *m.options;
+    char ca[96], text[16] = "";
+    struct buf why;
+    FILE *file;
+
+    (void)state;
+    snprintf(ca, sizeof(ca), "%.*s/directory-ca.pem", (int)strlen(w.path) - 8, w.path);
+    o.database = AUTH_DATABASE_SASLAUTHD;
+    o.saslauthd.socket = o.saslauthd.service = "";
+    m.options = &o;
+    m.database_ca = SV("first");
+    commit(&m);
+    m.generation = 2;
+    m.database_ca = SV("second");
+    buf_init(&why, 1024, 0);
+    assert_int_equal(keeper_prepare(w.keeper, &m, &why), 0);
+    keeper_abort(w.keeper, 2);
+    buf_deinit(&why);
+    file = fopen(ca, "re");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof(text), file));
+    fclose(file);
+    assert_string_equal(text, "first");
+    m.generation = 3;
+    m.database_ca = SV("");
+    commit(&m);
+    assert_int_equal(access(ca, F_OK), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(logins),         T(steps),   T(locks),    T(smarthost),     T(signatures),
-        T(bad_generation), T(restart), T(fairness), T(broken_askers), T(changed_midway),
+        T(logins),
+        T(steps),
+        T(locks),
+        T(smarthost),
+        T(signatures),
+        T(bad_generation),
+        T(restart),
+        T(fairness),
+        T(broken_askers),
+        T(changed_midway),
+        T(a_ca_comes_with_its_generation),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

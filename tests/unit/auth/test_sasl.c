@@ -196,12 +196,12 @@ static void unknown_user_in_scram(void **state)
     assert_int_equal(strlen(first.challenges[0]), strlen(known.challenges[0]));
     assert_string_equal(strstr(a, ",i="), strstr(k, ",i="));
     /* another keeper at the same database makes up the same */
-    auth_check_follow(check, path);
+    auth_check_follow(check, path, 0);
     first = talk(s, "SCRAM-SHA-256", "nobody", "wrong");
     auth_sasl_unref(s);
     auth_check_free(check);
     check = auth_check_new();
-    auth_check_follow(check, path);
+    auth_check_follow(check, path, 0);
     s = make(path);
     second = talk(s, "SCRAM-SHA-256", "nobody", "wrong");
     assert_string_equal(strstr(first.challenges[0], ",s="), strstr(second.challenges[0], ",s="));
@@ -249,7 +249,7 @@ static void unknown_users_counts(void **state)
     unsigned others;
 
     (void)state;
-    auth_check_follow(check, path);
+    auth_check_follow(check, path, 0);
     assert_int_equal(ask_unknown(s, before), 0); /* no users yet */
     add_with_count(path, "alice", 4096);
     add_with_count(path, "bob", 5000);
