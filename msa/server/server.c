@@ -137,6 +137,7 @@ static void finish_stop(struct server *s)
         digest_stop(s->digest);
     spending_stop(s->spending);
     relay_signer_free(s->signer);
+    s->signer = NULL;
     auth_client_free(s->auth);
     s->auth = NULL;
     /* answers of the store still find their mailboxes: workers run until it is closed */
@@ -560,6 +561,9 @@ void server_free(struct server *s)
     mailbox_close(s->mailbox); /* the workers' last messages find everything still there */
     if (s->relay)
         relay_free(s->relay);
+    relay_signer_free(s->signer); /* of a server that never ran */
+    if (s->auth)
+        auth_client_free(s->auth);
     for (size_t i = 0; i < s->nwaiting; i++)
         close(s->waiting[i].fd);
     free(s->waiting);

@@ -215,7 +215,10 @@ static void other_content_abandoned(void **state)
         content_free(w);
         content_give_up(f.store, m);
         queue_message_drop(m);
-        fixture_run_for(&f, 20);
+        for (int n = 0;
+             n == 0 || (n < 100 && (spool_has(&f, own) || spool_has(&f, fixture_id(2 * i + 1))));
+             n++)
+            fixture_run_for(&f, 20);
         f.answered = false;
         assert_false(spool_has(&f, own));
         assert_false(spool_has(&f, fixture_id(2 * i + 1)));
