@@ -140,14 +140,15 @@ static struct sv keep(struct job *j, struct sv text, size_t *at)
 
 static struct job *job_new(struct auth_asker *a, const struct auth_wire *m, struct talk *t)
 {
-    struct auth_generation *before = a->host.previous(a->host.arg);
+    struct auth_generation *const *earlier = a->host.earlier(a->host.arg);
     struct job *j = NEW(struct job);
     size_t at = 0;
 
     j->asker = a;
     j->talk = t;
     j->now = auth_generation_ref(a->host.current(a->host.arg));
-    j->before = before ? auth_generation_ref(before) : NULL;
+    for (size_t i = 0; m->type == AUTH_WIRE_SIGN && i < AUTH_EARLIER_MAX && earlier[i]; i++)
+        j->earlier[i] = auth_generation_ref(earlier[i]);
     j->type = m->type;
     j->id = m->id;
     j->code = m->code;

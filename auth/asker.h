@@ -20,6 +20,8 @@
 struct auth_asker;
 
 /* What an asker needs of the keeper. */
+#define AUTH_EARLIER_MAX 8 /* generations whose keys still sign */
+
 struct auth_asker_host {
     struct loop *loop;
     struct auth_work *sasl, *sign;
@@ -27,9 +29,9 @@ struct auth_asker_host {
                                           database of users */
     struct auth_gate *gate;
     void *arg;
-    /* NULL before the first commit. previous may be NULL. */
+    /* current: NULL before the first commit. earlier: newest first; some may be NULL. */
     struct auth_generation *(*current)(void *arg);
-    struct auth_generation *(*previous)(void *arg);
+    struct auth_generation *const *(*earlier)(void *arg);
     /* Somebody has logged in; last_ms and count are not filled. */
     void (*on_login)(void *arg, const struct auth_use *use);
     /* A login was locked at an asker's wish: its sessions end. */

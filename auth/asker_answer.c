@@ -153,7 +153,8 @@ static void answer(struct job *j, uint64_t delay_ms)
 static void job_free(struct job *j)
 {
     auth_generation_unref(j->now);
-    auth_generation_unref(j->before);
+    for (size_t i = 0; i < AUTH_EARLIER_MAX; i++)
+        auth_generation_unref(j->earlier[i]);
     buf_deinit(&j->payload);
     buf_deinit(&j->signature);
     free(j);

@@ -47,8 +47,8 @@ struct auth_asker {
 struct job {
     struct auth_work_job work; /* first */
     struct auth_asker *asker;
-    struct talk *talk; /* NULL: a signature, a lock */
-    struct auth_generation *now, *before;
+    struct talk *talk;                                       /* NULL: a signature, a lock */
+    struct auth_generation *now, *earlier[AUTH_EARLIER_MAX]; /* some NULL; of a signature */
     enum auth_wire_type type;
     uint64_t id;
     uint32_t code;

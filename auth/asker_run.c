@@ -51,11 +51,14 @@ static void run_sign(struct job *j)
 {
     enum auth_sign form = (enum auth_sign)j->code;
 
-    j->verdict = AUTH_DENIED;
-    if (auth_keys_sign(j->now->keys, j->name, form, j->data, &j->signature, &j->verdict) < 0 &&
-        j->before != NULL &&
-        auth_keys_sign(j->before->keys, j->name, form, j->data, &j->signature, &j->verdict) < 0)
+    const struct auth_generation *g = j->now;
+
+    for (size_t i = 0; g != NULL; i++) {
+        if (auth_keys_sign(g->keys, j->name, form, j->data, &j->signature, &j->verdict) == 0)
+            break;
         j->verdict = AUTH_DENIED;
+        g = i < AUTH_EARLIER_MAX ? j->earlier[i] : NULL;
+    }
     j->answer_data = buf_view(&j->signature);
 }
 

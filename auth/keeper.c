@@ -16,6 +16,7 @@
 #include "msa/loop/thread.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define SASL_THREADS  2 /* a step is about a millisecond of CPU when it derives a key */
 #define SIGN_THREADS  2
@@ -37,7 +38,7 @@ struct keeper {
     struct auth_check *check;
     struct auth_gate *gate;
     struct auth_uses *uses; /* NULL before the first commit */
-    struct auth_generation *prepared, *current, *previous;
+    struct auth_generation *prepared, *current, *earlier[AUTH_EARLIER_MAX];
     struct listed *askers;
     struct auth_admin *admin;
     struct timer sweep;
@@ -113,8 +114,9 @@ void keeper_commit(struct keeper *k, uint64_t generation)
     const struct auth_options *o;
 
     REQUIRE(k->prepared != NULL && k->prepared->number == generation);
-    auth_generation_unref(k->previous);
-    k->previous = k->current;
+    auth_generation_unref(k->earlier[AUTH_EARLIER_MAX - 1]);
+    memmove(&k->earlier[1], k->earlier, sizeof(k->earlier) - sizeof(k->earlier[0]));
+    k->earlier[0] = k->current;
     k->current = k->prepared;
     k->prepared = NULL;
     o = auth_sasl_options(k->current->sasl);
@@ -137,9 +139,9 @@ static struct auth_generation *current_of(void *arg)
     return ((struct keeper *)arg)->current;
 }
 
-static struct auth_generation *previous_of(void *arg)
+static struct auth_generation *const *earlier_of(void *arg)
 {
-    return ((struct keeper *)arg)->previous;
+    return ((struct keeper *)arg)->earlier;
 }
 
 static void on_login(void *arg, const struct auth_use *use)
@@ -189,7 +191,7 @@ void keeper_attach(struct keeper *k, int fd)
                                    .on_locked = on_locked,
                                    .arg = k,
                                    .current = current_of,
-                                   .previous = previous_of,
+                                   .earlier = earlier_of,
                                    .on_end = on_asker_end};
     struct listed *l = NEW(struct listed);
 
@@ -255,7 +257,8 @@ void keeper_free(struct keeper *k)
     auth_work_free(k->foreign);
     auth_generation_unref(k->prepared);
     auth_generation_unref(k->current);
-    auth_generation_unref(k->previous);
+    for (size_t i = 0; i < AUTH_EARLIER_MAX; i++)
+        auth_generation_unref(k->earlier[i]);
     auth_uses_stop(k->uses);
     auth_gate_free(k->gate);
     auth_check_free(k->check);

@@ -9,9 +9,9 @@
  * Order: keeper_new; keeper_prepare -> keeper_commit or keeper_abort, again at each reload;
  * keeper_attach and keeper_listen at any time; keeper_free before the loop stops.
  * Before the first commit every request is answered with AUTH_TEMPORARY. Exchanges begun under an
- * older generation end under it; keys of the generation before the current one still sign (a
- * handshake may have begun with the old certificate). One keeper a process (Cyrus SASL has global
- * state). Thread: the loop's.
+ * older generation end under it; keys of the eight generations before the current one still sign (a
+ * session keeps the certificate and the DKIM rows that it began with, whatever is reloaded). One
+ * keeper a process (Cyrus SASL has global state). Thread: the loop's.
  */
 #ifndef AUTH_KEEPER_H
 #define AUTH_KEEPER_H
