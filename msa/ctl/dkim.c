@@ -53,11 +53,27 @@ static void lower(char *text)
 
 static int sync_folder(const char *path)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     int err = fd < 0 || fsync(fd) < 0 ? -errno : 0;
     if (fd >= 0)
         close(fd);
     return err;
+}
+
+/* False, and said why: in a folder that others may write, or that is a link, a key may be
+ * exchanged.
+ */
+static bool make_folder(const char *path)
+{
+    struct stat st;
+    if ((mkdir(path, 0700) < 0 && errno != EEXIST) || lstat(path, &st) < 0) {
+        refuse("cannot make %s: %s", path, strerror(errno));
+        return false;
+    }
+    if (S_ISDIR(st.st_mode) && !(st.st_mode & (S_IWGRP | S_IWOTH)))
+        return true;
+    refuse("%s must be a folder that only its owner can write", path);
+    return false;
 }
 
 /* A new file that only its owner can read. */
@@ -112,17 +128,20 @@ static int make_keys(struct new_key *keys, const char *folder)
     for (size_t i = 0; i < MADE; i++)
         if (access(keys[i].path, F_OK) == 0)
             return refuse("%s exists already; another selector makes another key", keys[i].path);
-    for (size_t i = 0; i < MADE; i++) {
-        int err = make_key(&keys[i], made[i].kind);
-        if (err == 0 && i + 1 == MADE)
-            err = sync_folder(folder);
-        if (err == 0)
-            continue;
-        for (size_t k = 0; k < i; k++)
-            unlink(keys[k].path);
-        return refuse("cannot write %s: %s", keys[i].path, err_text(err));
+    size_t done = 0;
+    int err = 0;
+    while (err == 0 && done < MADE) {
+        err = make_key(&keys[done], made[done].kind);
+        done += err == 0;
     }
-    return CTL_DONE;
+    const char *path = done < MADE ? keys[done].path : folder;
+    if (err == 0)
+        err = sync_folder(folder);
+    if (err == 0)
+        return CTL_DONE;
+    while (done > 0)
+        unlink(keys[--done].path);
+    return refuse("cannot write %s: %s", path, err_text(err));
 }
 
 /* ---- what is printed ---- */
@@ -227,10 +246,8 @@ int dkim_new(const struct msa_options *o, const char *domain, const char *select
                       domain);
     if (snprintf(folder, sizeof folder, "%s/dkim", o->state) >= (int)sizeof folder)
         return refuse("state: the path is too long");
-    if (!name_keys(keys, folder, name, selector) || !state_make(o))
+    if (!name_keys(keys, folder, name, selector) || !state_make(o) || !make_folder(folder))
         return CTL_REFUSED;
-    if (mkdir(folder, 0700) < 0 && errno != EEXIST)
-        return refuse("cannot make %s: %s", folder, strerror(errno));
     int code = make_keys(keys, folder);
     if (code != CTL_DONE)
         return code;

@@ -451,6 +451,13 @@ def dkim_new_makes_keys(w):
                              ("our.test", "a..b"), ("our.test", "x" * 63), ("our.test", "")):
         w.ctl("dkim", "new", domain, selector, code=1)
     equal(os.listdir(folder_of), ["our.test.s1-ed25519.pem"])
+    os.chmod(folder_of, 0o770)
+    check("only its owner" in w.ctl("dkim", "new", "our.test", "s2", code=1), "others may write")
+    os.chmod(folder_of, 0o700)
+    os.rename(folder_of, folder_of + "-else")
+    os.symlink(folder_of + "-else", folder_of)
+    check("only its owner" in w.ctl("dkim", "new", "our.test", "s2", code=1), "a link")
+    equal(os.listdir(folder_of), ["our.test.s1-ed25519.pem"])
     equal(w.msactl("dkim", "new", "our.test").returncode, 2)
     equal(w.msactl("dkim", "list").returncode, 3)
 
