@@ -10,6 +10,7 @@
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <stdlib.h>
@@ -54,16 +55,34 @@ static const struct key *find(const struct auth_keys *set, enum keeper_purpose p
     return NULL;
 }
 
-/* Takes it over; the same key twice for one purpose is one key. */
-static void keep(struct auth_keys *set, const struct key *key)
+static bool serves_another(const struct auth_keys *set, const struct key *key)
 {
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->at[i].purpose != key->purpose && EVP_PKEY_eq(set->at[i].pkey, key->pkey) == 1)
+            return true;
+    }
+    ERR_clear_error(); /* of keys of two kinds */
+    return false;
+}
+
+/* Takes it over; the same key twice for one purpose is one key. */
+static int keep(struct auth_keys *set, const struct key *key, struct buf *why)
+{
+    if (serves_another(set, key)) {
+        EVP_PKEY_free(key->pkey);
+        sk_X509_pop_free(key->chain, X509_free);
+        return buf_printf(why, "the same key serves another purpose; each needs its own") < 0
+                   ? ERR_FULL
+                   : ERR_SYNTAX;
+    }
     if (find(set, key->purpose, sv_of(key->id)) != NULL) {
         EVP_PKEY_free(key->pkey);
         sk_X509_pop_free(key->chain, X509_free);
-        return;
+        return 0;
     }
     set->at = mem_resize(set->at, set->count + 1, sizeof(*set->at));
     set->at[set->count++] = *key;
+    return 0;
 }
 
 int auth_keys_add_smime(struct auth_keys *set, struct sv pem, struct sv chain_pem, struct buf *why)
@@ -76,8 +95,7 @@ int auth_keys_add_smime(struct auth_keys *set, struct sv pem, struct sv chain_pe
         EVP_PKEY_free(key.pkey);
         return ERR_SYNTAX;
     }
-    keep(set, &key);
-    return 0;
+    return keep(set, &key, why);
 }
 
 int auth_keys_add(struct auth_keys *set, enum keeper_purpose purpose, struct sv pem,
@@ -92,8 +110,7 @@ int auth_keys_add(struct auth_keys *set, enum keeper_purpose purpose, struct sv 
         return ERR_SYNTAX;
     }
     tls_key_id(key.pkey, key.id);
-    keep(set, &key);
-    return 0;
+    return keep(set, &key, why);
 }
 
 /* RFC 8017 9.2 note 1: what stands before the digest in a DigestInfo. */

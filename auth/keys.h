@@ -21,7 +21,7 @@ struct auth_keys;
 struct auth_keys *auth_keys_new(void);
 void auth_keys_free(struct auth_keys *set); /* NULL is allowed */
 /* ERR_SYNTAX, with one sentence appended to why (auth/tls/pem.h). The same key twice for one
- * purpose is one key. */
+ * purpose is one key; for two purposes it is refused. */
 int auth_keys_add(struct auth_keys *set, enum keeper_purpose purpose, struct sv pem,
                   struct buf *why) MUST_CHECK;
 /* For S/MIME, with the certificates in PEM, the key's own first; it is known by the SHA-256 of that

@@ -130,6 +130,20 @@ int tls_pem_key(struct sv pem, EVP_PKEY **out, struct buf *why)
     return 0;
 }
 
+bool tls_pem_is_same_key(struct sv a, struct sv b)
+{
+    EVP_PKEY *keys[2] = {NULL, NULL};
+    struct buf why;
+    buf_init(&why, 512, 0);
+    bool same = tls_pem_key(a, &keys[0], &why) == 0 && tls_pem_key(b, &keys[1], &why) == 0 &&
+                EVP_PKEY_eq(keys[0], keys[1]) == 1;
+    EVP_PKEY_free(keys[0]);
+    EVP_PKEY_free(keys[1]);
+    buf_deinit(&why);
+    ERR_clear_error();
+    return same;
+}
+
 int tls_pem_kind(const EVP_PKEY *key, struct buf *why)
 {
     char curve[64] = "";

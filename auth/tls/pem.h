@@ -23,6 +23,8 @@ int tls_pem_crls(struct sv pem, STACK_OF(X509_CRL) * *out, struct buf *why) MUST
 int tls_pem_check_clients(struct sv ca_pem, struct sv crl_pem, struct buf *why) MUST_CHECK;
 /* An unencrypted private key; free with EVP_PKEY_free(). */
 int tls_pem_key(struct sv pem, EVP_PKEY **out, struct buf *why) MUST_CHECK;
+/* Whether both are readable and one key, in whatever form they are written. */
+bool tls_pem_is_same_key(struct sv a, struct sv b);
 /* All of it: chain and key readable, both of one pair and of a kind that we serve. */
 int tls_pem_check(struct sv chain_pem, struct sv key_pem, struct buf *why) MUST_CHECK;
 /* Whether the server's own certificate is within its dates at now_s (wall seconds). */

@@ -1,5 +1,6 @@
 #include "msa/daemon/load_dkim.h"
 #include "auth/dkim_key.h"
+#include "auth/tls/pem.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +35,7 @@ static bool is_tls_key(const struct loading *l, struct sv pem)
 {
     struct sv other;
     for (size_t i = 0; i < l->g->options.tls.count; i++)
-        if (generation_file_at(l->g, &other, "tls[%zu].key", i) && sv_eq(pem, other))
+        if (generation_file_at(l->g, &other, "tls[%zu].key", i) && tls_pem_is_same_key(pem, other))
             return true;
     return false;
 }

@@ -109,10 +109,11 @@ static bool is_key_of_others(const struct loading *l, struct sv pem)
     const struct msa_options *o = &l->g->options;
     struct sv other;
     for (size_t i = 0; i < o->tls.count; i++)
-        if (generation_file_at(l->g, &other, "tls[%zu].key", i) && sv_eq(pem, other))
+        if (generation_file_at(l->g, &other, "tls[%zu].key", i) && tls_pem_is_same_key(pem, other))
             return true;
     for (size_t i = 0; i < o->rewrite.dkim.count; i++)
-        if (generation_file_at(l->g, &other, "rewrite.dkim[%zu].key", i) && sv_eq(pem, other))
+        if (generation_file_at(l->g, &other, "rewrite.dkim[%zu].key", i) &&
+            tls_pem_is_same_key(pem, other))
             return true;
     return false;
 }

@@ -7,6 +7,7 @@ import os
 import signal
 
 import dkim
+from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from harness.case import check, equal, eventually, test
@@ -219,6 +220,17 @@ def wrong_certificates_do_not_sign(w):
 @test()
 def faults_of_the_configuration(w):
     office = Office(w)
+    with open(w.certificate[1], "rb") as f:
+        pem = f.read()
+    forms = serialization.PrivateFormat
+    for form in (forms.PKCS8, forms.TraditionalOpenSSL):
+        again = serialization.load_pem_private_key(pem, None).private_bytes(
+            serialization.Encoding.PEM, form, serialization.NoEncryption())
+        if again != pem:
+            same_key = w.path(f"{form.name}.key")
+            with open(same_key, "wb") as f:
+                f.write(again)
+            os.chmod(same_key, 0o600)
     alice, bob = office.person(USER), office.person("bob@our.test")
     os.chmod(alice.key, 0o644)
     with open(os.path.join(office.folder, "nobody.pem"), "wb") as f:
@@ -228,7 +240,8 @@ def faults_of_the_configuration(w):
     rows = [dict(office.signs(alice), key=bob.key), office.signs(alice),
             dict(office.signs(bob), certificate=w.path("gone.pem")),
             dict(office.signs(bob), **{"from": "bob"}),
-            {"certificate": w.certificate[0], "key": w.certificate[1]}]
+            {"certificate": w.certificate[0], "key": w.certificate[1]},
+            {"certificate": w.certificate[0], "key": same_key}]
     w.write({"rewrite": {"smime": rows, "encrypt": [{"to": "nobody"}],
                          "certificates": [office.folder]}})
     said = w.ctl("check", code=1)
@@ -237,6 +250,7 @@ def faults_of_the_configuration(w):
                   "rewrite.smime[2].certificate: cannot read",
                   "rewrite.smime[3].from: \"bob\" is none of these",
                   "rewrite.smime[4].key: it is the key of an entry of tls",
+                  "rewrite.smime[5].key: it is the key of an entry of tls",
                   "rewrite.encrypt[0].to: \"nobody\" is none of these",
                   "nobody.pem is not named by an address",
                   "does not name eve@else.test but bob@our.test"):

@@ -49,7 +49,9 @@ static int start_all(void **state)
     assert_int_equal(add(KEEPER_TLS, ec, ec_id), 0);
     assert_int_equal(add(KEEPER_DKIM, dkim_rsa, dkim_rsa_id), 0);
     assert_int_equal(add(KEEPER_DKIM, ed, ed_id), 0);
-    assert_int_equal(add(KEEPER_DKIM, ed, ed_id), 0); /* twice is once */
+    assert_int_equal(add(KEEPER_DKIM, ed, ed_id), 0);            /* twice is once */
+    assert_int_equal(add(KEEPER_DKIM, rsa, rsa_id), ERR_SYNTAX); /* one purpose each */
+    assert_int_equal(add(KEEPER_TLS, dkim_rsa, dkim_rsa_id), ERR_SYNTAX);
     return 0;
 }
 
