@@ -219,7 +219,9 @@ static bool find_groups(struct protect *p)
     if (p->target.is_returned)
         return true;
     warn_of_plain(p);
-    if (make_groups(p) > PROTECT_HIDDEN_MAX) {
+    uint64_t nhidden = make_groups(p);
+    if (nhidden > PROTECT_HIDDEN_MAX ||
+        (nhidden > 1 && nhidden * p->target.message->size > PROTECT_HIDDEN_BYTES)) {
         struct smtp_reply r = reject_many_hidden();
         protect_refuse(p, &r);
         return false;

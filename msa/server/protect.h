@@ -23,7 +23,10 @@
 #include "rewrite/dkim.h"
 #include "rewrite/provenance.h"
 
-#define PROTECT_HIDDEN_MAX   100   /* recipients that get an encrypted message of their own */
+/* Recipients that get an encrypted message of their own, and what these may have together: more
+ * could not be written before the client gives up. */
+#define PROTECT_HIDDEN_MAX   100
+#define PROTECT_HIDDEN_BYTES (1ull << 30)
 #define PROTECT_TOGETHER_MAX 100   /* recipients of one: each has its key in it, made in one go */
 #define PROTECT_KEEPER_MS    10000 /* for its signature */
 #define MEMORY_PROTECT_BYTES (512 << 10)

@@ -64,7 +64,7 @@ struct smtp_reply reject_many_hidden(void)
     return SMTP_REPLY_SETTING(
         550, 5, 5, 3,
         "Too many recipients that To and Cc do not name, and that the message "
-        "would have to be encrypted to one by one",
+        "would have to be encrypted to one by one, for its size",
         "rewrite.encrypt");
 }
 

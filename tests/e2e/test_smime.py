@@ -403,6 +403,10 @@ def many_hidden(w):
     code, text = refused(w, message(), *to)
     equal(code, 550, text)
     check("5.5.3" in text, text)
+    large = message(body=(b"x" * 70 + b"\r\n") * 160000)  # a hundred times are over 1 GiB
+    code, text = refused(w, large, *to[:100])
+    equal(code, 550, text)
+    check("5.5.3" in text, text)
     w.submit(to[:20], message())
     got = office.by_recipient(20)
     equal(sorted(got), sorted(to[:20]))
