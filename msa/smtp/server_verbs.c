@@ -171,7 +171,7 @@ static void run_quit(struct smtp_server *s, struct sv args)
 static void run_not_here(struct smtp_server *s, struct sv args)
 {
     (void)args;
-    session_refuse(s, SMTP_REPLY(502, 5, 5, 1, "Command not implemented"));
+    session_refuse(s, SMTP_REPLY(502, 5, 5, 1, "This command is no part of mail submission"));
 }
 
 /* A browser that was made to talk to us: CVE-2021-3618 and its like. */
