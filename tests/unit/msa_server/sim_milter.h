@@ -16,6 +16,11 @@
 #define SERVICE_PORT 10023
 #define SINK_PORT    2525
 
+/* Everything goes to the next hop. */
+#define ROUTE                                                                           \
+    "relay = { routes = ( { domain = \"*\"; to = [ \"smtp://127.0.0.1:2525\" ]; tls = " \
+    "\"none\"; } ); };\n"
+
 struct sim_peer {
     struct listener *listener;
     unsigned connections;

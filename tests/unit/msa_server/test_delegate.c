@@ -11,9 +11,6 @@
 
 #include <stdio.h>
 
-#define ROUTE                                                                           \
-    "relay = { routes = ( { domain = \"*\"; to = [ \"smtp://127.0.0.1:2525\" ]; tls = " \
-    "\"none\"; } ); };\n"
 #define SERVICE(more)                                                                             \
     ROUTE "policy = { service = \"inet:127.0.0.1:10023\"; service_timeout = \"10s\"; " more " };" \
           "\n"

@@ -11,14 +11,10 @@
 #include "msa/base/b64.h"
 #include "msa/server/dkim.h"
 #include "rewrite/dkim.h"
-#include "tests/unit/msa_server/sim_milter.h"
-#include "tests/unit/msa_server/sim_world.h"
+#include "tests/unit/msa_server/signing_world.h"
 
 #include <stdio.h>
 
-#define ROUTE                                                                           \
-    "relay = { routes = ( { domain = \"*\"; to = [ \"smtp://127.0.0.1:2525\" ]; tls = " \
-    "\"none\"; } ); };\n"
 #define ROWS(more)                                                                     \
     ROUTE "rewrite = { dkim = (\n"                                                     \
           " { domain = \"example.net\"; selector = \"s1\"; key = \"/1\"; " more "},\n" \
@@ -34,8 +30,6 @@
 #define SEND(message) \
     "MAIL FROM:<u@example.net>\r\nRCPT TO:<a@example.org>\r\nDATA\r\n" message ".\r\n"
 
-static struct sim_peer *sink;
-static unsigned asked;
 static uint8_t hashes[64][32];
 static const char *refused;    /* key id that is not there */
 static unsigned refused_after; /* so many requests */
@@ -56,20 +50,9 @@ static enum auth_verdict sign_dkim(struct sv key, enum auth_sign form, struct sv
 static void start(const char *lines, const char *keys)
 {
     world_dkim = keys;
-    asked = refused_after = 0;
+    refused_after = 0;
     refused = NULL;
-    world_start(lines);
-    sim_auth_signer(sign_dkim);
-    sink = peer_new(SINK_PORT, on_sink_accept);
-}
-
-static void stop(struct sim_client *c)
-{
-    if (c)
-        client_free(c);
-    peer_close(sink);
-    world_stop(1000);
-    peer_free(sink);
+    signing_start(lines, sign_dkim, on_sink_accept);
 }
 
 /* The signature with the nth hash that was asked for stands before the message. */
@@ -130,7 +113,7 @@ static void by_both_keys(void **state)
                   "From: u@late.example.net\r\nSender: u@example.net\r\n\r\nx\r\n.\r\n");
     client_expect(c, "550 5.7.1 "); /* not his address; and nothing was asked for */
     assert_int_equal(asked, 2);
-    stop(c);
+    signing_stop(c);
 }
 
 static void rows_and_domains(void **state)
@@ -148,7 +131,7 @@ static void rows_and_domains(void **state)
     sim_run_for(5000);
     assert_int_equal(world_log_count("dkim-unsigned"), 0);
     assert_true(peer_was_told(sink, "d=example.net; s=s1;"));
-    stop(c);
+    signing_stop(c);
 }
 
 /* A From that cannot be read may be ours: without its signature where none is required. */
@@ -169,7 +152,7 @@ static void unread_author(void **state)
         assert_int_equal(asked, 0);
         sim_run_for(5000);
         assert_int_equal(world_stats().store.messages, 0);
-        stop(c);
+        signing_stop(c);
     }
 }
 
@@ -191,7 +174,7 @@ static void grown(void **state)
     sim_run_for(20000);
     client_expect(c, "250 2.0.0 Queued");
     assert_int_equal(asked, 1);
-    stop(c);
+    signing_stop(c);
 }
 
 /* A message in pieces, with BDAT, and one in a spool file: one request for each key. */
@@ -209,7 +192,7 @@ static void streamed(void **state)
     client_expect(c, "250 2.0.0 Queued");
     assert_int_equal(asked, 2);
     expect_signature("s1", 0);
-    stop(c);
+    signing_stop(c);
 }
 
 /* What a milter has changed is what is signed. */
@@ -244,7 +227,7 @@ static void behind_milters(void **state)
         expect_hash_of_what_was_sent();
         client_free(c);
         peer_close(milter);
-        stop(NULL);
+        signing_stop(NULL);
         peer_free(milter);
     }
     assert_memory_not_equal(first[1], first[0], 32);
@@ -283,7 +266,7 @@ static void refused_by_the_keeper(void **state)
         client_expect(c, "250 2.0.0 Queued");
         assert_true(peer_was_told(sink, "s=s1;"));
         assert_int_equal(world_stats().store.messages, 0);
-        stop(c);
+        signing_stop(c);
     }
 }
 
@@ -299,7 +282,7 @@ static void required_too_early(void **state)
     client_expect(c, "451 4.7.0 ");
     assert_true(world_logged("no row of rewrite.dkim is in force"));
     assert_int_equal(asked, 0);
-    stop(c);
+    signing_stop(c);
 }
 
 /* The keeper hangs: many messages wait at once, each for its time; sessions may end meanwhile. */
@@ -333,7 +316,7 @@ static void hanging_keeper(void **state)
     /* those whose session had ended were taken all the same: their end of data was there */
     assert_int_equal(world_stats().accepted_messages, CLIENTS);
     world_assert_idle();
-    stop(NULL);
+    signing_stop(NULL);
 }
 
 /* Stopped while the keeper hangs: the client hears 451, nothing stays. */
@@ -350,7 +333,7 @@ static void stopped(void **state)
     assert_false(client_heard(c, "451 "));
     sim_run_for(2000);
     client_expect(c, "451 4.3.0 ");
-    stop(c);
+    signing_stop(c);
 }
 
 /* What this server writes itself: a report to the author. */
@@ -375,7 +358,7 @@ static void reports(void **state)
         assert_int_equal(peer_was_told(sink, "DKIM-Signature: v=1; a=rsa-sha256;"), !down);
         if (!down)
             expect_signature("s1", 1);
-        stop(c);
+        signing_stop(c);
     }
 }
 
