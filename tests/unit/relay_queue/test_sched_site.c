@@ -1,0 +1,260 @@
+/* Sites that are dead or slow, routes that fail or get old, and what time does to rows and jobs. */
+#include "tests/unit/relay_queue/sched_world.h"
+
+/* 100,000 due rows of a dead domain: another domain's message goes at once, and the dead one costs
+ * a bounded number of attempts. */
+static void a_dead_domain_delays_nobody(void **state)
+{
+    (void)state;
+    add_rows("dead.test", 100000, WALL0);
+    sched_start(sched);
+    settle(5);
+    size_t before = delivers + no_attempts;
+    size_t i = add_rows("good.test", 1, WALL0);
+    sched_on_queued(sched, batch_of((uint32_t)i));
+    assert_int_equal(nout > 0 && strcmp(out[nout - 1]->destination, "good.test") == 0, 1);
+    settle(1);
+    assert_int_equal(gone("good.test"), 1);
+    assert_true(delivers + no_attempts - before < 50);
+    /* rows that were due before in the store, too */
+    add_rows("later.test", 1, WALL0);
+    pass(61000);
+    settle(4);
+    assert_int_equal(gone("later.test"), 1);
+    settle(20000);
+    assert_true(delivers < 2 + 20); /* the dead one was tried a few times only */
+    size_t put_off = 0;
+    for (size_t j = 0; j < 100000; j++)
+        put_off += rows[j].due_ms > clock_wall_ms();
+    assert_int_equal(put_off, 100000);
+    struct sched_stats st;
+    sched_get_stats(sched, &st);
+    assert_int_equal(st.waiting, 0);
+    assert_int_equal(st.sites_down, 1);
+}
+
+static void a_dead_site_is_probed_by_one_job(void **state)
+{
+    (void)state;
+    add_rows("dead.test", 20, WALL0);
+    sched_start(sched);
+    settle(100);
+    size_t tried = delivers;
+    assert_in_range(tried, 2, 4);
+    assert_int_equal(no_attempts, 20 - tried);
+    pass(299000); /* the rows are due again in a second, the pause is over */
+    store_turn();
+    assert_int_equal(nout, 0);
+    pass(62000);
+    for (int i = 0; i < 10; i++)
+        store_turn();
+    assert_int_equal(nout, 1);
+    assert_int_equal(out[0]->kind, SCHED_DELIVER);
+    struct sched_job *probe = out[0];
+    finish(probe, OK); /* alive again: the others follow */
+    for (int i = 0; i < 10; i++)
+        store_turn();
+    assert_true(nout > 1);
+    while (nout)
+        finish(out[0], OK);
+    settle(100);
+    assert_int_equal(gone("dead.test"), 20);
+}
+
+static void a_failed_route_ends_rows_without_a_slot(void **state)
+{
+    (void)state;
+    auto_resolve = false;
+    add_rows("no.test", 3, WALL0);
+    add_rows("dns.test", 2, WALL0);
+    sched_start(sched);
+    store_turn();
+    assert_int_equal(nasking, 2);
+    sched_resolved(sched, "no.test",
+                   &(struct sched_route){.failed = true,
+                                         .fresh_ms = 1000,
+                                         .status = mem_str("5.1.2"),
+                                         .text = mem_str("no such domain")});
+    sched_resolved(sched, "dns.test",
+                   &(struct sched_route){.deferred = true,
+                                         .fresh_ms = 0,
+                                         .status = mem_str("4.4.3"),
+                                         .text = mem_str("no answer")});
+    store_turn();
+    assert_int_equal(nout, 5);
+    struct sched_stats st;
+    sched_get_stats(sched, &st);
+    assert_int_equal(st.slots, 0);
+    size_t failed = 0;
+    for (size_t i = 0; i < nout; i++) {
+        bool fails = out[i]->kind == SCHED_FAIL;
+        failed += fails;
+        assert_int_equal(out[i]->slot, 0);
+        assert_string_equal(out[i]->status, fails ? "5.1.2" : "4.4.3");
+        assert_string_equal(out[i]->destination, fails ? "no.test" : "dns.test");
+    }
+    assert_int_equal(failed, 3);
+    settle(10);
+    assert_int_equal(gone("no.test"), 3);
+}
+
+static void a_stale_route_is_asked_again(void **state)
+{
+    (void)state;
+    auto_resolve = false;
+    sched_start(sched);
+    settle(10);
+    size_t i = add_rows("a.test", 3, WALL0);
+    sched_on_queued(sched, batch_of((uint32_t)i));
+    resolved("a.test", "mx1", 60000);
+    finish(out[0], OK);
+    sched_on_queued(sched, batch_of((uint32_t)i + 1));
+    assert_int_equal(resolves_made, 1);
+    finish(out[0], OK);
+    pass(60001);
+    sched_on_queued(sched, batch_of((uint32_t)i + 2));
+    assert_int_equal(resolves_made, 2);
+    resolved("a.test", "mx2", 60000);
+    assert_string_equal(out[0]->site, "mx2");
+    finish(out[0], OK);
+}
+
+static void waiting_too_long_is_put_off(void **state)
+{
+    (void)state;
+    sched_start(sched);
+    settle(10);
+    size_t i = add_rows("a.test", 6, WALL0);
+    for (uint32_t j = 0; j < 6; j++)
+        sched_on_queued(sched, batch_of((uint32_t)i + j));
+    assert_int_equal(nout, 4);
+    pass(605001); /* the four hang */
+    assert_int_equal(nout, 6);
+    assert_int_equal(out[4]->kind, SCHED_DEFER);
+    assert_int_equal(out[5]->kind, SCHED_DEFER);
+    while (nout)
+        finish(out[0], OK);
+}
+
+static void a_late_job_gives_its_slot_back(void **state)
+{
+    (void)state;
+    sched_start(sched);
+    settle(10);
+    size_t i = add_rows("a.test", 4, WALL0);
+    for (uint32_t j = 0; j < 4; j++)
+        sched_on_queued(sched, batch_of((uint32_t)i + j));
+    pass(3605001);
+    store_turn();
+    assert_int_equal(late, 4);
+    add_rows("a.test", 1, WALL0);
+    sched_on_queued(sched, batch_of((uint32_t)i + 4));
+    assert_int_equal(nout, 5); /* its slot is a new one */
+    pass(10000);
+    assert_int_equal(late, 4); /* told once */
+    while (nout)
+        finish(out[0], OK);
+}
+
+static void wake_forgets_back_off(void **state)
+{
+    (void)state;
+    size_t first = add_rows("dead.test", 5, WALL0);
+    sched_start(sched);
+    settle(100);
+    struct sched_stats st;
+    sched_get_stats(sched, &st);
+    assert_int_equal(st.sites_down, 1);
+    for (size_t i = first; i < nrows; i++)
+        rows[i].due_ms = clock_wall_ms();
+    sched_wake(sched);
+    for (int i = 0; i < 4; i++)
+        store_turn();
+    assert_int_equal(nout, 1);
+    assert_int_equal(out[0]->kind, SCHED_DELIVER);
+    finish(out[0], OK);
+    for (int i = 0; i < 4; i++)
+        store_turn();
+    while (nout)
+        finish(out[0], OK);
+}
+
+static void what_falls_due_later_is_found(void **state)
+{
+    (void)state;
+    add_rows("a.test", 1, WALL0 + 20000);
+    add_rows("b.test", 1, WALL0 + 7200000);
+    sched_start(sched);
+    settle(10);
+    assert_int_equal(delivers, 0);
+    for (int i = 0; i < 22; i++) {
+        pass(1000);
+        settle(10);
+    }
+    assert_int_equal(gone("a.test"), 1);
+    sched_on_due(sched, "c.test", WALL0 + 40000);
+    add_rows("c.test", 1, WALL0 + 40000);
+    for (int i = 0; i < 22; i++) {
+        pass(1000);
+        settle(10);
+    }
+    assert_int_equal(gone("c.test"), 1);
+    for (int i = 0; i < 125; i++) {
+        pass(60000);
+        settle(10);
+    }
+    assert_int_equal(gone("b.test"), 1);
+    struct sched_stats st;
+    sched_slot_closed(sched, 1);
+    pass(3700000);
+    settle(10);
+    sched_get_stats(sched, &st);
+    assert_int_equal(st.destinations, 0); /* nothing to do: nothing kept */
+}
+
+/* By a year forward: what waits is tried, no older than it is. And back: what would wait for a
+ * year is tried too. */
+static void the_wall_clock_jumps(void **state)
+{
+    (void)state;
+    const int64_t year_ms = INT64_C(365) * 86400000;
+    message->received_ms = clock_wall_ms();
+    add_rows("a.test", 1, WALL0 + 7200000);
+    sched_start(sched);
+    pass(60000);
+    settle(10);
+    assert_int_equal(delivers, 0);
+    wall_jump_ms = year_ms;
+    for (int i = 0; i < 70 && nout == 0; i++) {
+        pass(1000);
+        store_turn();
+    }
+    assert_int_equal(nout, 1);
+    assert_in_range(out[0]->age_ms, 60000, 140000);
+    settle(10);
+    assert_int_equal(gone("a.test"), 1);
+
+    add_rows("b.test", 1, clock_wall_ms() + 7200000);
+    wall_jump_ms = 0;
+    for (int i = 0; i < 70; i++) {
+        pass(1000);
+        settle(10);
+    }
+    assert_int_equal(gone("b.test"), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(a_dead_domain_delays_nobody),
+        CASE(a_dead_site_is_probed_by_one_job),
+        CASE(a_failed_route_ends_rows_without_a_slot),
+        CASE(a_stale_route_is_asked_again),
+        CASE(waiting_too_long_is_put_off),
+        CASE(a_late_job_gives_its_slot_back),
+        CASE(wake_forgets_back_off),
+        CASE(what_falls_due_later_is_found),
+        CASE(the_wall_clock_jumps),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
