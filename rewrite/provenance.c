@@ -43,16 +43,18 @@ void rewrite_provenance_deinit(struct rewrite_provenance *p)
     buf_deinit(&p->record);
 }
 
-void rewrite_provenance_copy(struct rewrite_provenance *to, const struct rewrite_provenance *from)
+void rewrite_provenance_go_on(struct rewrite_provenance *to, const struct rewrite_provenance *from)
 {
+    to->before = from->before + buf_len(&from->record);
     to->layers = from->layers;
-    to->given_up = from->given_up || buf_put(&to->record, buf_view(&from->record)) < 0;
+    to->given_up = from->given_up;
 }
 
 /* Whether so many bytes more may be written. */
 static bool has_room(struct rewrite_provenance *p, size_t fixed, struct sv text)
 {
-    size_t room = buf_room(&p->record);
+    size_t used = p->before + buf_len(&p->record);
+    size_t room = used < REWRITE_PROVENANCE_MAX ? REWRITE_PROVENANCE_MAX - used : 0;
     if (!p->given_up && (fixed > room || text.len > room - fixed)) {
         p->given_up = true;
         buf_release(&p->record);

@@ -47,6 +47,7 @@ const char *rewrite_source_words(enum rewrite_source by);
 
 struct rewrite_provenance {
     struct buf record;
+    size_t before; /* bytes of what it goes on from */
     unsigned layers;
     bool given_up;
 };
@@ -55,8 +56,9 @@ struct rewrite_provenance {
 
 void rewrite_provenance_init(struct rewrite_provenance *p);
 void rewrite_provenance_deinit(struct rewrite_provenance *p);
-/* to, of which nothing was asked yet, becomes what from is; both go on by themselves. */
-void rewrite_provenance_copy(struct rewrite_provenance *to, const struct rewrite_provenance *from);
+/* to, of which nothing was asked yet, goes on where from is now: take gives only what comes behind
+ * that, and nothing where the whole was given up; both go on by themselves. */
+void rewrite_provenance_go_on(struct rewrite_provenance *to, const struct rewrite_provenance *from);
 void rewrite_provenance_begin(struct rewrite_provenance *p, struct sv submitted);
 /* name: of a milter; else empty. body: it has put another body in place of the message's. */
 void rewrite_provenance_layer(struct rewrite_provenance *p, enum rewrite_source by, struct sv name,

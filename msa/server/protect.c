@@ -52,6 +52,7 @@ static void protect_free(struct protect *p)
     end_proof(p);
     protect_sign_end(p);
     protect_encrypt_end(p);
+    block_drop(p->provenance_start);
     rewrite_smime_section_deinit(&p->section);
     buf_deinit(&p->out);
     arena_deinit(&p->arena);

@@ -14,7 +14,8 @@
  * A message that a row requires to be signed, or encrypted to somebody, and that cannot be, is
  * refused; else it goes on without, with a warning, at most once a minute.
  * Ownership: what the target points to stays the caller's, and untouched until ended. Bounded
- * memory: MEMORY_PROTECT_BYTES are counted by the caller. Thread: the worker's.
+ * memory: MEMORY_PROTECT_BYTES are counted by the caller, before; what further messages keep is
+ * counted here, and refused where there is no room. Thread: the worker's.
  */
 #ifndef MSA_SERVER_PROTECT_H
 #define MSA_SERVER_PROTECT_H
@@ -38,6 +39,7 @@ struct protect_target {
     struct queue_batch **rows;     /* replaced where recipients get another form */
     struct rewrite_provenance *provenance;
     struct rewrite_dkim *dkim; /* has seen the whole content; of what is written anew it sees all */
+    int64_t *memory_bytes; /* counted for the message: grows by the forms, the caller gives back */
     struct sv session, login;
     bool is_returned; /* to its author: nothing is encrypted; who has to be and cannot be is told */
 };

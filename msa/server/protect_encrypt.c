@@ -9,6 +9,9 @@
 
 #include <stdlib.h>
 
+#define ENVELOPE_BYTES (16 << 10)
+#define KEY_BYTES      (1u << 10) /* of one recipient, in base64 */
+
 static const struct protect_group *group_of(const struct protect *p)
 {
     return &p->groups[p->group];
@@ -46,6 +49,37 @@ static struct queue_message *copy_message(const struct queue_message *from)
     m->tls_optional = from->tls_optional;
     m->priority = from->priority;
     return m;
+}
+
+/* What it will keep: its envelope and fields, and what is about its content unless that becomes a
+ * file. */
+static int64_t form_bytes(const struct protect *p)
+{
+    const struct queue_message *m = p->target.message;
+    uint64_t content = 2 * m->size + group_of(p)->count * KEY_BYTES;
+    if (m->spooled)
+        content = 0;
+    return ENVELOPE_BYTES + (int64_t)(content < QUEUE_SMALL_BYTES ? content : QUEUE_SMALL_BYTES);
+}
+
+/* Before it is there; with the first one, also for what it keeps for all. */
+static bool take_memory(struct protect *p)
+{
+    size_t shared = p->provenance_start ? 0 : rewrite_provenance_take(p->target.provenance).len;
+    int64_t bytes = form_bytes(p) + (int64_t)shared;
+    if (!memory_take(&p->worker->shared->memory, bytes))
+        return false;
+    *p->target.memory_bytes += bytes;
+    return true;
+}
+
+/* The target's record goes on only when all forms are there. */
+static void begin_provenance(struct protect *p)
+{
+    if (!p->provenance_start)
+        p->provenance_start = block_new(rewrite_provenance_take(p->target.provenance));
+    rewrite_provenance_init(&p->provenance);
+    rewrite_provenance_go_on(&p->provenance, p->target.provenance);
 }
 
 static struct store_also *form_new(struct protect *p)
@@ -104,6 +138,8 @@ static void on_dkim(void *arg)
     }
     buf_deinit(&fields);
     m->provenance = arena_sv(&m->arena, rewrite_provenance_take(&p->provenance));
+    if (m->provenance.len)
+        m->provenance_start = block_keep(p->provenance_start);
     tell(p, m);
     p->form->next = p->also;
     p->also = p->form;
@@ -163,6 +199,11 @@ static size_t collect(const struct protect *p, const struct rewrite_smime_cert *
 void protect_encrypt(struct protect *p)
 {
     const struct protect_group *g = group_of(p);
+    if (!g->is_target && !take_memory(p)) {
+        struct smtp_reply r = reject_memory();
+        protect_refuse(p, &r);
+        return;
+    }
     const struct rewrite_smime_cert **certs = mem_new(g->count, sizeof(*certs));
     size_t count = collect(p, certs);
     int err = rewrite_smime_encrypt_init(&p->encrypt, p->header_max, certs, count);
@@ -171,8 +212,7 @@ void protect_encrypt(struct protect *p)
     if (!g->is_target) {
         p->form = form_new(p);
         rewrite_dkim_init(&p->dkim, p->service->relay->dkim, p->header_max, p->now_s);
-        rewrite_provenance_init(&p->provenance);
-        rewrite_provenance_copy(&p->provenance, p->target.provenance);
+        begin_provenance(p);
     }
     if (err < 0) {
         protect_storage_failed(p, err);

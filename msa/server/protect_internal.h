@@ -61,9 +61,10 @@ struct protect {
     /* the encrypted form at hand */
     struct rewrite_smime_encrypt encrypt;
     bool encrypting;
-    struct store_also *form; /* NULL: it is the target's */
+    struct block *provenance_start; /* what the target's and all forms' records begin with */
+    struct store_also *form;        /* NULL: it is the target's */
     struct rewrite_dkim dkim;
-    struct rewrite_provenance provenance;
+    struct rewrite_provenance provenance; /* behind provenance_start */
     struct relay_signing *dkim_signing;
     struct store_also *also;
 };

@@ -25,8 +25,9 @@ struct submission_returned {
 /* The verdict, for "msactl explain", by msa/base/pack.h: u8 version, sv reverse-path, sv why it
  * would be held, sv by whom discarded, u32 number of forms (encrypted ones are messages of their
  * own), and for each u32 number of recipients, sv each, u64 octets, sv provenance
- * (rewrite/provenance.h). */
+ * (rewrite/provenance.h), empty where it does not fit any more behind those before. */
 #define SUBMISSION_VERDICT_VERSION 2
+#define SUBMISSION_VERDICT_RECORDS (1u << 20)
 
 /* What the session knows; used during the call only, except service, which is kept. */
 struct submission_from {

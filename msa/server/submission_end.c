@@ -214,6 +214,7 @@ static void protect(struct submission *s)
                                .rows = &s->rows,
                                .provenance = &s->provenance,
                                .dkim = &s->dkim,
+                               .memory_bytes = &s->memory_bytes,
                                .session = s->session,
                                .login = s->rights.login,
                                .is_returned = s->returns == SMTP_RETURN_MESSAGE};

@@ -83,7 +83,12 @@ static void pack_form(struct buf *b, const struct queue_message *m, const struct
     for (size_t i = 0; i < rows->nrows; i++)
         pack_sv(b, sv_of(rows->rows[i].address));
     pack_u64(b, queue_message_bytes(m));
-    pack_sv(b, m->provenance);
+    struct buf record;
+    buf_init(&record, REWRITE_PROVENANCE_MAX, 0);
+    queue_message_provenance(m, &record);
+    bool fits = buf_len(b) + buf_len(&record) <= SUBMISSION_VERDICT_RECORDS;
+    pack_sv(b, fits ? buf_view(&record) : SV_NONE);
+    buf_deinit(&record);
 }
 
 void submission_explain(struct submission *s, const char *hold, const char *discard)

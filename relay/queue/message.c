@@ -59,6 +59,14 @@ uint64_t queue_message_bytes(const struct queue_message *m)
     return strlen(m->prefix) + m->size;
 }
 
+void queue_message_provenance(const struct queue_message *m, struct buf *out)
+{
+    int err = m->provenance_start ? buf_put(out, block_view(m->provenance_start)) : 0;
+    if (err == 0)
+        err = buf_put(out, m->provenance);
+    REQUIRE(err == 0); /* whoever asks has room for a record */
+}
+
 void queue_message_drop(struct queue_message *m)
 {
     if (!m)
@@ -72,6 +80,7 @@ void queue_message_drop(struct queue_message *m)
         queue_memory_drop(m->memory);
     }
     block_drop(m->content);
+    block_drop(m->provenance_start);
     arena_deinit(&m->arena);
     free(m);
 }

@@ -39,15 +39,17 @@ struct queue_message {
                                  it, with their CRLFs */
     struct sv provenance;     /* how the header came to be what it is (rewrite/provenance.h), kept
                                  with the message by store_put(); empty in one that was claimed */
-    bool eight_bit;           /* content holds bytes above 127 */
-    bool smtputf8;            /* the header needs SMTPUTF8; addresses speak for themselves */
-    bool binary;              /* content cannot be sent as lines of text (RFC 3030) */
-    bool long_lines;          /* nor this: a line is longer than 998 bytes (RFC 5322 2.1.1) */
-    bool tls_optional;        /* the field "TLS-Required: No" (RFC 8689 5) */
-    int8_t priority;          /* MT-PRIORITY, -9 to 9 (RFC 6710) */
-    bool spooled;             /* content is a spool file, else a row of the database */
-    struct block *content;    /* NULL: read it with store_read() */
-    struct arena arena;       /* owns the strings above */
+    struct block *provenance_start; /* what stands before provenance, where other messages have it
+                                       as well; NULL: nothing */
+    bool eight_bit;                 /* content holds bytes above 127 */
+    bool smtputf8;                  /* the header needs SMTPUTF8; addresses speak for themselves */
+    bool binary;                    /* content cannot be sent as lines of text (RFC 3030) */
+    bool long_lines;                /* nor this: a line is longer than 998 bytes (RFC 5322 2.1.1) */
+    bool tls_optional;              /* the field "TLS-Required: No" (RFC 8689 5) */
+    int8_t priority;                /* MT-PRIORITY, -9 to 9 (RFC 6710) */
+    bool spooled;                   /* content is a spool file, else a row of the database */
+    struct block *content;          /* NULL: read it with store_read() */
+    struct arena arena;             /* owns the strings above */
     /* Private to message.c */
     atomic_uint refs;
     struct queue_memory *memory;
@@ -85,6 +87,8 @@ uint64_t queue_message_bytes(const struct queue_message *m);
 struct queue_message *queue_message_new(void);
 struct queue_message *queue_message_keep(struct queue_message *m);
 void queue_message_drop(struct queue_message *m); /* NULL is allowed */
+/* Appends the whole record to out. */
+void queue_message_provenance(const struct queue_message *m, struct buf *out);
 /* Counts bytes against q until the message is freed; false (and nothing counted) if q has less
  * room. Once a message, by the thread that owns the only reference or before others look. */
 bool queue_message_charge(struct queue_message *m, struct queue_memory *q, size_t bytes);

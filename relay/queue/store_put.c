@@ -54,6 +54,27 @@ static int flags_of(const struct queue_message *m)
     return flags | (m->tls_optional ? STORE_TLS_OPTIONAL : 0);
 }
 
+static int put_content(struct store *s, const struct queue_message *m, int64_t seq)
+{
+    struct buf record;
+    buf_init(&record, SIZE_MAX / 2, 0);
+    queue_message_provenance(m, &record);
+    int err = 0;
+    if (!m->spooled || buf_len(&record)) {
+        sqlite3_stmt *st = sql_use(&s->db, STORE_PUT_CONTENT);
+        sql_int(st, 1, seq);
+        sql_blob(st, 2, m->spooled ? SV("") : block_view(m->content));
+        if (buf_len(&record))
+            sql_blob(st, 3, buf_view(&record));
+        else
+            sqlite3_bind_null(st, 3);
+        err = sql_run(&s->db, st);
+        REQUIRE(err != ERR_EXISTS);
+    }
+    buf_deinit(&record);
+    return err;
+}
+
 int store_apply_put(struct store *s, const struct queue_message *m, const struct queue_batch *rows,
                     int64_t *seq_out)
 {
@@ -72,17 +93,8 @@ int store_apply_put(struct store *s, const struct queue_message *m, const struct
     sql_int(st, 11, m->spooled);
     sql_text(st, 12, m->prefix);
     int err = sql_run(&s->db, st);
-    if (err == 0 && (!m->spooled || m->provenance.len)) {
-        st = sql_use(&s->db, STORE_PUT_CONTENT);
-        sql_int(st, 1, seq);
-        sql_blob(st, 2, m->spooled ? SV("") : block_view(m->content));
-        if (m->provenance.len)
-            sql_blob(st, 3, m->provenance);
-        else
-            sqlite3_bind_null(st, 3);
-        err = sql_run(&s->db, st);
-        REQUIRE(err != ERR_EXISTS);
-    }
+    if (err == 0)
+        err = put_content(s, m, seq);
     if (err == 0)
         err = put_rows(s, rows, seq);
     if (err < 0)
@@ -188,7 +200,9 @@ static void announce_group(struct store *s, int64_t seq, struct queue_batch *bat
 void store_announce(struct store *s, struct queue_message *m, struct queue_batch *rows, int64_t seq)
 {
     size_t bytes = sizeof *m + m->arena.used_bytes + rows->arena.used_bytes +
-                   (m->content ? block_view(m->content).len : 0) + rows->nrows * CLAIM_BYTES;
+                   (m->content ? block_view(m->content).len : 0) +
+                   (m->provenance_start ? block_view(m->provenance_start).len : 0) +
+                   rows->nrows * CLAIM_BYTES;
     bool in_memory = queue_message_charge(m, s->memory, bytes);
     bool one = true;
     for (size_t i = 1; i < rows->nrows && one; i++)

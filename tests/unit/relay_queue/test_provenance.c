@@ -34,7 +34,9 @@ static int ask_later(struct fixture *f, const char *id, const char *want)
     return err;
 }
 
-static void put(struct fixture *f, unsigned n, const char *record, bool spooled)
+/* start: what it has in common with others; NULL: nothing. */
+static void put_with(struct fixture *f, unsigned n, struct block *start, const char *record,
+                     bool spooled)
 {
     struct queue_message *m = fixture_message(fixture_id(n), spooled ? "" : "content");
     if (spooled) {
@@ -42,8 +44,32 @@ static void put(struct fixture *f, unsigned n, const char *record, bool spooled)
         m->content = NULL;
         m->spooled = true;
     }
+    m->provenance_start = start ? block_keep(start) : NULL;
     m->provenance = sv_of(record);
     assert_int_equal(ask_put_rows(f, m, fixture_rows(m, "b@a.example c@a.example")), 0);
+}
+
+static void put(struct fixture *f, unsigned n, const char *record, bool spooled)
+{
+    put_with(f, n, NULL, record, spooled);
+}
+
+/* Each message has the whole of its own, also where they were put with one beginning. */
+static void begin_alike(void **state)
+{
+    (void)state;
+    struct fixture f = {.memory_bytes = 1 << 20, .history_days = 14};
+    struct block *start = block_new(SV("begin, "));
+    fixture_open(&f);
+    put_with(&f, 1, start, "one", false);
+    put_with(&f, 2, start, "two", true);
+    put_with(&f, 3, start, "", true);
+    block_drop(start);
+    assert_int_equal(ask(&f, fixture_id(1), "begin, one"), 0);
+    assert_int_equal(ask(&f, fixture_id(2), "begin, two"), 0);
+    assert_int_equal(ask(&f, fixture_id(3), "begin, "), 0);
+    fixture_close(&f);
+    fixture_remove(&f);
 }
 
 static void moves_at_the_end(void **state)
@@ -156,9 +182,9 @@ int main(void)
 {
     fault_vfs_register();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(moves_at_the_end),       cmocka_unit_test(moves_when_deleted),
-        cmocka_unit_test(only_after_the_commit),  cmocka_unit_test(older_days),
-        cmocka_unit_test(large_ones_are_dropped),
+        cmocka_unit_test(begin_alike),        cmocka_unit_test(moves_at_the_end),
+        cmocka_unit_test(moves_when_deleted), cmocka_unit_test(only_after_the_commit),
+        cmocka_unit_test(older_days),         cmocka_unit_test(large_ones_are_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -331,33 +331,55 @@ static void test_random(void **state)
 }
 
 /* What two forms of a message have in common, then each by itself. */
-static void test_copy(void **state)
+static void test_go_on(void **state)
 {
     struct rewrite_provenance p, q;
     (void)state;
+    char *large = calloc(1, REWRITE_PROVENANCE_MAX);
     rewrite_provenance_init(&p);
     rewrite_provenance_begin(&p, SV(SECTION));
     rewrite_provenance_layer(&p, REWRITE_BY_COMPLETER, SV_NONE, false);
     rewrite_provenance_edit(&p, 0, 0, SV("A: 1\r\n"), REWRITE_NO_WHY, 0);
     rewrite_provenance_init(&q);
-    rewrite_provenance_copy(&q, &p);
-    assert_true(sv_eq(rewrite_provenance_take(&q), rewrite_provenance_take(&p)));
+    rewrite_provenance_go_on(&q, &p);
+    assert_int_equal(rewrite_provenance_take(&q).len, 0);
     rewrite_provenance_layer(&q, REWRITE_BY_SMIME, SV_NONE, true);
     rewrite_provenance_edit(&q, 0, 6, SV("B: 2\r\n"), REWRITE_NO_WHY, 0);
     for (int i = 0; i < 2; i++) {
-        struct buf section;
+        struct buf section, whole;
         buf_init(&section, 10000, 0);
-        apply_all(rewrite_provenance_take(i ? &q : &p), &section);
+        buf_init(&whole, REWRITE_PROVENANCE_MAX, 0);
+        assert_int_equal(buf_put(&whole, rewrite_provenance_take(&p)), 0);
+        assert_int_equal(buf_put(&whole, i ? rewrite_provenance_take(&q) : SV_NONE), 0);
+        apply_all(buf_view(&whole), &section);
         assert_true(sv_starts(buf_view(&section), i ? SV("B: 2\r\n") : SV("A: 1\r\n")));
         buf_deinit(&section);
+        buf_deinit(&whole);
     }
+    /* both together may be as large, and have as many layers, as one */
+    size_t room = REWRITE_PROVENANCE_MAX - rewrite_provenance_take(&p).len -
+                  rewrite_provenance_take(&q).len - 18;
+    rewrite_provenance_edit(&q, 0, 0, (struct sv){large, room}, REWRITE_NO_WHY, 0);
+    assert_true(rewrite_provenance_take(&q).len > room);
+    rewrite_provenance_layer(&q, REWRITE_BY_SIGNER, SV_NONE, false);
+    assert_int_equal(rewrite_provenance_take(&q).len, 0);
+    rewrite_provenance_deinit(&q);
+    rewrite_provenance_init(&q);
+    rewrite_provenance_go_on(&q, &p);
+    for (unsigned i = 1; i < REWRITE_PROVENANCE_LAYERS; i++)
+        rewrite_provenance_layer(&q, REWRITE_BY_SMIME, SV_NONE, true);
+    assert_true(rewrite_provenance_take(&q).len > 0);
+    rewrite_provenance_layer(&q, REWRITE_BY_SMIME, SV_NONE, true);
+    assert_int_equal(rewrite_provenance_take(&q).len, 0);
     rewrite_provenance_deinit(&p);
     rewrite_provenance_deinit(&q);
+    free(large);
     /* of what was given up nothing is known */
     rewrite_provenance_init(&p);
     p.given_up = true;
     rewrite_provenance_init(&q);
-    rewrite_provenance_copy(&q, &p);
+    rewrite_provenance_go_on(&q, &p);
+    rewrite_provenance_layer(&q, REWRITE_BY_SMIME, SV_NONE, true);
     assert_int_equal(rewrite_provenance_take(&q).len, 0);
     rewrite_provenance_deinit(&p);
     rewrite_provenance_deinit(&q);
@@ -374,7 +396,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layers),  cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_damaged), cmocka_unit_test(test_hunks),
-        cmocka_unit_test(test_copy),    cmocka_unit_test(test_random),
+        cmocka_unit_test(test_go_on),   cmocka_unit_test(test_random),
         cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
