@@ -4,11 +4,12 @@
  * What a plugin gets of Cyrus are functions (sasl_utils_t) and the context of properties; both are
  * ours, or Cyrus' own functions as its plugins always get them. sql logs every query before it
  * runs it, and "no result found" after one that gave no row: if there are fewer of the second, the
- * query failed.
+ * query failed. ldapdb tells little; what the directory answered to it is in ldap_answer.h.
  */
 #include "auth/auxprop.h"
 
 #include "auth/cyrus.h"
+#include "auth/ldap_answer.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 
@@ -155,6 +156,8 @@ static int load(struct auth_auxprop *a, const char *plugin, char why[AUTH_AUXPRO
         return ERR_NOT_FOUND;
     }
     a->library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    if (a->library != NULL)
+        auth_ldap_answer_follow(a->library);
     snprintf(symbol, sizeof(symbol), "%s_auxprop_plug_init", plugin);
     init = a->library == NULL ? NULL : (sasl_auxprop_init_t *)(uintptr_t)dlsym(a->library, symbol);
     if (init == NULL) {
@@ -198,6 +201,7 @@ void auth_auxprop_close(struct auth_auxprop *a)
         return;
     if (a->plug != NULL && a->plug->auxprop_free != NULL)
         a->plug->auxprop_free(a->context, &a->utils);
+    auth_ldap_answer_leave();
     if (a->library != NULL)
         dlclose(a->library);
     for (size_t i = 0; i < a->count; i++) {
@@ -219,19 +223,23 @@ void *auth_auxprop_function(struct auth_auxprop *a, const char *name)
 
 static int result_of(int rc, char why[AUTH_AUXPROP_WHY_MAX])
 {
+    char answer[AUTH_LDAP_ANSWER_MAX];
+
     snprintf(why, AUTH_AUXPROP_WHY_MAX, "%s", said.why);
     if (rc == SASL_OK)
         return 1;
     if (rc == SASL_NOUSER && said.queries == said.without_row)
         return 0;
-    if (said.why[0] == '\0')
+    if (said.why[0] == '\0' && auth_ldap_answer_text(answer))
+        snprintf(why, AUTH_AUXPROP_WHY_MAX, "it answers: %s", answer);
+    else if (said.why[0] == '\0')
         snprintf(why, AUTH_AUXPROP_WHY_MAX, "%s",
                  rc == SASL_NOUSER    ? "the query failed"
                  : rc == SASL_UNAVAIL ? "it cannot be reached, or its certificate does not hold"
                                       : sasl_errstring(rc, NULL, NULL));
     if (rc == SASL_UNAVAIL || said.no_host)
         return -EHOSTDOWN;
-    return rc == SASL_BADAUTH ? -EACCES : ERR_DB;
+    return auth_ldap_answer_refuses() ? -EACCES : ERR_DB;
 }
 
 static void give(struct propctx *props, void (*each)(void *arg, struct sv value), void *arg)
@@ -257,6 +265,7 @@ int auth_auxprop_ask(struct auth_auxprop *a, const char *user, const char *const
 
     REQUIRE(props != NULL && prop_request(props, (const char **)(uintptr_t)properties) == SASL_OK);
     memset(&said, 0, sizeof(said));
+    auth_ldap_answer_forget();
     rc = a->plug->auxprop_lookup(a->context, &params, 0, user, (unsigned)strlen(user));
     rc = result_of(rc, why_out);
     if (rc == 1)

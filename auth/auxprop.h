@@ -40,8 +40,8 @@ void *auth_auxprop_function(struct auth_auxprop *a, const char *name);
 
 /* Calls each() for every value of these properties ("*userPassword"; ended by NULL), whose bytes
  * are wiped afterwards. 1: there is such a user, perhaps without a value; 0: there is none. Errors,
- * with the reason: -EHOSTDOWN: nobody answers; -EACCES: we may not ask; ERR_DB: another fault. Of a
- * user whom it does not know a directory may say either of the last two. */
+ * with the reason: -EHOSTDOWN: nobody answers; -EACCES: the directory refuses us this user, as it
+ * does for one whom it does not know; ERR_DB: another fault. */
 int auth_auxprop_ask(struct auth_auxprop *a, const char *user, const char *const *properties,
                      void (*each)(void *arg, struct sv value), void *arg,
                      char why_out[AUTH_AUXPROP_WHY_MAX]) MUST_CHECK;

@@ -4,6 +4,7 @@
 #include "auth/foreign.h"
 
 #include "auth/auxprop.h"
+#include "auth/ldap_answer.h"
 #include "auth/saslauthd.h"
 #include "auth/stored.h"
 #include "msa/base/arena.h"
@@ -328,29 +329,33 @@ static int ask_file(const char *user, struct taking *t, char why[WHY_MAX])
     return result;
 }
 
+static int not_let_in(const char *reason, char why[WHY_MAX])
+{
+    char text[WHY_MAX];
+
+    snprintf(text, WHY_MAX, "it does not let us in as \"%.200s\" (auth.ldapdb.id): %.200s",
+             foreign.own, reason);
+    memcpy(why, text, WHY_MAX);
+    return ERR_DB;
+}
+
 /* A directory that finds a user's entry by a search refuses to let us act for one whom it does not
- * know, and the plugin tells that from no other fault. So it is asked for ourselves as well: if it
- * answers that, the refusal is about the user. For every user, so that the time tells nothing. */
+ * know; and for everybody, if it cannot search. So it is asked for ourselves as well: if it answers
+ * that, the refusal is about the user. For every user, so that the time tells nothing. */
 static int ask_entry(const char *user, struct taking *t, char why[WHY_MAX])
 {
     char about_us[WHY_MAX];
-    uint64_t began_ms = clock_mono_ms();
     int own, result = auth_auxprop_ask(foreign.auxprop, user, foreign.properties, take, t, why);
 
-    if (result < 0 && clock_mono_ms() - began_ms >= SLOW_MS)
-        result = -EHOSTDOWN; /* a deadline has passed: that is no refusal */
-    own = result == -EHOSTDOWN ? result
-                               : auth_auxprop_ask(foreign.auxprop, foreign.own, foreign.properties,
-                                                  leave, NULL, about_us);
-
-    if (result >= 0 || result == -EHOSTDOWN)
-        return result;
-    if (own == -EHOSTDOWN)
-        snprintf(why, WHY_MAX, "%s", about_us);
-    else if (own < 0)
-        snprintf(why, WHY_MAX, "it does not let us in as \"%.200s\" (auth.ldapdb.id): %.200s",
-                 foreign.own, about_us);
-    return own == -EHOSTDOWN ? own : own < 0 ? ERR_DB : 0;
+    if (result < 0 && result != -EACCES)
+        return result == ERR_DB && !auth_ldap_answer_came() ? not_let_in(why, why) : result;
+    own = auth_auxprop_ask(foreign.auxprop, foreign.own, foreign.properties, leave, NULL, about_us);
+    if (result >= 0 || own >= 0)
+        return result >= 0 ? result : 0;
+    if (own != -EHOSTDOWN)
+        return not_let_in(about_us, why);
+    snprintf(why, WHY_MAX, "%s", about_us);
+    return own;
 }
 
 int auth_foreign_secret(const struct auth_options *o, const struct auth_name *name,

@@ -312,6 +312,14 @@ access to attrs=userPassword by self read by anonymous auth by * none
 access to * by * read
 """
 
+# Users whose entry is looked up without a search, and whose look-up fails with a result of LDAP.
+FAULTY = """moduleload retcode
+authz-regexp "^uid=fault([^,@]*)@our.test(,cn=[^,]*)*,cn=auth$" "cn=$1,ou=faults,dc=our,dc=test"
+"""
+FAULTS = """overlay retcode
+retcode-parent "ou=faults,dc=our,dc=test"
+"""
+
 ENTRIES = """dn: dc=our,dc=test
 objectClass: dcObject
 objectClass: organization
@@ -328,6 +336,7 @@ objectClass: simpleSecurityObject
 cn: msad
 userPassword: machine
 authzTo: dn.children:ou=people,dc=our,dc=test
+authzTo: dn.children:ou=faults,dc=our,dc=test
 """
 
 PERSON = """
@@ -340,13 +349,18 @@ sn: {name}
 
 
 class Directory:
-    """slapd; its names are those of our.test."""
+    """slapd; its names are those of our.test. faults: LDAP's results by what follows "fault" in the
+    user's name."""
 
-    def __init__(self, w, people):
+    def __init__(self, w, people, faults=None):
         self.w, self.dir = w, w.path("ldap")
         os.makedirs(os.path.join(self.dir, "data"))
         with open(self.path("slapd.conf"), "w", encoding="ascii") as f:
-            f.write(SLAPD.format(dir=self.dir, certificate=w.certificate[0], key=w.certificate[1]))
+            conf = SLAPD.format(dir=self.dir, certificate=w.certificate[0], key=w.certificate[1])
+            if faults:
+                conf = conf.replace("authz-regexp", FAULTY + "authz-regexp", 1) + FAULTS
+                conf += "".join(f'retcode-item "cn={x}" {result}\n' for x, result in faults.items())
+            f.write(conf)
         with open(self.path("ldif"), "w", encoding="ascii") as f:
             f.write(ENTRIES)
             for name, password in people.items():
@@ -476,6 +490,37 @@ def a_directory_that_does_not_let_us_in(w):
     os.chmod(directory.path("socket"), 0o777)
     w.start({"auth": dict(directory.options, ldapdb={"uri": socket, "mech": "EXTERNAL", "id": "msad"})}, user=False)
     equal([code("PLAIN"), code("SCRAM-SHA-256"), code("PLAIN", "nobody")], [235, 235, 535])
+
+
+@test()
+def a_directory_that_fails_for_one_user(w):
+    """What is no refusal of just this user is temporary, and counts for no block."""
+    name_the_server(w.dir)
+    refusals, faults, absences = (32, 48, 49, 50, 123), (1, 2, 3, 4, 8, 10, 11, 53, 54, 80), (51, 52)
+    results = {str(x): x for x in refusals + faults + absences}
+    results.update(slow="53 sleeptime=4", referred="10 ref=ldap://127.0.0.1:1/")
+    directory = Directory(w, {"alice": "{PLAIN}" + PASSWORD}, results)
+    block = {"failures": 5, "window": "10m", "time": "15m"}
+    w.start({"auth": dict(directory.options, block=block)}, user=False)
+    equal([code("PLAIN"), code("SCRAM-SHA-256")], [235, 235])
+    for x in faults + ("referred",):
+        for mechanism in ("PLAIN", "SCRAM-SHA-256"):
+            equal(reply(mechanism, f"fault{x}"), DOWN, f"{mechanism} result {x}")
+    w.wait_log("it answers: Server is unwilling to perform (LDAP result 53)")
+    equal(w.ask("block", "list")[1], [], "nothing is counted")
+    for x in absences:
+        equal(reply("PLAIN", f"fault{x}"), DOWN, f"result {x}")
+        eventually(lambda: code("SCRAM-SHA-256") == 235, "it is asked again", 10)
+    # a fault that takes long: the directory is left alone for a while
+    began = time.monotonic()
+    equal(reply("PLAIN", "faultslow"), DOWN)
+    check(time.monotonic() - began > 4, "it was not slow")
+    equal(reply("SCRAM-SHA-256"), DOWN, "nobody is asked at once")
+    eventually(lambda: code("SCRAM-SHA-256") == 235, "it is asked again", 10)
+    # the others are users who do not exist, and count
+    for x in refusals:
+        equal(reply("PLAIN", f"fault{x}"), (535, "5.7.8"), f"result {x}")
+    check(w.ask("block", "list")[1], "refusals count")
 
 
 class Saslauthd:

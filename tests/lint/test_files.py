@@ -23,6 +23,9 @@ PLACES = {
     "unit/auth/test_users.c": [
         "auth/lock.c", "auth/salt.c", "auth/userdb.c",
     ],
+    "unit/auth/test_auxprop.c": [
+        "auth/ldap_answer.c",
+    ],
     "unit/auth/test_accounts.c": [
         "auth/uses.c",
     ],
