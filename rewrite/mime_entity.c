@@ -269,7 +269,9 @@ size_t rewrite_mime_first_field(struct sv section)
     if (!sv_starts(section, SV("From ")) ||
         rewrite_fields_line(sv_first(section, lf), &name) == REWRITE_LINE_FIELD)
         return 0;
-    return lf < section.len ? lf + 1 : lf;
+    while (lf + 1 < section.len && (section.ptr[lf + 1] == ' ' || section.ptr[lf + 1] == '\t'))
+        lf += 1 + sv_find(sv_skip(section, lf + 1), '\n');
+    return lf < section.len ? lf + 1 : section.len;
 }
 
 void rewrite_mime_entity_read(struct sv section, bool in_digest, struct rewrite_mime_entity *out)

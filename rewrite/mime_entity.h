@@ -14,7 +14,7 @@
  * where nothing is said (RFC 2046 5.1.5). */
 void rewrite_mime_entity_read(struct sv section, bool in_digest, struct rewrite_mime_entity *out);
 
-/* Offset of the first field: behind a line "From ..." as mailbox files have it. */
+/* Offset of the first field: behind a line "From ..." as mailbox files have it, and its folds. */
 size_t rewrite_mime_first_field(struct sv section);
 
 /* Offset behind the type of a Content-Type's value: parameters may be put in there. */

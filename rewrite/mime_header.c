@@ -233,6 +233,7 @@ enum rewrite_mime_header rewrite_mime_header_write(struct sv section,
         if (result != REWRITE_MIME_HEADER_OK)
             return result;
     }
+    REQUIRE(section.len - at <= 2); /* only the empty line is left: nothing is lost */
     if (c.version)
         put_line(out, "MIME-Version", "1.0");
     if (c.charset)

@@ -47,6 +47,12 @@ static const struct {
     {{.ascii = true, .inner = true},
      SV("From x\xfcy\r\nFrom: a\r\n\r\n"),
      "From x?y\r\nFrom: a\r\n\r\n"},
+    {{.ascii = true},
+     SV("From x\r\n \xfc: y\r\n\tz\r\nA: \xc3\xbc\r\nB: c\r\n\r\n"),
+     "From x\r\n ?: y\r\n\tz\r\nA: =?utf-8?B?w7w=?=\r\nB: c\r\n\r\n"},
+    {{.encoding = QP},
+     SV("From x\r\n y"),
+     "From x\r\n y\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"},
 };
 
 static void test_rows(void **state)
