@@ -17,6 +17,7 @@
 #include "msa/base/b64.h"
 #include "msa/base/mem.h"
 #include "msa/ctl/plain.h"
+#include "msa/ctl/show.h"
 #include "rewrite/provenance.h"
 
 #include <jansson.h>
@@ -118,13 +119,6 @@ static json_t *string_of(struct sv text)
     return value;
 }
 
-static void put_json(json_t *line)
-{
-    json_dumpf(line, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(line);
-}
-
 static json_t *reasons_of(struct sv edits)
 {
     json_t *list = json_array();
@@ -144,15 +138,15 @@ static json_t *reasons_of(struct sv edits)
 static void put_json_hunk(const struct rewrite_hunk *k, struct sv section, unsigned number)
 {
     if (k->edits.len)
-        put_json(json_pack("{s:i, s:I, s:o, s:o, s:o}", "layer", (int)number, "at",
-                           (json_int_t)(k->before.ptr - section.ptr), "old", string_of(k->before),
-                           "new", string_of(k->after), "reasons", reasons_of(k->edits)));
+        show_json(json_pack("{s:i, s:I, s:o, s:o, s:o}", "layer", (int)number, "at",
+                            (json_int_t)(k->before.ptr - section.ptr), "old", string_of(k->before),
+                            "new", string_of(k->after), "reasons", reasons_of(k->edits)));
 }
 
 static void put_json_layer(const struct rewrite_layer *layer, unsigned number)
 {
-    put_json(json_pack("{s:i, s:s, s:o, s:b}", "layer", (int)number, "by", source_names[layer->by],
-                       "name", string_of(layer->name), "body", layer->body));
+    show_json(json_pack("{s:i, s:s, s:o, s:b}", "layer", (int)number, "by", source_names[layer->by],
+                        "name", string_of(layer->name), "body", layer->body));
 }
 
 /* ---- both ---- */
@@ -186,7 +180,7 @@ bool diff_show(struct sv record, bool json)
     buf_init(&section, SIZE_MAX / 2, 0);
     int err = buf_put(&section, r.submitted);
     if (json)
-        put_json(json_pack("{s:o}", "submitted", string_of(r.submitted)));
+        show_json(json_pack("{s:o}", "submitted", string_of(r.submitted)));
     for (unsigned number = 1; err == 0 && rewrite_provenance_next(&r, &layer); number++) {
         show_layer(&layer, buf_view(&section), number, json);
         buf_init(&after, SIZE_MAX / 2, 0);
@@ -195,7 +189,7 @@ bool diff_show(struct sv record, bool json)
         section = after;
     }
     if (json)
-        put_json(json_pack("{s:o}", "sent", string_of(buf_view(&section))));
+        show_json(json_pack("{s:o}", "sent", string_of(buf_view(&section))));
     buf_deinit(&section);
     return err == 0;
 }

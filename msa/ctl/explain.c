@@ -111,20 +111,13 @@ int sign_run(const struct msa_options *o, const struct explain_command *c)
 
 /* ---- explain ---- */
 
-static void put_json(json_t *line)
-{
-    json_dumpf(line, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(line);
-}
-
 static void explain_refused(void *arg, const char *at, const char *address, const char *reply)
 {
     struct run *r = arg;
     r->refused++;
     if (r->command->json)
-        put_json(json_pack("{s:s, s:s, s:s, s:s}", "verdict", "refused", "at", at, "address",
-                           address ? address : "", "reply", reply));
+        show_json(json_pack("{s:s, s:s, s:s, s:s}", "verdict", "refused", "at", at, "address",
+                            address ? address : "", "reply", plain_copy(&r->arena, reply)));
     else
         printf("refused   at %s%s%s%s: %s\n", at, address ? " <" : "", address ? address : "",
                address ? ">" : "", plain_copy(&r->arena, reply));
@@ -156,8 +149,9 @@ static void show_verdict(struct run *r, const struct verdict *v)
 {
     struct arena *a = &r->arena;
     if (r->command->json)
-        put_json(json_pack("{s:s, s:s, s:s, s:s}", "verdict", v->word, "why", v->why, "login",
-                           r->login, "from", v->from));
+        show_json(json_pack("{s:s, s:s, s:s, s:s}", "verdict", v->word, "why",
+                            plain_copy(a, v->why), "login", r->login, "from",
+                            plain_copy(a, v->from)));
     else
         printf("%-9s %s%sas %s; nothing was sent\nfrom      <%s>\n", v->word, plain_copy(a, v->why),
                *v->why ? ", " : "", r->login, plain_copy(a, v->from));
@@ -175,7 +169,7 @@ static bool show_form(struct run *r, struct unpack *u, json_t *all)
     struct sv provenance = unpack_sv(u);
     json_array_extend(all, to);
     if (r->command->json) {
-        put_json(json_pack("{s:O, s:I}", "to", to, "octets", (json_int_t)octets));
+        show_json(json_pack("{s:O, s:I}", "to", to, "octets", (json_int_t)octets));
     } else {
         size_t i;
         json_t *address;
@@ -195,7 +189,7 @@ static int show_route_of(struct run *r, json_t *address)
     struct buf error;
     buf_init(&error, 65536, 0);
     if (show.json)
-        put_json(json_pack("{s:O}", "route", address));
+        show_json(json_pack("{s:O}", "route", address));
     else
         printf("route     to <%s>\n", plain_copy(&r->arena, json_string_value(address)));
     json_t *request = json_pack("{s:s, s:O}", "command", "route", "address", address);

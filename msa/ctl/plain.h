@@ -3,7 +3,8 @@
  * colours, or turn the order of what is read.
  *
  * Control characters (C0, DEL, and C1, which some terminals obey as they do ESC), bytes that are
- * not UTF-8 and marks of direction become "?"; a tab stays, line ends become spaces. JSON needs none of this. Any thread.
+ * not UTF-8 and marks of direction become "?"; a tab stays, line ends become spaces. JSON needs
+ * none of this. Any thread.
  */
 #ifndef MSA_CTL_PLAIN_H
 #define MSA_CTL_PLAIN_H

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -191,6 +192,7 @@ int session_run(const struct session_request *r, session_refused *on_refused, vo
     const char *from = r->from ? r->from : r->user;
     if (!s)
         abort();
+    signal(SIGPIPE, SIG_IGN); /* who goes away while we write is told of, too */
     *s = (struct session){.request = r, .on_refused = on_refused, .arg = arg, .error = error};
     json_t *request = json_pack("{s:s, s:s}", "command", "session", "user", r->user);
     int code = CTL_USAGE;

@@ -39,15 +39,20 @@ static void put(const char *text)
     plain_put(sv_of(text));
 }
 
+void show_json(json_t *line)
+{
+    json_dumpf(line, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(line);
+}
+
 void show_line(void *arg, json_t *line)
 {
     struct show *s = arg;
-    if (s->json) {
-        json_dumpf(line, stdout, JSON_COMPACT);
-        putchar('\n');
-    } else {
+    if (s->json)
+        show_json(json_incref(line));
+    else
         s->text(s, line);
-    }
     s->lines++;
 }
 

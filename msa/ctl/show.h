@@ -13,6 +13,8 @@ struct show {
     unsigned lines;
 };
 
+/* As one line of --json. Takes the reference. */
+void show_json(json_t *line);
 /* For ask_daemon(): arg is a struct show. */
 void show_line(void *arg, json_t *line);
 

@@ -331,6 +331,24 @@ static void control_characters_are_not_shown(void **state)
     assert_non_null(strstr(out, "a?[2J@b -> c (4.0.0 x  ?y)"));
 }
 
+/* Who hangs up while a large message is on its way to him. */
+static void a_daemon_that_goes_away(void **state)
+{
+    char letter[160], words[200];
+    (void)state;
+    snprintf(letter, sizeof letter, "%s/letter", dir);
+    FILE *f = fopen(letter, "we");
+    fprintf(f, "From: u@example.net\nTo: b@example.org\n\n");
+    for (int i = 0; i < 100000; i++)
+        fprintf(f, "a line of an ordinary message\n");
+    fclose(f);
+    snprintf(words, sizeof words, "sign %s --user u", letter);
+    pid_t pid = daemon_start("220 x\r\n250-x\r\n250-CHUNKING\r\n250 XRETURN\r\n250 2.1.0 ok\r\n"
+                             "250 2.1.5 ok\r\n");
+    assert_int_equal(msactl(words), CTL_UNREACHABLE);
+    daemon_end(pid);
+}
+
 static void check_reports(void **state)
 {
     (void)state;
@@ -351,10 +369,15 @@ int main(void)
 {
     /* the last leaves no configuration behind */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_asked),         cmocka_unit_test(wrong_usage),
-        cmocka_unit_test(what_is_answered),      cmocka_unit_test(control_characters_are_not_shown),
-        cmocka_unit_test(refusals_are_shown),    cmocka_unit_test(stats_are_shown),
-        cmocka_unit_test(extensions_are_listed), cmocka_unit_test(nobody_answers),
+        cmocka_unit_test(what_is_asked),
+        cmocka_unit_test(wrong_usage),
+        cmocka_unit_test(what_is_answered),
+        cmocka_unit_test(control_characters_are_not_shown),
+        cmocka_unit_test(refusals_are_shown),
+        cmocka_unit_test(stats_are_shown),
+        cmocka_unit_test(extensions_are_listed),
+        cmocka_unit_test(nobody_answers),
+        cmocka_unit_test(a_daemon_that_goes_away),
         cmocka_unit_test(check_reports),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
