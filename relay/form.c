@@ -3,9 +3,11 @@
  *
  *     worker: ask -> main: the form is there: answer
  *                          it is not:         its first asker's worker makes it (form_build.c)
- *     worker: made -> main: answer to all that wait -> worker: done ... end -> main: the last one
- *                                                                    drops the form
+ *     worker: made -> main: answer to all that wait -> worker: done ... end -> main: behind the
+ *                                                          last one it is kept for a while
  *
+ * Of forms that nobody uses the oldest go first. Those that are to be made and must wait stand in
+ * a row; where nobody waits for one any more when its turn comes, it is not made.
  * A use belongs to the main thread until it is answered, then to the worker; `ended` alone is
  * written by one and read by the other. A form that could not be made is forgotten, so that the
  * next one who asks tries again.
@@ -13,6 +15,7 @@
 #include "relay/form.h"
 
 #include "msa/base/mem.h"
+#include "msa/loop/clock.h"
 #include "relay/internal.h"
 
 #include <stdlib.h>
@@ -28,17 +31,29 @@ struct key {
 struct entry {
     struct key key;
     struct relay_forms *forms;
+    bool is_listed; /* in the table: whoever asks gets it */
     struct store *store;
     struct relay_form_answer answer; /* content: a reference */
     bool is_known, is_made;          /* is_made: the content is not the message's own */
+    bool lacks_signature;            /* not worth keeping */
     size_t users;
     struct relay_form *waiting;
+    bool is_kept;
+    uint64_t until_ms;         /* while it is kept */
+    struct entry *prev, *next; /* kept, or to be made */
     UT_hash_handle hh;
 };
 
 struct relay_forms {
     struct mailbox *main;
     struct entry *table;
+    struct entry *to_make;
+    unsigned builds;    /* under way */
+    struct entry *kept; /* the oldest first */
+    unsigned nkept;
+    uint64_t kept_bytes;
+    struct timer timer; /* for the oldest */
+    bool is_stopped;
 };
 
 struct relay_form {
@@ -59,13 +74,6 @@ struct relay_form {
     struct relay_form *prev, *next;
 };
 
-struct relay_forms *relay_forms_new(struct mailbox *main)
-{
-    struct relay_forms *f = NEW(struct relay_forms);
-    f->main = main;
-    return f;
-}
-
 /* ---- main thread ---- */
 
 static void drop_entry(struct entry *e)
@@ -78,16 +86,57 @@ static void drop_entry(struct entry *e)
 
 static void forget(struct entry *e)
 {
-    if (e->forms) {
+    if (e->is_listed)
         HASH_DEL(e->forms->table, e);
-        e->forms = NULL;
-    }
+    e->is_listed = false;
+}
+
+static void unkeep(struct entry *e)
+{
+    struct relay_forms *f = e->forms;
+    DL_DELETE(f->kept, e);
+    f->nkept--;
+    f->kept_bytes -= e->answer.content->size;
+    e->is_kept = false;
+}
+
+static void drop_kept(struct entry *e)
+{
+    unkeep(e);
+    forget(e);
+    drop_entry(e);
+}
+
+static void trim(void *arg)
+{
+    struct relay_forms *f = arg;
+    uint64_t now = clock_mono_ms();
+    while (f->kept && (f->nkept > RELAY_FORMS_KEPT || f->kept_bytes > RELAY_FORMS_KEPT_BYTES ||
+                       f->kept->until_ms <= now))
+        drop_kept(f->kept);
+    if (f->kept)
+        timer_start(&f->timer, f->kept->until_ms - now);
+}
+
+static void keep(struct entry *e)
+{
+    struct relay_forms *f = e->forms;
+    e->is_kept = true;
+    e->until_ms = clock_mono_ms() + RELAY_FORM_KEPT_MS;
+    DL_APPEND(f->kept, e);
+    f->nkept++;
+    f->kept_bytes += e->answer.content->size;
+    trim(f);
 }
 
 static void release_entry(struct entry *e)
 {
     if (e->users > 0 || !e->is_known)
         return;
+    if (e->is_made && !e->lacks_signature && e->is_listed && !e->forms->is_stopped) {
+        keep(e);
+        return;
+    }
     forget(e);
     drop_entry(e);
 }
@@ -123,19 +172,13 @@ static void answer(struct relay_form *f)
     mailbox_post(f->reply, &f->task);
 }
 
-static void on_made(struct task *task)
+/* The answer is there. */
+static void settle(struct entry *e)
 {
-    struct relay_form_build *b = (struct relay_form_build *)(void *)task;
-    struct entry *e = b->entry;
     struct relay_form *f, *next;
-    e->answer = b->answer;
     e->is_known = true;
-    e->is_made = e->answer.content && e->answer.content != b->message;
     if (e->answer.err < 0)
         forget(e);
-    queue_message_drop(b->message);
-    relay_settings_drop(b->settings);
-    free(b);
     e->users++; /* while answers may end uses */
     DL_FOREACH_SAFE(e->waiting, f, next)
     {
@@ -146,13 +189,11 @@ static void on_made(struct task *task)
     release_entry(e);
 }
 
-static struct entry *add_entry(struct relay_form *f, const struct key *key)
+static void on_made(struct task *task);
+
+/* On the worker of one who waits, which is there as long as he does. */
+static void build(struct entry *e, const struct relay_form *f)
 {
-    struct entry *e = NEW(struct entry);
-    e->key = *key;
-    e->forms = f->forms;
-    e->store = f->store;
-    HASH_ADD(hh, f->forms->table, key, sizeof e->key, e);
     struct relay_form_build *b = NEW(struct relay_form_build);
     b->worker = f->worker;
     b->message = queue_message_keep(f->message);
@@ -161,28 +202,112 @@ static struct entry *add_entry(struct relay_form *f, const struct key *key)
     b->over = on_made;
     b->entry = e;
     b->task.run = relay_form_build_run;
+    e->forms->builds++;
     mailbox_post(f->reply, &b->task);
+}
+
+static void make_next(struct relay_forms *forms)
+{
+    struct entry *e;
+    while ((e = forms->to_make) && forms->builds < RELAY_FORMS_BUILDS) {
+        struct relay_form *f = e->waiting;
+        DL_DELETE(forms->to_make, e);
+        while (f && atomic_load(&f->ended))
+            f = f->next;
+        if (f) {
+            build(e, f);
+        } else {
+            e->answer.err = ERR_CANCELED;
+            settle(e);
+        }
+    }
+}
+
+static void on_made(struct task *task)
+{
+    struct relay_form_build *b = (struct relay_form_build *)(void *)task;
+    struct entry *e = b->entry;
+    struct relay_forms *forms = e->forms;
+    e->answer = b->answer;
+    e->lacks_signature = b->lacks_signature;
+    e->is_made = e->answer.content && e->answer.content != b->message;
+    queue_message_drop(b->message);
+    relay_settings_drop(b->settings);
+    free(b);
+    forms->builds--;
+    settle(e);
+    make_next(forms);
+}
+
+static struct entry *add_entry(struct relay_form *f)
+{
+    struct entry *e = NEW(struct entry);
+    e->key.form = f->form;
+    memcpy(e->key.id, f->message->id, sizeof e->key.id);
+    e->forms = f->forms;
+    e->store = f->store;
+    e->is_listed = true;
+    HASH_ADD(hh, f->forms->table, key, sizeof e->key, e);
+    DL_APPEND(f->forms->to_make, e);
+    return e;
+}
+
+static struct entry *find_entry(struct relay_forms *f, const char *id, unsigned form)
+{
+    struct key key = {.form = form};
+    struct entry *e;
+    memcpy(key.id, id, sizeof key.id);
+    HASH_FIND(hh, f->table, &key, sizeof key, e);
     return e;
 }
 
 static void on_asked(struct task *task)
 {
     struct relay_form *f = (struct relay_form *)(void *)task;
-    struct key key = {.form = f->form};
-    struct entry *e;
-    memcpy(key.id, f->message->id, sizeof key.id);
-    HASH_FIND(hh, f->forms->table, &key, sizeof key, e);
-    f->entry = e = e ? e : add_entry(f, &key);
+    struct relay_forms *forms = f->forms;
+    struct entry *e = find_entry(forms, f->message->id, f->form);
+    f->entry = e = e ? e : add_entry(f);
+    if (e->is_kept)
+        unkeep(e);
     e->users++;
     if (e->is_known)
         answer(f);
     else
         DL_APPEND(e->waiting, f);
+    make_next(forms);
+}
+
+struct relay_forms *relay_forms_new(struct loop *loop, struct mailbox *main)
+{
+    struct relay_forms *f = NEW(struct relay_forms);
+    f->main = main;
+    timer_init(&f->timer, loop, trim, f);
+    return f;
+}
+
+void relay_forms_forget(struct relay_forms *f, const char *id)
+{
+    for (unsigned form = 0; f->table && form <= REWRITE_FORM_ALL; form++) {
+        struct entry *e = find_entry(f, id, form);
+        if (e && e->is_kept)
+            drop_kept(e);
+        else if (e)
+            forget(e);
+    }
+}
+
+void relay_forms_stop(struct relay_forms *f)
+{
+    f->is_stopped = true;
+    while (f->kept)
+        drop_kept(f->kept);
+    timer_stop(&f->timer);
 }
 
 void relay_forms_free(struct relay_forms *f)
 {
     struct entry *e, *next;
+    timer_stop(&f->timer);
     HASH_ITER(hh, f->table, e, next)
     {
         forget(e);

@@ -100,7 +100,9 @@ static void on_signed(void *arg)
     struct relay_form_work *k = b->work;
     struct queue_message *m = k->made;
     struct buf fields;
+    bool required;
     k->signing = NULL;
+    b->lacks_signature = rewrite_dkim_lacks(&k->dkim, &required);
     if (!relay_signing_judge(&k->dkim, &(struct log_ctx){.queue = sv_of(b->message->id)})) {
         content_give_up(config_of(b)->store, m);
         b->answer.is_unsigned = true;

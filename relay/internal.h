@@ -76,6 +76,7 @@ struct relay_form_build {
     void (*over)(struct task *task); /* on the main thread */
     void *entry;                     /* its business */
     struct relay_form_answer answer; /* content: a reference */
+    bool lacks_signature;            /* and goes without: a later try may have it */
     /* private to form_build.c */
     struct relay_form_work *work;
     struct relay_form_build *prev, *next;

@@ -281,6 +281,8 @@ void relay_on_recorded(void *arg, struct store_record *record, int err)
     if (err < 0) /* the store closed before: the rows are as they were, and tried again */
         log_event(LOG_WARNING, "not-recorded", NULL, "destination %s: %s", job->destination,
                   err_text(err));
+    else if (record->message_ended)
+        relay_forms_forget(r->forms, record->batch->message->id);
     relay_run_free(run);
     store_record_free(record);
     sched_job_done(r->sched, job);
@@ -329,7 +331,7 @@ struct relay *relay_new(const struct relay_config *config)
     struct relay *r = NEW(struct relay);
     r->config = *config;
     r->settings = relay_settings_keep(config->settings);
-    r->forms = relay_forms_new(config->mailbox);
+    r->forms = relay_forms_new(config->loop, config->mailbox);
     return r;
 }
 
@@ -411,6 +413,7 @@ void relay_set_dns(struct relay *r, struct dns *dns)
 void relay_stop(struct relay *r, void (*on_idle)(void *arg), void *arg)
 {
     sched_stop(r->sched, on_idle, arg);
+    relay_forms_stop(r->forms);
     for (size_t i = 0; i < r->nworkers; i++)
         relay_worker_stop(r->workers[i]);
 }

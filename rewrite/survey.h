@@ -28,6 +28,7 @@ enum rewrite_form {
     REWRITE_FORM_7BIT = SMTP_CONVERT_7BIT, /* with both others */
     REWRITE_FORM_LINES = SMTP_CONVERT_LINES,
     REWRITE_FORM_ASCII_HEADER = SMTP_CONVERT_ASCII_HEADER,
+    REWRITE_FORM_ALL = REWRITE_FORM_7BIT | REWRITE_FORM_LINES | REWRITE_FORM_ASCII_HEADER
 };
 
 /* name, code and detail of the reply (5.6.x), words */

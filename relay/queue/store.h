@@ -248,11 +248,11 @@ struct store_record {
     struct queue_message *report;    /* a DSN to queue in the same transaction, or NULL */
     struct queue_batch *report_rows; /* both are freed with the request, if still there */
     struct arena arena;              /* owns results and their text */
+    bool message_ended;              /* for done(): no row of the message is left */
     void (*done)(struct store_record *r, int err); /* 0; ERR_CANCELED: the store closed before */
     void *arg;
     struct store *store; /* private, as what follows */
     int64_t report_seq;
-    bool message_ended;
     int err;
 };
 struct store_record *store_record_new(struct queue_batch *batch, struct mailbox *reply,

@@ -24,6 +24,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#define UNUSED __attribute__((unused))
+
 static struct {
     struct loop *loop;
     struct mailbox *mailbox;
@@ -78,7 +80,7 @@ static void on_poll(void *arg)
         timer_start(&t.poll, 10);
 }
 
-static void run_until(uint64_t rows, unsigned messages)
+UNUSED static void run_until(uint64_t rows, unsigned messages)
 {
     t.rows_wanted = rows;
     t.messages_wanted = messages;
@@ -98,7 +100,8 @@ static void on_put(struct store_put *p, int err)
     free(p);
 }
 
-static void put_message(struct queue_message *m, const char *from, const char *const *to, size_t n)
+UNUSED static void put_message(struct queue_message *m, const char *from, const char *const *to,
+                               size_t n)
 {
     m->received_ms = clock_wall_ms();
     m->reverse_path = arena_str(&m->arena, sv_of(from));
@@ -120,7 +123,7 @@ static void put_message(struct queue_message *m, const char *from, const char *c
     store_put(t.store, p);
 }
 
-static void submit(const char *from, const char *const *to, size_t n, const char *content)
+UNUSED static void submit(const char *from, const char *const *to, size_t n, const char *content)
 {
     struct queue_message *m = queue_message_new();
     queue_id_make(m->id, clock_wall_ms(), random_u64());

@@ -1,26 +1,11 @@
 /*
- * Forms of content: made once, shared, and gone with the last who uses them; then as jobs use them,
- * towards a receiver on loopback that says what the test wants.
+ * Forms of content, asked for: made once, shared, and kept for a while and within bounds.
  */
-#include "tests/unit/relay/relay_fixture.h"
+#include "tests/unit/relay/form_fixture.h"
 
-#include "msa/base/utf8.h"
-#include "relay/form.h"
+#include "relay/internal.h"
 
-#include <arpa/inet.h>
-#include <dirent.h>
-#include <netinet/in.h>
-#include <pthread.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define EIGHT_BIT                                                                                  \
-    "Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nGr\xc3\xbc" \
-    "n, and more words\r\n"
-#define SIGNED                                                                                \
-    "Subject: x\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\xc3\xbc\r\n" \
-    "--b--\r\n"
+#include <utlist.h>
 
 static atomic_uint none;
 
@@ -28,13 +13,6 @@ static void open_no_host(void)
 {
     open_relay(&(struct relay_setup){
         .url = "smtp://127.0.0.1:1", .tls = RELAY_ROUTE_TLS_NONE, .messages = &none});
-}
-
-static void close_no_host(void)
-{
-    stop_relay();
-    close_stopped_relay();
-    free_loop();
 }
 
 /* ---- asking ---- */
@@ -65,57 +43,6 @@ static void run_for(unsigned answers)
 {
     wanted = answers;
     loop_run(t.loop);
-}
-
-static void on_time(void *arg)
-{
-    loop_stop(arg);
-}
-
-/* What has been posted is done, also on the disk pool. */
-static void settle(void)
-{
-    struct timer timer;
-    timer_init(&timer, t.loop, on_time, t.loop);
-    timer_start(&timer, 100);
-    loop_run(t.loop);
-    timer_stop(&timer);
-}
-
-static unsigned count_spooled(void)
-{
-    char path[128];
-    unsigned count = 0;
-    snprintf(path, sizeof path, "%s/spool", t.dir);
-    DIR *d = opendir(path);
-    assert_non_null(d);
-    for (struct dirent *e; (e = readdir(d));)
-        count += e->d_name[0] != '.';
-    closedir(d);
-    return count;
-}
-
-static void wait_until_none_is_spooled(void)
-{
-    settle();
-    for (int i = 0; i < 100 && count_spooled(); i++)
-        settle();
-    assert_int_equal(count_spooled(), 0);
-}
-
-static struct queue_message *make(const char *head, const char *line, size_t lines)
-{
-    struct queue_message *m = queue_message_new();
-    struct buf text;
-    buf_init(&text, SIZE_MAX, 0);
-    queue_id_make(m->id, clock_wall_ms(), random_u64());
-    assert_int_equal(buf_put(&text, sv_of(head)), 0);
-    for (size_t i = 0; i < lines; i++)
-        assert_int_equal(buf_put(&text, sv_of(line)), 0);
-    m->size = buf_len(&text);
-    m->content = block_from_buf(&text);
-    m->eight_bit = true;
-    return m;
 }
 
 static void one_form_for_all_who_ask(void **state)
@@ -152,7 +79,7 @@ static void one_form_for_all_who_ask(void **state)
     close_no_host();
 }
 
-static void a_large_form_is_a_file_until_its_last_use(void **state)
+static void a_large_form_is_a_file_that_is_kept(void **state)
 {
     (void)state;
     struct asked k[2];
@@ -165,11 +92,29 @@ static void a_large_form_is_a_file_until_its_last_use(void **state)
     assert_ptr_equal(k[0].answer.content, k[1].answer.content);
     assert_true(k[0].answer.content->spooled && k[0].answer.content->size > 500000);
     assert_int_equal(count_spooled(), 1);
+    struct queue_message *made = queue_message_keep(k[0].answer.content);
+    for (int i = 0; i < 2; i++)
+        relay_form_end(k[i].form);
+    settle();
+    assert_int_equal(count_spooled(), 1);
+    ask(&k[0], m, REWRITE_FORM_7BIT); /* a later destination, or try */
+    run_for(1);
+    assert_ptr_equal(k[0].answer.content, made);
+    /* the message ends, then the use; and the other way round */
+    relay_forms_forget(relay_forms_of(t.relay), m->id);
+    settle();
+    assert_int_equal(count_spooled(), 1);
+    relay_form_end(k[0].form);
+    wait_until_none_is_spooled();
+    ask(&k[0], m, REWRITE_FORM_7BIT);
+    run_for(1);
+    assert_ptr_not_equal(k[0].answer.content, made);
     relay_form_end(k[0].form);
     settle();
     assert_int_equal(count_spooled(), 1);
-    relay_form_end(k[1].form);
+    relay_forms_forget(relay_forms_of(t.relay), m->id);
     wait_until_none_is_spooled();
+    queue_message_drop(made);
     queue_message_drop(m);
     close_no_host();
 }
@@ -221,6 +166,8 @@ static void who_has_ended_is_not_answered(void **state)
     struct queue_message *m = make(EIGHT_BIT, "Gr\xc3\xbcn\r\n", 60000);
     ask(&k, m, REWRITE_FORM_7BIT);
     relay_form_end(k.form);
+    settle(); /* nobody wanted it, when its turn came or when it was made */
+    relay_forms_forget(relay_forms_of(t.relay), m->id);
     wait_until_none_is_spooled();
     assert_int_equal(k.answers, 0);
     ask(&late, m, REWRITE_FORM_7BIT); /* while another one's is in the making */
@@ -230,6 +177,7 @@ static void who_has_ended_is_not_answered(void **state)
     assert_int_equal(late.answers, 0);
     assert_int_equal(k.answer.err, 0);
     relay_form_end(k.form);
+    relay_forms_forget(relay_forms_of(t.relay), m->id);
     wait_until_none_is_spooled();
     queue_message_drop(m);
     close_no_host();
@@ -251,210 +199,123 @@ static void a_stop_ends_what_is_in_the_making(void **state)
     close_no_host();
 }
 
-/* ---- jobs ---- */
+/* ---- bounds ---- */
 
-static struct {
-    int fd;
-    uint16_t port;
-    pthread_t thread;
-    const char *ehlo;      /* its last line */
-    bool drops;            /* closes after EHLO, once */
-    char mail[4096];       /* the last MAIL */
-    char content[2 << 20]; /* the last message */
-    size_t len;
-    atomic_uint connections;
-} host;
-static atomic_uint messages;
+#define MANY 70
 
-static void take_data(FILE *f)
+static struct asked many[MANY];
+static struct queue_message *many_messages[MANY];
+static unsigned most_builds;
+
+static void on_one_of_many(void *arg, const struct relay_form_answer *a)
 {
-    char line[4096];
-    host.len = 0;
-    while (fgets(line, sizeof line, f) && strcmp(line, ".\r\n") != 0) {
-        size_t n = strlen(line);
-        memcpy(host.content + host.len, line, n);
-        host.len += n;
-    }
-    host.content[host.len] = '\0';
+    struct relay_form_build *b;
+    unsigned builds;
+    DL_COUNT(*relay_worker_builds(t.worker), b, builds);
+    most_builds = builds > most_builds ? builds : most_builds;
+    on_answer(arg, a);
 }
 
-static void say(FILE *f, const char *text)
+static void ask_many(void)
 {
-    fprintf(f, "%s\r\n", text);
-    fflush(f);
-}
-
-static void converse(FILE *f)
-{
-    char line[4096];
-    say(f, "220 test");
-    while (fgets(line, sizeof line, f)) {
-        if (strncmp(line, "EHLO", 4) == 0) {
-            fprintf(f, "250-test\r\n250 %s\r\n", host.ehlo);
-            fflush(f);
-            if (host.drops) {
-                host.drops = false;
-                return;
-            }
-        } else if (strncmp(line, "DATA", 4) == 0) {
-            say(f, "354 go");
-            take_data(f);
-            atomic_fetch_add(&messages, 1);
-            say(f, "250 2.0.0 taken");
-        } else {
-            if (strncmp(line, "MAIL", 4) == 0)
-                snprintf(host.mail, sizeof host.mail, "%s", line);
-            say(f, "250 2.0.0 ok");
-        }
+    memset(many, 0, sizeof many);
+    most_builds = 0;
+    for (int i = 0; i < MANY; i++) {
+        many_messages[i] = make(EIGHT_BIT, "Gr\xc3\xbcn\r\n", 7000);
+        many[i].form = relay_form_ask(t.worker, many_messages[i], REWRITE_FORM_7BIT, t.settings,
+                                      on_one_of_many, &many[i]);
     }
 }
 
-static void *receive(void *arg)
+static void drop_many(void)
 {
-    int fd;
-    (void)arg;
-    while ((fd = accept(host.fd, NULL, NULL)) >= 0) {
-        FILE *f = fdopen(fd, "r+");
-        atomic_fetch_add(&host.connections, 1);
-        setvbuf(f, NULL, _IONBF, 0);
-        converse(f);
-        fclose(f);
+    for (int i = 0; i < MANY; i++)
+        queue_message_drop(many_messages[i]);
+}
+
+/* So many at once, and of those that nobody uses so many, the newest. */
+static void bounds_of_many(void **state)
+{
+    (void)state;
+    open_no_host();
+    ask_many();
+    run_for(MANY);
+    assert_in_range(most_builds, RELAY_FORMS_BUILDS - 1, RELAY_FORMS_BUILDS);
+    assert_int_equal(count_spooled(), MANY);
+    struct queue_message *last = queue_message_keep(many[MANY - 1].answer.content);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(many[i].answer.err, 0);
+        relay_form_end(many[i].form);
     }
-    return NULL;
-}
-
-static void open_host(const char *ehlo)
-{
-    static char url[40];
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof at;
-    memset(&host, 0, sizeof host);
-    host.ehlo = ehlo;
-    host.fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(host.fd, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(getsockname(host.fd, (struct sockaddr *)&at, &len), 0);
-    assert_int_equal(listen(host.fd, 8), 0);
-    pthread_create(&host.thread, NULL, receive, NULL);
-    snprintf(url, sizeof url, "smtp://127.0.0.1:%u", ntohs(at.sin_port));
-    atomic_store(&messages, 0);
-    open_relay(
-        &(struct relay_setup){.url = url, .tls = RELAY_ROUTE_TLS_NONE, .messages = &messages});
-}
-
-static void close_host(void)
-{
+    for (int i = 0; i < 50 && count_spooled() > RELAY_FORMS_KEPT; i++)
+        settle();
+    assert_int_equal(count_spooled(), RELAY_FORMS_KEPT);
+    struct asked k;
+    ask(&k, many_messages[MANY - 1], REWRITE_FORM_7BIT);
+    run_for(1);
+    assert_ptr_equal(k.answer.content, last);
+    /* in use, it makes no room and takes none; a stop keeps nothing */
+    relay_forms_stop(relay_forms_of(t.relay));
+    for (int i = 0; i < 50 && count_spooled() > 1; i++)
+        settle();
+    assert_int_equal(count_spooled(), 1);
+    relay_form_end(k.form);
+    wait_until_none_is_spooled();
+    queue_message_drop(last);
+    drop_many();
     close_no_host();
-    shutdown(host.fd, SHUT_RDWR);
-    pthread_join(host.thread, NULL);
-    close(host.fd);
 }
 
-static const char *const to[] = {"a@x.test", "b@y.test", "c@z.test"};
-
-/* What needs nothing goes as it is. */
-static void ascii_is_sent_as_it_is(void **state)
+/* Whoever does not wait any more when his form's turn comes gets none, and holds up nobody. */
+static void what_nobody_waits_for_is_not_made(void **state)
 {
     (void)state;
-    open_host("SIZE");
-    submit("", to, 1, "Subject: x\r\n\r\nplain\r\n");
-    run_until(0, 1);
-    assert_string_equal(host.content, "Subject: x\r\n\r\nplain\r\n");
-    close_host();
+    open_no_host();
+    ask_many();
+    for (unsigned i = RELAY_FORMS_BUILDS; i < MANY - 1; i++)
+        relay_form_end(many[i].form);
+    run_for(RELAY_FORMS_BUILDS + 1);
+    settle();
+    assert_int_equal(count_spooled(), RELAY_FORMS_BUILDS + 1);
+    for (unsigned i = 0; i < MANY; i++)
+        assert_int_equal(many[i].answers, i < RELAY_FORMS_BUILDS || i == MANY - 1);
+    for (unsigned i = 0; i < RELAY_FORMS_BUILDS; i++)
+        relay_form_end(many[i].form);
+    relay_form_end(many[MANY - 1].form);
+    settle();
+    drop_many();
+    close_no_host();
 }
 
-static void each_hop_gets_the_form_it_can_take(void **state)
+/* A stop answers those that wait for their turn as well. */
+static void a_stop_ends_those_that_wait(void **state)
 {
     (void)state;
-    static const struct {
-        const char *ehlo, *content;
-        bool eight_bit, long_lines, smtputf8;
-        const char *mail, *has; /* NULL: no MAIL was said, the message failed */
-    } rows[] = {
-        {"SIZE", EIGHT_BIT, true, false, false, "MAIL FROM:<> SIZE=146\r\n", "Gr=C3=BCn"},
-        {"8BITMIME", EIGHT_BIT, true, false, false, "MAIL FROM:<> BODY=8BITMIME\r\n",
-         "Gr\xc3\xbcn"},
-        {"SIZE", SIGNED, true, false, false, "", NULL},
-        {"8BITMIME", SIGNED, true, false, false, "MAIL FROM:<> BODY=8BITMIME\r\n", "\xc3\xbc"},
-        {"8BITMIME", "Subject: \xc3\xbc\r\n\r\nx\xc3\xbc\r\n", true, false, true,
-         "MAIL FROM:<> BODY=8BITMIME\r\n", "Subject: =?utf-8?B?w7w=?=\r\n\r\nx\xc3\xbc\r\n"},
-        {"SIZE", "Subject: \xc3\xbc\r\n\r\nx\r\n", true, false, true, "MAIL FROM:<> SIZE=32\r\n",
-         "Subject: =?utf-8?B?w7w=?=\r\n\r\nx\r\n"},
-        {"SIZE 20", EIGHT_BIT, true, false, false, "", NULL},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        print_message("%s: %zu\n", rows[i].ehlo, i);
-        open_host(rows[i].ehlo);
-        struct queue_message *m = make(rows[i].content, "", 0);
-        m->eight_bit = rows[i].eight_bit;
-        m->long_lines = rows[i].long_lines;
-        m->smtputf8 = rows[i].smtputf8;
-        put_message(m, "", to, 1);
-        run_until(0, rows[i].has ? 1 : 0);
-        assert_string_equal(host.mail, rows[i].mail);
-        if (rows[i].has)
-            assert_non_null(strstr(host.content, rows[i].has));
-        wait_until_none_is_spooled();
-        close_host();
+    open_no_host();
+    ask_many();
+    relay_worker_stop(t.worker);
+    run_for(MANY);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(many[i].answer.err, ERR_CANCELED);
+        relay_form_end(many[i].form);
     }
-}
-
-/* Three destinations and a large message: one form, and nothing of it is left. */
-static void destinations_share_a_form(void **state)
-{
-    (void)state;
-    open_host("SIZE");
-    struct queue_message *m = make(EIGHT_BIT, "Gr\xc3\xbcn\r\n", 20000);
-    put_message(m, "", to, 3);
-    run_until(0, 3);
-    assert_true(host.len > 150000);
-    assert_true(utf8_is_ascii((struct sv){host.content, host.len}));
     wait_until_none_is_spooled();
-    close_host();
-}
-
-/* A disk that takes nothing puts the message off, and nothing more. */
-static void a_form_that_cannot_be_written(void **state)
-{
-    (void)state;
-    char path[128];
-    open_host("SIZE");
-    snprintf(path, sizeof path, "%s/spool", t.dir);
-    assert_int_equal(rmdir(path), 0);
-    /* small enough for the database, its form is not */
-    put_message(make("Subject: x\r\n\r\n", "\xfc\xfc\xfc\xfc\r\n", 10000), "", to, 1);
-    run_until(1, 0);
-    assert_string_equal(host.mail, "");
-    assert_int_equal(mkdir(path, 0700), 0);
-    close_host();
-}
-
-/* The connection goes while the form is made: it serves the next one. */
-static void a_connection_that_is_lost_meanwhile(void **state)
-{
-    (void)state;
-    open_host("SIZE");
-    host.drops = true;
-    struct queue_message *m = make(EIGHT_BIT, "Gr\xc3\xbcn\r\n", 60000);
-    put_message(m, "", to, 1);
-    run_until(1, 0); /* this host's turn is over; it is tried again later */
-    wait_until_none_is_spooled();
-    close_host();
+    drop_many();
+    close_no_host();
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_form_for_all_who_ask),
-        cmocka_unit_test(a_large_form_is_a_file_until_its_last_use),
+        cmocka_unit_test(a_large_form_is_a_file_that_is_kept),
+        cmocka_unit_test(bounds_of_many),
+        cmocka_unit_test(what_nobody_waits_for_is_not_made),
+        cmocka_unit_test(a_stop_ends_those_that_wait),
         cmocka_unit_test(what_cannot_be_says_why),
         cmocka_unit_test(a_failure_is_not_kept),
         cmocka_unit_test(who_has_ended_is_not_answered),
         cmocka_unit_test(a_stop_ends_what_is_in_the_making),
-        cmocka_unit_test(ascii_is_sent_as_it_is),
-        cmocka_unit_test(each_hop_gets_the_form_it_can_take),
-        cmocka_unit_test(destinations_share_a_form),
-        cmocka_unit_test(a_form_that_cannot_be_written),
-        cmocka_unit_test(a_connection_that_is_lost_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
