@@ -80,7 +80,8 @@ static int say_result(const struct auth_admin_answer *a, bool json)
     } else if (a->err < 0) {
         fprintf(stderr, "msactl: %s\n", err_text(a->err));
     }
-    return a->err < 0 ? CTL_REFUSED : CTL_DONE;
+    /* a database that only the keeper asks, and none runs */
+    return a->err == ERR_KEEPER ? CTL_UNREACHABLE : a->err < 0 ? CTL_REFUSED : CTL_DONE;
 }
 
 static bool needs_password(enum auth_admin_verb verb)

@@ -250,7 +250,7 @@ def a_table_that_cannot_be_asked(w):
     w.stop()
     said = w.ctl("user", "disable", "alice")
     check("whether there is such a user could not be asked" in said, said)
-    check("it is not running" in w.ctl("user", "show", "alice", code=1), "asked without the keeper")
+    check("it is not running" in w.ctl("user", "show", "alice", code=3), "asked without the keeper")
     w.launch()
     w.wait_ready()
     equal(code("PLAIN"), 535)

@@ -186,6 +186,18 @@ static void no_password(void **state)
     assert_string_equal(said, "v@example.net\n");
 }
 
+static void only_the_daemon_can_ask(void **state)
+{
+    (void)state;
+    options.auth.database = AUTH_DATABASE_SQL;
+    assert_int_equal(run(AUTH_ADMIN_SHOW, "u", "", false), CTL_UNREACHABLE);
+    assert_int_equal(run(AUTH_ADMIN_SHOW, "u", "", true), CTL_UNREACHABLE);
+    assert_non_null(strstr(said, "{\"refused\":true,\"text\":\"auth.database = "));
+    assert_int_equal(run_word(AUTH_ADMIN_APP_ADD, "u", "phone", false), CTL_UNREACHABLE);
+    assert_int_equal(run(AUTH_ADMIN_PASSWD, "u", "secret-1\n", false), CTL_REFUSED);
+    options.auth.database = AUTH_DATABASE_SASLDB;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +205,7 @@ int main(void)
         cmocka_unit_test(state_and_roles),
         cmocka_unit_test(app_passwords),
         cmocka_unit_test(no_password),
+        cmocka_unit_test(only_the_daemon_can_ask),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
