@@ -1,10 +1,9 @@
 #include "msa/daemon/load_dkim.h"
 #include "auth/dkim_key.h"
-#include "auth/tls/pem.h"
+#include "msa/daemon/load_key.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define ROW_MAX (AUTH_DKIM_ID_LEN + AUTH_DKIM_PUBLIC_MAX + 64)
 
@@ -21,25 +20,6 @@ static const struct rewrite_dkim_options *row_at(const struct loading *l, size_t
     return CONF_ITEM(l->g->options.rewrite.dkim, i, struct rewrite_dkim_options);
 }
 
-/* A private key that anybody can read is no private key. */
-static void check_mode(struct loading *l, const char *key, const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) == 0 && (st.st_mode & S_IROTH))
-        conf_fault_at(l->faults, l->src, false, key, "chmod 600, and a new key if it was seen",
-                      "everybody on this machine can read the private key %s", path);
-}
-
-/* The same key for TLS would let one purpose answer for the other. */
-static bool is_tls_key(const struct loading *l, struct sv pem)
-{
-    struct sv other;
-    for (size_t i = 0; i < l->g->options.tls.count; i++)
-        if (generation_file_at(l->g, &other, "tls[%zu].key", i) && tls_pem_is_same_key(pem, other))
-            return true;
-    return false;
-}
-
 static void load_row(struct loading *l, size_t i)
 {
     char name[64];
@@ -54,7 +34,7 @@ static void load_row(struct loading *l, size_t i)
         conf_fault_at(l->faults, l->src, false, name,
                       "a private key that \"msactl dkim new\" has made", "%.*s",
                       SV_ARG(buf_view(&why)));
-    else if (is_tls_key(l, pem))
+    else if (load_key_is_tls(l->g, pem))
         conf_fault_at(l->faults, l->src, false, name, "a key of its own",
                       "it is the key of a certificate in tls");
     else if (strcmp(key.kind, AUTH_DKIM_KIND_RSA) == 0 && key.bits < AUTH_DKIM_RSA_BITS)
@@ -64,7 +44,7 @@ static void load_row(struct loading *l, size_t i)
                                          key.id, key.public_half) < 0)
         conf_fault_at(l->faults, l->src, false, name, "fewer rows", "too many keys");
     buf_deinit(&why);
-    check_mode(l, name, row_at(l, i)->key);
+    load_key_mode(name, row_at(l, i)->key, l->src, l->faults);
 }
 
 /* Mail of a domain that requires a signature, and has no row that could make one, is refused. */

@@ -2,6 +2,7 @@
 
 #include "auth/tls/pem.h"
 #include "msa/daemon/load.h"
+#include "msa/daemon/load_key.h"
 #include "msa/daemon/load_permissions.h"
 #include "msa/server/smime.h"
 
@@ -94,30 +95,6 @@ static void add_certificates(struct loading *l)
 
 /* ---- signers ---- */
 
-/* A private key that anybody can read is no private key. */
-static void check_mode(struct loading *l, const char *key, const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) == 0 && (st.st_mode & S_IROTH))
-        conf_fault_at(l->faults, l->src, false, key, "chmod 600, and a new key if it was seen",
-                      "everybody on this machine can read the private key %s", path);
-}
-
-/* A key has one purpose. */
-static bool is_key_of_others(const struct loading *l, struct sv pem)
-{
-    const struct msa_options *o = &l->g->options;
-    struct sv other;
-    for (size_t i = 0; i < o->tls.count; i++)
-        if (generation_file_at(l->g, &other, "tls[%zu].key", i) && tls_pem_is_same_key(pem, other))
-            return true;
-    for (size_t i = 0; i < o->rewrite.dkim.count; i++)
-        if (generation_file_at(l->g, &other, "rewrite.dkim[%zu].key", i) &&
-            tls_pem_is_same_key(pem, other))
-            return true;
-    return false;
-}
-
 static void check_signer(struct loading *l, size_t row)
 {
     const struct rewrite_smime_options *o =
@@ -129,8 +106,8 @@ static void check_signer(struct loading *l, size_t row)
     if (!generation_file(l->g, key, &pem) ||
         !generation_file_at(l->g, &chain, "rewrite.smime[%zu].certificate", row))
         return; /* said already */
-    check_mode(l, key, o->key);
-    if (is_key_of_others(l, pem))
+    load_key_mode(key, o->key, l->src, l->faults);
+    if (load_key_is_tls(l->g, pem) || load_key_is_dkim(l->g, pem))
         conf_fault_at(l->faults, l->src, false, key, "a key of its own",
                       "it is the key of an entry of tls or rewrite.dkim");
     buf_init(&why, 1024, 0);
