@@ -206,23 +206,31 @@ static int tell_user(const struct auth_options *o, struct auth_accounts *account
     return err < 0 ? err : auth_accounts_each_place(accounts, auth_name_view(name), tell_place, t);
 }
 
+/* One question to the database, also where it is another's. */
+static int find(const struct auth_options *o, const struct auth_name *name,
+                struct auth_secret *secret, bool *exists_out)
+{
+    int err = auth_database_secret(o, name, AUTH_SCRAM_SHA256, secret);
+
+    if (o->database == AUTH_DATABASE_SASLAUTHD) {
+        *exists_out = true; /* it cannot say; what is kept here of the login is told all the same */
+        return err == ERR_KEEPER ? 0 : err;
+    }
+    *exists_out = err == 0 && secret->kind != AUTH_SECRET_NONE;
+    if (err < 0 || *exists_out || auth_database_is_foreign(o))
+        return err;
+    return auth_database_exists(o, name, exists_out); /* by a property that we do not read */
+}
+
 void admin_tell_one(const struct auth_options *o, const struct auth_name *name, bool apps_only,
                     struct auth_admin_answer *out)
 {
     struct auth_accounts *accounts = auth_accounts_new(o->accounts_path, AUTH_LOGIN_WAIT_MS);
     struct telling t = {.out = out};
     struct auth_secret secret = {0};
-    bool exists = false;
-    int err = auth_database_exists(o, name, &exists);
+    bool exists;
+    int err = find(o, name, &secret, &exists);
 
-    if (err == -ENOTSUP) { /* what is kept here of such a login is told all the same */
-        exists = true;
-        err = 0;
-    }
-    if (err == 0)
-        err = auth_database_secret(o, name, AUTH_SCRAM_SHA256, &secret);
-    if (err == ERR_KEEPER && o->database == AUTH_DATABASE_SASLAUTHD)
-        err = 0;
     if (err < 0) {
         admin_say_fault(out, err, o, false);
     } else if (!exists) {
