@@ -124,6 +124,11 @@ static const struct conf_option client_rows[] = {
     CONF_END,
 };
 
+#define FIRST_SERVER                                                                              \
+    "The keeper is confined without a network until it has a server to reach: the first of "      \
+    "oauth.keys_url, oauth.introspection_url and keytab counts at the next start; a reload that " \
+    "brings it is refused."
+
 static const struct conf_option oauth_rows[] = {
     CONF_ROW(CONF_STRING, struct auth_oauth_options, issuer, "issuer", NULL,
              "who issues the tokens",
@@ -144,12 +149,12 @@ static const struct conf_option oauth_rows[] = {
              "where the issuer publishes them, in place of a file",
              "https, or http on loopback. They are fetched when a token comes, again after 10 "
              "minutes, and when a token names a key that is not among them. While the issuer does "
-             "not answer, the ones at hand count for a day.",
+             "not answer, the ones at hand count for a day. " FIRST_SERVER,
              .flags = CONF_RELOAD, .example = "\"https://login.example.net/certs\""),
     CONF_ROW(CONF_STRING, struct auth_oauth_options, introspection_url, "introspection_url", NULL,
              "whom to ask about each token, in place of keys",
              "RFC 7662; for tokens that are no signed JWT, or that can be withdrawn. Each login "
-             "waits for the answer, at most 5 seconds.",
+             "waits for the answer, at most 5 seconds. " FIRST_SERVER,
              .flags = CONF_RELOAD, .example = "\"https://login.example.net/introspect\""),
     CONF_ROW(CONF_STRING, struct auth_oauth_options, client_id, "client_id", NULL, "our name there",
              "For introspection_url.", .flags = CONF_RELOAD, .example = "\"msad\""),
@@ -421,7 +426,7 @@ const struct conf_option auth_options_rows[] = {
         "their servers are looked up in /etc/krb5.conf, whose default_realm must be the first of "
         "realms: its users come without a realm (check warns where it is not). Needs the package "
         "libsasl2-modules-gssapi-mit. Only the keeper gets the file; it keeps a copy in "
-        "<state>/auth.",
+        "<state>/auth. " FIRST_SERVER,
         .flags = CONF_RELOAD | CONF_FILE | CONF_SECRET, .example = "\"/etc/msa/smtp.keytab\""),
     CONF_ROW(
         CONF_GROUP, struct auth_options, sql, "sql", NULL, "users in an SQL database",
