@@ -70,12 +70,13 @@ static const struct command commands[] = {
      "NAME  remove a login; its sessions end"},
     {"user", "list", TAKES_NOTHING, NULL, NULL, run_user, AUTH_ADMIN_LIST, "all logins"},
     {"user", "show", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_SHOW,
-     "NAME  state, roles, mechanisms, app passwords, last logins"},
+     "NAME  state, roles, mechanisms, app passwords, last logins; while msad runs also rights and "
+     "budgets"},
     {"user", "disable", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_DISABLE,
      "NAME [--reason TEXT]  no login any more; its sessions end"},
     {"user", "enable", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_ENABLE, "NAME  end that"},
     {"user", "unlock", TAKES_NAME, NULL, NULL, run_user, AUTH_ADMIN_UNLOCK,
-     "NAME  end a lock that msad has set"},
+     "NAME  end a lock that msad has set, and a block of this login for guessing"},
     {"user", "role", TAKES_NAME_WORD, NULL, NULL, run_user, AUTH_ADMIN_ROLE,
      "NAME admin|none  give or take a role"},
     {"user", "app add", TAKES_NAME_WORD, NULL, NULL, run_user, AUTH_ADMIN_APP_ADD,
@@ -99,7 +100,9 @@ static const struct command commands[] = {
     {"queue", "hold", TAKES_FILTER, "queue-hold", show_changed, run_ask, 0,
      "F [--dry-run]  do not deliver until released"},
     {"queue", "release", TAKES_FILTER, "queue-release", show_changed, run_ask, 0,
-     "F [--dry-run]  end a hold; the time of the next try stays"},
+     "F [--dry-run]  end a hold; the time of the next try stays; --user LOGIN alone also begins "
+     "the "
+     "budget of the login anew"},
     {"queue", "delete", TAKES_FILTER, "queue-delete", show_changed, run_ask, 0,
      "F [--dry-run]  remove without a report"},
     {"trace", NULL, TAKES_FILTER, "trace", show_trace, run_trace, 0,
@@ -130,7 +133,8 @@ static const struct command commands[] = {
     {"dkim", "list", TAKES_NOTHING, "dkim-list", show_dkim, run_ask, 0,
      "the signing keys, which of them sign now, and what the DNS says of them"},
     {"check", NULL, TAKES_NOTHING, NULL, NULL, run_check, 0,
-     "all faults of the configuration file"},
+     "all faults of the configuration file, of the databases of users, and logins that lack what "
+     "a mechanism needs"},
     {"extensions", NULL, TAKES_NOTHING, NULL, show_extension, run_extensions, 0,
      "SMTP extensions: what is on, and what becomes of mail to a next hop without it"},
 };
@@ -157,12 +161,14 @@ static void help(FILE *out)
 {
     fprintf(out, "usage: msactl [-c FILE] [--json] COMMAND\n\n");
     for (size_t i = 0; i < NCOMMANDS; i++)
-        fprintf(out, "  msactl %s%s%s %s\n", commands[i].group, commands[i].verb ? " " : "",
-                commands[i].verb ? commands[i].verb : "", commands[i].help);
+        fprintf(out, "  msactl %s%s%s%s%s\n", commands[i].group, commands[i].verb ? " " : "",
+                commands[i].verb ? commands[i].verb : "",
+                commands[i].takes == TAKES_NOTHING ? "  " : " ", commands[i].help);
     fprintf(out,
             "\nF is an ID, or any of --user U, --from A, --to A, --domain D, --older 2h, --error "
-            "TEXT.\nNAME without \"@\" is of the first realm. FILE is " DEFAULT_CONFIG
-            " by default.\nExit codes: 0 done, 1 refused or fault found, 2 usage, 3 daemon not "
+            "TEXT.\nNAME without \"@\" is of the first realm. FILE of -c is " DEFAULT_CONFIG
+            " by default.\nWith --json (not for sign) each line is one JSON object; see msactl(8)."
+            "\nExit codes: 0 done, 1 refused or fault found, 2 usage, 3 daemon needed but not "
             "reachable.\n");
 }
 
@@ -464,6 +470,8 @@ static const char *misplaced(const struct command *c, const struct args *a)
         return "--dry-run";
     if (a->diff && c->run != run_trace)
         return "--diff";
+    if (a->json && c->run == run_letter && c->number == LETTER_SIGN)
+        return "--json"; /* what it prints is the message itself */
     if (a->milters && (c->run != run_letter || c->number != LETTER_EXPLAIN))
         return "--milters";
     if (json_array_size(a->to) > 1 && c->takes != TAKES_FILE)

@@ -78,6 +78,15 @@ def rspamd_refuses_and_marks(w):
     check("user: alice@our.test" in log, "rspamd does not know the login:\n", log[-2000:])
 
 
+def explained(w):
+    """What msactl explain says of a virus: (exit status, verdict)."""
+    with open(w.path("virus"), "wb") as f:
+        f.write(message("virus", body=VIRUS + b"\r\n"))
+    code, lines = w.ask("explain", w.path("virus"), "--user", "alice", "--to", "bob@else.test",
+                        "--milters", may_fail=True)
+    return code, lines[0]["verdict"]
+
+
 @test()
 def clamav_quarantines(w):
     receiver = begin(w)
@@ -91,6 +100,7 @@ def clamav_quarantines(w):
     equal([row["held"] for row in held], [True])
     check("held by inet:7357@127.0.0.1" in held[0]["text"], held)
     w.wait_log(" held ")
+    equal(explained(w), (0, "held"))  # the client is told 250
     w.ctl("queue", "release", queue_id)
     equal(received(receiver, 2).header("subject"), ["virus"])
     w.wait_empty()
@@ -106,6 +116,7 @@ def clamav_discards(w):
     equal(received(receiver, 1).header("subject"), ["clean"])
     lines = w.wait_event(queue_id, "discarded")
     equal(lines[0]["to"], "bob@else.test", lines)
+    equal(explained(w), (1, "discarded"))
     w.wait_empty()
     equal(len(receiver.messages), 1)
 

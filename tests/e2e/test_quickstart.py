@@ -103,17 +103,51 @@ def unit_file_is_sound(w):
         check(any(f == name or f == name + ".gz" for f in files), f"{name} in {files}")
 
 
+# ---- msactl --help, msactl(8), and what the program reads ----
+
+def plain(line):
+    """A line of a manual page as it is read."""
+    macro = re.match(r"\.([BI]|BI|BR|IR|RI) (.*)", line)
+    if macro:  # one font: words; two fonts: pieces of words
+        line = (" " if len(macro[1]) == 1 else "").join(shlex.split(macro[2].replace("\\", "\\\\")))
+    return re.sub(r"\\f[BIR]", "", line).replace("\\-", "-")
+
+
+def synopsis(text):
+    """The command and its arguments up to the first option; the options."""
+    return text.split("--")[0].rstrip(" ["), set(re.findall(r"--[a-z-]+", text))
+
+
+def manual_entries(section):
+    """Command and arguments: (options in its heading, options in its paragraphs)."""
+    for entry in section.split("\n.TP\n")[1:]:
+        heading, *body = (plain(line) for line in entry.splitlines())
+        named = set(re.findall(r"--[a-z-]+", " ".join([heading, *body])))
+        for item in heading.split(" | "):
+            command, options = synopsis(item)
+            yield command, (options, named)
+
+
 @test()
 def msactl_help_and_manual_page_agree(w):
     said = subprocess.run([f"{w.build}/msactl", "--help"], capture_output=True, text=True,
                           check=True).stdout
     with open(os.path.join(HERE, "..", "..", "etc", "msactl.8"), encoding="utf-8") as f:
-        page = f.read().replace("\\-", "-").replace("\\fB", "").replace("\\fI", "").replace("\\fR", "")
-    for line in said.splitlines():
-        words = re.match(r"  msactl (\w+)(?: (add|passwd|delete|list|show|summary|retry|hold|release)\b)?",
-                         line)
-        if words:
-            command = " ".join(x for x in words.groups() if x)
-            check(command in page, f"{command} is not in msactl.8")
-    for option in ("--json", "--dry-run", "--password-stdin", "--older", "--message-id", "--since"):
-        check(option in page, f"{option} is not in msactl.8")
+        sections = dict(re.findall(r"(?ms)^\.SH ([A-Z ]+)\n(.*?)(?=^\.SH |\Z)", f.read()))
+    manual = dict(manual_entries("\n" + sections["COMMANDS"]))
+    helped = dict(synopsis(text) for text in re.findall(r"(?m)^  msactl (.*?)  ", said))
+    equal(sorted(manual), sorted(helped), "commands with their arguments")
+    for command, options in helped.items():
+        heading, named = manual[command]
+        check(options <= named, f"{command}: {options - named} is not in its paragraph")
+        check(heading <= options, f"{command}: {heading - options} is not in --help")
+    filters = re.search(r"\nF is an ID, or any of (.*\n?.*?)\.", said)[1]
+    page = " ".join(plain(line) for line in sections["FILTERS"].splitlines())
+    equal(synopsis(filters)[1], synopsis(page)[1], "what F may be")
+    with open(os.path.join(HERE, "..", "..", "msa", "ctl", "main.c"), encoding="utf-8") as f:
+        read = set(re.findall(r'"(--[a-z-]+)"', f.read()))
+    check(len(read) > 10, read)
+    everything = " ".join(plain(line) for text in sections.values() for line in text.splitlines())
+    equal(read - synopsis(everything)[1], set(), "options that msactl(8) does not know")
+    equal(read - {"--help"} - synopsis(said)[1], set(), "options that --help does not know")
+    equal(synopsis(said)[1] - read, set(), "options that are not read")

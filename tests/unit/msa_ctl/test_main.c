@@ -176,6 +176,7 @@ static void wrong_usage(void **state)
         "explain --user u",
         "explain letter --user u --domain d",
         "sign letter --user u --milters",
+        "--json sign letter --user u",
         "queue list --milters",
         "queue list --to a --to b",
         "trace --older 2h",
