@@ -6,7 +6,7 @@
 #include "rewrite/downgrade_writer.h"
 
 #include "msa/base/utf8.h"
-#include "rewrite/mime_entity.h"
+#include "rewrite/mime_type.h"
 #include "rewrite/words.h"
 
 #include <stdio.h>

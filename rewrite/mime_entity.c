@@ -1,117 +1,13 @@
 #include "rewrite/mime_entity.h"
 
 #include "rewrite/fields.h"
-
-#include <string.h>
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-/* Offset behind the comment that begins at at; an open one goes to the end. */
-static size_t skip_comment(struct sv text, size_t at)
-{
-    size_t depth = 0;
-    for (; at < text.len; at++) {
-        if (text.ptr[at] == '\\')
-            at++;
-        else if (text.ptr[at] == '(')
-            depth++;
-        else if (text.ptr[at] == ')' && --depth == 0)
-            return at + 1;
-    }
-    return text.len;
-}
-
-size_t rewrite_mime_skip_space(struct sv text, size_t at)
-{
-    while (at < text.len && (is_space(text.ptr[at]) || text.ptr[at] == '('))
-        at = text.ptr[at] == '(' ? skip_comment(text, at) : at + 1;
-    return at;
-}
-
-static size_t skip_quoted(struct sv text, size_t at)
-{
-    for (at++; at < text.len && text.ptr[at] != '"'; at++)
-        if (text.ptr[at] == '\\')
-            at++;
-    return at < text.len ? at + 1 : text.len;
-}
-
-/* Offset of the next c outside of quotes and comments, or the end. */
-static size_t find_bare(struct sv text, size_t at, char c)
-{
-    while (at < text.len && text.ptr[at] != c) {
-        if (text.ptr[at] == '"')
-            at = skip_quoted(text, at);
-        else if (text.ptr[at] == '(')
-            at = skip_comment(text, at);
-        else
-            at++;
-    }
-    return at;
-}
-
-bool rewrite_mime_param_next(struct sv text, size_t *at, struct rewrite_mime_param *out)
-{
-    while (*at < text.len) {
-        size_t start = find_bare(text, *at, ';');
-        if (start >= text.len)
-            break;
-        size_t name = rewrite_mime_skip_space(text, start + 1), i = name;
-        while (i < text.len && text.ptr[i] != '=' && text.ptr[i] != ';' && text.ptr[i] != '"' &&
-               text.ptr[i] != '(' && !is_space(text.ptr[i]))
-            i++;
-        *out = (struct rewrite_mime_param){.start = start, .name = {text.ptr + name, i - name}};
-        i = rewrite_mime_skip_space(text, i);
-        if (i >= text.len || text.ptr[i] != '=') {
-            *at = i > start ? i : start + 1;
-            continue;
-        }
-        out->value = rewrite_mime_skip_space(text, i + 1);
-        out->is_quoted = out->value < text.len && text.ptr[out->value] == '"';
-        if (out->is_quoted) {
-            out->value_end = skip_quoted(text, out->value);
-        } else {
-            size_t end = out->value;
-            while (end < text.len && text.ptr[end] != ';')
-                end++;
-            while (end > out->value && is_space(text.ptr[end - 1]))
-                end--;
-            out->value_end = end;
-        }
-        out->end = out->value_end;
-        *at = out->end > start ? out->end : start + 1;
-        return true;
-    }
-    return false;
-}
-
-static struct sv take_token(struct sv text, size_t *at)
-{
-    size_t from = *at = rewrite_mime_skip_space(text, *at);
-    while (*at < text.len && text.ptr[*at] > 32 && text.ptr[*at] < 127 &&
-           !strchr("()<>@,;:\\\"/[]?=", text.ptr[*at]))
-        ++*at;
-    return (struct sv){text.ptr + from, *at - from};
-}
+#include "rewrite/mime_type.h"
 
 /* ---- the boundary ---- */
 
-/* Appends a value without quotes; false: it holds what no boundary may. */
+/* Appends a value; false: it holds what no boundary may. */
 static bool add_boundary(struct rewrite_mime_entity *e, struct sv value, bool is_quoted)
 {
-    if (is_quoted) {
-        value = sv_skip(value, 1);
-        if (value.len && value.ptr[value.len - 1] == '"')
-            value.len--;
-    } else {
-        size_t space = 0; /* an unquoted one ends at space or a comment */
-        while (space < value.len && !is_space(value.ptr[space]) && value.ptr[space] != '(')
-            space++;
-        value.len = space;
-    }
     for (size_t i = 0; i < value.len; i++) {
         char c = value.ptr[i];
         bool folds = c == '\r' && i + 1 < value.len && value.ptr[i + 1] == '\n';
@@ -135,7 +31,7 @@ static bool read_boundary(struct rewrite_mime_entity *e, struct sv value)
     size_t at = 0, pieces = 0;
     e->boundary_len = 0;
     while (rewrite_mime_param_next(value, &at, &p)) {
-        struct sv text = {value.ptr + p.value, p.value_end - p.value};
+        struct sv text = rewrite_mime_param_text(value, &p);
         if (!sv_istarts(p.name, SV("boundary")))
             continue;
         struct sv mark = sv_skip(p.name, sizeof "boundary" - 1);
@@ -171,26 +67,6 @@ static bool has_charset(struct sv value)
     return false;
 }
 
-/* Gives the offset behind it. */
-static size_t take_type(struct sv value, struct sv *type, struct sv *subtype)
-{
-    size_t at = 0;
-    *subtype = SV_NONE;
-    *type = take_token(value, &at);
-    size_t slash = rewrite_mime_skip_space(value, at);
-    if (slash < value.len && value.ptr[slash] == '/') {
-        at = slash + 1;
-        *subtype = take_token(value, &at);
-    }
-    return at;
-}
-
-size_t rewrite_mime_type_end(struct sv value)
-{
-    struct sv type, subtype;
-    return take_type(value, &type, &subtype);
-}
-
 static void read_type(struct rewrite_mime_entity *e, struct sv value)
 {
     static const struct {
@@ -211,7 +87,7 @@ static void read_type(struct rewrite_mime_entity *e, struct sv value)
         {{"message", 7}, {"", 0}, REWRITE_MIME_FIXED}, /* RFC 2045 6.4 */
     };
     struct sv type, subtype;
-    take_type(value, &type, &subtype);
+    rewrite_mime_type_read(value, &type, &subtype);
     if (!type.len || !subtype.len)
         return; /* RFC 2045 5.2: what has no type is text */
     e->kind = REWRITE_MIME_OTHER;
@@ -253,7 +129,7 @@ static enum rewrite_mime_encoding read_encoding(struct sv value)
         {"us-ascii", REWRITE_MIME_7BIT},
     };
     size_t at = 0;
-    struct sv word = take_token(value, &at);
+    struct sv word = rewrite_mime_token(value, &at);
     if (!word.len)
         return REWRITE_MIME_8BIT;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)

@@ -5,6 +5,7 @@
 #include "rewrite/downgrade.h"
 #include "rewrite/fields.h"
 #include "rewrite/mime_entity.h"
+#include "rewrite/mime_type.h"
 #include "rewrite/stream.h"
 
 #include <string.h>
@@ -173,7 +174,9 @@ static enum rewrite_mime_header put_type(const struct rewrite_mime_change *c, st
                                          size_t value, struct buf *out)
 {
     struct buf added;
-    size_t before = buf_len(out), end = value + rewrite_mime_type_end(sv_skip(field, value));
+    struct sv type, subtype;
+    size_t before = buf_len(out);
+    size_t end = value + rewrite_mime_type_read(sv_skip(field, value), &type, &subtype);
     buf_init(&added, field.len + 32, 0);
     put(&added, sv_first(field, end));
     put(&added, SV("; charset="));

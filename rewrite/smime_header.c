@@ -2,6 +2,7 @@
 
 #include "msa/base/require.h"
 #include "rewrite/fields.h"
+#include "rewrite/mime_type.h"
 
 #include <string.h>
 
@@ -24,56 +25,6 @@ static bool find(struct sv section, struct sv name, struct rewrite_field *out)
 
 /* ---- the media type ---- */
 
-/* Behind white space, line ends and comments. */
-static struct sv skip_space(struct sv text)
-{
-    size_t depth = 0, i = 0;
-    for (; i < text.len; i++) {
-        char c = text.ptr[i];
-        if (c == '\\' && depth)
-            i++;
-        else if (c == '(')
-            depth++;
-        else if (c == ')' && depth)
-            depth--;
-        else if (!depth && !strchr(" \t\r\n", c))
-            break;
-    }
-    return sv_skip(text, i);
-}
-
-static struct sv take_token(struct sv *text)
-{
-    size_t len = 0;
-    *text = skip_space(*text);
-    while (len < text->len && (unsigned char)text->ptr[len] > 32 &&
-           !strchr("()<>@,;:\\\"/[]?=", text->ptr[len]))
-        len++;
-    struct sv token = sv_first(*text, len);
-    *text = skip_space(sv_skip(*text, len));
-    return token;
-}
-
-static bool take(struct sv *text, char c)
-{
-    if (!text->len || text->ptr[0] != c)
-        return false;
-    *text = skip_space(sv_skip(*text, 1));
-    return true;
-}
-
-static struct sv take_value(struct sv *text)
-{
-    if (!text->len || text->ptr[0] != '"')
-        return take_token(text);
-    size_t end = 1;
-    while (end < text->len && text->ptr[end] != '"')
-        end += text->ptr[end] == '\\' ? 2 : 1;
-    struct sv value = sv_first(sv_skip(*text, 1), end - 1);
-    *text = skip_space(sv_skip(*text, end + 1));
-    return value;
-}
-
 bool rewrite_smime_type_read(struct sv section, struct rewrite_smime_type *out)
 {
     struct rewrite_field f;
@@ -81,32 +32,29 @@ bool rewrite_smime_type_read(struct sv section, struct rewrite_smime_type *out)
     if (!find(section, SV("Content-Type"), &f))
         return false;
     struct sv value = sv_range(section.ptr + f.value, section.ptr + f.end);
-    out->type = take_token(&value);
-    if (!take(&value, '/'))
-        return false;
-    out->subtype = take_token(&value);
-    out->parameters = value;
-    return true;
+    size_t end = rewrite_mime_type_read(value, &out->type, &out->subtype);
+    out->parameters = sv_skip(value, end);
+    return out->type.len && out->subtype.len;
 }
 
 struct sv rewrite_smime_parameter(const struct rewrite_smime_type *t, struct sv wanted)
 {
-    struct sv rest = t->parameters;
-    while (take(&rest, ';')) {
-        struct sv name = take_token(&rest);
-        if (!take(&rest, '='))
-            break;
-        struct sv value = take_value(&rest);
-        if (sv_ieq(name, wanted))
-            return value;
-    }
+    struct rewrite_mime_param p;
+    size_t at = 0;
+    while (rewrite_mime_param_next(t->parameters, &at, &p))
+        if (sv_ieq(p.name, wanted))
+            return rewrite_mime_param_text(t->parameters, &p);
     return SV_NONE;
+}
+
+static struct sv without_x(struct sv subtype)
+{
+    return sv_skip(subtype, sv_istarts(subtype, SV("x-")) ? 2 : 0);
 }
 
 bool rewrite_smime_is_application(const struct rewrite_smime_type *t, struct sv name)
 {
-    struct sv subtype = sv_skip(t->subtype, sv_istarts(t->subtype, SV("x-")) ? 2 : 0);
-    return sv_ieq(t->type, SV("application")) && sv_ieq(subtype, name);
+    return sv_ieq(t->type, SV("application")) && sv_ieq(without_x(t->subtype), without_x(name));
 }
 
 /* RFC 8551 3.2.2. Without the parameter it may be either; what is encrypted must not be taken for

@@ -25,7 +25,7 @@ struct rewrite_smime_type {
 bool rewrite_smime_type_read(struct sv section, struct rewrite_smime_type *out);
 /* A parameter's value, without its quotes; empty: not there. */
 struct sv rewrite_smime_parameter(const struct rewrite_smime_type *t, struct sv name);
-/* application/NAME, or application/x-NAME. */
+/* application/NAME, or application/x-NAME; of NAME, too, an x- does not count. */
 bool rewrite_smime_is_application(const struct rewrite_smime_type *t, struct sv name);
 /* What it says of the message. It is the author's word: see smime_proof.h. */
 enum rewrite_smime_form rewrite_smime_form_of(struct sv section);

@@ -5,6 +5,7 @@
 
 #include "msa/base/b64.h"
 #include "msa/base/require.h"
+#include "rewrite/mime_type.h"
 
 #include <string.h>
 
@@ -99,8 +100,9 @@ static void judge(struct rewrite_smime_proof *p)
 
 static bool is_protocol(const struct rewrite_smime_proof *p, const struct rewrite_smime_type *t)
 {
-    return t->type.len < p->protocol.len && sv_istarts(p->protocol, t->type) &&
-           sv_ieq(sv_skip(p->protocol, t->type.len + 1), t->subtype);
+    struct sv type, subtype;
+    rewrite_mime_type_read(p->protocol, &type, &subtype);
+    return sv_ieq(type, SV("application")) && rewrite_smime_is_application(t, subtype);
 }
 
 /* What the part has to begin with. Clears is_fit if it must not stand here. */

@@ -28,9 +28,10 @@
 #define INNER                                                                            \
     "--b\r\nContent-Type: multipart/mixed; boundary=bb\r\n\r\n--bb\r\n\r\nx\r\n--bb\r\n" \
     "Content-Type: application/pgp-signature\r\n\r\n-----BEGIN PGP SIGNATURE-----\r\n--bb--\r\n"
-#define P7S                                                                           \
-    "--b\r\nContent-Type: application/pkcs7-signature\r\nContent-Transfer-Encoding: " \
-    "base64\r\n\r\n"
+#define P7S_OF(type) \
+    "--b\r\nContent-Type: application/" type "\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+#define P7S  P7S_OF("pkcs7-signature")
+#define XP7S P7S_OF("x-pkcs7-signature")
 #define PGS \
     "--b\r\nContent-Type: application/pgp-signature\r\n\r\n-----BEGIN PGP SIGNATURE-----\r\n"
 
@@ -67,6 +68,11 @@ static const struct {
      REWRITE_SMIME_PLAIN},
     {"Content-Type: multipart/encrypted\r\n", "the secret\r\n", 0, REWRITE_SMIME_PLAIN},
     {SIGNED("application/pkcs7-signature"), INNER P7S SIGNEDDATA END, 0, REWRITE_SMIME_SIGNED},
+    {SIGNED("application/x-pkcs7-signature"), INNER P7S SIGNEDDATA END, 0, REWRITE_SMIME_SIGNED},
+    {SIGNED("application/pkcs7-signature"), INNER XP7S SIGNEDDATA END, 0, REWRITE_SMIME_SIGNED},
+    {"Content-Type: multipart/signed; micalg; protocol=application/pkcs7-signature; boundary=b\r\n",
+     INNER P7S SIGNEDDATA END, 0, REWRITE_SMIME_SIGNED},
+    {SIGNED("application/x-pgp-signature"), INNER P7S SIGNEDDATA END, 0, REWRITE_SMIME_PLAIN},
     {SIGNED("application/pkcs7-signature"), INNER P7S ENVELOPED END, 0, REWRITE_SMIME_PLAIN},
     {SIGNED("application/pkcs7-signature"), INNER P7S "x" END, 0, REWRITE_SMIME_PLAIN},
     {SIGNED("application/pkcs7-signature"), INNER PGS END, 0, REWRITE_SMIME_PLAIN},
