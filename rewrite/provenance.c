@@ -74,7 +74,8 @@ void rewrite_provenance_begin(struct rewrite_provenance *p, struct sv submitted)
 void rewrite_provenance_layer(struct rewrite_provenance *p, enum rewrite_source by, struct sv name,
                               bool body)
 {
-    if (++p->layers > REWRITE_PROVENANCE_LAYERS) {
+    bool has_begun = p->before + buf_len(&p->record) > 0;
+    if (!has_begun || ++p->layers > REWRITE_PROVENANCE_LAYERS) {
         p->given_up = true;
         buf_release(&p->record);
     }

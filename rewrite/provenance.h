@@ -9,8 +9,8 @@
  * rewrite_provenance_open() before anything is read.
  *
  * Writing: begin, { layer, { edit in the order of the section } }, take. A record that would be
- * larger than REWRITE_PROVENANCE_MAX, or have more layers than REWRITE_PROVENANCE_LAYERS, is given
- * up: take gives nothing.
+ * larger than REWRITE_PROVENANCE_MAX, have more layers than REWRITE_PROVENANCE_LAYERS, or that was
+ * never begun (there was no memory for the section), is given up: take gives nothing.
  * Ownership: the writer's struct is the caller's; views of the reader are into the record.
  * Time is linear in the record for each layer. Pure; one thread at a time.
  *

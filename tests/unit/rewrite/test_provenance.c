@@ -96,6 +96,12 @@ static void test_bounds(void **state)
     rewrite_provenance_layer(&p, REWRITE_BY_MILTER, SV("m"), false);
     assert_int_equal(rewrite_provenance_take(&p).len, 0);
     rewrite_provenance_deinit(&p);
+
+    rewrite_provenance_init(&p); /* never begun: layers alone are no record */
+    rewrite_provenance_layer(&p, REWRITE_BY_MILTER, SV("m"), false);
+    rewrite_provenance_edit(&p, 0, 0, SV("A: 1\r\n"), REWRITE_NO_WHY, 0);
+    assert_int_equal(rewrite_provenance_take(&p).len, 0);
+    rewrite_provenance_deinit(&p);
     free(large);
 }
 
