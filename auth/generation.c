@@ -90,13 +90,43 @@ static int add_oauth(struct auth_generation *g, const struct keeper_material *m,
 
 #define CA_COPY "directory-ca.pem"
 
+/* Without them we were let in by others, or would believe any server. */
+static int need_file(const struct auth_options *o, const char *key, const char *path,
+                     struct sv bytes, struct buf *why)
+{
+    if (*path == '\0' || bytes.len > 0)
+        return 0;
+    return buf_printf(why, "auth.%s.%s: %s is empty, or did not come with the settings\n",
+                      auth_options_database(o), key, path) < 0
+               ? ERR_FULL
+               : ERR_SYNTAX;
+}
+
+static int need_files(const struct keeper_material *m, struct buf *why)
+{
+    const struct auth_options *o = m->options;
+    bool is_sql = o->database == AUTH_DATABASE_SQL;
+    int err;
+
+    if (!is_sql && o->database != AUTH_DATABASE_LDAPDB)
+        return 0;
+    err = need_file(o, "ca", is_sql ? o->sql.ca : o->ldapdb.ca, m->database_ca, why);
+    return err < 0 ? err
+                   : need_file(o, "password_file",
+                               is_sql ? o->sql.password_file : o->ldapdb.password_file,
+                               m->database_password, why);
+}
+
 /* The first generation opens it; libraries of databases take the path of a file only, which is
  * there once the generation is the one. */
 static int add_database(struct auth_generation *g, const struct keeper_material *m, struct buf *why)
 {
     struct auth_foreign_files files = {.password = m->database_password, .ca_path = ""};
     char path[PATH_MAX];
+    int err = need_files(m, why);
 
+    if (err < 0)
+        return err;
     g->database_ca = copy(m->database_ca);
     auth_copy_path(m->options->accounts_path, "", CA_COPY, path);
     if (m->database_ca.len > 0)

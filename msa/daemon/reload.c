@@ -36,6 +36,25 @@ static void tell(void *arg, const char *key, const struct conf_option *row)
         t->on_kept(t->arg, key);
 }
 
+struct keeping {
+    const struct generation *current;
+    struct generation *fresh;
+};
+
+/* Fresh has the files of its own settings, not of those that are kept. */
+static void keep_file(void *arg, const char *key, const struct conf_option *row, const void *value)
+{
+    struct keeping *k = arg;
+    if (!(row->flags & CONF_FILE) || (row->flags & CONF_RELOAD))
+        return;
+    for (size_t i = 0; i < k->fresh->nfiles; i++) {
+        const struct generation_file *f = &k->fresh->files[i];
+        if (strcmp(f->key, key) == 0 && strcmp(f->path, *(const char *const *)value) == 0)
+            return; /* the same file, with the contents of today */
+    }
+    generation_keep_file(k->fresh, k->current, key);
+}
+
 struct generation *reload_merge(const struct generation *current, struct generation *fresh,
                                 void (*on_kept)(void *arg, const char *key), void *arg,
                                 struct buf *error)
@@ -44,6 +63,7 @@ struct generation *reload_merge(const struct generation *current, struct generat
     struct buf record;
     conf_diff(msa_options_rows, &current->options, &fresh->options, tell, &t);
     keep(msa_options_rows, &current->options, &fresh->options);
+    conf_walk(msa_options_rows, &fresh->options, keep_file, &(struct keeping){current, fresh});
     /* through a record and back: its text then belongs to itself */
     buf_init(&record, GENERATION_RECORD_MAX, BUF_SECRET);
     struct generation *merged = NULL;

@@ -64,6 +64,22 @@ void generation_set_file(struct generation *g, const char *key, struct sv bytes)
             g->files[i].bytes = arena_sv(&g->arena, bytes);
 }
 
+void generation_keep_file(struct generation *g, const struct generation *from, const char *key)
+{
+    for (size_t i = g->nfiles; i > 0; i--) {
+        struct generation_file *f = &g->files[i - 1];
+        if (strcmp(f->key, key) != 0)
+            continue;
+        mem_wipe((char *)(uintptr_t)f->bytes.ptr, f->bytes.len);
+        *f = g->files[--g->nfiles];
+    }
+    for (size_t i = 0; i < from->nfiles; i++) {
+        const struct generation_file *f = &from->files[i];
+        if (strcmp(f->key, key) == 0)
+            generation_add_file(g, f->key, f->path, f->bytes, f->secret);
+    }
+}
+
 bool generation_file(const struct generation *g, const char *key, struct sv *out)
 {
     for (size_t i = 0; i < g->nfiles; i++) {

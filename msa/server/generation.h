@@ -58,6 +58,9 @@ void generation_add_file(struct generation *g, const char *key, const char *path
                          bool secret);
 /* Other contents of a file that is there; copies. */
 void generation_set_file(struct generation *g, const char *key, struct sv bytes);
+/* The file behind an option becomes the one of another generation, or none where that has none;
+ * copies. */
+void generation_keep_file(struct generation *g, const struct generation *from, const char *key);
 /* Contents of the file behind an option; false if there is none. */
 bool generation_file(const struct generation *g, const char *key, struct sv *out);
 /* printf-like key: generation_file_at(g, &bytes, "tls[%zu].key", i). */

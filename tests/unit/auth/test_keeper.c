@@ -405,6 +405,28 @@ static void a_ca_comes_with_its_generation(void **state)
     assert_int_equal(access(ca, F_OK), -1);
 }
 
+/* A server of others is not believed without the certificates that its setting names. */
+static void a_file_that_a_setting_names_is_there(void **state)
+{
+    struct keeper_material m = material(1);
+    struct auth_options o = *m.options;
+
+    (void)state;
+    o.sql = (struct auth_sql_options){.ca = "/etc/msa/ca.pem", .password_file = ""};
+    o.ldapdb = (struct auth_ldapdb_options){.ca = "", .password_file = "/etc/msa/ldap.secret"};
+    m.options = &o;
+    for (unsigned is_ldap = 0; is_ldap < 2; is_ldap++) {
+        struct buf why;
+
+        o.database = is_ldap ? AUTH_DATABASE_LDAPDB : AUTH_DATABASE_SQL;
+        buf_init(&why, 1024, 0);
+        assert_int_equal(keeper_prepare(w.keeper, &m, &why), ERR_SYNTAX);
+        assert_true(sv_starts(buf_view(&why), is_ldap ? SV("auth.ldapdb.password_file: /etc/msa/")
+                                                      : SV("auth.sql.ca: /etc/msa/ca.pem is ")));
+        buf_deinit(&why);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +441,7 @@ int main(void)
         T(broken_askers),
         T(changed_midway),
         T(a_ca_comes_with_its_generation),
+        T(a_file_that_a_setting_names_is_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,12 +104,58 @@ static void listeners_are_kept(void **state)
     generation_drop(g);
 }
 
+/* The database stays what it is until the next start, so its files do, too. */
+static void files_of_kept_options_are_kept(void **state)
+{
+#define SQL(path)                                                                                  \
+    COMMON                                                                                         \
+        "auth = { database = \"sql\"; sql = { engine = \"pgsql\"; hostnames = \"db\"; tls = true;" \
+        "user = \"u\"; database = \"d\"; select = \"SELECT %p FROM u WHERE name = '%u' AND "       \
+        "realm = '%r'\"; " path "}; };"
+    static const struct {
+        const char *before, *after;
+        const char *before_path, *after_path; /* NULL: no file */
+        const char *want;                     /* contents; NULL: no file */
+    } rows[] = {
+        {SQL("ca = \"/ca\";"), SQL(""), "/ca", NULL, "old"},
+        {SQL("ca = \"/ca\";"), COMMON, "/ca", NULL, "old"},
+        {SQL("ca = \"/ca\";"), SQL("ca = \"/other\";"), "/ca", "/other", "old"},
+        {SQL("ca = \"/ca\";"), SQL("ca = \"/ca\";"), "/ca", "/ca", "new"},
+        {SQL(""), SQL("ca = \"/ca\";"), NULL, "/ca", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct generation *old = make(1, rows[i].before), *fresh = make(2, rows[i].after);
+        struct told t = {""};
+        struct buf error;
+        struct sv bytes;
+        if (rows[i].before_path)
+            generation_add_file(old, "auth.sql.ca", rows[i].before_path, SV("old"), false);
+        if (rows[i].after_path)
+            generation_add_file(fresh, "auth.sql.ca", rows[i].after_path, SV("new"), false);
+        generation_add_file(fresh, "tls[0].key", "/k", SV("new key"), true);
+        buf_init(&error, 4096, 0);
+        struct generation *g = reload_merge(old, fresh, on_kept, &t, &error);
+        assert_non_null(g);
+        buf_deinit(&error);
+        generation_drop(old);
+        assert_int_equal(generation_file(g, "auth.sql.ca", &bytes), rows[i].want != NULL);
+        if (rows[i].want)
+            assert_true(sv_eq(bytes, sv_of(rows[i].want)));
+        assert_string_equal(g->options.auth.sql.ca, rows[i].before_path ? "/ca" : "");
+        assert_true(generation_file(g, "tls[0].key", &bytes));
+        generation_drop(g);
+    }
+#undef SQL
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_may_change_changes),
         cmocka_unit_test(what_may_not_is_kept_and_told),
         cmocka_unit_test(listeners_are_kept),
+        cmocka_unit_test(files_of_kept_options_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
