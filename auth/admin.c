@@ -214,22 +214,23 @@ static void apply_change(const struct auth_options *o, const struct auth_admin_r
                          struct auth_name *changed_out)
 {
     struct work w = {.request = r, .name = name, .out = out};
-    int err = auth_change_begin(&w.change, o);
-    bool has_begun = err == 0;
+    int err;
 
-    if (err == -ENOENT) { /* no state folder yet, so nobody is there */
+    auth_change_begin(&w.change, o);
+    err = change(&w);
+    if (!w.change.in_lock) {
+        say_result(&w, err);
+    } else if (err == -ENOENT) { /* no state folder yet, so nobody is there */
         admin_say(out, ERR_NOT_FOUND, name->text, "there is no such user");
-    } else if (err < 0) {
+    } else {
         char lock[1024];
 
         snprintf(lock, sizeof(lock), "%.900s.lock", o->accounts_path);
         admin_say(out, err, lock, err_text(err));
-    } else {
-        err = change(&w);
-        say_result(&w, err);
     }
     auth_change_end(&w.change);
-    if (changed_out != NULL && rules[r->verb].ends_sessions && has_begun && may_be_done(out->err))
+    if (changed_out != NULL && rules[r->verb].ends_sessions && !w.change.in_lock &&
+        may_be_done(out->err))
         *changed_out = *name;
 }
 

@@ -15,12 +15,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
-int auth_change_begin(struct auth_change *c, const struct auth_options *o)
+void auth_change_begin(struct auth_change *c, const struct auth_options *o)
 {
     *c = (struct auth_change){.options = o,
                               .accounts = auth_accounts_new(o->accounts_path, AUTH_CHANGE_WAIT_MS),
                               .lock_fd = -1};
-    return auth_lock_take(o->accounts_path, &c->lock_fd);
 }
 
 void auth_change_end(struct auth_change *c)
@@ -28,6 +27,28 @@ void auth_change_end(struct auth_change *c)
     auth_accounts_free(c->accounts);
     if (c->lock_fd >= 0)
         close(c->lock_fd);
+}
+
+static int lock(struct auth_change *c)
+{
+    int err = c->lock_fd < 0 ? auth_lock_take(c->options->accounts_path, &c->lock_fd) : 0;
+
+    c->in_lock = err < 0;
+    return err;
+}
+
+/* Ours is asked under the lock, which keeps the answer true; that of others before it. */
+static int lock_ours(struct auth_change *c)
+{
+    return auth_database_is_foreign(c->options) ? 0 : lock(c);
+}
+
+/* Whether there is such a user in our own database, to be changed. */
+static int own_exists(struct auth_change *c, const struct auth_name *name, bool *exists)
+{
+    int err = auth_database_is_foreign(c->options) ? -EROFS : lock(c);
+
+    return err < 0 ? err : auth_users_exists(c->options->path, name, exists);
 }
 
 /* Remembers whose error it is. */
@@ -92,9 +113,7 @@ int auth_change_add(struct auth_change *c, const struct auth_name *name, struct 
 {
     struct made m;
     bool exists;
-    int err = auth_database_is_foreign(c->options)
-                  ? -EROFS
-                  : auth_users_exists(c->options->path, name, &exists);
+    int err = own_exists(c, name, &exists);
 
     if (err < 0 || exists)
         return err < 0 ? err : ERR_EXISTS;
@@ -112,9 +131,7 @@ int auth_change_passwd(struct auth_change *c, const struct auth_name *name, stru
 {
     struct made m;
     bool exists;
-    int left, err = auth_database_is_foreign(c->options)
-                        ? -EROFS
-                        : auth_users_exists(c->options->path, name, &exists);
+    int left, err = own_exists(c, name, &exists);
 
     if (err < 0 || !exists)
         return err < 0 ? err : ERR_NOT_FOUND;
@@ -141,7 +158,8 @@ static int delete_foreign(struct auth_change *c, const struct auth_name *name)
 
     if (err < 0 || exists)
         return err < 0 && err != -ENOTSUP ? err : -EROFS;
-    return of_accounts(c, auth_accounts_forget(c->accounts, auth_name_view(name)));
+    err = lock(c);
+    return err < 0 ? err : of_accounts(c, auth_accounts_forget(c->accounts, auth_name_view(name)));
 }
 
 int auth_change_delete(struct auth_change *c, const struct auth_name *name)
@@ -150,6 +168,9 @@ int auth_change_delete(struct auth_change *c, const struct auth_name *name)
 
     if (auth_database_is_foreign(c->options))
         return delete_foreign(c, name);
+    err = lock(c);
+    if (err < 0)
+        return err;
     err = auth_users_delete(c->options->path, name);
     if (err < 0 && err != ERR_NOT_FOUND)
         return err;
@@ -165,14 +186,17 @@ static int must_exist(struct auth_change *c, const struct auth_name *name)
     return err < 0 || exists ? err : ERR_NOT_FOUND;
 }
 
-/* Where others keep the users and do not say who exists, or not now, a login can be disabled all
- * the same. */
+/* With the lock at the end. Where others keep the users and do not say who exists, or not now, a
+ * login can be disabled all the same. */
 static int may_exist(struct auth_change *c, const struct auth_name *name)
 {
-    int err = must_exist(c, name);
+    bool is_foreign = auth_database_is_foreign(c->options);
+    int err = lock_ours(c);
 
-    c->unsure = err < 0 && err != ERR_NOT_FOUND && auth_database_is_foreign(c->options);
-    return c->unsure ? 0 : err;
+    if (err == 0 && !(is_foreign && c->is_known))
+        err = must_exist(c, name);
+    c->unsure = is_foreign && err < 0 && err != ERR_NOT_FOUND;
+    return err == 0 || c->unsure ? lock(c) : err;
 }
 
 int auth_change_state(struct auth_change *c, const struct auth_name *name, enum auth_state state,
@@ -222,11 +246,15 @@ int auth_change_app_add(struct auth_change *c, const struct auth_name *name, str
     struct auth_scram verifiers[AUTH_SCRAM_HASHES];
     size_t count = hashes(c->options, true, list);
     uint8_t digest[AUTH_APP_DIGEST_BYTES];
-    int err = must_exist(c, name);
+    int err = lock_ours(c);
 
     secret_out[0] = '\0'; /* nothing of the caller's stack stands for a secret */
     if (err == 0)
+        err = must_exist(c, name);
+    if (err == 0)
         err = must_be_free(c, name, label);
+    if (err == 0)
+        err = lock(c);
     if (err < 0)
         return err;
     auth_app_secret(secret_out);

@@ -3,16 +3,18 @@
  * crash at any point leaves safe.
  *
  * One changes at a time, whatever the process (auth/lock.h beside users.db); the user database has
- * its own lock below that. Verifiers that go with a new main password are written before it and
- * count from the moment on when it is there (auth_accounts_main()); what belongs to the old one is
- * dropped afterwards. A new user begins with nothing that was left of an older one of that name.
+ * its own lock below that. A database that others keep is asked before, never under the lock: it
+ * may be slow, and a lockout (auth/lockout.h) must not wait for it. Verifiers that go with a new
+ * main password are written before it and count from the moment on when it is there
+ * (auth_accounts_main()); what belongs to the old one is dropped afterwards. A new user begins with
+ * nothing that was left of an older one of that name.
  *
- *     err = auth_change_begin(&c, options);
- *     if (err == 0) err = auth_change_passwd(&c, &name, password);
+ *     auth_change_begin(&c, options);
+ *     err = auth_change_passwd(&c, &name, password);
  *     auth_change_end(&c);
  *
- * Ownership: the caller's storage. One thread, blocking. Errors: negative; c.in_accounts tells that
- * it was users.db that failed.
+ * One change between begin and end. Ownership: the caller's storage. One thread, blocking. Errors:
+ * negative; c.in_lock and c.in_accounts tell that it was the lock or users.db that failed.
  */
 #ifndef AUTH_CHANGE_H
 #define AUTH_CHANGE_H
@@ -24,12 +26,12 @@ struct auth_change {
     const struct auth_options *options;
     struct auth_accounts *accounts;
     int lock_fd;
-    bool in_accounts;
-    bool unsure; /* it was done, though nobody could say whether there is such a user */
+    bool in_lock, in_accounts;
+    bool is_known; /* set after the beginning: others need not be asked whether he exists */
+    bool unsure;   /* it was done, though nobody could say whether there is such a user */
 };
 
-/* auth_change_end() follows, whatever the result. */
-int auth_change_begin(struct auth_change *c, const struct auth_options *o) MUST_CHECK;
+void auth_change_begin(struct auth_change *c, const struct auth_options *o);
 void auth_change_end(struct auth_change *c);
 
 /* ERR_EXISTS; -EROFS: others keep the users (auth/database.h) */

@@ -13,10 +13,10 @@ enum auth_verdict auth_lockout(const struct auth_options *o, struct sv login, st
 
     if (auth_database_name(o, login, &name) != AUTH_NAME_OK)
         return AUTH_DENIED;
-    err = auth_change_begin(&change, o);
-    if (err == 0)
-        err = auth_change_state(&change, &name, AUTH_STATE_LOCKED, 1u << AUTH_STATE_ENABLED,
-                                sv_first(reason, AUTH_REASON_MAX), &before);
+    auth_change_begin(&change, o);
+    change.is_known = true; /* he has logged in; others who are asked may not answer now */
+    err = auth_change_state(&change, &name, AUTH_STATE_LOCKED, 1u << AUTH_STATE_ENABLED,
+                            sv_first(reason, AUTH_REASON_MAX), &before);
     auth_change_end(&change);
     if (err < 0 && err != ERR_NOT_FOUND)
         log_event(LOG_ERROR, "lock-failed", &(struct log_ctx){.login = login}, "%s", err_text(err));

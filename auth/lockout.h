@@ -11,7 +11,8 @@
 #include "auth/client/wire.h"
 #include "auth/options.h"
 
-/* AUTH_OK: it is locked, or was locked or disabled before; AUTH_DENIED: there is no such user;
+/* AUTH_OK: it is locked, or was locked or disabled before; AUTH_DENIED: there is no such user
+ * (where others keep the users they are not asked, so any name can be locked);
  * AUTH_TEMPORARY: it could not be written, which is logged. */
 enum auth_verdict auth_lockout(const struct auth_options *o, struct sv login, struct sv reason);
 

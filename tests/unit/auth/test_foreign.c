@@ -4,11 +4,13 @@
 #include "auth/check.h"
 #include "auth/cyrus.h"
 #include "auth/database.h"
+#include "auth/lockout.h"
 #include "tests/unit/auth/database.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 static char folder[64], file[96];
 static struct auth_options o;
@@ -235,7 +237,7 @@ static void no_password_is_disabled(void **state)
     o.mechanisms = (struct conf_strings){mechanisms, 1};
     assert_int_equal(auth_accounts_make(o.accounts_path), 0);
     assert_int_equal(auth_database_name(&o, SV("dave"), &dave), AUTH_NAME_OK);
-    assert_int_equal(auth_change_begin(&change, &o), 0);
+    auth_change_begin(&change, &o);
     assert_int_equal(auth_change_app_add(&change, &dave, SV("phone"), secret), 0);
     auth_change_end(&change);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -258,6 +260,49 @@ static void no_password_is_disabled(void **state)
     }
     auth_accounts_free(s.accounts);
     auth_check_free(check);
+}
+
+static atomic_bool is_disabled;
+
+static void *disable_dave(void *arg)
+{
+    struct auth_account before;
+    struct auth_change change;
+    struct auth_name dave;
+
+    (void)arg;
+    assert_int_equal(auth_database_name(&o, SV("dave"), &dave), AUTH_NAME_OK);
+    auth_change_begin(&change, &o);
+    assert_int_equal(
+        auth_change_state(&change, &dave, AUTH_STATE_DISABLED, ~0u, SV("why"), &before), 0);
+    auth_change_end(&change);
+    is_disabled = true;
+    return NULL;
+}
+
+/* Neither asks the slow table nor waits for somebody who does. */
+static void a_lockout_waits_for_no_table(void **state)
+{
+    struct auth_sources s = sources();
+    struct auth_account account;
+    sqlite3 *db = NULL;
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(auth_accounts_make(o.accounts_path), 0);
+    assert_int_equal(sqlite3_open(file, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(pthread_create(&thread, NULL, disable_dave, NULL), 0);
+    usleep(200000); /* it asks, for a second */
+    assert_int_equal(auth_lockout(&o, SV("dave@example.net"), SV("sent too much")), AUTH_OK);
+    assert_false(is_disabled);
+    assert_int_equal(auth_accounts_get(s.accounts, SV("dave@example.net"), &account), 0);
+    assert_int_equal(account.state, AUTH_STATE_LOCKED);
+    sqlite3_close(db);
+    pthread_join(thread, NULL);
+    assert_int_equal(auth_accounts_get(s.accounts, SV("dave@example.net"), &account), 0);
+    assert_int_equal(account.state, AUTH_STATE_DISABLED);
+    auth_accounts_free(s.accounts);
 }
 
 /* Every name and password costs one derivation, whatever is stored. */
@@ -340,6 +385,7 @@ int main(void)
         T(not_opened),
         T(the_same_work),
         T(no_password_is_disabled),
+        T(a_lockout_waits_for_no_table),
         T(a_password_that_cannot_be_handed_on),
         T(counts_of_the_table),
     };

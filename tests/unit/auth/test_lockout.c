@@ -38,11 +38,11 @@ static int set_state(const char *user, enum auth_state state, unsigned from)
     struct auth_name name;
     struct auth_account before;
     struct auth_change c;
-    int err = auth_change_begin(&c, &o);
+    int err;
 
     assert_int_equal(auth_name_parse(&o.realms, sv_of(user), &name), AUTH_NAME_OK);
-    if (err == 0)
-        err = auth_change_state(&c, &name, state, from, SV("by hand"), &before);
+    auth_change_begin(&c, &o);
+    err = auth_change_state(&c, &name, state, from, SV("by hand"), &before);
     auth_change_end(&c);
     return err;
 }
