@@ -391,8 +391,11 @@ int auth_foreign_password(const struct auth_name *name, struct sv password)
                                                .realm = auth_name_realm(name)};
     char why[WHY_MAX] = "";
     struct asking q;
-    int err = may_ask(&q);
+    int err;
 
+    if (!auth_saslauthd_takes(&question))
+        return 0; /* without a question, so this says nothing of whether it answers */
+    err = may_ask(&q);
     if (err < 0)
         return err;
     err = auth_saslauthd_ask(foreign.socket, &question, why, sizeof(why));

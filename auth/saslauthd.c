@@ -152,6 +152,13 @@ static int converse(int fd, const struct auth_saslauthd_question *q, uint64_t un
     return err;
 }
 
+bool auth_saslauthd_takes(const struct auth_saslauthd_question *q)
+{
+    return q->user.len <= STRING_MAX && q->password.len <= STRING_MAX &&
+           q->service.len <= STRING_MAX && q->realm.len <= STRING_MAX &&
+           sv_find(q->password, '\0') == q->password.len;
+}
+
 int auth_saslauthd_ask(const char *socket_path, const struct auth_saslauthd_question *q,
                        char *why_out, size_t why_bytes)
 {
@@ -161,9 +168,8 @@ int auth_saslauthd_ask(const char *socket_path, const struct auth_saslauthd_ques
     int fd = -1, err;
 
     why_out[0] = '\0';
-    if (q->user.len > STRING_MAX || q->password.len > STRING_MAX || q->service.len > STRING_MAX ||
-        q->realm.len > STRING_MAX || sv_find(q->password, '\0') < q->password.len)
-        return 0; /* nobody has such a one there */
+    if (!auth_saslauthd_takes(q))
+        return 0;
     err = connect_to(socket_path, until_ms, &fd);
     if (err == 0) {
         err = converse(fd, q, until_ms, &answer, room);

@@ -18,8 +18,10 @@
 struct auth_saslauthd_question {
     struct sv user, password, service, realm;
 };
-/* 1: right; 0: wrong; -EHOSTDOWN: it does not answer; ERR_DB: it could not judge. why_out is filled
- * for errors. */
+/* Whether it takes such strings; if not, nobody has such a password there. Pure. */
+bool auth_saslauthd_takes(const struct auth_saslauthd_question *q);
+/* 1: right; 0: wrong, or a question that it does not take; -EHOSTDOWN: it does not answer; ERR_DB:
+ * it could not judge. why_out is filled for errors. */
 int auth_saslauthd_ask(const char *socket_path, const struct auth_saslauthd_question *q,
                        char *why_out, size_t why_bytes) MUST_CHECK;
 /* What an answer means, without its length: 1, 0, or ERR_DB. Pure. */

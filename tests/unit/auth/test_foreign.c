@@ -262,6 +262,26 @@ static void no_password_is_disabled(void **state)
     auth_check_free(check);
 }
 
+/* What is never asked for is no sign of life. */
+static void a_password_that_saslauthd_does_not_take(void **state)
+{
+    char text[256];
+    struct auth_name alice;
+    static const struct sv nul = {"sec\0ret", 7};
+
+    (void)state;
+    auth_foreign_stop();
+    memset(text, 'x', sizeof(text));
+    o.database = AUTH_DATABASE_SASLAUTHD;
+    o.saslauthd.socket = "/nonexistent/mux";
+    assert_int_equal(start(""), 0);
+    assert_int_equal(auth_database_name(&o, SV("alice"), &alice), AUTH_NAME_OK);
+    assert_int_equal(auth_database_password(&o, &alice, SV("secret")), -EHOSTDOWN);
+    assert_int_equal(auth_database_password(&o, &alice, (struct sv){text, sizeof(text)}), 0);
+    assert_int_equal(auth_database_password(&o, &alice, nul), 0);
+    assert_int_equal(auth_database_password(&o, &alice, SV("secret")), -EHOSTDOWN);
+}
+
 static atomic_bool is_disabled;
 
 static void *disable_dave(void *arg)
@@ -385,6 +405,7 @@ int main(void)
         T(not_opened),
         T(the_same_work),
         T(no_password_is_disabled),
+        T(a_password_that_saslauthd_does_not_take),
         T(a_lockout_waits_for_no_table),
         T(a_password_that_cannot_be_handed_on),
         T(counts_of_the_table),

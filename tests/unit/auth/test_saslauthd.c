@@ -143,6 +143,9 @@ static void too_long(void **state)
     (void)state;
     memset(text, 'x', sizeof(text));
     assert_int_equal(auth_saslauthd_ask("/nonexistent/mux", &q, why, sizeof(why)), 0);
+    assert_false(auth_saslauthd_takes(&q));
+    q.password.len = 255;
+    assert_true(auth_saslauthd_takes(&q));
     q.password = SV("sec\0ret");
     assert_int_equal(auth_saslauthd_ask("/nonexistent/mux", &q, why, sizeof(why)), 0);
 }
