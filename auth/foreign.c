@@ -206,6 +206,7 @@ void auth_foreign_stop(void)
     if (!foreign.is_open)
         return;
     auth_auxprop_close(foreign.auxprop);
+    auth_stored_forget();
     mem_wipe(foreign.password, strlen(foreign.password));
     free(foreign.password);
     arena_deinit(&foreign.arena);

@@ -10,9 +10,9 @@
 #include <crypt.h>
 #include <openssl/evp.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Digests of password and salt. */
 static const struct scheme {
@@ -23,9 +23,12 @@ static const struct scheme {
     {"SSHA256", EVP_sha256}, {"SHA512", EVP_sha512}, {"SSHA512", EVP_sha512},
 };
 
-/* A setting of crypt that was seen, for those who have none. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char seen[CRYPT_OUTPUT_SIZE];
+/* The costliest setting that crypt has taken, for those who have none. */
+static struct {
+    pthread_mutex_t lock;
+    char setting[CRYPT_OUTPUT_SIZE]; /* empty: none yet */
+    uint64_t cost_ns;
+} costliest = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* --- forms --- */
 
@@ -187,43 +190,84 @@ static bool digest_matches(const struct scheme *scheme, struct sv stored, struct
     return same;
 }
 
-static bool crypt_matches(const char *stored, const char *password)
+/* How much of what crypt has made is its setting: all but the digest. */
+static size_t setting_len(const char *stored)
+{
+    if (strncmp(stored, "$2", 2) == 0)
+        return strnlen(stored, 29); /* nothing stands between its salt and digest */
+    if (stored[0] == '$')
+        return (size_t)(strrchr(stored, '$') - stored) + 1;
+    return strnlen(stored, stored[0] == '_' ? 9 : 2);
+}
+
+/* What a setting costs is the least that was measured of it, for it may have been disturbed. */
+static void remember_setting(const char *stored, uint64_t cost_ns)
+{
+    size_t len = setting_len(stored);
+
+    pthread_mutex_lock(&costliest.lock);
+    if (sv_eq(sv_of(costliest.setting), (struct sv){stored, len})) {
+        if (cost_ns < costliest.cost_ns)
+            costliest.cost_ns = cost_ns;
+    } else if (cost_ns > costliest.cost_ns && len < sizeof(costliest.setting)) {
+        memcpy(costliest.setting, stored, len);
+        costliest.setting[len] = '\0';
+        costliest.cost_ns = cost_ns;
+    }
+    pthread_mutex_unlock(&costliest.lock);
+}
+
+static uint64_t cpu_ns(void)
+{
+    struct timespec t;
+
+    REQUIRE(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* *whole_out: it is a hash as crypt makes them, so that this was the work of one. */
+static bool crypt_matches(const char *stored, const char *password, bool *whole_out)
 {
     struct crypt_data *data = NEW(struct crypt_data);
+    uint64_t began_ns = cpu_ns();
     const char *made = crypt_r(password, stored, data);
+    bool is_taken = made != NULL && made[0] != '*', same;
     size_t len = strlen(stored);
-    bool same = made != NULL && made[0] != '*' && strlen(made) == len &&
-                mem_equal_ct(made, stored, len) != 0;
 
+    if (is_taken)
+        remember_setting(stored, cpu_ns() - began_ns);
+    *whole_out = is_taken && strlen(made) == len;
+    same = *whole_out && mem_equal_ct(made, stored, len) != 0;
     mem_wipe(data, sizeof(*data));
     free(data);
     return same;
 }
 
-static void remember_setting(const char *stored)
-{
-    pthread_mutex_lock(&lock);
-    snprintf(seen, sizeof(seen), "%.*s", (int)sizeof(seen) - 1, stored);
-    pthread_mutex_unlock(&lock);
-}
-
 static void pretend(const char *password)
 {
-    char setting[sizeof(seen)];
+    char setting[sizeof(costliest.setting)];
+    bool whole;
 
-    pthread_mutex_lock(&lock);
-    memcpy(setting, seen, sizeof(seen));
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_lock(&costliest.lock);
+    memcpy(setting, costliest.setting, sizeof(setting));
+    pthread_mutex_unlock(&costliest.lock);
     if (setting[0] != '\0')
-        (void)crypt_matches(setting, password);
-    mem_wipe(setting, sizeof(setting));
+        (void)crypt_matches(setting, password, &whole);
+}
+
+void auth_stored_forget(void)
+{
+    pthread_mutex_lock(&costliest.lock);
+    mem_wipe(costliest.setting, sizeof(costliest.setting));
+    costliest.cost_ns = 0;
+    pthread_mutex_unlock(&costliest.lock);
 }
 
 bool auth_stored_matches(const struct auth_secret *secret, struct sv password)
 {
     char tried[AUTH_PASSWORD_MAX + 1] = {0}, stored[AUTH_PASSWORD_MAX + 1] = {0};
     struct sv rest;
-    bool right = false, is_crypt = false;
+    bool right = false, has_worked = false;
 
     REQUIRE(password.len <= AUTH_PASSWORD_MAX);
     memcpy(tried, password.ptr, password.len);
@@ -233,15 +277,12 @@ bool auth_stored_matches(const struct auth_secret *secret, struct sv password)
         memcpy(stored, secret->password, secret->password_len);
         rest = sv_of(stored);
         scheme = digest_of(scheme_of(&rest));
-        is_crypt = scheme == NULL;
         if (scheme != NULL)
             right = digest_matches(scheme, rest, password);
         else
-            right = crypt_matches(stored, tried);
+            right = crypt_matches(stored, tried, &has_worked);
     }
-    if (is_crypt)
-        remember_setting(stored);
-    else
+    if (!has_worked)
         pretend(tried);
     mem_wipe(tried, sizeof(tried));
     mem_wipe(stored, sizeof(stored));

@@ -21,9 +21,11 @@
 void auth_stored_take(struct auth_secret *secret, struct sv value, enum auth_scram_hash hash,
                       bool bare_is_cleartext);
 
-/* Whether a password is the one of an AUTH_SECRET_HASHED. Where hashes of crypt have been seen in
- * this process, every call costs one such hash, whatever the secret is; so that the time does not
- * tell whether there is a user. */
+/* Whether a password is the one of an AUTH_SECRET_HASHED. Where hashes of crypt have been compared
+ * in this process, every call without one costs as much as the costliest of them; so that the time
+ * does not tell whether there is a user. */
 bool auth_stored_matches(const struct auth_secret *secret, struct sv password);
+/* What is remembered for that (method, rounds and salt of one hash) is wiped. */
+void auth_stored_forget(void);
 
 #endif

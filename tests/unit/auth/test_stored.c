@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -158,6 +159,81 @@ static void digests(void **state)
     }
 }
 
+/* Time of the processor for one comparison, the least of three. */
+static uint64_t cost_ns(const struct auth_secret *secret)
+{
+    uint64_t least = UINT64_MAX;
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct timespec from, to;
+        uint64_t ns;
+
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+        (void)auth_stored_matches(secret, SV("wrong"));
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+        ns = (uint64_t)(to.tv_sec - from.tv_sec) * 1000000000 + (uint64_t)to.tv_nsec -
+             (uint64_t)from.tv_nsec;
+        least = ns < least ? ns : least;
+    }
+    return least;
+}
+
+static struct auth_secret hashed(const char *setting)
+{
+    struct crypt_data data = {0};
+    char value[512];
+
+    snprintf(value, sizeof(value), "{CRYPT}%s", crypt_r("pencil", setting, &data));
+    return take(AUTH_SCRAM_SHA256, value, NULL);
+}
+
+/* Nobody, what is no hash of crypt and one of another kind cost what the costliest does. */
+static void who_has_no_hash_costs_the_same(void **state)
+{
+    static const char *const others[] = {"{CRYPT}zz", "$unknown$x$y", "{CRYPT}*0", "{SSHA}AAAA"};
+    struct auth_secret nobody = {0}, costly = hashed("$6$rounds=50000$saltsalt"),
+                       cheap = hashed("$5$rounds=1000$saltsalt");
+    uint64_t much;
+
+    (void)state;
+    auth_stored_forget();
+    much = cost_ns(&costly);
+    assert_true(cost_ns(&nobody) > much / 2);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        struct auth_secret other = take(AUTH_SCRAM_SHA256, others[i], NULL);
+
+        assert_true(cost_ns(&other) > much / 2);
+        assert_true(cost_ns(&nobody) > much / 2);
+    }
+    assert_true(cost_ns(&cheap) < much / 2);
+    assert_true(cost_ns(&nobody) > much / 2);
+    auth_stored_forget();
+    assert_true(cost_ns(&nobody) < much / 2);
+}
+
+/* What is remembered of a hash is enough for its method. */
+static void every_method_is_remembered(void **state)
+{
+    static const char *const prefixes[] = {"$y$", "$7$", "$2b$", "$6$", "$5$", "$md5", "$1$", "_"};
+    struct auth_secret nobody = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+        struct auth_secret secret;
+        uint64_t much;
+
+        assert_non_null(crypt_gensalt_rn(prefixes[i], 0, NULL, 0, setting, sizeof(setting)));
+        secret = hashed(setting);
+        auth_stored_forget();
+        assert_true(auth_stored_matches(&secret, SV("pencil")));
+        much = cost_ns(&secret);
+        if (cost_ns(&nobody) < much / 2)
+            fail_msg("%s", prefixes[i]);
+    }
+    auth_stored_forget();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +241,8 @@ int main(void)
         cmocka_unit_test(the_best_of_several),
         cmocka_unit_test(hashes),
         cmocka_unit_test(digests),
+        cmocka_unit_test(who_has_no_hash_costs_the_same),
+        cmocka_unit_test(every_method_is_remembered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
