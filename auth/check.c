@@ -9,6 +9,7 @@
 #include "auth/nobody.h"
 #include "auth/proven.h"
 #include "auth/stored.h"
+#include "auth/survey.h"
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
@@ -19,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RESCAN_MS    1000
 #define UNSETTLED_MS 100 /* a file changed so lately may change again within its time stamp */
 #define STAND_IN     "nobody"
 #define CHANGES_KEPT 64
@@ -27,11 +27,11 @@
 
 struct auth_check {
     struct auth_proven *proven;
+    struct auth_survey *survey;
     struct auth_nobody *nobody;
-    pthread_mutex_t lock; /* of what follows */
-    bool scanned, any_cleartext, warned_of_count;
-    struct auth_users_identity scanned_db;
-    uint64_t scanned_ms, logged_ms;
+    pthread_mutex_t lock; /* of what follows; the keeper's loop takes it, too: never for long */
+    bool warned_of_count;
+    uint64_t logged_ms;
     char logged[1024];                             /* the last fault that was */
     uint64_t changed;                              /* number of the last change */
     char changes[CHANGES_KEPT][AUTH_NAME_MAX + 1]; /* logins of the last ones, by number */
@@ -42,7 +42,8 @@ struct auth_check *auth_check_new(void)
     struct auth_check *c = NEW(struct auth_check);
 
     c->proven = auth_proven_new();
-    c->nobody = auth_nobody_new();
+    c->survey = auth_survey_new();
+    c->nobody = auth_nobody_new(c->survey);
     REQUIRE(pthread_mutex_init(&c->lock, NULL) == 0);
     return c;
 }
@@ -58,6 +59,7 @@ void auth_check_free(struct auth_check *c)
         return;
     auth_proven_free(c->proven);
     auth_nobody_free(c->nobody);
+    auth_survey_free(c->survey);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }
@@ -338,29 +340,17 @@ bool auth_check_is_proven(struct auth_check *c, const struct auth_sources *s, st
 
 /* --- SCRAM, CRAM-MD5 --- */
 
-/* Whether the database may have clear-text entries. It is looked through when it is another one, at
- * most once a second; until then the answer is yes, which only costs everybody a derivation. */
+/* Whether the database may have clear-text entries; a yes only costs everybody a derivation. */
 static int may_have_cleartext(struct auth_check *c, const struct auth_sources *s, bool *out)
 {
-    struct auth_users_identity db;
-    int err = auth_database_identity(s->options, &db);
-    uint64_t now = clock_mono_ms();
+    struct auth_users_survey all;
+    int err;
 
-    if (err < 0)
-        return users_fault(c, s, err);
-    pthread_mutex_lock(&c->lock);
-    if (c->scanned && auth_users_identity_eq(&db, &c->scanned_db)) {
-        *out = c->any_cleartext;
-    } else if (c->scanned && now - c->scanned_ms < RESCAN_MS) {
-        *out = true;
-    } else {
-        err = auth_database_has_cleartext(s->options, &c->any_cleartext);
-        c->scanned = err == 0;
-        c->scanned_db = db;
-        c->scanned_ms = now;
-        *out = c->any_cleartext;
-    }
-    pthread_mutex_unlock(&c->lock);
+    *out = true;
+    if (auth_database_is_foreign(s->options))
+        return 0;
+    err = auth_survey_get(c->survey, s->options->path, &all);
+    *out = all.any_cleartext;
     return err < 0 ? users_fault(c, s, err) : 0;
 }
 

@@ -103,12 +103,6 @@ int auth_database_exists(const struct auth_options *o, const struct auth_name *n
     return err;
 }
 
-int auth_database_has_cleartext(const struct auth_options *o, bool *out)
-{
-    *out = true;
-    return auth_database_is_foreign(o) ? 0 : auth_users_has_cleartext(o->path, out);
-}
-
 int auth_database_identity(const struct auth_options *o, struct auth_users_identity *out)
 {
     return auth_database_is_foreign(o) ? auth_foreign_identity(out)
@@ -117,11 +111,12 @@ int auth_database_identity(const struct auth_options *o, struct auth_users_ident
 
 int auth_database_probe(const struct auth_options *o)
 {
+    struct auth_users_survey all;
     struct auth_name nobody;
     bool any;
 
     if (!auth_database_is_foreign(o))
-        return auth_database_has_cleartext(o, &any);
+        return auth_users_survey(o->path, &all);
     if (auth_database_name(o, SV(NOBODY), &nobody) != AUTH_NAME_OK)
         return 0;
     if (o->database == AUTH_DATABASE_SASLAUTHD) {

@@ -50,8 +50,6 @@ int auth_database_password(const struct auth_options *o, const struct auth_name 
 /* -ENOTSUP: it cannot say. */
 int auth_database_exists(const struct auth_options *o, const struct auth_name *name,
                          bool *out) MUST_CHECK;
-/* Whether any user may have a password in clear text. */
-int auth_database_has_cleartext(const struct auth_options *o, bool *out) MUST_CHECK;
 /* Equal identities: unchanged, as far as can be seen from here at once. */
 int auth_database_identity(const struct auth_options *o,
                            struct auth_users_identity *out) MUST_CHECK;

@@ -22,22 +22,20 @@
 #include <string.h>
 
 #define MAC_BYTES AUTH_SCRAM_KEY_MAX
-#define RESCAN_MS 1000
 
 struct auth_nobody {
-    pthread_mutex_t lock; /* of all that follows */
+    struct auth_survey *survey; /* the caller's */
+    pthread_mutex_t lock;       /* of all that follows */
     uint8_t secret[AUTH_SALT_SECRET_BYTES];
-    char *path; /* NULL: none is followed yet */
-    struct auth_users_identity scanned_db;
-    uint64_t scanned_ms; /* 0: never */
-    struct auth_users_counts counts;
+    char *path;     /* NULL: none is followed yet */
     uint32_t fixed; /* count of all names; 0: those of the database */
 };
 
-struct auth_nobody *auth_nobody_new(void)
+struct auth_nobody *auth_nobody_new(struct auth_survey *survey)
 {
     struct auth_nobody *n = NEW(struct auth_nobody);
 
+    n->survey = survey;
     random_fill(n->secret, sizeof(n->secret));
     REQUIRE(pthread_mutex_init(&n->lock, NULL) == 0);
     return n;
@@ -61,7 +59,6 @@ void auth_nobody_follow(struct auth_nobody *n, const char *path, uint32_t iterat
     pthread_mutex_lock(&n->lock);
     free(n->path);
     n->path = mem_str(path);
-    n->scanned_ms = 0;
     n->fixed = iterations;
     pthread_mutex_unlock(&n->lock);
     if (err < 0) {
@@ -96,22 +93,21 @@ static void made_up(struct auth_nobody *n, const char *purpose, const char *mech
     hmac(second, sizeof(second), name, out);
 }
 
-/* Under the lock. What cannot be read leaves the counts as they were. */
-static void look_at_counts(struct auth_nobody *n)
+/* What cannot be read leaves the counts as they were. */
+static void look_at_counts(struct auth_nobody *n, struct auth_users_survey *out)
 {
-    struct auth_users_counts counts;
-    struct auth_users_identity db;
-    uint64_t now = clock_mono_ms();
+    char *path;
 
-    if (n->path == NULL || (n->scanned_ms != 0 && now - n->scanned_ms < RESCAN_MS) ||
-        auth_users_identity(n->path, &db) < 0 ||
-        (n->scanned_ms != 0 && auth_users_identity_eq(&db, &n->scanned_db)))
-        return;
-    n->scanned_ms = now;
-    if (auth_users_counts(n->path, &counts) < 0)
-        return;
-    n->scanned_db = db;
-    n->counts = counts;
+    *out = (struct auth_users_survey){.count = 0};
+    pthread_mutex_lock(&n->lock);
+    path = n->path ? mem_str(n->path) : NULL;
+    pthread_mutex_unlock(&n->lock);
+    if (path != NULL) {
+        int err = auth_survey_get(n->survey, path, out);
+
+        (void)err;
+    }
+    free(path);
 }
 
 /* An app password's. */
@@ -125,6 +121,7 @@ static bool has_label(struct sv name)
 static uint32_t iterations_of(struct auth_nobody *n, enum auth_scram_hash hash, struct sv name)
 {
     uint32_t iterations = AUTH_SCRAM_ITERATIONS, place, fixed;
+    struct auth_users_survey all;
     size_t users = 0, below = 0;
     uint8_t mac[MAC_BYTES];
 
@@ -138,15 +135,13 @@ static uint32_t iterations_of(struct auth_nobody *n, enum auth_scram_hash hash, 
         return iterations;
     made_up(n, "count", auth_scram_name(hash), name, mac);
     memcpy(&place, mac, sizeof(place));
-    pthread_mutex_lock(&n->lock);
-    look_at_counts(n);
-    for (size_t i = 0; i < n->counts.count; i++)
-        users += n->counts.at[i].users;
-    for (size_t i = 0; i < n->counts.count && below <= (uint64_t)place * users >> 32; i++) {
-        iterations = n->counts.at[i].iterations;
-        below += n->counts.at[i].users;
+    look_at_counts(n, &all);
+    for (size_t i = 0; i < all.count; i++)
+        users += all.at[i].users;
+    for (size_t i = 0; i < all.count && below <= (uint64_t)place * users >> 32; i++) {
+        iterations = all.at[i].iterations;
+        below += all.at[i].users;
     }
-    pthread_mutex_unlock(&n->lock);
     return iterations;
 }
 

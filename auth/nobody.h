@@ -14,13 +14,14 @@
 #define AUTH_NOBODY_H
 
 #include "auth/scram.h"
+#include "auth/survey.h"
 
 #define AUTH_NOBODY_PASSWORD_BYTES 32
 
 struct auth_nobody;
 
-/* With a secret that lives as long as the object. */
-struct auth_nobody *auth_nobody_new(void);
+/* With a secret that lives as long as the object; the survey outlives it. */
+struct auth_nobody *auth_nobody_new(struct auth_survey *survey);
 void auth_nobody_free(struct auth_nobody *n); /* NULL is allowed */
 /* From now on with the secret beside this user database, and its counts; where the secret cannot be
  * had (logged) it does not change. iterations: of a database of users that cannot be looked

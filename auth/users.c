@@ -365,25 +365,13 @@ int auth_users_exists(const char *path, const struct auth_name *name, bool *out)
     return err;
 }
 
-static void look_for_cleartext(void *arg, const struct auth_userdb_row *row)
+static void add_to_survey(void *arg, const struct auth_userdb_row *row)
 {
-    bool *found = arg;
-
-    *found |= sv_eq(row->property, SV(AUTH_USERDB_CLEARTEXT));
-}
-
-int auth_users_has_cleartext(const char *path, bool *out)
-{
-    *out = false;
-    return look_through(path, look_for_cleartext, out);
-}
-
-static void add_count(void *arg, const struct auth_userdb_row *row)
-{
-    struct auth_users_counts *c = arg;
+    struct auth_users_survey *c = arg;
     struct auth_scram v;
     size_t i = 0;
 
+    c->any_cleartext |= sv_eq(row->property, SV(AUTH_USERDB_CLEARTEXT));
     if (!sv_eq(row->property, SV(AUTH_USERDB_VERIFIER)) || auth_scram_read(row->value, &v) < 0)
         return;
     while (i < c->count && c->at[i].iterations < v.iterations)
@@ -399,10 +387,10 @@ static void add_count(void *arg, const struct auth_userdb_row *row)
     c->at[i].users++;
 }
 
-int auth_users_counts(const char *path, struct auth_users_counts *out)
+int auth_users_survey(const char *path, struct auth_users_survey *out)
 {
-    *out = (struct auth_users_counts){.count = 0};
-    return look_through(path, add_count, out);
+    *out = (struct auth_users_survey){.count = 0};
+    return look_through(path, add_to_survey, out);
 }
 
 int auth_users_identity(const char *path, struct auth_users_identity *out)

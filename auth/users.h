@@ -61,19 +61,19 @@ int auth_users_secret(const char *path, const struct auth_name *name,
 
 /* Whether anything is stored of this user. */
 int auth_users_exists(const char *path, const struct auth_name *name, bool *out) MUST_CHECK;
-/* Whether any user has a clear-text entry. */
-int auth_users_has_cleartext(const char *path, bool *out) MUST_CHECK;
-/* How many verifiers have which iteration count, by ascending count; those of a ninth count are
- * left out. */
+/* What is to be known of all users at once: whether any has a clear-text entry, and how many
+ * verifiers have which iteration count, by ascending count; those of a ninth count are left out. */
 #define AUTH_USERS_COUNTS_MAX 8
-struct auth_users_counts {
+struct auth_users_survey {
+    bool any_cleartext;
     struct {
         uint32_t iterations;
         size_t users;
     } at[AUTH_USERS_COUNTS_MAX];
     size_t count;
 };
-int auth_users_counts(const char *path, struct auth_users_counts *out) MUST_CHECK;
+/* Reads the whole database. */
+int auth_users_survey(const char *path, struct auth_users_survey *out) MUST_CHECK;
 
 /* Which file a path names at this moment; equal identities mean unchanged content. */
 struct auth_users_identity {

@@ -185,7 +185,7 @@ static void cleartext(void **state)
 {
     struct auth_name name = database_name("alice");
     struct auth_secret secret;
-    bool any;
+    struct auth_users_survey all;
 
     (void)state;
     o.store_cleartext = true;
@@ -195,8 +195,8 @@ static void cleartext(void **state)
     assert_memory_equal(secret.password, "one", 3);
     o.store_cleartext = false;
     assert_int_equal(act(PASSWD, "alice", "two"), 0);
-    assert_int_equal(auth_users_has_cleartext(path, &any), 0);
-    assert_false(any);
+    assert_int_equal(auth_users_survey(path, &all), 0);
+    assert_false(all.any_cleartext);
     assert_true(fits("alice", AUTH_SCRAM_SHA1, "two"));
 }
 

@@ -97,7 +97,7 @@ static void saslpasswd2(void **state)
     struct seen seen = {""};
     char left[16];
     size_t len;
-    bool any;
+    struct auth_users_survey all;
     struct auth_userdb *u;
 
     (void)state;
@@ -117,8 +117,8 @@ static void saslpasswd2(void **state)
     database_saslpasswd2(path, "alice", "example.net", "again");
     assert_int_equal(auth_users_secret(path, &name, &secret), 0);
     assert_int_equal(secret.kind, AUTH_SECRET_CLEARTEXT);
-    assert_int_equal(auth_users_has_cleartext(path, &any), 0);
-    assert_true(any);
+    assert_int_equal(auth_users_survey(path, &all), 0);
+    assert_true(all.any_cleartext);
     database_delete(path, "alice");
     assert_int_equal(auth_userdb_open(path, AUTH_USERDB_READ, &u), 0);
     assert_int_equal(auth_userdb_get(u, &name, "userPassword", left, sizeof(left), &len),
@@ -256,10 +256,10 @@ static void damaged(void **state)
 static void counts(void **state)
 {
     const char *path = database_new();
-    struct auth_users_counts c;
+    struct auth_users_survey c;
 
     (void)state;
-    assert_int_equal(auth_users_counts(path, &c), 0); /* no file */
+    assert_int_equal(auth_users_survey(path, &c), 0); /* no file */
     assert_int_equal(c.count, 0);
     for (uint32_t i = 0; i < 12; i++) {
         char user[16];
@@ -273,14 +273,14 @@ static void counts(void **state)
         assert_int_equal(auth_users_add(path, &name, &v, SV_NONE), 0);
     }
     database_saslpasswd2(path, "carl", "example.net", "secret"); /* has none */
-    assert_int_equal(auth_users_counts(path, &c), 0);
+    assert_int_equal(auth_users_survey(path, &c), 0);
     assert_int_equal(c.count, AUTH_USERS_COUNTS_MAX);
     for (size_t i = 0; i < c.count; i++) {
         assert_true(i == 0 || c.at[i].iterations > c.at[i - 1].iterations);
         assert_true(c.at[i].users == (c.at[i].iterations == 4995 ? 3 : 1));
     }
     database_garbage(path);
-    assert_int_equal(auth_users_counts(path, &c), ERR_CORRUPT);
+    assert_int_equal(auth_users_survey(path, &c), ERR_CORRUPT);
     database_drop(path);
 }
 
