@@ -23,7 +23,7 @@ static const struct scheme {
     {"SSHA256", EVP_sha256}, {"SHA512", EVP_sha512}, {"SSHA512", EVP_sha512},
 };
 
-/* The costliest setting that crypt has taken, for those who have none. */
+/* The costliest setting of a whole hash of crypt, for those who have none. */
 static struct {
     pthread_mutex_t lock;
     char setting[CRYPT_OUTPUT_SIZE]; /* empty: none yet */
@@ -234,9 +234,9 @@ static bool crypt_matches(const char *stored, const char *password, bool *whole_
     bool is_taken = made != NULL && made[0] != '*', same;
     size_t len = strlen(stored);
 
-    if (is_taken)
-        remember_setting(stored, cpu_ns() - began_ns);
     *whole_out = is_taken && strlen(made) == len;
+    if (*whole_out)
+        remember_setting(stored, cpu_ns() - began_ns);
     same = *whole_out && mem_equal_ct(made, stored, len) != 0;
     mem_wipe(data, sizeof(*data));
     free(data);

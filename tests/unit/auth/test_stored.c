@@ -211,6 +211,21 @@ static void who_has_no_hash_costs_the_same(void **state)
     assert_true(cost_ns(&nobody) < much / 2);
 }
 
+/* A setting that crypt takes, with no hash behind it, says nothing about the others. */
+static void what_has_no_digest_is_not_remembered(void **state)
+{
+    struct auth_secret nobody = {0}, cheap = hashed("$5$rounds=5000$saltsalt");
+    struct auth_secret costly = take(AUTH_SCRAM_SHA256, "{CRYPT}$7$CU..../....saltsalt", NULL);
+    uint64_t little;
+
+    (void)state;
+    auth_stored_forget();
+    little = cost_ns(&cheap);
+    assert_true(cost_ns(&costly) > 2 * little);
+    assert_true(cost_ns(&nobody) > little / 2);
+    auth_stored_forget();
+}
+
 /* What is remembered of a hash is enough for its method. */
 static void every_method_is_remembered(void **state)
 {
@@ -242,6 +257,7 @@ int main(void)
         cmocka_unit_test(hashes),
         cmocka_unit_test(digests),
         cmocka_unit_test(who_has_no_hash_costs_the_same),
+        cmocka_unit_test(what_has_no_digest_is_not_remembered),
         cmocka_unit_test(every_method_is_remembered),
     };
 
