@@ -362,8 +362,15 @@ static void add_attempts(struct route *r, struct route_attempt *attempts, size_t
                 attempts[r->plan.nattempts++] =
                     (struct route_attempt){.host = h->name,
                                            .to = {*ip, h->port},
+                                           .protocol = ROUTE_SMTP,
+                                           .via = is_static ? ROUTE_VIA_STATIC : ROUTE_VIA_MX,
+                                           .host_index = (unsigned)i,
                                            .implicit_tls = h->implicit_tls,
                                            .tls = h->tls,
+                                           .rule = is_static ? ROUTE_RULE_STATIC : ROUTE_RULE_NONE,
+                                           .names = &h->name,
+                                           .nnames = 1,
+                                           .secure = is_static,
                                            .credentials = is_static ? r->input.credentials : -1};
             }
         }

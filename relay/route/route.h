@@ -19,13 +19,40 @@
 #include "relay/dns/answer.h"
 
 #define ROUTE_HOSTS_MAX    20 /* MX hosts whose addresses are asked for */
-#define ROUTE_ATTEMPTS_MAX 40
+#define ROUTE_ATTEMPTS_MAX 64
 
-enum route_tls { /* in the order of the configuration's own enum, without its AUTO */
-                 ROUTE_TLS_NONE,
-                 ROUTE_TLS_OPPORTUNISTIC,
-                 ROUTE_TLS_REQUIRE,
-                 ROUTE_TLS_VERIFY,
+enum route_tls { /* first in the order of the configuration's own enum, without its AUTO */
+                 ROUTE_TLS_NONE,          /* clear text */
+                 ROUTE_TLS_OPPORTUNISTIC, /* where offered, any certificate */
+                 ROUTE_TLS_REQUIRE,       /* always, any certificate */
+                 ROUTE_TLS_VERIFY,        /* always, PKIX, for one of names */
+                 ROUTE_TLS_DANE,          /* always, matching one of tlsa (RFC 7672) */
+                 ROUTE_TLS_BARRED, /* the policy cannot be met here; only a message that waives it
+                                      (TLS-Required: No, RFC 8689) may use the host */
+};
+
+/* What the level of TLS rests on. */
+enum route_rule {
+    ROUTE_RULE_NONE,   /* nothing is known of the host */
+    ROUTE_RULE_STATIC, /* the configuration's route */
+    ROUTE_RULE_DANE,
+    ROUTE_RULE_STS,    /* an enforced MTA-STS policy of the domain */
+    ROUTE_RULE_MEMORY, /* TLS has worked there before (relay.tls.refuse_downgrade) */
+};
+
+enum route_protocol { ROUTE_SMTP, ROUTE_LMTP, ROUTE_QMTP };
+
+/* How the host was found. */
+enum route_via {
+    ROUTE_VIA_STATIC,
+    ROUTE_VIA_MX6, /* a target of _mx6._tcp */
+    ROUTE_VIA_MX,  /* MX records, the domain itself without any, or an address literal */
+};
+
+/* One usable TLSA record (RFC 6698 2.1). */
+struct route_tlsa {
+    uint8_t usage, selector, matching;
+    struct sv data;
 };
 
 /* One target of a static route. */
@@ -55,11 +82,24 @@ struct route_input {
     uint64_t seed;
 };
 
+/* A plan serves all messages of its destination: what depends on the message (IPv4 only, what QMTP
+ * cannot carry, REQUIRETLS, TLS-Required) is decided by who walks along the attempts. */
 struct route_attempt {
-    const char *host; /* for HELO checks, TLS names and logs */
+    const char *host; /* for logs, SNI and, where names is empty, checks */
     struct ip_port to;
+    enum route_protocol protocol; /* QMTP: followed by SMTP at the same address, for when it cannot
+                                     be connected to */
+    enum route_via via;
+    unsigned host_index; /* equal for the attempts of one MX host, SRV target or static target */
     bool implicit_tls;
     enum route_tls tls;
+    enum route_rule rule;
+    const char *const *names; /* reference identifiers of VERIFY and DANE */
+    size_t nnames;
+    const struct route_tlsa *tlsa; /* DANE */
+    size_t ntlsa;
+    bool secure;     /* domain to host is proven: DNSSEC, an enforced MTA-STS policy, or the
+                        configuration (REQUIRETLS, RFC 8689 4.2.1) */
     int credentials; /* -1: none */
 };
 
