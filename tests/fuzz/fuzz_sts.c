@@ -1,0 +1,71 @@
+/*
+ * MTA-STS. The input as a policy: what is accepted says the same when its own lines are read again,
+ * every pattern without a wildcard allows itself, and one with it a label more, never two. The
+ * input as TXT records, one a line: an id that is found is one by the grammar.
+ */
+#include "msa/base/buf.h"
+#include "msa/base/require.h"
+#include "relay/tls/sts_policy.h"
+
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_patterns(const struct sts_policy *p, struct arena *a)
+{
+    for (size_t i = 0; i < p->nmx && i < 20; i++) {
+        struct sts_policy one = {.mode = p->mode, .mx = p->mx + i, .nmx = 1};
+        const char *pattern = p->mx[i];
+        bool wild = pattern[0] == '*';
+        const char *rest = wild ? pattern + 2 : pattern;
+        REQUIRE(sts_policy_allows(&one, rest) != wild);
+        REQUIRE(sts_policy_allows(&one, arena_printf(a, "x.%s", rest)) == wild);
+        REQUIRE(!sts_policy_allows(&one, arena_printf(a, "x.y.%s", rest)));
+    }
+}
+
+static void check_policy(struct sv text)
+{
+    struct arena a;
+    struct sts_policy p, q;
+    struct buf again;
+    const char *wrong;
+    arena_init(&a);
+    buf_init(&again, STS_POLICY_MAX_BYTES + 1, 0);
+    if (sts_policy_parse(text, &a, &p, &wrong) == 0) {
+        REQUIRE(p.max_age_s <= STS_MAX_AGE_S && p.nmx <= STS_POLICY_MX_MAX);
+        REQUIRE(p.nmx > 0 || p.mode == STS_MODE_NONE);
+        check_patterns(&p, &a);
+        for (size_t i = 0; i < p.nlines; i++)
+            REQUIRE(buf_printf(&again, "%s\n", p.lines[i]) == 0);
+        struct sv lines = buf_view(&again);
+        REQUIRE(sts_policy_parse(sv_first(lines, lines.len - 1), &a, &q, &wrong) == 0);
+        REQUIRE(q.mode == p.mode && q.max_age_s == p.max_age_s && q.nmx == p.nmx);
+        REQUIRE(q.nlines == p.nlines);
+    } else {
+        REQUIRE(wrong && *wrong);
+    }
+    buf_deinit(&again);
+    arena_deinit(&a);
+}
+
+static void check_record(struct sv text)
+{
+    struct sv texts[8];
+    char id[STS_ID_MAX + 1];
+    size_t n = 0;
+    while (text.len && n < sizeof texts / sizeof *texts)
+        texts[n++] = sv_split(&text, '\n');
+    bool found = sts_record_find(texts, n, id) == STS_RECORD_FOUND;
+    REQUIRE(found == (id[0] != '\0'));
+    for (const char *c = id; *c; c++)
+        REQUIRE(ascii_alpha(*c) || ascii_digit(*c));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct sv text = {(const char *)data, size};
+    check_policy(text);
+    check_record(text);
+    return 0;
+}
