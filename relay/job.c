@@ -8,10 +8,11 @@
  *        `-> results (result.c), connection back to the slot
  *
  * An idle connection that dies before it took anything is no attempt: the plan starts at its
- * beginning. A TLS handshake that fails where TLS is opportunistic is tried once more in clear.
- * No other host is tried for a message that may have been taken (RFC 5321 6.1). A host that lacks
- * what a recipient needs is not asked for it again at its other addresses. Where a server's LIMITS
- * are reached the rest goes over a new connection.
+ * beginning. One that ends while it waits for a form of ours is opened again with the form. A TLS
+ * handshake that fails where TLS is opportunistic is tried once more in clear. No other host is
+ * tried for a message that may have been taken (RFC 5321 6.1). A host that lacks what a recipient
+ * needs is not asked for it again at its other addresses. Where a server's LIMITS are reached the
+ * rest goes over a new connection.
  */
 #include "relay/capture.h"
 #include "relay/internal.h"
@@ -265,23 +266,28 @@ static struct smtp_client_mail mail_of(const struct relay_job *j, unsigned form)
 
 static void on_ready(void *arg);
 static void send_part(struct relay_job *j);
+static void next_attempt(struct relay_job *j);
+static void open_attempt(struct relay_job *j);
 
 static void on_form(void *arg, const struct relay_form_answer *a)
 {
     struct relay_job *j = arg;
     j->form_answer = *a;
     j->has_answer = true;
-    if (j->waits_for_form) {
-        j->waits_for_form = false;
+    if (!j->waits_for_form)
+        return;
+    j->waits_for_form = false;
+    if (j->conn)
         send_part(j);
-    }
+    else
+        open_attempt(j);
 }
 
 /* No form of the content can go to this host, or not now: what is open is decided. */
-static void end_without_form(struct relay_job *j)
+static void decide_without_form(struct relay_job *j)
 {
     const struct relay_form_answer *a = &j->form_answer;
-    const char *remote = relay_conn_remote(j->conn);
+    const char *remote = j->conn ? relay_conn_remote(j->conn) : "";
     struct smtp_client_result r = {.end = SMTP_END_UNSUPPORTED, .phase = SMTP_PHASE_MAIL};
     struct relay_outcome o;
     if (a->err < 0) {
@@ -296,7 +302,12 @@ static void end_without_form(struct relay_job *j)
     j->answered = true;
     log_result(j, recipients_text(j, count, row), remote, &r, &o);
     set_open(j, &o);
-    if (a->err < 0)
+}
+
+static void end_without_form(struct relay_job *j)
+{
+    decide_without_form(j);
+    if (j->form_answer.err < 0)
         end_form(j); /* the next host's turn is another try */
     on_ready(j);
 }
@@ -353,9 +364,6 @@ static void send_part(struct relay_job *j)
     relay_body_start(&j->body, j->conn);
     relay_conn_send(j->conn, &mail);
 }
-
-static void next_attempt(struct relay_job *j);
-static void open_attempt(struct relay_job *j);
 
 static void drop_conn(struct relay_job *j)
 {
@@ -443,6 +451,12 @@ static bool wants_clear_text(const struct relay_job *j, const struct smtp_client
 static void on_closed(void *arg, const struct smtp_client_result *why)
 {
     struct relay_job *j = arg;
+    if (j->waits_for_form) { /* for us: that says nothing about the host */
+        j->conn = NULL;
+        if (j->reused)
+            j->attempt = 0;
+        return;
+    }
     const char *remote = arena_str(&j->arena, sv_of(relay_conn_remote(j->conn)));
     bool in_clear = wants_clear_text(j, why);
     bool was_reused = j->reused;
@@ -459,7 +473,6 @@ static void on_closed(void *arg, const struct smtp_client_result *why)
     relay_body_stop(&j->body);
     j->conn = NULL;
     j->sent = false;
-    j->waits_for_form = false;
     j->reused = false;
     if (in_clear)
         j->clear_text = true;
@@ -656,6 +669,14 @@ void relay_job_start(struct relay_run *run, struct relay_conn *conn, struct rela
 void relay_job_give_up(struct relay_job *j)
 {
     j->given_up = true;
+    if (j->waits_for_form) {
+        j->form_answer = (struct relay_form_answer){.err = ERR_TIMEOUT};
+        decide_without_form(j);
+        if (j->conn)
+            drop_conn(j);
+        finish(j);
+        return;
+    }
     if (!j->conn)
         return; /* it waits for a disk, which ends by itself */
     struct smtp_client_result why = {.end = SMTP_END_TIMEOUT,

@@ -41,6 +41,7 @@ struct sim_peer {
     struct sim_peer_conn *last; /* the newest connection, while it lives */
     const char *action;
     unsigned dies_after; /* so many answers on one connection */
+    bool plain;          /* the next hop has no extensions */
 };
 
 struct sim_peer_conn {
@@ -239,8 +240,9 @@ UNUSED static void on_sink_read(void *arg, struct sv bytes)
         bool end = sv_eq(line, SV(".\r\n"));
         const char *reply = c->data && !end                ? ""
                             : sv_istarts(line, SV("DATA")) ? "354 go\r\n"
-                            : sv_istarts(line, SV("EHLO")) ? "250-sink\r\n250 8BITMIME\r\n"
-                                                           : "250 2.0.0 ok\r\n";
+                            : sv_istarts(line, SV("EHLO")) && !c->peer->plain
+                                ? "250-sink\r\n250 8BITMIME\r\n"
+                                : "250 2.0.0 ok\r\n";
         c->data = (c->data && !end) || sv_istarts(line, SV("DATA"));
         buf_consume(&c->in, n + 1);
         peer_write(c, reply, strlen(reply));
