@@ -473,7 +473,6 @@ static void on_closed(void *arg, const struct smtp_client_result *why)
     relay_body_stop(&j->body);
     j->conn = NULL;
     j->sent = false;
-    j->reused = false;
     if (in_clear)
         j->clear_text = true;
     else
@@ -504,6 +503,7 @@ static void open_attempt(struct relay_job *j)
         .exts_off = j->run->settings->exts_off,
         .clear_text = j->clear_text,
         .queue_id = j->batch->message->id};
+    j->reused = false;
     j->began_ms = now(j);
     j->conn = relay_conn_open(&config, &conn_ops, j);
 }

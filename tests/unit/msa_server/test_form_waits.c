@@ -11,6 +11,10 @@
 #include "relay/internal.h"
 #include "tests/unit/msa_server/signing_world.h"
 
+#define OTHER_PORT 2526
+#define TWO_HOPS                                                                \
+    "relay = { routes = ( { domain = \"*\"; to = [ \"smtp://127.0.0.1:2525\", " \
+    "\"smtp://127.0.0.1:2526\" ]; tls = \"none\"; } ); };\n"
 #define HEADER "From: u@example.net\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
 
 static struct relay_form_build *build; /* that waits for the test */
@@ -183,12 +187,32 @@ static void not_signed(void **state)
     signing_stop(c);
 }
 
+/* No form goes to the host of the idle connection: the next one has its own try, once. */
+static void next_host(void **state)
+{
+    (void)state;
+    start(TWO_HOPS);
+    struct sim_client *c = client_ready();
+    struct sim_peer *other = peer_new(OTHER_PORT, on_rude_accept);
+    submit(c, HEADER "plain\r\n");
+    submit_8bit(c);
+    assert_int_equal(sink->connections, 1);
+    make(&(struct relay_form_answer){.unfit = REWRITE_UNFIT_SIGNED});
+    sim_run_for(2000);
+    assert_int_equal(sink->connections, 1);
+    assert_int_equal(other->connections, 1);
+    assert_int_equal(world_log_count(" phase=GREETING "), 1);
+    peer_close(other);
+    signing_stop(c);
+    peer_free(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connection_ends), cmocka_unit_test(connection_ends_again),
         cmocka_unit_test(time_is_over),    cmocka_unit_test(server_stops),
-        cmocka_unit_test(not_signed),
+        cmocka_unit_test(not_signed),      cmocka_unit_test(next_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
