@@ -481,15 +481,38 @@ static bool has_long_line(struct sv content)
     return false;
 }
 
-static bool returns_whole(const struct writer *w)
+static bool is_utf8_report(const struct relay_dsn *d)
 {
-    const struct relay_dsn *d = w->d;
-    if (d->binary)
-        return false;
-    if (!utf8_is_ascii(d->content) && (!w->utf8 || kind_of_header(d->content) == HEADER_OTHER))
-        return false;
+    return !utf8_is_ascii(d->to);
+}
+
+static bool wants_whole(const struct relay_dsn *d)
+{
     return d->ret_full && d->content_complete && d->content.len <= d->bounce_body &&
-           main_action(d) == RELAY_DSN_FAILED && !has_long_line(d->content);
+           main_action(d) == RELAY_DSN_FAILED;
+}
+
+/* Whether the content can be returned without being brought into another form. */
+static bool fits_as_it_is(const struct relay_dsn *d)
+{
+    return !d->binary && !has_long_line(d->content) &&
+           (utf8_is_ascii(d->content) ||
+            (is_utf8_report(d) && kind_of_header(d->content) != HEADER_OTHER));
+}
+
+bool relay_dsn_needs_form(const struct relay_dsn *d)
+{
+    return wants_whole(d) && !fits_as_it_is(d);
+}
+
+/* What is returned whole; empty: nothing is. */
+static struct sv whole_of(const struct relay_dsn *d)
+{
+    if (!wants_whole(d))
+        return SV_NONE;
+    if (fits_as_it_is(d))
+        return d->content;
+    return d->form.len <= d->bounce_body ? d->form : SV_NONE;
 }
 
 static void put_headers(struct writer *w)
@@ -509,16 +532,18 @@ static void put_headers(struct writer *w)
 
 static void put_whole(struct writer *w)
 {
-    struct sv content = w->d->content;
-    put(w, content);
-    if (content.len && content.ptr[content.len - 1] != '\n')
+    struct sv whole = whole_of(w->d);
+    put(w, whole);
+    if (whole.ptr[whole.len - 1] != '\n')
         put(w, SV("\r\n"));
 }
 
 /* RFC 6533 4.2, 4.3: a header section with UTF-8 has types of its own. */
 static void put_content_part(struct writer *w)
 {
-    bool is_whole = returns_whole(w), is_utf8 = kind_of_header(w->d->content) == HEADER_UTF8;
+    struct sv whole = whole_of(w->d);
+    bool is_whole = whole.len > 0;
+    bool is_utf8 = kind_of_header(is_whole ? whole : w->d->content) == HEADER_UTF8;
     struct buf text;
     make_apart(w, &text, is_whole ? put_whole : put_headers);
     put_boundary(w, "");
@@ -534,7 +559,7 @@ static void put_content_part(struct writer *w)
 int relay_dsn_write(struct buf *out, const struct relay_dsn *d)
 {
     REQUIRE(d->count && d->to.len);
-    struct writer w = {.out = out, .d = d, .utf8 = !utf8_is_ascii(d->to)};
+    struct writer w = {.out = out, .d = d, .utf8 = is_utf8_report(d)};
     size_t before = buf_len(out);
     put_header(&w);
     put_text_part(&w);

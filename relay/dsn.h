@@ -10,9 +10,11 @@
  * where the author's own address holds UTF-8 is the report an SMTPUTF8 message, because then its
  * way needs that extension anyway. It goes out with the null reverse-path.
  *
- * Whole content is returned only for a failed recipient, RET=FULL, and content that is complete,
- * within bounce_body, made of lines, and of 7 bits unless the report is an SMTPUTF8 message; the
- * header section otherwise. The caller may have brought it into such a form (rewrite/encode.h). Of what a server said the first 20 lines and 1,000 octets are told.
+ * Whole content is returned only where a recipient failed, for RET=FULL, and if it is complete and
+ * within bounce_body; the header section otherwise. It goes as it is if it is made of lines, and of
+ * 7 bits unless the report is an SMTPUTF8 message; else in the form that the caller has made of it
+ * (relay_dsn_needs_form(), rewrite/encode.h), if that is within bounce_body. Of what a server said
+ * the first 20 lines and 1,000 octets are told.
  * Ownership: all views are the caller's and only read. Any thread. Pure: time is an argument.
  */
 #ifndef RELAY_DSN_H
@@ -69,6 +71,7 @@ struct relay_dsn {
     const struct relay_dsn_recipient *recipients;
     size_t count;      /* at least 1 */
     struct sv content; /* of the message, from its first byte on; may be only a part */
+    struct sv form;    /* of the content, in lines of 7 bits; empty: none could be made */
     bool content_complete;
     bool binary;        /* the content is not made of lines */
     bool ret_full;      /* RET=FULL */
@@ -77,6 +80,8 @@ struct relay_dsn {
 
 /* Appends the message. ERR_FULL: out's maximum is too small; nothing is appended. */
 int relay_dsn_write(struct buf *out, const struct relay_dsn *d) MUST_CHECK;
+/* The content is to be returned whole and cannot go as it is. d->form is not looked at. */
+bool relay_dsn_needs_form(const struct relay_dsn *d);
 /* Most bytes of content that are of use to the writer. */
 size_t relay_dsn_content_max(size_t bounce_body);
 

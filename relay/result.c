@@ -227,33 +227,27 @@ static void on_signed(void *arg)
     hand_over(arg);
 }
 
-/* A report is returned over hops that take 7 bits only: so is what it returns. False: the content
- * does not need it, or cannot be had so. */
-static bool make_returnable(const struct result *t, const struct relay_dsn *d, struct buf *out)
+/* A report is returned over hops that take 7 bits only: so is what it returns. Nothing is put where
+ * it cannot be had so. */
+static void make_form(struct sv content, struct buf *out)
 {
-    const struct queue_message *m = t->message;
     struct rewrite_survey survey;
     struct rewrite_encode encode;
     struct rewrite_plan plan;
-    if (!d->ret_full || !d->content_complete || d->content.len > d->bounce_body ||
-        !(m->eight_bit || m->binary || m->long_lines))
-        return false;
-    rewrite_survey_init(&survey, REWRITE_FORM_7BIT, d->content.len);
-    rewrite_survey_feed(&survey, d->content);
+    rewrite_survey_init(&survey, REWRITE_FORM_7BIT, content.len);
+    rewrite_survey_feed(&survey, content);
     rewrite_survey_end(&survey);
     rewrite_survey_take(&survey, &plan);
     rewrite_survey_deinit(&survey);
-    bool good = plan.unfit == REWRITE_UNFIT_NONE;
-    if (good) {
-        rewrite_encode_init(&encode, &plan, d->content.len);
-        int err = buf_put(out, rewrite_encode_feed(&encode, d->content));
+    if (plan.unfit == REWRITE_UNFIT_NONE) {
+        rewrite_encode_init(&encode, &plan, content.len);
+        int err = buf_put(out, rewrite_encode_feed(&encode, content));
         if (err == 0)
             err = buf_put(out, rewrite_encode_end(&encode));
         REQUIRE(err == 0);
         rewrite_encode_deinit(&encode);
     }
     rewrite_plan_deinit(&plan);
-    return good;
 }
 
 /* Ends with hand_over(). */
@@ -286,10 +280,9 @@ static void write_report(struct result *t, struct sv content)
                                         !requires_tls(t),
                             .bounce_body = (size_t)settings->queue->bounce_body_bytes};
     buf_init(&made, SIZE_MAX / 2, 0);
-    if (make_returnable(t, &dsn, &made)) {
-        dsn.content = buf_view(&made);
-        dsn.binary = false;
-    }
+    if (relay_dsn_needs_form(&dsn))
+        make_form(content, &made);
+    dsn.form = buf_view(&made);
     buf_init(&text, SIZE_MAX / 2, 0); /* bounded by its recipients and bounce_body */
     REQUIRE(relay_dsn_write(&text, &dsn) == 0);
     queue_report(t, &text, id);

@@ -270,6 +270,55 @@ static void test_utf8_content(void **state)
     }
 }
 
+/* Content that cannot go as it is: who has to make a form of it, and when that is returned. Headers
+ * alone are the original's. */
+static void test_form_of_content(void **state)
+{
+    (void)state;
+    static const char form[] = "A: form\r\n\r\n=C3=A9\r\n";
+    static const struct {
+        const char *to, *content;
+        enum relay_dsn_action action;
+        size_t bounce_body;
+        bool ret_full, binary, needs_form;
+        const char *returned;
+    } rows[] = {
+        {"a@a.example", "A: e\r\n\r\né\r\n", RELAY_DSN_FAILED, 1000, true, false, true, form},
+        {"a@a.example", "A: e\r\n\r\né", RELAY_DSN_FAILED, 12, true, false, true, "A: e\r\n"},
+        {"a@a.example", "A: e\r\n\r\né\r\n", RELAY_DSN_FAILED, 9, true, false, false, "A: e\r\n"},
+        {"a@a.example", "A: e\r\n\r\né\r\n", RELAY_DSN_DELAYED, 1000, true, false, false,
+         "A: e\r\n"},
+        {"a@a.example", "A: e\r\n\r\né\r\n", RELAY_DSN_RELAYED, 1000, true, false, false,
+         "A: e\r\n"},
+        {"a@a.example", "A: e\r\n\r\né\r\n", RELAY_DSN_FAILED, 1000, false, false, false,
+         "A: e\r\n"},
+        {"a@a.example", "A: e\r\n\r\ne\r\n", RELAY_DSN_FAILED, 1000, true, false, false,
+         "A: e\r\n\r\ne\r\n"},
+        {"a@a.example", "A: e\r\n\r\ne\r\n", RELAY_DSN_FAILED, 1000, true, true, true, form},
+        {"é@a.example", "A: e\r\n\r\né\r\n", RELAY_DSN_FAILED, 1000, true, false, false,
+         "A: e\r\n\r\né\r\n"},
+        {"é@a.example", "A: \xe9\r\n\r\né\r\n", RELAY_DSN_FAILED, 1000, true, false, true, form},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct relay_dsn_recipient r = failed_b();
+        struct relay_dsn d = report(&r, 1);
+        char want[100];
+        r.action = rows[i].action;
+        d.to = sv_of(rows[i].to);
+        d.content = sv_of(rows[i].content);
+        d.bounce_body = rows[i].bounce_body;
+        d.ret_full = rows[i].ret_full;
+        d.binary = rows[i].binary;
+        assert_int_equal(relay_dsn_needs_form(&d), rows[i].needs_form);
+        d.form = sv_of(form);
+        char *text = written(&d);
+        snprintf(want, sizeof want, "\r\n\r\n%s\r\n--=_reportid--\r\n", rows[i].returned);
+        if (!sv_iends(sv_of(text), sv_of(want)))
+            fail_msg("row %zu: %s", i, text);
+        free(text);
+    }
+}
+
 /* RFC 2045 6.7: no line over 76 characters, no white space at its end, nothing lost. */
 static void test_quoted_printable(void **state)
 {
@@ -406,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_utf8_for_ascii_author),
         cmocka_unit_test(test_utf8_for_utf8_author),
         cmocka_unit_test(test_utf8_content),
+        cmocka_unit_test(test_form_of_content),
         cmocka_unit_test(test_quoted_printable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
