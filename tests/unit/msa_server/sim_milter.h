@@ -40,8 +40,9 @@ struct sim_peer {
     /* policy service and next hop */
     struct sim_peer_conn *last; /* the newest connection, while it lives */
     const char *action;
-    unsigned dies_after; /* so many answers on one connection */
-    bool plain;          /* the next hop has no extensions */
+    unsigned dies_after;  /* so many answers on one connection */
+    bool plain;           /* the next hop has no extensions */
+    const char *puts_off; /* it answers 451 to commands that begin so; NULL: none */
 };
 
 struct sim_peer_conn {
@@ -242,6 +243,8 @@ UNUSED static void on_sink_read(void *arg, struct sv bytes)
                             : sv_istarts(line, SV("DATA")) ? "354 go\r\n"
                             : sv_istarts(line, SV("EHLO")) && !c->peer->plain
                                 ? "250-sink\r\n250 8BITMIME\r\n"
+                            : c->peer->puts_off && sv_istarts(line, sv_of(c->peer->puts_off))
+                                ? "451 4.3.0 later\r\n"
                                 : "250 2.0.0 ok\r\n";
         c->data = (c->data && !end) || sv_istarts(line, SV("DATA"));
         buf_consume(&c->in, n + 1);
