@@ -12,13 +12,13 @@
 #include "msa/base/mem.h"
 #include "msa/loop/clock.h"
 #include "relay/signing.h"
+#include "rewrite/changes.h"
 #include "rewrite/encode.h"
 
 #include <stdlib.h>
 #include <utlist.h>
 
-#define PIECE_BYTES      (128u << 10)
-#define HEADER_MAX_BYTES (2u << 20) /* of a header section that is looked into */
+#define PIECE_BYTES (128u << 10)
 
 struct relay_form_work {
     struct rewrite_survey survey;
@@ -38,6 +38,12 @@ struct relay_form_work {
 static const struct relay_worker_config *config_of(const struct relay_form_build *b)
 {
     return relay_worker_config(b->worker);
+}
+
+/* Most bytes of a header section of ours. */
+static size_t header_max(const struct relay_form_build *b)
+{
+    return REWRITE_CHANGED_MAX(b->settings->header_size);
 }
 
 /* ---- end ---- */
@@ -141,9 +147,9 @@ static void begin_encoding(struct relay_form_build *b)
     struct relay_form_work *k = b->work;
     k->is_encoding = k->encode_begun = true;
     k->offset = 0;
-    rewrite_encode_init(&k->encode, &k->plan, HEADER_MAX_BYTES);
+    rewrite_encode_init(&k->encode, &k->plan, header_max(b));
     k->dkim_begun = true;
-    rewrite_dkim_init(&k->dkim, b->settings->dkim, HEADER_MAX_BYTES, clock_wall_s());
+    rewrite_dkim_init(&k->dkim, b->settings->dkim, header_max(b), clock_wall_s());
     k->made = queue_message_new();
     k->made->received_ms = b->message->received_ms;
     queue_id_make(k->made->id, clock_wall_ms(), random_u64());
@@ -233,7 +239,7 @@ void relay_form_build_run(struct task *task)
 {
     struct relay_form_build *b = (struct relay_form_build *)(void *)task;
     b->work = NEW(struct relay_form_work);
-    rewrite_survey_init(&b->work->survey, b->form, HEADER_MAX_BYTES);
+    rewrite_survey_init(&b->work->survey, b->form, header_max(b));
     DL_APPEND(*relay_worker_builds(b->worker), b);
     if (relay_worker_is_stopped(b->worker))
         end(b, ERR_CANCELED);

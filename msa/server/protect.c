@@ -16,8 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What a header section may have beyond limits.header_size: our own fields, and those of milters.
- */
 #define OUT_MAX (4u << 20) /* what one piece, and what all recipients' keys, may become */
 #define WARN_MS 60000
 
@@ -331,7 +329,7 @@ struct protect *protect_start(struct worker *w, struct service *s, const struct 
     p->now_s = clock_wall_s();
     p->header_max = REWRITE_CHANGED_MAX((size_t)s->generation->options.limits.header_size_bytes);
     arena_init(&p->arena);
-    buf_init(&p->out, OUT_MAX, 0);
+    buf_init(&p->out, 2 * p->header_max + OUT_MAX, 0); /* encrypted: 1.4 times as large */
     protect_sign_init(p);
     rewrite_smime_section_init(&p->section, p->header_max);
     protect_pass(p, 0, eat_header, header_eaten);

@@ -96,10 +96,33 @@ static void failed(void **state)
     signing_stop(c);
 }
 
+/* What may come in can also be re-encoded. */
+static void large_header(void **state)
+{
+    (void)state;
+    char field[903] = "X: ";
+    memset(field + 3, 'x', 897);
+    strcpy(field + sizeof field - 3, "\r\n");
+    signing_start(ROUTE "limits = { header_size = \"4M\"; };\n", sign, on_sink_accept);
+    sink->plain = true;
+    struct sim_client *c = client_ready();
+    client_say(c, "MAIL FROM:<u@example.net> BODY=8BITMIME\r\nRCPT TO:<a@example.org>\r\n"
+                  "DATA\r\n" HEADER);
+    for (int i = 0; i < 3500; i++)
+        client_put(c, sv_of(field));
+    client_say(c, "\r\nGr\xc3\xbcn\r\n.\r\n");
+    sim_run_for(60000);
+    client_expect(c, "250 2.0.0 Queued");
+    assert_int_equal(world_log_count(" delivered "), 1);
+    peer_expect(sink, "Gr=C3=BCn");
+    signing_stop(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(not_signed),
+        cmocka_unit_test(large_header),
         cmocka_unit_test(delayed),
         cmocka_unit_test(failed),
     };

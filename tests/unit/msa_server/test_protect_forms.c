@@ -67,6 +67,28 @@ static void test_large(void **state)
     stop(NULL);
 }
 
+/* A header section of the largest size goes inside. */
+static void test_large_header(void **state)
+{
+    struct buf inside;
+    char field[903] = "X: ";
+    (void)state;
+    memset(field + 3, 'x', 897);
+    strcpy(field + sizeof field - 3, "\r\n");
+    start(BOTH "limits = { header_size = \"5M\"; memory = \"512M\"; };\n");
+    buf_init(&inside, 16u << 20, 0);
+    struct sim_client *c = client_ready();
+    client_say(c, MAIL TO("c") "DATA\r\n" HEADER);
+    for (int i = 0; i < 5500; i++)
+        client_put(c, sv_of(field));
+    client_say(c, "\r\nbody\r\n.\r\n");
+    sim_run_for(60000);
+    client_expect(c, "250 2.0.0 Queued");
+    assert_true(decrypts(received("c"), C, &inside));
+    buf_deinit(&inside);
+    stop(c);
+}
+
 /* More recipients than one message may have keys for: as many messages as it takes. */
 static struct person crowd[2];
 
@@ -234,9 +256,10 @@ static void test_held(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shared_out), cmocka_unit_test(test_large),
-        cmocka_unit_test(test_crowd),      cmocka_unit_test(test_only_says_so),
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_held),
+        cmocka_unit_test(test_shared_out),   cmocka_unit_test(test_large),
+        cmocka_unit_test(test_large_header), cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_only_says_so), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_held),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
