@@ -2,8 +2,8 @@
  * form.h - a message's content in the form that a next hop can take.
  *
  * Draft 8.4, RFC 6152 3, RFC 3030 3, RFC 6409 6.5: content is re-encoded at delivery, for the hops
- * that need it, part by part (rewrite/survey.h, encode.h). A form is made once, whatever the number
- * of destinations that want it; it is content of a message that is never put. Behind the last job
+ * that need it, part by part (rewrite/survey.h, encode.h). A form is shared by all destinations
+ * that want it; it is content of a message that is never put. Behind the last job
  * that uses it it is kept for later destinations and tries, until the message ends or others need
  * the room. So many are made at once; further ones wait. Where the queued message is signed by DKIM
  * its form is signed again, because the signature was over other bytes.
