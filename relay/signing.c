@@ -3,13 +3,11 @@
 #include "auth/client/client.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
+#include "msa/base/throttle.h"
 #include "msa/loop/clock.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <utlist.h>
-
-#define WARN_MS 60000u
 
 struct relay_signer {
     struct loop *loop;
@@ -118,21 +116,13 @@ struct relay_signing *relay_signing_start(struct relay_signer *s, struct rewrite
     return g;
 }
 
-/* The first of each minute, whichever thread it is on. In a simulation time may begin anew. */
-static bool may_warn(void)
-{
-    static _Atomic uint64_t next_ms;
-    uint64_t now = clock_mono_ms(), next = atomic_load(&next_ms);
-    return (now >= next || next > now + WARN_MS) &&
-           atomic_compare_exchange_strong(&next_ms, &next, now + WARN_MS);
-}
-
 bool relay_signing_judge(const struct rewrite_dkim *d, const struct log_ctx *ctx)
 {
+    static _Atomic uint64_t next_ms;
     bool required;
     if (!rewrite_dkim_lacks(d, &required))
         return true;
-    if (may_warn())
+    if (throttle_passes(&next_ms, clock_mono_ms()))
         log_event(LOG_WARNING, "dkim-unsigned", ctx,
                   "mail of %s %s: %s; is not told again for a minute",
                   d->domain[0] ? d->domain : "an unknown author",

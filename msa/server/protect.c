@@ -8,6 +8,7 @@
 
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
+#include "msa/base/throttle.h"
 #include "msa/loop/clock.h"
 #include "msa/server/protect_internal.h"
 #include "msa/server/reject.h"
@@ -17,7 +18,6 @@
 #include <stdlib.h>
 
 #define OUT_MAX (4u << 20) /* what one piece, and what all recipients' keys, may become */
-#define WARN_MS 60000
 
 struct log_ctx protect_ctx(const struct protect *p, const char *queue_id)
 {
@@ -25,13 +25,10 @@ struct log_ctx protect_ctx(const struct protect *p, const char *queue_id)
         .session = p->target.session, .queue = sv_of(queue_id), .login = p->target.login};
 }
 
-/* The first of each minute, whichever thread it is on. In a simulation time may begin anew. */
 bool protect_may_warn(void)
 {
     static _Atomic uint64_t next_ms;
-    uint64_t now = clock_mono_ms(), next = atomic_load(&next_ms);
-    return (now >= next || next > now + WARN_MS) &&
-           atomic_compare_exchange_strong(&next_ms, &next, now + WARN_MS);
+    return throttle_passes(&next_ms, clock_mono_ms());
 }
 
 /* ---- the end ---- */
