@@ -143,19 +143,20 @@ static void put_message_id(struct rewrite_changes *c, const struct rewrite_chang
     }
 }
 
-static void put_date(struct rewrite_changes *c, const struct rewrite_changes_end *e,
+/* True: it takes the place of others, which are renamed when all fields on top are put: the first
+ * of them may stand where those go. */
+static bool put_date(struct rewrite_changes *c, const struct rewrite_changes_end *e,
                      struct buf *text)
 {
     const struct rewrite_facts *f = e->facts;
     bool replace = f->has_date && !f->date_readable && !c->gateway;
     char date[REWRITE_DATE_MAX];
     if (!c->options->add_date || (f->has_date && !replace))
-        return;
+        return false;
     rewrite_date_write(date, c->received->wall_s);
     write_text(text, "Date: ", sv_of(date), "\r\n");
     put_top(c, text, replace ? REWRITE_WHY_DATE_REPLACED : REWRITE_WHY_DATE_ADDED);
-    if (replace)
-        rename_dates(c, e->section);
+    return replace;
 }
 
 /* False: the message is to be refused. */
@@ -281,8 +282,10 @@ bool rewrite_changes_finish(struct rewrite_changes *c, const struct rewrite_chan
     buf_init(&text, REWRITE_RECEIVED_MAX, 0);
     put_received(c, e->facts, &text);
     put_message_id(c, e, &text);
-    put_date(c, e, &text);
+    bool renames = put_date(c, e, &text);
     bool good = put_authors(c, e, &text, refusal_out) && put_addresses(c, e, refusal_out);
+    if (renames)
+        rename_dates(c, e->section);
     put_end(c, e);
     buf_deinit(&text);
     rewrite_edits_seal(c->edits);

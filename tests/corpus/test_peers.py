@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Python's email package and GMime read every form of every message of the corpus as they read the
-message itself: the same structure, the same contents, the same text in header fields.
+message itself: the same structure, the same contents, the same text in header fields. What has gone
+through every action on header fields has the same structure and contents, too, and python3-dkim
+verifies its signatures.
 
 Usage: test_peers.py FORMS, the program that runs the invariants and writes the forms.
 """
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 
+import dkim
 import gi
 
 gi.require_version("GMime", "3.0")
@@ -39,6 +42,8 @@ RETYPED = {"multipart_no_delimiters", "multipart_only_close", "boundary_none", "
 # message/global-delivery-status (RFC 6533 4)
 PYTHON_CANNOT = {"boundary_comment", "type_comment_open", "file_name_09", "header_obsolete_space", "report_global"}
 GMIME_CANNOT = {"report_global"}
+# space before a colon
+DKIM_CANNOT = {"header_obsolete_space"}
 # contents that were damaged before: readers guess, each in its way
 DAMAGED = {"base64_footer", "base64_8bit_noise", "qp_broken", "encoding_twice_other",
            "delimiter_without_header_end", "fold_first", "part_garbage_header", "type_twice",
@@ -158,11 +163,7 @@ def same(a, b, path=()):
                                                                        y[:300] if y else y))
 
 
-def check(name, form, before, after):
-    if before == after:
-        return
-    if name in DAMAGED:
-        return
+def structure(name, form, before, after):
     for reader, tree, cannot in (("Python", python_tree, PYTHON_CANNOT),
                                  ("GMime", gmime_tree, GMIME_CANNOT)):
         if name in cannot or name in RETYPED:
@@ -170,6 +171,14 @@ def check(name, form, before, after):
         where = same(tree(before), tree(after))
         if where is not None:
             fault(name, form, "%s: %s" % (reader, " / ".join(map(str, where))))
+
+
+def check(name, form, before, after):
+    if before == after:
+        return
+    if name in DAMAGED:
+        return
+    structure(name, form, before, after)
     fields, names = python_fields(before)
     new_fields, new_names = python_fields(after)
     for key, text in fields.items():
@@ -184,10 +193,42 @@ def check(name, form, before, after):
                 fault(name, form, "file name %r became %r" % (old, new))
 
 
+# ---- DKIM ----
+
+def is_lines(data):
+    """Whether a verifier of mail reads these bytes as they are."""
+    return b"\0" not in data and not re.search(rb"\r(?!\n)|(?<!\r)\n", data)
+
+
+def check_signed(name, data, keys):
+    """How many of its two signatures hold."""
+    if name in DKIM_CANNOT:
+        return 0
+    d, held = dkim.DKIM(data), 0
+    for i in range(2):
+        try:
+            held += bool(d.verify(idx=i, dnsfunc=lambda name, **_: keys[name.split(b"._domainkey.")[0]]))
+        except (dkim.DKIMException, IndexError, KeyError) as e:
+            fault(name, "actions", "DKIM signature %d: %r" % (i, e))
+    if held < 2:
+        fault(name, "actions", "%d DKIM signatures hold" % held)
+    return held
+
+
+def read_keys(path):
+    out = {}
+    for line in read(path).decode().splitlines():
+        selector, kind, public = line.split(" ")
+        out[selector.encode()] = ("v=DKIM1; %s; %s" % (kind, public)).encode()
+    return out
+
+
 def main():
     GMime.init()
+    held = 0
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.argv[1], HERE, folder], check=True, stdout=subprocess.DEVNULL)
+        keys = read_keys(os.path.join(folder, "keys"))
         changed = 0
         for file in sorted(os.listdir(HERE)):
             if not file.endswith(".eml"):
@@ -205,8 +246,14 @@ def main():
                     after = read(path)
                     changed += after != before
                     check(name, form, before, after)
-    print("\n".join(faults) if faults else "%d forms are read as their messages are" % changed)
-    sys.exit(bool(faults) or changed < 200)
+            after = read(os.path.join(folder, name + ".actions"))
+            if name not in DAMAGED:
+                structure(name, "actions", before, after)
+            if is_lines(after) and re.search(rb"^From:[^\r]*@author\.test", after.split(b"\r\n\r\n")[0], re.M):
+                held += check_signed(name, after, keys)
+    print("\n".join(faults) if faults else "%d forms are read as their messages are, %d signatures hold" %
+          (changed, held))
+    sys.exit(bool(faults) or changed < 200 or held < 2 * 300)
 
 
 if __name__ == "__main__":

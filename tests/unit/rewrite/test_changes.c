@@ -112,6 +112,8 @@ static const struct {
     {"From", FROM, "A: b\r\n\r\n", "From: <f@x.example>\r\nA: b\r\n\r\n", "F"},
     {"everything on top", ALL | SENDER | FROM, "A: b\r\n\r\n",
      MID DATE "From: <f@x.example>\r\nSender: <s@x.example>\r\nA: b\r\n\r\n", "mdFs"},
+    {"a bad Date at the top, and From", ADD_DATE | FROM, "Date: x\r\n\r\n",
+     DATE "From: <f@x.example>\r\nX-Original-Date: x\r\n\r\n", "DFD"},
     {"everything", ALL | SENDER,
      "Date: x\r\nMessage-ID: y\r\nBcc: z\r\nAuthentication-Results: m.example\r\nSender: q\r\n\r\n",
      DATE "X-Original-Date: x\r\nMessage-ID: <qid@m.example>\r\nSender: <s@x.example>\r\n\r\n",
