@@ -1,7 +1,7 @@
 /*
- * conn.h - one outbound SMTP connection: stream, TLS, AUTH and the client core, on a worker's loop.
+ * conn.h - one outbound connection: a protocol core over a channel, and AUTH, on a worker's loop.
  *
- * RFC 5321 4.5.3.2 (time-outs), 3207, 8314 (implicit TLS). Translates between socket, TLS stream,
+ * RFC 5321 4.5.3.2 (time-outs), 3207, 8314 (implicit TLS). Translates between channel,
  * keeper and core; decides nothing about a message.
  *
  * Order: relay_conn_open(); on_ready; relay_conn_send(), then on_need_body (each answered by

@@ -1,0 +1,340 @@
+/*
+ * A channel's life:
+ *
+ *     stream_connect -> on_connect -+- implicit TLS: handshake -+-> on_open
+ *                                   +---------------------------+
+ *     on_read -> [TLS] -> plain -> on_bytes        relay_channel_write -> [TLS] -> stream_write
+ *
+ * Memory of the struct goes with on_closed of the stream, which is the last event of all.
+ */
+#include "relay/channel.h"
+
+#include "msa/base/crashring.h"
+#include "msa/base/mem.h"
+#include "msa/base/require.h"
+#include "msa/loop/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define PLAIN_MAX    (64u << 10) /* of the peer's bytes that nobody has consumed yet */
+#define TLS_OUT_MAX  (64u << 10)
+#define CONNECT_MS   30000
+#define HANDSHAKE_MS 60000
+
+enum state { CONNECTING, HANDSHAKE, OPEN, CLOSED };
+
+struct relay_channel {
+    struct relay_channel_config config;
+    const struct relay_channel_ops *ops;
+    void *arg;
+    enum state state;
+    struct stream *stream;
+    struct tls_stream *tls;
+    struct buf tls_out, plain;
+    struct timer timer;
+    uint64_t began_ms;
+    int write_err; /* told with the next event, or to the next writer */
+};
+
+static uint64_t now(const struct relay_channel *ch)
+{
+    return loop_now_ms(ch->config.loop);
+}
+
+/* ---- end ---- */
+
+static void fail(struct relay_channel *ch, enum smtp_end how, int err)
+{
+    struct smtp_client_result why = {.end = how,
+                                     .phase = ch->state == HANDSHAKE ? SMTP_PHASE_HANDSHAKE
+                                                                     : SMTP_PHASE_CONNECT,
+                                     .err = err,
+                                     .elapsed_ms = now(ch) - ch->began_ms};
+    if (how == SMTP_END_TLS && *relay_channel_tls_fault(ch))
+        why.detail = relay_channel_tls_fault(ch);
+    ch->ops->on_failed(ch->arg, &why);
+}
+
+static void lost(struct relay_channel *ch, int err)
+{
+    if (ch->state == OPEN)
+        ch->ops->on_lost(ch->arg, err);
+    else if (ch->state != CLOSED)
+        fail(ch, SMTP_END_LOST, err);
+}
+
+static void on_closed(void *arg)
+{
+    struct relay_channel *ch = arg;
+    const struct relay_channel_ops *ops = ch->ops;
+    void *owner = ch->arg;
+    tls_stream_free(ch->tls);
+    tls_ctx_drop(ch->config.tls);
+    buf_deinit(&ch->tls_out);
+    buf_deinit(&ch->plain);
+    free(ch);
+    ops->on_closed(owner);
+}
+
+/* ---- out ---- */
+
+static void write_raw(struct relay_channel *ch, struct sv bytes)
+{
+    if (ch->write_err == 0 && bytes.len > 0)
+        ch->write_err = stream_write(ch->stream, bytes);
+}
+
+static void flush_tls(struct relay_channel *ch)
+{
+    write_raw(ch, buf_view(&ch->tls_out));
+    buf_reset(&ch->tls_out);
+}
+
+static void tell_write_error(struct relay_channel *ch)
+{
+    int err = ch->write_err;
+    ch->write_err = 0;
+    if (err < 0)
+        lost(ch, err);
+}
+
+/* ---- TLS ---- */
+
+static void begin_tls(struct relay_channel *ch)
+{
+    const struct route_attempt *a = ch->config.attempt;
+    bool verify = a->tls == ROUTE_TLS_VERIFY;
+    struct tls_stream_peer peer = {.name = sv_of(a->host),
+                                   .trust = verify ? AUTH_TLS_TRUST_VERIFY : AUTH_TLS_TRUST_ANY,
+                                   .session_key = sv_of(ch->config.remote)};
+    if (a->host[0] == '[')
+        peer.name = SV_NONE;
+    buf_reset(&ch->plain);
+    ch->tls = tls_stream_client(ch->config.tls, &peer, &ch->tls_out);
+    flush_tls(ch);
+}
+
+static void opened(struct relay_channel *ch)
+{
+    ch->state = OPEN;
+    timer_stop(&ch->timer);
+    ch->ops->on_open(ch->arg);
+}
+
+static void tls_established(struct relay_channel *ch)
+{
+    if (ch->state == HANDSHAKE)
+        opened(ch);
+    else
+        ch->ops->on_tls(ch->arg, 0);
+}
+
+static void tls_failed(struct relay_channel *ch, enum tls_stream_state before)
+{
+    if (ch->state == HANDSHAKE)
+        fail(ch, SMTP_END_TLS, ERR_TLS);
+    else if (before == AUTH_TLS_HANDSHAKE)
+        ch->ops->on_tls(ch->arg, ERR_TLS);
+    else
+        lost(ch, ERR_TLS);
+}
+
+/* After a feed; what came before the end is heard before it. */
+static void tls_fed(struct relay_channel *ch, enum tls_stream_state before)
+{
+    enum tls_stream_state state = tls_stream_state(ch->tls);
+    if (before == AUTH_TLS_HANDSHAKE && (state == AUTH_TLS_OPEN || state == AUTH_TLS_CLOSED))
+        tls_established(ch);
+    if (ch->state == OPEN && buf_len(&ch->plain) > 0)
+        ch->ops->on_bytes(ch->arg);
+    if (ch->state != CLOSED && state == AUTH_TLS_FAILED)
+        tls_failed(ch, before);
+    else if (ch->state == OPEN && state == AUTH_TLS_CLOSED && before != AUTH_TLS_CLOSED)
+        lost(ch, ERR_EOF);
+}
+
+/* ---- events, in the order in which they happen ---- */
+
+static void connected(struct relay_channel *ch, int err)
+{
+    if (err < 0) {
+        fail(ch, err == -ETIMEDOUT ? SMTP_END_TIMEOUT : SMTP_END_LOST, err);
+        return;
+    }
+    stream_read_start(ch->stream);
+    if (!ch->config.attempt->implicit_tls) {
+        opened(ch);
+        return;
+    }
+    ch->state = HANDSHAKE;
+    ch->began_ms = now(ch);
+    timer_start(&ch->timer, HANDSHAKE_MS);
+    if (!ch->config.tls) {
+        fail(ch, SMTP_END_TLS, ERR_TLS);
+        return;
+    }
+    begin_tls(ch);
+    tell_write_error(ch);
+}
+
+static void on_connect(void *arg, int err)
+{
+    struct relay_channel *ch = arg;
+    crashring_hold(ch->config.queue_id);
+    if (ch->state == CONNECTING)
+        connected(ch, err);
+    crashring_done();
+}
+
+static void read_tls(struct relay_channel *ch, struct sv bytes)
+{
+    bool more = true;
+    while (more && ch->state != CLOSED) {
+        enum tls_stream_state before = tls_stream_state(ch->tls);
+        size_t taken = tls_stream_feed(ch->tls, bytes, &ch->plain);
+        flush_tls(ch);
+        bytes = sv_skip(bytes, taken);
+        size_t waiting = buf_len(&ch->plain);
+        tls_fed(ch, before);
+        tell_write_error(ch);
+        /* a full plain of which nothing is consumed: the peer talks without being asked */
+        more = (bytes.len > 0 || (ch->state != CLOSED && tls_stream_has_plain(ch->tls))) &&
+               (taken > 0 || buf_len(&ch->plain) < waiting);
+    }
+    if (bytes.len > 0 && ch->state == OPEN && tls_stream_state(ch->tls) == AUTH_TLS_OPEN)
+        lost(ch, ERR_FULL);
+}
+
+static void read_clear(struct relay_channel *ch, struct sv bytes)
+{
+    while (bytes.len > 0 && ch->state == OPEN && !ch->tls) {
+        struct sv part = sv_first(bytes, buf_room(&ch->plain));
+        if (part.len == 0 || buf_put(&ch->plain, part) < 0) {
+            lost(ch, ERR_FULL);
+            return;
+        }
+        bytes = sv_skip(bytes, part.len);
+        ch->ops->on_bytes(ch->arg);
+    }
+}
+
+static void on_read(void *arg, struct sv bytes)
+{
+    struct relay_channel *ch = arg;
+    crashring_hold(ch->config.queue_id);
+    if (ch->tls)
+        read_tls(ch, bytes);
+    else
+        read_clear(ch, bytes);
+    crashring_done();
+}
+
+static void on_end(void *arg, int err)
+{
+    struct relay_channel *ch = arg;
+    crashring_hold(ch->config.queue_id);
+    lost(ch, err);
+    crashring_done();
+}
+
+static void on_drain(void *arg)
+{
+    struct relay_channel *ch = arg;
+    crashring_hold(ch->config.queue_id);
+    if (ch->state == OPEN)
+        ch->ops->on_drain(ch->arg);
+    crashring_done();
+}
+
+static void on_timer(void *arg)
+{
+    struct relay_channel *ch = arg;
+    crashring_hold(ch->config.queue_id);
+    fail(ch, SMTP_END_TIMEOUT, -ETIMEDOUT);
+    crashring_done();
+}
+
+/* ---- interface ---- */
+
+struct relay_channel *relay_channel_open(const struct relay_channel_config *config,
+                                         const struct relay_channel_ops *ops, void *arg)
+{
+    static const struct stream_ops stream_ops = {on_connect, on_read, on_end, on_drain, on_closed};
+    struct relay_channel *ch = NEW(struct relay_channel);
+    ch->config = *config;
+    ch->ops = ops;
+    ch->arg = arg;
+    if (config->tls)
+        tls_ctx_keep(config->tls);
+    buf_init(&ch->plain, PLAIN_MAX, 0);
+    buf_init(&ch->tls_out, TLS_OUT_MAX, 0);
+    timer_init(&ch->timer, config->loop, on_timer, ch);
+    timer_start(&ch->timer, CONNECT_MS);
+    ch->began_ms = now(ch);
+    ch->stream = stream_connect(config->loop, &config->attempt->to, NULL, &stream_ops, ch);
+    return ch;
+}
+
+int relay_channel_start_tls(struct relay_channel *ch)
+{
+    REQUIRE(ch->state == OPEN && !ch->tls);
+    if (!ch->config.tls)
+        return ERR_TLS;
+    begin_tls(ch);
+    return 0;
+}
+
+struct sv relay_channel_waiting(const struct relay_channel *ch)
+{
+    return buf_view(&ch->plain);
+}
+
+void relay_channel_consume(struct relay_channel *ch, size_t bytes)
+{
+    buf_consume(&ch->plain, bytes);
+}
+
+int relay_channel_write(struct relay_channel *ch, struct sv bytes)
+{
+    if (!ch->tls) {
+        write_raw(ch, bytes);
+        return ch->write_err;
+    }
+    while (bytes.len > 0 && ch->write_err == 0) {
+        size_t taken = tls_stream_write(ch->tls, bytes);
+        flush_tls(ch);
+        if (taken == 0)
+            ch->write_err = ERR_TLS;
+        bytes = sv_skip(bytes, taken);
+    }
+    return ch->write_err;
+}
+
+size_t relay_channel_pending(const struct relay_channel *ch)
+{
+    return stream_pending(ch->stream);
+}
+
+void relay_channel_close(struct relay_channel *ch)
+{
+    REQUIRE(ch->state != CLOSED);
+    ch->state = CLOSED;
+    timer_stop(&ch->timer);
+    stream_close(ch->stream);
+}
+
+bool relay_channel_can_tls(const struct relay_channel *ch)
+{
+    return ch->config.tls != NULL;
+}
+
+bool relay_channel_is_tls(const struct relay_channel *ch)
+{
+    return ch->tls != NULL;
+}
+
+const char *relay_channel_tls_fault(const struct relay_channel *ch)
+{
+    return ch->tls ? tls_stream_fault(ch->tls) : "";
+}

@@ -1,0 +1,67 @@
+/*
+ * channel.h - the transport under a protocol core: one outbound connection, in clear or under TLS.
+ *
+ * RFC 3207, 8314 (implicit TLS). Connects, makes TLS at once or when told to, carries plain bytes
+ * both ways. Knows no protocol: what is said over it is its owner's.
+ *
+ * Order: relay_channel_open(); then on_open (connected, implicit TLS established) or on_failed,
+ * once and as the first; after on_open any number of on_bytes, on_drain, and on_lost at most once.
+ * relay_channel_start_tls() is answered by on_tls, later. relay_channel_close() is legal at any
+ * time, once; afterwards only on_closed comes, as the last of all: the channel is freed then, what
+ * it borrowed may be.
+ * In: what the peer has said stands in relay_channel_waiting() until relay_channel_consume(); it is
+ * bounded, and a peer that says more while nothing is consumed is lost with ERR_FULL.
+ * Out: relay_channel_write() keeps what the kernel does not take; look at relay_channel_pending()
+ * and wait for on_drain before more is produced.
+ *
+ * Ownership: the owner's, from relay_channel_open() to on_closed. Callbacks come from the loop,
+ * with the owner's queue id in the crash ring, never from inside a call here, but that on_failed
+ * does not come at all after relay_channel_close(). Thread: the loop's.
+ */
+#ifndef RELAY_CHANNEL_H
+#define RELAY_CHANNEL_H
+
+#include "auth/tls/stream.h"
+#include "msa/loop/loop.h"
+#include "msa/smtp/client.h"
+#include "relay/route/route.h"
+
+struct relay_channel;
+
+struct relay_channel_ops {
+    void (*on_open)(void *arg);
+    /* phase CONNECT or HANDSHAKE; end TIMEOUT, LOST or TLS; close it */
+    void (*on_failed)(void *arg, const struct smtp_client_result *why);
+    void (*on_tls)(void *arg, int err); /* 0: established */
+    void (*on_bytes)(void *arg);        /* there is more in relay_channel_waiting() */
+    void (*on_lost)(void *arg, int err);
+    void (*on_drain)(void *arg);
+    void (*on_closed)(void *arg);
+};
+
+struct relay_channel_config {
+    struct loop *loop;
+    struct tls_ctx *tls;                 /* a reference is taken; NULL: no TLS can be had */
+    const struct route_attempt *attempt; /* borrowed */
+    const char *remote;                  /* "host [address]:port"; borrowed */
+    const char *queue_id;                /* of the message under way, or ""; borrowed, may change */
+};
+
+struct relay_channel *relay_channel_open(const struct relay_channel_config *config,
+                                         const struct relay_channel_ops *ops, void *arg);
+/* What waits is dropped: nothing said before the handshake counts (RFC 3207 6). Its time-out is the
+ * owner's. ERR_TLS: no TLS can be had. */
+int relay_channel_start_tls(struct relay_channel *ch) MUST_CHECK;
+struct sv relay_channel_waiting(const struct relay_channel *ch);
+void relay_channel_consume(struct relay_channel *ch, size_t bytes);
+/* 0, or a negative error after which the channel is only good to be closed. */
+int relay_channel_write(struct relay_channel *ch, struct sv bytes) MUST_CHECK;
+size_t relay_channel_pending(const struct relay_channel *ch);
+void relay_channel_close(struct relay_channel *ch);
+
+bool relay_channel_can_tls(const struct relay_channel *ch);
+bool relay_channel_is_tls(const struct relay_channel *ch);
+/* Why TLS failed, in words; "" unless it did. */
+const char *relay_channel_tls_fault(const struct relay_channel *ch);
+
+#endif
