@@ -392,8 +392,7 @@ static void put_renamed(struct rewrite_downgrade_writer *w, struct sv name, stru
     buf_deinit(&plain);
 }
 
-/* What stands between parameters and is none has no meaning that could be lost. */
-static void blot(struct buf *out, size_t from)
+void rewrite_downgrade_blot(struct buf *out, size_t from)
 {
     for (size_t i = out->start + from; i < out->end; i++)
         if ((unsigned char)out->data[i] > 127)
@@ -422,7 +421,7 @@ enum rewrite_downgrade rewrite_downgrade_field(struct sv field, bool keep, struc
         break;
     case SHAPE_PARAMS:
         rewrite_downgrade_params(&w, sv_skip(field, value));
-        blot(out, before);
+        rewrite_downgrade_blot(out, before); /* what is left stands between parameters */
         break;
     case SHAPE_ADDRESSES:
         addresses = put_addresses(&w, field, value);

@@ -32,5 +32,7 @@ enum rewrite_downgrade {
  * REWRITE_DOWNGRADE_GROWTH times the field; on a fault it is as before. */
 #define REWRITE_DOWNGRADE_GROWTH(len) (32 * (len) + 256)
 enum rewrite_downgrade rewrite_downgrade_field(struct sv field, bool keep, struct buf *out);
+/* A "?" in place of each byte above 127 from that offset on: of what has no meaning to be lost. */
+void rewrite_downgrade_blot(struct buf *out, size_t from);
 
 #endif

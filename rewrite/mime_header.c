@@ -141,14 +141,6 @@ static enum rewrite_mime_header put_field(const struct rewrite_mime_change *c, s
     return result;
 }
 
-/* Of a line that is no field. */
-static void blot(struct buf *out, size_t from)
-{
-    for (size_t i = out->start + from; i < out->end; i++)
-        if ((unsigned char)out->data[i] > 127)
-            out->data[i] = '?';
-}
-
 static void put_line(struct buf *out, const char *name, const char *value)
 {
     int err = buf_printf(out, "%s: %s\r\n", name, value);
@@ -212,7 +204,7 @@ enum rewrite_mime_header rewrite_mime_header_write(struct sv section,
         if (result != REWRITE_MIME_HEADER_OK)
             return result;
         if (c.ascii)
-            blot(out, from);
+            rewrite_downgrade_blot(out, from);
     }
     while (rewrite_fields_next(section, &at, &f)) {
         struct sv field = {section.ptr + f.start, f.end - f.start};
