@@ -22,35 +22,31 @@
 #define REWRITE_TRANSFER_GROWTH(len) (4 * (len) + 128)
 
 enum rewrite_transfer_form {
-  REWRITE_TRANSFER_KEEP, /* as it is */
-  REWRITE_TRANSFER_QUOTED_PRINTABLE,
-  REWRITE_TRANSFER_BASE64,
-  REWRITE_TRANSFER_QUOTED_PRINTABLE_AGAIN,
-  REWRITE_TRANSFER_BASE64_AGAIN,
-  REWRITE_TRANSFER_PLAIN,
-  REWRITE_TRANSFER_PLAIN_8BIT, /* the same where bytes above 127 may stay */
+    REWRITE_TRANSFER_KEEP, /* as it is */
+    REWRITE_TRANSFER_QUOTED_PRINTABLE,
+    REWRITE_TRANSFER_BASE64,
+    REWRITE_TRANSFER_QUOTED_PRINTABLE_AGAIN,
+    REWRITE_TRANSFER_BASE64_AGAIN,
+    REWRITE_TRANSFER_PLAIN,
+    REWRITE_TRANSFER_PLAIN_8BIT, /* the same where bytes above 127 may stay */
 };
 
 struct rewrite_transfer {
-  enum rewrite_transfer_form form;
-  size_t column;
-  char held[57]; /* base64: less than a line; else: a CR or space that waits for
-                    what follows */
-  size_t nheld;
-  char before;     /* the byte before, of the line that is written */
-  bool is_dashed;  /* the line begins with "--" */
-  bool is_second;  /* a line has been written */
-  char *from, *to; /* of one call: what is written */
-  unsigned
-      open; /* quoted-printable: bytes that belong to a "=" so far, with it */
+    enum rewrite_transfer_form form;
+    size_t column;
+    char held[57]; /* base64: less than a line; else: a CR or space that waits for
+                      what follows */
+    size_t nheld;
+    char before;     /* the byte before, of the line that is written */
+    bool is_dashed;  /* the line begins with "--" */
+    bool is_second;  /* a line has been written */
+    char *from, *to; /* of one call: what is written */
+    unsigned open;   /* quoted-printable: bytes that belong to a "=" so far, with it */
 };
 
-void rewrite_transfer_init(struct rewrite_transfer *t,
-                           enum rewrite_transfer_form form);
-void rewrite_transfer_feed(struct rewrite_transfer *t, struct sv bytes,
-                           struct buf *out);
+void rewrite_transfer_init(struct rewrite_transfer *t, enum rewrite_transfer_form form);
+void rewrite_transfer_feed(struct rewrite_transfer *t, struct sv bytes, struct buf *out);
 /* The content is over. is_last: nothing follows it, else a line end does. */
-void rewrite_transfer_end(struct rewrite_transfer *t, bool is_last,
-                          struct buf *out);
+void rewrite_transfer_end(struct rewrite_transfer *t, bool is_last, struct buf *out);
 
 #endif

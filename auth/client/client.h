@@ -97,9 +97,9 @@ void auth_client_cancel(struct auth_client *c, uint64_t id);
 uint64_t auth_client_lock(struct auth_client *c, struct sv login, struct sv why,
                           auth_on_answer *done, void *arg);
 
-/* key: its id (tls_key_id(), struct rewrite_dkim_key, struct rewrite_smime_cert). AUTH_OK: data is the signature; AUTH_DENIED:
- * no such key for the purpose of the form, or bytes
- * that are no signature input. */
+/* key: its id (tls_key_id(), struct rewrite_dkim_key, struct rewrite_smime_cert). AUTH_OK: data is
+ * the signature; AUTH_DENIED: no such key for the purpose of the form, or bytes that are no
+ * signature input. */
 uint64_t auth_client_sign(struct auth_client *c, struct sv key, enum auth_sign form,
                           struct sv bytes, auth_on_answer *done, void *arg);
 

@@ -60,8 +60,8 @@ enum auth_sign {
     AUTH_SIGN_ECDSA,     /* data: digest of 32, 48 or 64 bytes; answer: DER of RFC 3279 2.2.3 */
     AUTH_SIGN_DKIM,      /* data: SHA-256 of RFC 6376 3.7, 32 bytes; answer: PKCS#1 v1.5 of an RSA
                             key, PureEdDSA of an Ed25519 key (RFC 8463 3) */
-    AUTH_SIGN_CMS,       /* data: SHA-256 of the content, 32 bytes; answer: DER of the CMS SignedData,
-                            detached, with the key's certificates (RFC 8551) */
+    AUTH_SIGN_CMS, /* data: SHA-256 of the content, 32 bytes; answer: DER of the CMS SignedData,
+                      detached, with the key's certificates (RFC 8551) */
     AUTH_SIGNS
 };
 

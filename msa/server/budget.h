@@ -23,9 +23,8 @@
 #define BUDGET_DAY_S      86400
 #define BUDGET_KNOWN_MAX  50000
 #define BUDGET_KNOWN_DAYS 400 /* mail that comes once a year */
-#define BUDGET_NOTE_DAYS  30  /* that a known one is written to is noted no sooner than after that \
-                               */
-#define BUDGET_WARN 80        /* percent */
+#define BUDGET_NOTE_DAYS  30  /* a known one's use is noted again no sooner than after these */
+#define BUDGET_WARN       80  /* percent */
 
 /* name, key in permissions, "<number> <words>" */
 #define BUDGET_KINDS(XX)                                                      \

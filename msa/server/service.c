@@ -206,7 +206,8 @@ static void make_setups(struct service *s)
     s->operated = s->setups[0];
     s->operated.auth_required = s->operated.tls_from_start = s->operated.starttls = false;
     s->operated.open_postmaster = false;
-    s->operated.mechanisms_tls = s->operated.mechanisms_cert = s->operated.mechanisms_clear = SV_NONE;
+    s->operated.mechanisms_tls = s->operated.mechanisms_cert = s->operated.mechanisms_clear =
+        SV_NONE;
     s->operated.ext.off &= ~(SMTP_EXT_BIT(SMTP_EXT_XRETURN) | SMTP_EXT_BIT(SMTP_EXT_CHUNKING));
 }
 

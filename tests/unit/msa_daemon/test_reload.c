@@ -107,11 +107,11 @@ static void listeners_are_kept(void **state)
 /* The database stays what it is until the next start, so its files do, too. */
 static void files_of_kept_options_are_kept(void **state)
 {
-#define SQL(path)                                                                                  \
-    COMMON                                                                                         \
-        "auth = { database = \"sql\"; sql = { engine = \"pgsql\"; hostnames = \"db\"; tls = true;" \
-        "user = \"u\"; database = \"d\"; select = \"SELECT %p FROM u WHERE name = '%u' AND "       \
-        "realm = '%r'\"; " path "}; };"
+#define SQL(path)                                                                              \
+    COMMON                                                                                     \
+    "auth = { database = \"sql\"; sql = { engine = \"pgsql\"; hostnames = \"db\"; tls = true;" \
+    "user = \"u\"; database = \"d\"; select = \"SELECT %p FROM u WHERE name = '%u' AND "       \
+    "realm = '%r'\"; " path "}; };"
     static const struct {
         const char *before, *after;
         const char *before_path, *after_path; /* NULL: no file */

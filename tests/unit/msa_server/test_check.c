@@ -34,7 +34,8 @@ static const struct bad bad[] = {
     {DKIM("domain = \"net\"; selector = \"s\"; key = \"/k\";"),
      "m:2: rewrite.dkim[0].domain: \"net\" is no fully qualified domain; for example "
      "\"example.net\" (international names as xn--...)\n"},
-    {DKIM("selector = \"s\"; key = \"/k\";"), "m:2: rewrite.dkim[0].domain: is missing; domain = \"example.net\";\n"},
+    {DKIM("selector = \"s\"; key = \"/k\";"),
+     "m:2: rewrite.dkim[0].domain: is missing; domain = \"example.net\";\n"},
     {DKIM(DKIM_ROW "from = \"2026-02-30\";"),
      "m:2: rewrite.dkim[0].from: \"2026-02-30\" is no date; \"2026-01-31\", or "
      "\"2026-01-31T12:00:00Z\", in UTC\n"},

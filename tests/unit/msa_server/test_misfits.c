@@ -52,8 +52,7 @@ static void what_a_reply_says(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
         enum misfit_kind kind;
-        bool says =
-            misfit_of_reply(replies[i].status, sv_of(replies[i].setting), &kind);
+        bool says = misfit_of_reply(replies[i].status, sv_of(replies[i].setting), &kind);
         if (says != (replies[i].kind >= 0) || (says && (int)kind != replies[i].kind))
             fail_msg("row %zu: %d %d", i, says, kind);
     }
