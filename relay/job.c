@@ -20,6 +20,7 @@
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,7 +48,8 @@ struct relay_job {
     bool clear_text;     /* of that attempt: TLS has failed */
     bool reused;         /* the connection was idle when the job came */
     bool sent;           /* a transaction is under way */
-    bool answered;       /* some host got as far as a transaction */
+    struct relay_outcome
+        last_backs_off; /* of a host that wants to be left alone; text NULL: none */
     bool given_up;
     uint64_t began_ms;
 };
@@ -138,6 +140,17 @@ static bool has_open(const struct relay_job *j)
     return count_open(j, &last) > 0;
 }
 
+/* What a host, or the lack of one, says. */
+static struct relay_outcome judge(struct relay_job *j, const struct smtp_client_result *r,
+                                  const char *remote)
+{
+    struct relay_outcome o = relay_outcome_of_result(&j->arena, r, sv_of(remote));
+    relay_outcome_back_off(&o, &j->run->settings->relay->site_backoff_codes);
+    if (o.backs_off)
+        j->last_backs_off = o;
+    return o;
+}
+
 static void set_open(struct relay_job *j, const struct relay_outcome *outcome)
 {
     for (size_t i = 0; i < j->batch->nrows; i++)
@@ -185,32 +198,37 @@ static void fail_at_last(struct relay_job *j)
     }
 }
 
+/* Whether the row's result shows a host that works. */
+static bool shows_life(const struct relay_fate *f)
+{
+    return !f->known /* nothing was found out */ || f->outcome.verdict != RELAY_DEFERRED ||
+           f->outcome.fails_at_last ||
+           (f->outcome.scope != RELAY_SCOPE_HOST && f->outcome.scope != RELAY_SCOPE_SITE);
+}
+
+static void tell_failure(struct sched_job_end *end, const struct relay_outcome *o)
+{
+    char status[SMTP_STATUS_TEXT_MAX];
+    end->site_failed = true;
+    end->backs_off = o->backs_off;
+    snprintf(end->text, sizeof end->text, "%s", o->text);
+    snprintf(end->status, sizeof end->status, "%s", smtp_status_text(o->status, status));
+}
+
 static void fill_end(struct relay_job *j)
 {
     struct sched_job_end *end = &j->run->job->end;
-    bool reached = j->answered;
+    bool reached = j->batch->nrows == 0;
     for (size_t i = 0; i < j->batch->nrows; i++) {
-        const struct relay_outcome *o = &j->fates[i].outcome;
-        if (!j->fates[i].known) {
-            reached = true; /* nothing was found out */
-            continue;
-        }
-        end->delivered = end->delivered || o->verdict == RELAY_DELIVERED;
-        if (o->verdict != RELAY_DEFERRED ||
-            (o->scope != RELAY_SCOPE_HOST && o->scope != RELAY_SCOPE_SITE))
-            reached = true;
+        const struct relay_fate *f = &j->fates[i];
+        end->delivered = end->delivered || (f->known && f->outcome.verdict == RELAY_DELIVERED);
+        reached = reached || shows_life(f);
     }
     end->slot = j->conn ? SCHED_SLOT_IDLE : SCHED_SLOT_CLOSED;
-    end->site_failed = !reached;
-    if (!reached && j->batch->nrows > 0) {
-        const struct relay_outcome *o = &j->fates[0].outcome;
-        char status[SMTP_STATUS_TEXT_MAX];
-        struct sv text = sv_first(sv_of(o->text), sizeof end->text - 1);
-        struct sv code =
-            sv_first(sv_of(smtp_status_text(o->status, status)), sizeof end->status - 1);
-        memcpy(end->text, text.ptr, text.len);
-        memcpy(end->status, code.ptr, code.len);
-    }
+    if (j->last_backs_off.text)
+        tell_failure(end, &j->last_backs_off);
+    else if (!reached)
+        tell_failure(end, &j->fates[0].outcome);
 }
 
 static void end_form(struct relay_job *j)
@@ -299,7 +317,6 @@ static void decide_without_form(struct relay_job *j)
         o = relay_outcome_of_result(&j->arena, &r, sv_of(remote));
     }
     size_t row, count = count_open(j, &row);
-    j->answered = true;
     log_result(j, recipients_text(j, count, row), remote, &r, &o);
     set_open(j, &o);
 }
@@ -409,8 +426,7 @@ static void on_recipient(void *arg, uint32_t index, const struct smtp_client_res
 {
     struct relay_job *j = arg;
     const char *remote = relay_conn_remote(j->conn);
-    struct relay_outcome o = relay_outcome_of_result(&j->arena, r, sv_of(remote));
-    j->answered = j->answered || r->end == SMTP_END_REPLY || o.fails_at_last;
+    struct relay_outcome o = judge(j, r, remote);
     set_fate(j, j->rows[index], &o);
     log_result(j, recipients_text(j, 1, j->rows[index]), remote, r, &o);
 }
@@ -419,12 +435,11 @@ static void on_message(void *arg, const struct smtp_client_result *r)
 {
     struct relay_job *j = arg;
     const char *remote = relay_conn_remote(j->conn);
-    struct relay_outcome o = relay_outcome_of_result(&j->arena, r, sv_of(remote));
+    struct relay_outcome o = judge(j, r, remote);
     /* A kept connection may have died while nobody looked: that says nothing about the host. */
     if (j->reused && r->end != SMTP_END_REPLY && o.scope == RELAY_SCOPE_HOST && !o.maybe_taken &&
         !o.fails_at_last)
         return;
-    j->answered = j->answered || r->end == SMTP_END_REPLY || o.fails_at_last;
     size_t count = 0, row = 0;
     for (uint32_t i = 0; i < j->part.count; i++) {
         if (!is_open(&j->fates[j->rows[i]]))
@@ -464,7 +479,7 @@ static void on_closed(void *arg, const struct smtp_client_result *why)
         struct relay_outcome o = why->phase == SMTP_PHASE_CONNECT
                                      ? relay_outcome_of_failure(&j->arena, RELAY_FAILURE_CONNECT,
                                                                 why->err, sv_of(remote))
-                                     : relay_outcome_of_result(&j->arena, why, sv_of(remote));
+                                     : judge(j, why, remote);
         size_t row, count = count_open(j, &row);
         log_result(j, recipients_text(j, count, row), remote, why, &o);
         if (!in_clear)
@@ -545,7 +560,6 @@ static void on_captured(void *arg, int err)
                               .remote = ""};
     if (err < 0)
         o = relay_outcome_of_failure(&j->arena, RELAY_FAILURE_CAPTURE, err, SV_NONE);
-    j->answered = true;
     set_open(j, &o);
     log_event(LOG_INFO, relay_verdict_text(o.verdict),
               &(struct log_ctx){.queue = sv_of(j->batch->message->id)}, "domain=%s capture: %s",
@@ -619,7 +633,6 @@ static void start_delivery(struct relay_job *j, struct relay_conn *conn)
         if (conn)
             relay_conn_quit(conn);
         set_open(j, &o);
-        j->answered = true;
         finish(j);
         return;
     }

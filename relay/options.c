@@ -115,6 +115,17 @@ static void check_pattern(const char *value, struct conf_faults *faults)
                    "\"%s\" is no domain pattern", value);
 }
 
+static void check_code(const char *value, struct conf_faults *faults)
+{
+    struct sv text = sv_of(value);
+    struct sv class = sv_split(&text, '.'), subject = sv_split(&text, '.');
+    uint64_t unused;
+    if ((sv_eq(class, SV("4")) || sv_eq(class, SV("5"))) && sv_u64(subject, 999, &unused) &&
+        sv_u64(text, 999, &unused))
+        return;
+    conf_fault(faults, "for example \"4.7.28\"", "\"%s\" is no enhanced code of a refusal", value);
+}
+
 static const struct conf_option route_rows[] = {
     CONF_ROW(CONF_STRING, struct relay_route_options, domain, "domain", "*",
              "recipient domains that go this way",
@@ -164,6 +175,14 @@ const struct conf_option relay_options_rows[] = {
              "A site is a set of MX hosts: all domains at one provider share it. Fewer are used "
              "at first and after failures.",
              .min = 1, .max = 1000, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_STRINGS, struct relay_options, site_backoff_codes, "site_backoff_codes",
+             "[ \"4.7.28\" ]", "replies that stop all mail to a site for a while",
+             "Enhanced status codes (RFC 3463). When a host answers with one of them, to whatever "
+             "it was, nothing more is sent to any host of its site for half a minute, and longer "
+             "each time that it happens again, up to five minutes; then one message finds out "
+             "whether the site takes mail. 4.7.28 says that a limit on the rate was exceeded. The "
+             "same becomes of a site none of whose hosts can be used.",
+             .flags = CONF_RELOAD, .check = check_code),
     CONF_ROW(CONF_LIST, struct relay_options, routes, "routes", NULL,
              "mail that does not go by MX records",
              "Static routes, such as a smarthost. The first entry whose domain matches the "

@@ -29,7 +29,8 @@ struct relay_route_options {
 struct relay_options {
     bool ipv6;
     bool allow_loopback;
-    int64_t per_site;        /* connections to one site at once */
+    int64_t per_site;                       /* connections to one site at once */
+    struct conf_strings site_backoff_codes; /* enhanced status codes: "4.7.28" */
     struct conf_list routes; /* of struct relay_route_options; the first that matches counts */
     const char *capture;     /* Maildir in place of the network; "": none */
 };

@@ -4,6 +4,8 @@
  */
 #include "relay/outcome.h"
 
+#include <string.h>
+
 /* The longest text that is kept, bytes; a report and the queue's listing need no more. */
 #define TEXT_MAX 6000
 
@@ -101,6 +103,8 @@ static void judge_reply(const struct smtp_client_result *r, struct relay_outcome
         return;
     }
     o->scope = r->phase == SMTP_PHASE_RCPT ? RELAY_SCOPE_RECIPIENT : RELAY_SCOPE_MESSAGE;
+    if (r->phase == SMTP_PHASE_MAIL && r->reply.code / 100 == 4)
+        o->scope = RELAY_SCOPE_HOST; /* of its load, or of us; nothing of the content is known */
     if (smtp_reply_is_ok(&r->reply)) {
         o->verdict = RELAY_DELIVERED;
     } else if (is_too_many_recipients(r)) {
@@ -120,8 +124,8 @@ static bool is_expired(struct smtp_status s)
 /* Everything that is not a reply: verdict, status and reach of each end. */
 static void judge_end(const struct smtp_client_result *r, struct relay_outcome *o)
 {
-    *o = (struct relay_outcome){RELAY_DEFERRED, RELAY_SCOPE_HOST, {4, 4, 2}, NULL, NULL, false,
-                                false};
+    *o = (struct relay_outcome){
+        RELAY_DEFERRED, RELAY_SCOPE_HOST, {4, 4, 2}, NULL, NULL, false, false, false};
     switch (r->end) {
     case SMTP_END_REPLY:
     case SMTP_END_TIMEOUT:
@@ -211,6 +215,16 @@ struct relay_outcome relay_outcome_of_failure(struct arena *a, enum relay_failur
                              err < 0 ? err_text(err) : ""),
         .remote = arena_str(a, remote),
     };
+}
+
+void relay_outcome_back_off(struct relay_outcome *o, const struct conf_strings *codes)
+{
+    char status[SMTP_STATUS_TEXT_MAX];
+    smtp_status_text(o->status, status);
+    for (size_t i = 0; i < codes->count; i++)
+        o->backs_off = o->backs_off || strcmp(codes->items[i], status) == 0;
+    if (o->backs_off && o->verdict == RELAY_DEFERRED)
+        o->scope = RELAY_SCOPE_SITE;
 }
 
 void relay_outcome_fail(struct relay_outcome *o)

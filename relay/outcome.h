@@ -8,7 +8,8 @@
  *   host: this host; try the next one     site: all hosts of this next hop
  *   local: our own trouble
  * A permanent reply to greeting, EHLO, HELO, STARTTLS, AUTH or RSET says nothing about the
- * message: it is deferred and another host is tried. So is 421 in any phase.
+ * message: it is deferred and another host is tried. So is 421 in any phase, and 4yz to MAIL. An
+ * enhanced status that the operator named (relay.site_backoff_codes) reaches the site in any phase.
  * An extension that only this host lacks (RFC 8689 4.2.1, 2852, 7293 5, 6531 3.4) puts a message
  * off to the next host and fails_at_last: when no host has it, relay_outcome_fail() says so.
  *
@@ -17,6 +18,7 @@
 #ifndef RELAY_OUTCOME_H
 #define RELAY_OUTCOME_H
 
+#include "msa/base/conf.h"
 #include "msa/smtp/client.h"
 
 enum relay_verdict { RELAY_DELIVERED, RELAY_DEFERRED, RELAY_FAILED };
@@ -37,6 +39,7 @@ struct relay_outcome {
     const char *remote; /* who said it: "mx.example [192.0.2.1]:25"; "" where nobody did */
     bool maybe_taken;   /* lost after the end of data: try no other host in this attempt */
     bool fails_at_last; /* deferred to the next host, failed if there is none */
+    bool backs_off;     /* whatever the verdict: the site wants to be left alone for a while */
 };
 
 /* Failures without an SMTP session: name, verdict, status, scope, words. What the route says
@@ -62,6 +65,9 @@ struct relay_outcome relay_outcome_of_result(struct arena *a, const struct smtp_
 /* err: 0 or the environment error behind it. */
 struct relay_outcome relay_outcome_of_failure(struct arena *a, enum relay_failure what, int err,
                                               struct sv remote);
+/* Where the status is one of these codes ("4.7.28") the site backs off, and what was deferred tries
+ * no other host of it. */
+void relay_outcome_back_off(struct relay_outcome *o, const struct conf_strings *codes);
 /* Every host has been asked: what failed at last is final. */
 void relay_outcome_fail(struct relay_outcome *o);
 const char *relay_verdict_text(enum relay_verdict v); /* "delivered", "deferred", "failed" */

@@ -324,6 +324,7 @@ void sched_wake(struct sched *s)
     {
         site->down_until_ms = 0;
         site->backoff_ms = 0;
+        site->asked = false;
     }
     HASH_ITER(hh, s->dests, d, dest_tmp)
     {

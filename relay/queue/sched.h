@@ -8,8 +8,9 @@
  *
  * The in-memory path: batches that a put claimed for us wait in their destination, at most
  * wait_max of them, for a route and a slot; beyond that they are given back to the store, and what
- * has waited longer than wait_ms is put off. A site whose hosts fail is down for a while: what is
- * due for it then is put off without an attempt, and the first job afterwards probes it alone.
+ * has waited longer than wait_ms is put off. A site whose hosts fail, or that asks for it, is down
+ * for a while: what is due for it then is put off without an attempt, and the first job afterwards
+ * probes it alone.
  *
  * The scheduler knows no protocol and no DNS: its owner gives it the functions below. Main thread
  * only. Every job has a deadline here. Timers run on the monotonic clock; a wall clock that jumps
@@ -45,7 +46,8 @@ struct sched_route {
 enum sched_slot_state { SCHED_SLOT_IDLE, SCHED_SLOT_CLOSED };
 struct sched_job_end {
     enum sched_slot_state slot;
-    bool site_failed; /* no host of the site could be used: back the whole site off */
+    bool site_failed; /* no host of the site could be used, or one asked for what follows */
+    bool backs_off;   /* the site wants to be left alone: at once, whatever else was delivered */
     char status[12], text[SCHED_TEXT_MAX]; /* of that failure */
     bool delivered;                        /* something was accepted: the site is alive */
     int64_t next_due_ms; /* earliest new due time among the rows; INT64_MAX: none */

@@ -75,6 +75,7 @@ struct sched_site {
     size_t failures; /* in a row */
     uint64_t down_until_ms, backoff_ms;
     bool probing; /* was down: one job finds out whether it is alive */
+    bool asked;   /* it is down because it asked for it: what still succeeds does not end that */
     bool starved; /* in sched.starved: no slot left in all */
     char status[12], text[SCHED_TEXT_MAX];
     struct sched_site *starved_next, *starved_prev;

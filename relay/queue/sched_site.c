@@ -3,8 +3,8 @@
  * has a free slot:
  *
  *     limit   starts small, grows by one with each success up to per_site, halves with a failure
- *     down    after FAILURES_TO_DOWN failures in a row, for a pause that doubles: what is due is
- *             put off without an attempt
+ *     down    after FAILURES_TO_DOWN failures in a row, or when the site asks for it, for a pause
+ *             that doubles: what is due is put off without an attempt
  *     probing after the pause: one job alone; success opens the site, failure makes it down again
  *
  * Slots of all sites together are bounded too. A site that finds none closes the connection that
@@ -249,7 +249,9 @@ static void site_failed(struct sched *s, struct sched_site *site, const struct s
     snprintf(site->text, sizeof site->text, "%s", end->text);
     site->failures++;
     site->limit = site->limit > 1 ? site->limit / 2 : 1;
-    if (sched_site_is_down(s, site) || (!site->probing && site->failures < FAILURES_TO_DOWN))
+    site->asked = site->asked || end->backs_off;
+    if (sched_site_is_down(s, site) ||
+        (!site->probing && !end->backs_off && site->failures < FAILURES_TO_DOWN))
         return;
     site->backoff_ms = site->backoff_ms ? site->backoff_ms * 2 : BACKOFF_MIN_MS;
     if (site->backoff_ms > BACKOFF_MAX_MS)
@@ -264,7 +266,11 @@ void sched_site_ended(struct sched *s, struct sched_site *site, const struct sch
         site_failed(s, site, end);
         return;
     }
+    /* jobs from before the pause */
+    if (site->asked && sched_site_is_down(s, site))
+        return;
     /* a host answered, whatever it said */
+    site->asked = false;
     site->failures = 0;
     site->backoff_ms = 0;
     site->down_until_ms = 0;

@@ -20,9 +20,10 @@ static struct host {
     int fd;
     uint16_t port;
     pthread_t thread;
-    const char *ehlo;      /* last line of the reply, "250 " before it; NULL: nobody listens */
-    unsigned refuse_chunk; /* this chunk of a session gets 452; counted from 1 */
-    char seen[20000];      /* commands, " " between them */
+    const char *ehlo;          /* last line of the reply, "250 " before it; NULL: nobody listens */
+    const char *refuse, *with; /* a verb, "220" the greeting or "." the end of data; the reply */
+    unsigned refuse_chunk;     /* this chunk of a session gets 452; counted from 1 */
+    char seen[20000];          /* commands, " " between them */
     size_t seen_len, bytes, chunks;
     unsigned connections, recipients;
 } hosts[2];
@@ -70,12 +71,22 @@ static void get_chunk(struct host *h, FILE *f, const char *line)
         atomic_fetch_add(&messages, 1);
 }
 
+static bool refuses(const struct host *h, FILE *f, const char *what)
+{
+    bool is_it = h->refuse && strcmp(h->refuse, what) == 0;
+    if (is_it)
+        put(f, h->with);
+    return is_it;
+}
+
 static void get_data(struct host *h, FILE *f)
 {
     char line[2048];
     put(f, "354 go");
     while (fgets(line, sizeof line, f) && strcmp(line, ".\r\n") != 0)
         h->bytes += strlen(line);
+    if (refuses(h, f, "."))
+        return;
     put(f, "250 2.0.0 taken");
     atomic_fetch_add(&messages, 1);
 }
@@ -83,11 +94,19 @@ static void get_data(struct host *h, FILE *f)
 static void converse(struct host *h, FILE *f)
 {
     char line[2048], verb[8];
+    bool refused = false;
+    if (refuses(h, f, "220"))
+        return;
     put(f, "220 test");
     while (get_line(f, line, sizeof line)) {
         snprintf(verb, sizeof verb, "%.4s", line);
         note(h, verb);
-        if (strcmp(verb, "EHLO") == 0) {
+        bool follows = strcmp(verb, "RCPT") == 0 || strcmp(verb, "DATA") == 0;
+        refused = refuses(h, f, verb) || (refused && follows);
+        if (refused) {
+            if (follows && strcmp(verb, h->refuse) != 0)
+                put(f, "503 5.5.1 not now");
+        } else if (strcmp(verb, "EHLO") == 0) {
             fprintf(f, "250-test\r\n250-PIPELINING\r\n250 %s\r\n", h->ehlo);
             fflush(f);
         } else if (strcmp(verb, "BDAT") == 0) {
@@ -171,6 +190,54 @@ static void close_hosts(void)
 }
 
 #define CONTENT "Subject: x\r\n\r\nbody\r\n.dot\r\n"
+
+/* ---- what backs the whole site off ---- */
+
+static const struct {
+    const char *refuse, *with;  /* by both hosts */
+    unsigned connections[2];    /* of two messages */
+    size_t down_by_one, by_two; /* sites, after one message and after two */
+} backing_off[] = {
+    {"220", "421 4.3.2 later", {2, 2}, 0, 1},    {"220", "554 5.7.1 not you", {2, 2}, 0, 1},
+    {"EHLO", "450 4.3.2 later", {2, 2}, 0, 1},   {"MAIL", "451 4.3.0 later", {2, 2}, 0, 1},
+    {"MAIL", "421 4.3.2 later", {2, 2}, 0, 1},   {"RCPT", "450 4.2.1 later", {1, 0}, 0, 0},
+    {"RCPT", "450 4.7.28 slowly", {1, 0}, 1, 1}, {".", "451 4.3.0 later", {1, 0}, 0, 0},
+    {".", "451 4.7.28 slowly", {1, 0}, 1, 1},    {".", "421 4.7.28 slowly", {1, 0}, 1, 1},
+    {"MAIL", "421 4.7.28 slowly", {1, 0}, 1, 1},
+};
+
+static size_t sites_down(void)
+{
+    struct sched_stats st;
+    relay_get_stats(t.relay, &st);
+    return st.sites_down;
+}
+
+static void a_refusal_backs_off_what_it_is_about(void **state)
+{
+    static const char *const to[] = {"a@x.test"};
+    static const char *codes[] = {"4.7.28"};
+    (void)state;
+    options.site_backoff_codes = (struct conf_strings){.items = codes, .count = 1};
+    for (size_t i = 0; i < sizeof backing_off / sizeof backing_off[0]; i++) {
+        print_message("%s to %s\n", backing_off[i].with, backing_off[i].refuse);
+        open_hosts("SIZE", "SIZE", 0);
+        for (int k = 0; k < 2; k++) {
+            hosts[k].with = backing_off[i].with;
+            hosts[k].refuse = backing_off[i].refuse;
+        }
+        submit("", to, 1, CONTENT);
+        run_until(1, 0);
+        assert_int_equal(sites_down(), backing_off[i].down_by_one);
+        submit("", to, 1, CONTENT);
+        run_until(2, 0);
+        assert_int_equal(sites_down(), backing_off[i].by_two);
+        close_hosts();
+        for (int k = 0; k < 2; k++)
+            assert_int_equal(hosts[k].connections, backing_off[i].connections[k]);
+    }
+    options.site_backoff_codes = (struct conf_strings){.count = 0};
+}
 
 /* ---- what a host lacks ---- */
 
@@ -373,6 +440,7 @@ static void a_refused_chunk_ends_the_transaction_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_refusal_backs_off_what_it_is_about),
         cmocka_unit_test(an_extension_is_looked_for_at_each_host),
         cmocka_unit_test(one_recipient_goes_to_the_host_that_has_it),
         cmocka_unit_test(a_kept_connection_is_not_the_last_word),

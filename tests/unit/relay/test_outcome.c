@@ -55,7 +55,7 @@ static const struct {
      "5.1.10", "556 none", false},
     {"unknown code", REPLY(DATA, 599, 0, 0, 0, "?"), RELAY_FAILED, RELAY_SCOPE_MESSAGE, "5.0.0",
      "599 ?", false},
-    {"MAIL refused for now", REPLY(MAIL, 450, 0, 0, 0, "x"), RELAY_DEFERRED, RELAY_SCOPE_MESSAGE,
+    {"MAIL refused for now", REPLY(MAIL, 450, 0, 0, 0, "x"), RELAY_DEFERRED, RELAY_SCOPE_HOST,
      "4.0.0", "450 x", false},
     {"554 greeting is the host's", REPLY(GREETING, 554, 5, 7, 1, "blocked"), RELAY_DEFERRED,
      RELAY_SCOPE_HOST, "4.7.1", "554 5.7.1 blocked", false},
@@ -150,6 +150,35 @@ static void test_fails_at_last(void **state)
     arena_deinit(&a);
 }
 
+static void test_back_off(void **state)
+{
+    static const struct {
+        struct smtp_client_result in;
+        bool backs_off;
+        enum relay_verdict verdict;
+        enum relay_scope scope;
+    } cases[] = {
+        {REPLY(RCPT, 450, 4, 7, 28, "x"), true, RELAY_DEFERRED, RELAY_SCOPE_SITE},
+        {REPLY(GREETING, 554, 5, 7, 28, "x"), true, RELAY_DEFERRED, RELAY_SCOPE_SITE},
+        {REPLY(END_OF_DATA, 550, 5, 7, 1, "x"), true, RELAY_FAILED, RELAY_SCOPE_MESSAGE},
+        {REPLY(RCPT, 450, 4, 7, 2, "x"), false, RELAY_DEFERRED, RELAY_SCOPE_RECIPIENT},
+        {REPLY(END_OF_DATA, 250, 2, 0, 0, "x"), false, RELAY_DELIVERED, RELAY_SCOPE_MESSAGE},
+    };
+    static const char *codes[] = {"4.7.28", "5.7.1"};
+    const struct conf_strings list = {.items = codes, .count = 2};
+    struct arena a;
+    (void)state;
+    arena_init(&a);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct relay_outcome o = relay_outcome_of_result(&a, &cases[i].in, SV("mx"));
+        relay_outcome_back_off(&o, &list);
+        assert_int_equal(o.backs_off, cases[i].backs_off);
+        assert_int_equal(o.verdict, cases[i].verdict);
+        assert_int_equal(o.scope, cases[i].scope);
+    }
+    arena_deinit(&a);
+}
+
 static void test_failures(void **state)
 {
     (void)state;
@@ -168,8 +197,8 @@ static void test_failures(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_results),
-                                       cmocka_unit_test(test_fails_at_last),
-                                       cmocka_unit_test(test_failures)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_results), cmocka_unit_test(test_fails_at_last),
+        cmocka_unit_test(test_back_off), cmocka_unit_test(test_failures)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,6 +61,45 @@ static void a_dead_site_is_probed_by_one_job(void **state)
     assert_int_equal(gone("dead.test"), 20);
 }
 
+/* It is left alone at once, also by jobs that still succeed; and longer each time. */
+static void a_site_that_asks_is_left_alone(void **state)
+{
+    struct sched_stats st;
+    (void)state;
+    sched_start(sched);
+    settle(10);
+    size_t i = add_rows("busy.test", 8, WALL0);
+    for (uint32_t j = 0; j < 3; j++)
+        sched_on_queued(sched, batch_of((uint32_t)i + j));
+    assert_int_equal(nout, 3);
+    out[0]->end.backs_off = true;
+    finish(out[0], DEAD);
+    finish(out[0], OK);
+    finish(out[0], OK);
+    sched_get_stats(sched, &st);
+    assert_int_equal(st.sites_down, 1);
+    sched_on_queued(sched, batch_of((uint32_t)i + 3));
+    assert_int_equal(out[0]->kind, SCHED_DEFER);
+    finish(out[0], OK);
+    pass(30000); /* the pause is over: one job alone, which is asked to go as well */
+    sched_on_queued(sched, batch_of((uint32_t)i + 4));
+    sched_on_queued(sched, batch_of((uint32_t)i + 5));
+    assert_int_equal(nout, 1);
+    assert_int_equal(out[0]->kind, SCHED_DELIVER);
+    out[0]->end.backs_off = true;
+    finish(out[0], DEAD);
+    settle(10);
+    pass(59000);
+    sched_get_stats(sched, &st);
+    assert_int_equal(st.sites_down, 1);
+    pass(1000);
+    sched_get_stats(sched, &st);
+    assert_int_equal(st.sites_down, 0);
+    sched_on_queued(sched, batch_of((uint32_t)i + 6));
+    assert_int_equal(out[0]->kind, SCHED_DELIVER);
+    finish(out[0], OK);
+}
+
 static void a_failed_route_ends_rows_without_a_slot(void **state)
 {
     (void)state;
@@ -246,15 +285,11 @@ static void the_wall_clock_jumps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(a_dead_domain_delays_nobody),
-        CASE(a_dead_site_is_probed_by_one_job),
-        CASE(a_failed_route_ends_rows_without_a_slot),
-        CASE(a_stale_route_is_asked_again),
-        CASE(waiting_too_long_is_put_off),
-        CASE(a_late_job_gives_its_slot_back),
-        CASE(wake_forgets_back_off),
-        CASE(what_falls_due_later_is_found),
-        CASE(the_wall_clock_jumps),
+        CASE(a_dead_domain_delays_nobody),    CASE(a_dead_site_is_probed_by_one_job),
+        CASE(a_site_that_asks_is_left_alone), CASE(a_failed_route_ends_rows_without_a_slot),
+        CASE(a_stale_route_is_asked_again),   CASE(waiting_too_long_is_put_off),
+        CASE(a_late_job_gives_its_slot_back), CASE(wake_forgets_back_off),
+        CASE(what_falls_due_later_is_found),  CASE(the_wall_clock_jumps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
