@@ -88,6 +88,7 @@ struct smtp_client_result {
     const char *detail;  /* PROTOCOL, UNSUPPORTED: what exactly (static); else NULL, unless
                             the owner of the session knows more */
     uint64_t elapsed_ms; /* since the phase began */
+    bool qmtp;           /* REPLY: it was said by QMTP (relay/qmtp/client.h) */
 };
 
 enum smtp_client_action_kind {

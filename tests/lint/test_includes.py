@@ -27,9 +27,10 @@ ALLOWED = {
                     "relay/tls/sts_policy.h"],
     "relay/tls": ["msa/base", "msa/loop", "relay/dns", "relay/options.h"],
     "relay/dns": ["msa/base", "msa/loop"],
+    "relay/qmtp": ["msa/base", "msa/smtp"],
     "relay/queue": ["msa/base", "msa/loop", "msa/smtp", "msa/sql"],
     "relay": ["msa/base", "msa/loop", "msa/smtp", "rewrite", "auth/tls", "auth/client",
-              "relay/queue", "relay/dns", "relay/route"],
+              "relay/queue", "relay/dns", "relay/qmtp", "relay/route"],
     "msa/server": ["msa/base", "msa/loop", "msa/smtp", "rewrite", "auth/tls", "auth/client",
                    "auth/options.h", "msa/policy", "relay"],
     "msa/admin": ["msa/base", "msa/loop", "msa/smtp", "rewrite", "relay", "msa/server"],
@@ -56,7 +57,8 @@ LIBRARIES = {
 # these write or judge reply codes
 CODES = ["msa/smtp", "rewrite/stream.h", "msa/server/reject.c", "msa/server/policy.c",
          "msa/server/filter_reply.c", "msa/server/submission.c", "msa/server/rights.c",
-         "msa/server/rights_header.c", "msa/ctl/session.c", "relay/outcome.c"]
+         "msa/server/rights_header.c", "msa/ctl/session.c", "relay/outcome.c",
+         "relay/qmtp/response.c"]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)', re.M)
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
