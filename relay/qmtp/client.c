@@ -395,7 +395,7 @@ size_t qmtp_client_feed(struct qmtp_client *c, struct sv bytes, uint64_t now_ms)
 void qmtp_client_flushed(struct qmtp_client *c, uint64_t now_ms)
 {
     event(c, now_ms);
-    if (c->phase == SMTP_PHASE_BODY && c->whole && !buf_len(&c->out) && !buf_len(&c->tail))
+    if (c->phase == SMTP_PHASE_BODY && !buf_len(&c->out) && !buf_len(&c->tail))
         enter(c, SMTP_PHASE_END_OF_DATA, RESPONSE_MS);
 }
 
