@@ -1,3 +1,4 @@
+#include "auth/tls/check.h"
 #include "auth/tls/fault.h"
 #include "auth/tls/inside.h"
 #include "auth/tls/pem.h"
@@ -36,6 +37,7 @@ int tls_ctx_client_new(const struct tls_ctx_client_options *options, struct tls_
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     REQUIRE(SSL_CTX_set_cipher_list(ssl, CIPHERS_1_2) == 1);
     REQUIRE(SSL_CTX_set1_groups_list(ssl, GROUPS) == 1);
+    tls_check_use(ssl);
     SSL_CTX_set_cert_verify_callback(ssl, tls_stream_on_chain, NULL);
     if (options->session_count > 0) {
         ctx->sessions = tls_sessions_new(options->session_count);

@@ -12,14 +12,13 @@
  * and the data need no second stack.
  */
 #include "auth/tls/stream.h"
+#include "auth/tls/check.h"
 #include "auth/tls/fault.h"
 #include "auth/tls/inside.h"
-#include "msa/base/ip.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -39,7 +38,8 @@ struct tls_stream {
     struct buf *out; /* NULL while nothing may be sent any more */
     struct sv in;    /* what is being fed and not yet taken */
     enum tls_stream_state state;
-    bool is_server, verifies, closed;
+    bool is_server, closed;
+    struct tls_check check; /* client */
     uint8_t head_len;
     uint8_t head[HELLO_HEAD_BYTES];
     struct tls_key_wait wait;
@@ -108,7 +108,7 @@ static void fail_ssl(struct tls_stream *s)
     long verdict = SSL_get_verify_result(s->ssl);
     if (s->wait.fault)
         snprintf(text, sizeof text, "%s", s->wait.fault);
-    else if (s->verifies && verdict != X509_V_OK)
+    else if (s->check.verifies && !s->check.report_only && verdict != X509_V_OK)
         snprintf(text, sizeof text, "certificate: %s", X509_verify_cert_error_string(verdict));
     else
         snprintf(text, sizeof text, "%s", tls_fault_reason());
@@ -169,56 +169,17 @@ struct tls_stream *tls_stream_server(struct tls_ctx *ctx, struct buf *out)
     return s;
 }
 
-/* A session is good only for the same name under the same trust: one that was made without a check
- * must not stand for a checked one. */
-static char *session_name(const struct tls_stream_peer *peer, const char *name)
-{
-    struct buf text;
-    buf_init(&text, SIZE_MAX / 2, 0);
-    int err = buf_printf(&text, "%d %s %.*s", peer->trust, name, SV_ARG(peer->session_key));
-    REQUIRE(err == 0);
-    return buf_take(&text, NULL);
-}
-
-static void expect_name(struct tls_stream *s, const char *name)
-{
-    struct ip ip;
-    bool is_ip = ip_parse(sv_of(name), &ip);
-    if (*name && !is_ip)
-        SSL_set_tlsext_host_name(s->ssl, name);
-    if (!s->verifies) {
-        SSL_set_verify(s->ssl, SSL_VERIFY_NONE, NULL);
-        SSL_set_security_level(s->ssl, 0); /* weak keys are still better than clear text */
-        return;
-    }
-    X509_VERIFY_PARAM *param = SSL_get0_param(s->ssl);
-    SSL_set_verify(s->ssl, SSL_VERIFY_PEER, NULL);
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    int set = is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, name)
-                    : X509_VERIFY_PARAM_set1_host(param, name, 0);
-    REQUIRE(set == 1);
-}
-
 struct tls_stream *tls_stream_client(struct tls_ctx *ctx, const struct tls_stream_peer *peer,
                                      struct buf *out)
 {
-    REQUIRE(peer->trust == AUTH_TLS_TRUST_ANY || peer->name.len > 0);
     struct tls_stream *s = new_stream(ctx, out);
-    struct sv dns = peer->name;
-    if (dns.len > 1 && dns.ptr[dns.len - 1] == '.')
-        dns.len--;
-    char *name = sv_dup(dns);
-    s->verifies = peer->trust == AUTH_TLS_TRUST_VERIFY;
     SSL_set_connect_state(s->ssl);
-    expect_name(s, name);
-    if (ctx->sessions && peer->session_key.len > 0) {
-        s->peer = session_name(peer, name);
-        SSL_SESSION *session = tls_sessions_get(ctx->sessions, s->peer);
-        if (session)
-            SSL_set_session(s->ssl, session);
-        SSL_SESSION_free(session);
-    }
-    free(name);
+    tls_check_begin(s->ssl, peer, &s->check);
+    s->peer = ctx->sessions ? tls_check_session_name(peer) : NULL;
+    SSL_SESSION *session = s->peer ? tls_sessions_get(ctx->sessions, s->peer) : NULL;
+    if (session)
+        SSL_set_session(s->ssl, session);
+    SSL_SESSION_free(session);
     handshake(s);
     return s;
 }
@@ -237,8 +198,7 @@ int tls_stream_on_chain(X509_STORE_CTX *chain, void *arg)
     const SSL *ssl = X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx());
     const struct tls_stream *s = SSL_get_app_data(ssl);
     (void)arg;
-    /* OpenSSL would check every signature of the chain, then ignore the result. */
-    return s->verifies ? X509_verify_cert(chain) : 1;
+    return tls_check_chain(&s->check, chain);
 }
 
 void tls_stream_free(struct tls_stream *s)
@@ -378,6 +338,15 @@ void tls_stream_signed(struct tls_stream *s, int err, struct sv signature)
     s->wait.signature = SV_NONE;
 }
 
+/* A handshake that fails for another reason than the certificate is a failure, too. */
+static enum tls_failure failure_of(const struct tls_stream *s)
+{
+    enum tls_failure failure = tls_check_failure(&s->check, s->ssl);
+    if (s->state == AUTH_TLS_FAILED && (failure == AUTH_TLS_FAILURE_NONE || s->check.report_only))
+        failure = AUTH_TLS_FAILURE_VALIDATION_FAILURE;
+    return s->is_server ? AUTH_TLS_FAILURE_NONE : failure;
+}
+
 void tls_stream_info(const struct tls_stream *s, struct tls_stream_info *out)
 {
     const SSL_CIPHER *cipher = SSL_get_current_cipher(s->ssl);
@@ -389,8 +358,9 @@ void tls_stream_info(const struct tls_stream *s, struct tls_stream_info *out)
         .cipher = name ? name : "",
         .group = group ? group : "",
         .resumed = SSL_session_reused(s->ssl) == 1,
-        .verified = s->verifies && s->state != AUTH_TLS_FAILED &&
-                    SSL_get_verify_result(s->ssl) == X509_V_OK,
+        .verified = s->check.verifies && s->state != AUTH_TLS_FAILED &&
+                    tls_check_failure(&s->check, s->ssl) == AUTH_TLS_FAILURE_NONE,
+        .failure = failure_of(s),
         .sni = sv_of(SSL_get_servername(s->ssl, TLSEXT_NAMETYPE_host_name)),
     };
 }

@@ -30,6 +30,7 @@
 #include "auth/client/channel.h"
 #include "auth/tls/ctx.h"
 #include "auth/tls/key.h"
+#include "auth/tls/peer.h"
 
 #define AUTH_TLS_OUT_MIN 32768 /* room for a flight with a long certificate chain */
 
@@ -44,17 +45,6 @@ enum tls_stream_state {
 };
 
 struct tls_stream *tls_stream_server(struct tls_ctx *ctx, struct buf *out);
-
-enum tls_stream_trust {
-    AUTH_TLS_TRUST_ANY,   /* encrypted, the certificate unchecked (RFC 7435) */
-    AUTH_TLS_TRUST_VERIFY /* PKIX, and the certificate must be for name (RFC 6125) */
-};
-
-struct tls_stream_peer {
-    struct sv name; /* DNS name (sent as SNI) or an IP address; may be empty unless verified */
-    enum tls_stream_trust trust;
-    struct sv session_key; /* whom sessions are kept for, such as "name:port"; empty: not kept */
-};
 
 /* The ClientHello stands in out when this returns. */
 struct tls_stream *tls_stream_client(struct tls_ctx *ctx, const struct tls_stream_peer *peer,
@@ -87,9 +77,11 @@ struct tls_stream_info {
     const char *group;   /* key exchange group, "x25519"; "" if none was used */
     bool resumed;
     bool verified; /* client: the certificate was checked and matched */
+    /* client: what is wrong, also of what is only reported; after FAILED never NONE */
+    enum tls_failure failure;
     struct sv sni; /* server: name that the client asked for; empty if none */
 };
-/* After the handshake. Views live as long as the stream. */
+/* After the handshake, or in state FAILED. Views live as long as the stream. */
 void tls_stream_info(const struct tls_stream *s, struct tls_stream_info *out);
 
 /* What the client has shown, after a server's handshake; *why_out says what is wrong with it. */
