@@ -51,8 +51,8 @@ static void fail(struct relay_channel *ch, enum smtp_end how, int err)
                                                                      : SMTP_PHASE_CONNECT,
                                      .err = err,
                                      .elapsed_ms = now(ch) - ch->began_ms};
-    if (how == SMTP_END_TLS && *relay_channel_tls_fault(ch))
-        why.detail = relay_channel_tls_fault(ch);
+    if (how == SMTP_END_TLS && ch->tls)
+        why.detail = tls_stream_fault(ch->tls);
     ch->ops->on_failed(ch->arg, &why);
 }
 
@@ -101,17 +101,46 @@ static void tell_write_error(struct relay_channel *ch)
 
 /* ---- TLS ---- */
 
+/* An opportunistic attempt with names is a policy's that is only being tested (RFC 8461 5). */
+static void describe_peer(const struct relay_channel *ch, struct tls_stream_peer *out)
+{
+    const struct route_attempt *a = ch->config.attempt;
+    *out = (struct tls_stream_peer){.name = sv_of(a->host),
+                                    .names = a->names,
+                                    .nnames = a->nnames,
+                                    .session_key = sv_of(ch->config.remote)};
+    if (a->host[0] == '[')
+        out->name = SV_NONE;
+    if (a->tls == ROUTE_TLS_DANE) {
+        out->trust = AUTH_TLS_TRUST_DANE;
+        if (a->nnames > 0)
+            out->name = sv_of(a->names[0]); /* the TLSA base domain: RFC 7672 8.1 */
+    } else if (a->tls == ROUTE_TLS_VERIFY || (a->tls == ROUTE_TLS_OPPORTUNISTIC && a->nnames > 0)) {
+        out->trust = AUTH_TLS_TRUST_VERIFY;
+        out->report_only = a->tls != ROUTE_TLS_VERIFY;
+    }
+}
+
 static void begin_tls(struct relay_channel *ch)
 {
     const struct route_attempt *a = ch->config.attempt;
-    bool verify = a->tls == ROUTE_TLS_VERIFY;
-    struct tls_stream_peer peer = {.name = sv_of(a->host),
-                                   .trust = verify ? AUTH_TLS_TRUST_VERIFY : AUTH_TLS_TRUST_ANY,
-                                   .session_key = sv_of(ch->config.remote)};
-    if (a->host[0] == '[')
-        peer.name = SV_NONE;
+    struct tls_stream_peer peer;
+    char literal[IP_TEXT_MAX];
+    struct tls_stream_tlsa *tlsa = NULL;
+    describe_peer(ch, &peer);
+    if (peer.trust != AUTH_TLS_TRUST_ANY && peer.name.len == 0)
+        peer.name = sv_of(ip_text(&a->to.ip, literal));
+    if (peer.trust == AUTH_TLS_TRUST_DANE && a->ntlsa > 0) {
+        tlsa = mem_new(a->ntlsa, sizeof *tlsa);
+        for (size_t i = 0; i < a->ntlsa; i++)
+            tlsa[i] = (struct tls_stream_tlsa){a->tlsa[i].usage, a->tlsa[i].selector,
+                                               a->tlsa[i].matching, a->tlsa[i].data};
+        peer.tlsa = tlsa;
+        peer.ntlsa = a->ntlsa;
+    }
     buf_reset(&ch->plain);
     ch->tls = tls_stream_client(ch->config.tls, &peer, &ch->tls_out);
+    free(tlsa);
     flush_tls(ch);
 }
 
@@ -334,7 +363,17 @@ bool relay_channel_is_tls(const struct relay_channel *ch)
     return ch->tls != NULL;
 }
 
-const char *relay_channel_tls_fault(const struct relay_channel *ch)
+void relay_channel_get_tls(const struct relay_channel *ch, struct relay_channel_tls *out)
 {
-    return ch->tls ? tls_stream_fault(ch->tls) : "";
+    struct tls_stream_info info;
+    *out = (struct relay_channel_tls){.version = "", .cipher = "", .fault = ""};
+    if (!ch->tls)
+        return;
+    tls_stream_info(ch->tls, &info);
+    *out = (struct relay_channel_tls){.active = true,
+                                      .version = info.version,
+                                      .cipher = info.cipher,
+                                      .verified = info.verified,
+                                      .failure = info.failure,
+                                      .fault = tls_stream_fault(ch->tls)};
 }

@@ -59,9 +59,16 @@ int relay_channel_write(struct relay_channel *ch, struct sv bytes) MUST_CHECK;
 size_t relay_channel_pending(const struct relay_channel *ch);
 void relay_channel_close(struct relay_channel *ch);
 
+/* What became of TLS, so far. Words live as long as the channel. */
+struct relay_channel_tls {
+    bool active;                  /* it was begun; nothing is said in clear any more */
+    const char *version, *cipher; /* "TLSv1.3"; "" unless active */
+    bool verified;                /* as the attempt's level asks, or as its names would have it */
+    enum tls_failure failure;     /* also of what is only reported */
+    const char *fault;            /* why the handshake failed; "" unless it did */
+};
+void relay_channel_get_tls(const struct relay_channel *ch, struct relay_channel_tls *out);
 bool relay_channel_can_tls(const struct relay_channel *ch);
 bool relay_channel_is_tls(const struct relay_channel *ch);
-/* Why TLS failed, in words; "" unless it did. */
-const char *relay_channel_tls_fault(const struct relay_channel *ch);
 
 #endif

@@ -13,8 +13,8 @@
 #include "msa/base/crashring.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
-#include "relay/channel.h"
 #include "relay/core.h"
+#include "relay/route/attempt.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,10 +43,11 @@ struct relay_conn {
     bool pumping, body_wanted;
     int write_err;
     const char *auth_fault; /* why there is no login, in words; static, or NULL */
-    bool clear_text;
+    enum smtp_client_tls core_tls;
+    bool clear_text, no_starttls; /* no_starttls: it was asked for in vain */
     uint32_t exts_off;
     struct route_attempt attempt;
-    struct arena arena; /* hostname, host, secret, remote */
+    struct arena arena; /* hostname, secret, remote, what attempt points to */
     struct sv hostname, secret;
     const char *remote;
     char queue_id[CRASHRING_ID_MAX + 1]; /* of the message under way, or "" */
@@ -78,8 +79,10 @@ static void shut(struct relay_conn *c)
 /* What the core cannot know about an end. */
 static const char *detail_of(const struct relay_conn *c, const struct smtp_client_result *why)
 {
-    if (why->end == SMTP_END_TLS && *relay_channel_tls_fault(c->channel))
-        return relay_channel_tls_fault(c->channel);
+    struct relay_channel_tls tls;
+    relay_channel_get_tls(c->channel, &tls);
+    if (why->end == SMTP_END_TLS && *tls.fault)
+        return tls.fault;
     if (why->end == SMTP_END_CREDENTIALS && c->auth_fault)
         return c->auth_fault;
     return why->detail;
@@ -92,6 +95,8 @@ static void end(struct relay_conn *c, const struct smtp_client_result *result)
     if (c->state == CLOSED)
         return;
     why.detail = detail_of(c, result);
+    c->no_starttls = c->no_starttls || why.end == SMTP_END_NO_TLS ||
+                     (why.end == SMTP_END_REPLY && why.phase == SMTP_PHASE_STARTTLS);
     shut(c);
     c->ops = NULL;
     if (ops)
@@ -158,7 +163,7 @@ static bool auth_is_sound(struct relay_conn *c)
 static void make_core(struct relay_conn *c)
 {
     enum smtp_client_tls tls = SMTP_CLIENT_TLS_OFFERED;
-    if (c->attempt.tls == ROUTE_TLS_REQUIRE || c->attempt.tls == ROUTE_TLS_VERIFY)
+    if (c->attempt.tls > ROUTE_TLS_OPPORTUNISTIC)
         tls = SMTP_CLIENT_TLS_REQUIRED;
     else if (c->attempt.tls == ROUTE_TLS_NONE || c->clear_text ||
              !relay_channel_can_tls(c->channel))
@@ -168,6 +173,7 @@ static void make_core(struct relay_conn *c)
                                         .tls_active = relay_conn_is_tls(c),
                                         .login = c->attempt.credentials >= 0,
                                         .exts_off = c->exts_off};
+    c->core_tls = tls;
     c->state = SESSION;
     c->core = c->type->make(&config, now(c));
 }
@@ -211,6 +217,7 @@ static void act(struct relay_conn *c, const struct smtp_client_action *a)
             timer_stop(&c->timer);
         break;
     case SMTP_CLIENT_READY:
+        c->no_starttls = c->core_tls == SMTP_CLIENT_TLS_OFFERED && !relay_conn_is_tls(c);
         if (!auth_is_sound(c)) {
             c->auth_fault = NO_PROOF;
             end(c, &(struct smtp_client_result){.end = SMTP_END_CREDENTIALS,
@@ -333,8 +340,8 @@ struct relay_conn *relay_conn_open(const struct relay_conn_config *config,
     set_queue_id(c, config->queue_id);
     c->type = &relay_core_smtp;
     arena_init(&c->arena);
-    c->attempt = *config->attempt;
-    c->attempt.host = arena_str(&c->arena, sv_of(config->attempt->host));
+    route_attempt_copy(&c->arena, config->attempt, &c->attempt);
+    c->attempt.tls = config->level;
     c->hostname = arena_sv(&c->arena, config->hostname);
     c->secret = arena_sv(&c->arena, config->secret);
     c->remote = arena_printf(&c->arena, "%s [%s]:%u", c->attempt.host,
@@ -427,6 +434,21 @@ const char *relay_conn_remote(const struct relay_conn *c)
 const struct route_attempt *relay_conn_attempt(const struct relay_conn *c)
 {
     return &c->attempt;
+}
+
+bool relay_conn_serves(const struct relay_conn *c, const struct route_attempt *a,
+                       enum route_tls level)
+{
+    struct route_attempt wanted = *a;
+    wanted.tls = level;
+    return route_attempt_eq(&wanted, &c->attempt);
+}
+
+void relay_conn_get_tls(const struct relay_conn *c, struct relay_channel_tls *out)
+{
+    relay_channel_get_tls(c->channel, out);
+    if (c->no_starttls)
+        out->failure = AUTH_TLS_FAILURE_STARTTLS_NOT_SUPPORTED;
 }
 
 bool relay_conn_is_tls(const struct relay_conn *c)

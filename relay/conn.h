@@ -16,10 +16,8 @@
 #define RELAY_CONN_H
 
 #include "auth/client/client.h"
-#include "auth/tls/stream.h"
-#include "msa/loop/stream.h"
 #include "msa/smtp/client.h"
-#include "relay/route/route.h"
+#include "relay/channel.h"
 
 struct relay_conn;
 
@@ -38,8 +36,9 @@ struct relay_conn_config {
     struct auth_client *auth;            /* may be NULL */
     struct sv hostname;                  /* for EHLO; copied */
     const struct route_attempt *attempt; /* copied */
-    struct sv secret;                    /* of the keeper, for attempt->credentials; copied */
-    uint32_t exts_off;                   /* SMTP_EXT_BIT()s that are not used */
+    enum route_tls level; /* the attempt's, or what the message makes of it; never BARRED */
+    struct sv secret;     /* of the keeper, for attempt->credentials; copied */
+    uint32_t exts_off;    /* SMTP_EXT_BIT()s that are not used */
     bool clear_text;      /* no STARTTLS although the attempt allows it: it failed before */
     const char *queue_id; /* of the message that it is opened for; copied */
 };
@@ -68,6 +67,12 @@ const char *relay_conn_remote(const struct relay_conn *c);
 /* What the content needs before relay_conn_send() (smtp_ext_convert_mail()); when ready. */
 unsigned relay_conn_converts(const struct relay_conn *c, const struct smtp_client_mail *mail);
 const struct route_attempt *relay_conn_attempt(const struct relay_conn *c);
+/* Whether it is what this attempt at this level would have opened: what was checked of the host is
+ * what it asks. */
+bool relay_conn_serves(const struct relay_conn *c, const struct route_attempt *a,
+                       enum route_tls level);
 bool relay_conn_is_tls(const struct relay_conn *c);
+/* Legal up to the end of on_closed; failure also tells that STARTTLS was asked for in vain. */
+void relay_conn_get_tls(const struct relay_conn *c, struct relay_channel_tls *out);
 
 #endif

@@ -512,6 +512,7 @@ static void open_attempt(struct relay_job *j)
         .auth = j->config->auth,
         .hostname = sv_of(j->run->settings->hostname),
         .attempt = a,
+        .level = a->tls,
         .secret = a->credentials < 0
                       ? SV_NONE
                       : sv_of(arena_printf(&j->arena, RELAY_SECRET_NAME, a->credentials)),
@@ -612,12 +613,8 @@ static bool read_envelope(struct relay_job *j)
 /* A kept connection serves this job only if the job's own plan would have opened it. */
 static bool fits(const struct route_plan *plan, const struct relay_conn *conn, size_t *index_out)
 {
-    const struct route_attempt *have = relay_conn_attempt(conn);
     for (size_t i = 0; i < plan->nattempts; i++) {
-        const struct route_attempt *a = &plan->attempts[i];
-        if (ip_eq(&a->to.ip, &have->to.ip) && a->to.port == have->to.port && a->tls == have->tls &&
-            a->implicit_tls == have->implicit_tls && a->credentials == have->credentials &&
-            strcmp(a->host, have->host) == 0) {
+        if (relay_conn_serves(conn, &plan->attempts[i], plan->attempts[i].tls)) {
             *index_out = i;
             return true;
         }

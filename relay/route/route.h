@@ -94,7 +94,8 @@ struct route_attempt {
     bool implicit_tls;
     enum route_tls tls;
     enum route_rule rule;
-    const char *const *names; /* reference identifiers of VERIFY and DANE */
+    const char *const *names; /* reference identifiers of VERIFY and DANE; of OPPORTUNISTIC: the
+                                 certificate is checked, the result only told (MTA-STS testing) */
     size_t nnames;
     const struct route_tlsa *tlsa; /* DANE */
     size_t ntlsa;
