@@ -158,6 +158,38 @@ static const struct conf_option route_rows[] = {
     CONF_END,
 };
 
+#define PER_MINUTE_MAX 6000 /* the scheduler paces in steps of 10 ms */
+
+static const struct conf_option site_rows[] = {
+    CONF_ROW(CONF_STRING, struct relay_site_options, site, "site", NULL, "which site",
+             "The name of one of its hosts, as MX records or a static route name them: "
+             "\"mx.example.net\", or \"*.example.net\" for all names below, or \"*\" for "
+             "every site, each by itself.",
+             .flags = CONF_RELOAD | CONF_REQUIRED, .check = check_pattern,
+             .example = "\"*.mx.example.net\""),
+    CONF_ROW(CONF_INT, struct relay_site_options, connections, "connections", "0",
+             "most connections at once", "In place of relay.per_site, which 0 leaves as it is.",
+             .min = 0, .max = 1000, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INT, struct relay_site_options, per_minute, "per_minute", "0",
+             "most messages in a minute",
+             "Evenly spread: with 60, one message a second. What has to wait is sent when its turn "
+             "has come, or put off. 0: as many as the site takes.",
+             .min = 0, .max = PER_MINUTE_MAX, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INT, struct relay_site_options, per_connection, "per_connection", "0",
+             "most messages over one connection", "Then it is closed. 0: as many as there are.",
+             .min = 0, .max = 1000000, .flags = CONF_RELOAD),
+    CONF_END,
+};
+
+/* Sites that are known to refuse or block whoever comes with more, or faster. */
+#define STRICT_SITES                                                                \
+    "( { site = \"*.yahoodns.net\"; connections = 5; per_connection = 20; },\n"     \
+    "  { site = \"smtp-in.orange.fr\"; connections = 2; per_connection = 100; },\n" \
+    "  { site = \"*.laposte.net\"; connections = 2; per_connection = 100; },\n"     \
+    "  { site = \"*.free.fr\"; connections = 2; per_connection = 100; },\n"         \
+    "  { site = \"*.comcast.net\"; connections = 20; per_connection = 1000; },\n"   \
+    "  { site = \"*.t-online.de\"; connections = 4; per_connection = 100; } )"
+
 const struct conf_option relay_options_rows[] = {
     CONF_ROW(CONF_BOOL, struct relay_options, ipv6, "ipv6", "true", "connect to IPv6 addresses too",
              "False leaves IPv6 addresses of receivers out. For machines whose IPv6 has no reverse "
@@ -183,6 +215,14 @@ const struct conf_option relay_options_rows[] = {
              "whether the site takes mail. 4.7.28 says that a limit on the rate was exceeded. The "
              "same becomes of a site none of whose hosts can be used.",
              .flags = CONF_RELOAD, .check = check_code),
+    CONF_ROW(CONF_LIST, struct relay_options, sites, "sites", STRICT_SITES,
+             "how fast mail goes to some sites",
+             "The first entry that matches the name of any of a site's hosts counts. The default "
+             "holds what careful senders keep to at some large sites that are strict. A list that "
+             "is written replaces it: copy from it what is to stay; ( ) means no limits but "
+             "relay.per_site.",
+             .flags = CONF_RELOAD, .rows = site_rows,
+             .item_bytes = sizeof(struct relay_site_options)),
     CONF_ROW(CONF_LIST, struct relay_options, routes, "routes", NULL,
              "mail that does not go by MX records",
              "Static routes, such as a smarthost. The first entry whose domain matches the "

@@ -26,11 +26,18 @@ struct relay_route_options {
     const char *password_file; /* its first line is the password */
 };
 
+/* Limits of one site; 0: not limited. */
+struct relay_site_options {
+    const char *site; /* pattern of a host's name, as relay_options_match() reads it */
+    int64_t connections, per_minute, per_connection;
+};
+
 struct relay_options {
     bool ipv6;
     bool allow_loopback;
     int64_t per_site;                       /* connections to one site at once */
     struct conf_strings site_backoff_codes; /* enhanced status codes: "4.7.28" */
+    struct conf_list sites;  /* of struct relay_site_options; the first that matches counts */
     struct conf_list routes; /* of struct relay_route_options; the first that matches counts */
     const char *capture;     /* Maildir in place of the network; "": none */
 };
@@ -51,8 +58,8 @@ struct relay_url {
 
 /* "smtp://host:587", "smtps://[2001:db8::1]". False: *wrong_out says what is wrong (static). */
 bool relay_options_url(struct sv text, struct relay_url *out, const char **wrong_out);
-/* Whether domain (a domain in any case, or an address literal with brackets) falls under the route
- * pattern: "*" takes all, "*.example.net" what is below, anything else itself. */
+/* Whether domain (a domain in any case, or an address literal with brackets; a host's name) falls
+ * under the pattern: "*" takes all, "*.example.net" what is below, anything else itself. */
 bool relay_options_match(struct sv pattern, struct sv domain);
 
 #endif

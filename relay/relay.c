@@ -12,6 +12,7 @@
 #include "msa/base/require.h"
 #include "msa/loop/clock.h"
 #include "relay/internal.h"
+#include "relay/sites.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -226,6 +227,7 @@ static void on_routed(struct lookup *l)
     char *destination = l->destination;
     if (plan->verdict == ROUTE_DELIVER) {
         route.site = mem_str(plan->site);
+        route.limits = relay_sites_limits(r->settings->relay, plan);
         route.plan = plan_new(l->route);
         l->route = NULL;
     } else {

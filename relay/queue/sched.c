@@ -341,8 +341,7 @@ void sched_set_per_site(struct sched *s, size_t per_site)
     s->config.per_site = per_site;
     HASH_ITER(hh, s->sites, site, tmp)
     {
-        if (site->limit > per_site)
-            site->limit = per_site;
+        sched_site_limit(s, site, &site->limits);
     }
 }
 
@@ -359,6 +358,7 @@ struct sched *sched_new(const struct sched_config *config)
     timer_init(&s->sweep_timer, config->loop, sweep, s);
     timer_init(&s->tick_timer, config->loop, tick, s);
     timer_init(&s->idle_timer, config->loop, tell_idle, s);
+    timer_init(&s->pace_timer, config->loop, sched_paced_pump, s);
     return s;
 }
 
@@ -386,6 +386,7 @@ void sched_free(struct sched *s)
     timer_stop(&s->sweep_timer);
     timer_stop(&s->tick_timer);
     timer_stop(&s->idle_timer);
+    timer_stop(&s->pace_timer);
     HASH_ITER(hh, s->slots, slot, slot_tmp)
     {
         sched_slot_forget(s, slot);

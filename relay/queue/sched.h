@@ -31,9 +31,17 @@
 
 struct sched;
 
+/* What a site permits; 0: no limit of its own. */
+struct sched_limits {
+    size_t connections;
+    unsigned per_minute; /* jobs that begin, evenly spread */
+    unsigned per_connection;
+};
+
 /* The answer of a resolution; sched_resolved() takes what it points to. */
 struct sched_route {
-    char *site;        /* key: the set of MX hosts, or the static route; NULL without a plan */
+    char *site; /* key: the set of MX hosts, or the static route; NULL without a plan */
+    struct sched_limits limits; /* of the site, from here on */
     void *plan;        /* opaque: ordered attempts; one reference, given back by drop_plan() */
     uint64_t fresh_ms; /* how long the answer may be used */
     /* Instead of a plan: the destination's rows get this result (NXDOMAIN, null MX, DNS trouble).

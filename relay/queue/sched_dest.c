@@ -260,6 +260,7 @@ void sched_resolved(struct sched *s, const char *destination, struct sched_route
     if (!d->route.failed && !d->route.deferred) {
         REQUIRE(d->route.site && d->route.plan);
         d->site = sched_site_use(s, d->route.site);
+        sched_site_limit(s, d->site, &d->route.limits);
         if (d->claiming)
             d->site->claims++;
     }

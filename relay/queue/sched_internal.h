@@ -57,6 +57,7 @@ struct sched_slot {
     unsigned worker;
     struct sched_site *site; /* holds a use of it */
     bool busy;
+    unsigned served;                          /* jobs */
     bool closed;                              /* while busy: a connection of it went away */
     struct sched_slot *next, *prev;           /* site->idle */
     struct sched_slot *idle_next, *idle_prev; /* sched.idle: longest idle first */
@@ -70,15 +71,19 @@ struct sched_site {
     size_t nring;
     struct sched_slot *idle; /* the one used last first */
     size_t busy;
-    size_t claims;   /* under way, each for one free slot */
-    size_t limit;    /* slots allowed now: grows with success, shrinks with failure */
-    size_t failures; /* in a row */
+    size_t claims; /* under way, each for one free slot */
+    size_t limit;  /* slots allowed now: grows with success, shrinks with failure */
+    struct sched_limits limits;
+    uint64_t next_us; /* monotonic: when its pace lets the next job begin */
+    bool paced;       /* in sched.paced: waits for that */
+    size_t failures;  /* in a row */
     uint64_t down_until_ms, backoff_ms;
     bool probing; /* was down: one job finds out whether it is alive */
     bool asked;   /* it is down because it asked for it: what still succeeds does not end that */
     bool starved; /* in sched.starved: no slot left in all */
     char status[12], text[SCHED_TEXT_MAX];
     struct sched_site *starved_next, *starved_prev;
+    struct sched_site *paced_next, *paced_prev;
     UT_hash_handle hh;
 };
 
@@ -99,7 +104,7 @@ struct sched {
     struct sched_slot *slots, *idle;
     struct sched_job_private *jobs;
     struct sched_dest *resolve_queue;
-    struct sched_site *starved;
+    struct sched_site *starved, *paced;
     size_t njobs, nresolving, nwaiting, no_attempts, requests;
     size_t *worker_slots; /* slots of each worker */
     uint32_t last_slot;
@@ -107,7 +112,7 @@ struct sched {
     bool resolve_guard, sweeping, stopping, idle_told;
     struct age_clock clock;
     int64_t hint_ms; /* earliest due time heard of since the sweep began */
-    struct timer sweep_timer, tick_timer, idle_timer;
+    struct timer sweep_timer, tick_timer, idle_timer, pace_timer;
     void (*on_idle)(void *arg);
     void *on_idle_arg;
 };
@@ -150,5 +155,7 @@ void sched_site_ended(struct sched *s, struct sched_site *site, const struct sch
 void sched_slot_release(struct sched *s, struct sched_slot *slot, enum sched_slot_state state);
 void sched_slot_forget(struct sched *s, struct sched_slot *slot);
 void sched_starved_pump(struct sched *s);
+void sched_site_limit(struct sched *s, struct sched_site *site, const struct sched_limits *limits);
+void sched_paced_pump(void *sched); /* of pace_timer */
 
 #endif

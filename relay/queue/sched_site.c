@@ -7,6 +7,9 @@
  *             that doubles: what is due is put off without an attempt
  *     probing after the pause: one job alone; success opens the site, failure makes it down again
  *
+ * A site with limits of its own has at most so many slots, begins jobs at an even pace (without one
+ * to spare: never more in any minute), and closes a connection that has had its share.
+ *
  * Slots of all sites together are bounded too. A site that finds none closes the connection that
  * has been idle longest, elsewhere; if there is none it stands in a queue (starved).
  */
@@ -23,9 +26,23 @@
 #define FAILURES_TO_DOWN 2
 #define BACKOFF_MIN_MS   30000
 #define BACKOFF_MAX_MS   300000
+#define PACE_TICK_MS     10 /* sites that are paced are looked at no more often */
+#define MINUTE_US        60000000u
 #define MEMORY_MS        600000 /* a site that was down is remembered so long after it */
 #define CLAIM_ROWS       50     /* one slot sends them one batch after the other */
 #define CLAIM_ROWS_MIN   2
+
+static size_t slots_of(const struct sched *s, const struct sched_site *site)
+{
+    return site->limits.connections ? site->limits.connections : s->config.per_site;
+}
+
+void sched_site_limit(struct sched *s, struct sched_site *site, const struct sched_limits *limits)
+{
+    site->limits = *limits;
+    if (site->limit > slots_of(s, site))
+        site->limit = slots_of(s, site);
+}
 
 struct sched_site *sched_site_use(struct sched *s, const char *key)
 {
@@ -53,6 +70,8 @@ void sched_site_forget(struct sched *s, struct sched_site *site, bool anyway)
     REQUIRE(!site->ring && !site->idle && site->busy == 0);
     if (site->starved)
         DL_DELETE2(s->starved, site, starved_prev, starved_next);
+    if (site->paced)
+        DL_DELETE2(s->paced, site, paced_prev, paced_next);
     HASH_DEL(s->sites, site);
     free(site->key);
     free(site);
@@ -146,8 +165,9 @@ void sched_slot_release(struct sched *s, struct sched_slot *slot, enum sched_slo
         sched_slot_forget(s, slot);
         return;
     }
-    if (slot->closed) {
-        /* the connection, or the one before it, went away meanwhile: neither is kept */
+    unsigned most = slot->site->limits.per_connection;
+    if (slot->closed || (most && slot->served >= most)) {
+        /* closed: the connection, or the one before it, went away meanwhile: neither is kept */
         s->config.ops->close_slot(s->config.arg, slot->worker, slot->id);
         sched_slot_forget(s, slot);
         return;
@@ -156,6 +176,54 @@ void sched_slot_release(struct sched *s, struct sched_slot *slot, enum sched_slo
     slot->site->busy--;
     DL_PREPEND(slot->site->idle, slot);
     DL_APPEND2(s->idle, slot, idle_prev, idle_next);
+}
+
+/* ---- pace ---- */
+
+static void pace(struct sched *s, struct sched_site *site)
+{
+    uint64_t now_us = sched_now(s) * 1000;
+    if (!site->limits.per_minute)
+        return;
+    site->next_us = (site->next_us > now_us ? site->next_us : now_us) +
+                    (MINUTE_US + site->limits.per_minute - 1) / site->limits.per_minute;
+}
+
+static uint64_t paced_wait_ms(const struct sched *s, const struct sched_site *site)
+{
+    uint64_t now_us = sched_now(s) * 1000;
+    if (!site->limits.per_minute || site->next_us <= now_us)
+        return 0;
+    return (site->next_us - now_us + 999) / 1000;
+}
+
+/* Whether the next job has to wait; it is seen to then. */
+static bool must_wait(struct sched *s, struct sched_site *site)
+{
+    uint64_t wait_ms = paced_wait_ms(s, site);
+    if (wait_ms == 0)
+        return false;
+    if (!site->paced)
+        DL_APPEND2(s->paced, site, paced_prev, paced_next);
+    site->paced = true;
+    wait_ms = wait_ms < PACE_TICK_MS ? PACE_TICK_MS : wait_ms;
+    if (!timer_armed(&s->pace_timer) || sched_now(s) + wait_ms < s->pace_timer.due_ms)
+        timer_start(&s->pace_timer, wait_ms);
+    return true;
+}
+
+void sched_paced_pump(void *sched)
+{
+    struct sched *s = sched;
+    struct sched_site *waited = s->paced;
+    s->paced = NULL;
+    while (waited) {
+        struct sched_site *site = waited;
+        DL_DELETE2(waited, site, paced_prev, paced_next);
+        site->paced = false;
+        if (site->ring && !must_wait(s, site))
+            sched_site_pump(s, site);
+    }
 }
 
 /* ---- turns ---- */
@@ -171,8 +239,17 @@ static void deliver(struct sched *s, struct sched_site *site, struct sched_dest 
     job->worker = slot->worker;
     job->private->site = site;
     job->private->slot = slot;
+    slot->served++;
+    pace(s, site);
     site->uses++;
     s->config.ops->run_job(s->config.arg, job);
+}
+
+/* What its pace lets go before it has waited too long. */
+static size_t rows_of_pace(const struct sched *s, const struct sched_site *site)
+{
+    uint64_t rows = (uint64_t)site->limits.per_minute * s->config.wait_ms / (2 * 60000);
+    return site->limits.per_minute && rows < CLAIM_ROWS ? (size_t)rows : CLAIM_ROWS;
 }
 
 /* One turn of d, for which a slot is free. False: no slot in all. */
@@ -181,7 +258,8 @@ static bool serve(struct sched *s, struct sched_site *site, struct sched_dest *d
     if (d->due && !d->claiming && d->nclaimed == 0 && (d->nwaiting == 0 || d->claim_turn)) {
         d->claim_turn = false;
         /* the more destinations take turns, the longer each one's rows would wait */
-        size_t rows = CLAIM_ROWS / site->nring;
+        size_t rows = CLAIM_ROWS / site->nring, paced = rows_of_pace(s, site);
+        rows = rows < paced ? rows : paced;
         sched_dest_claim(s, d, rows > CLAIM_ROWS_MIN ? rows : CLAIM_ROWS_MIN);
         return true;
     }
@@ -221,7 +299,7 @@ void sched_site_pump(struct sched *s, struct sched_site *site)
             sched_dest_advance(s, d);
             continue;
         }
-        if (!serve(s, site, d))
+        if (must_wait(s, site) || !serve(s, site, d))
             break;
         /* a destination that waits for its claim comes back with it */
         sched_site_remove(site, d);
@@ -275,6 +353,6 @@ void sched_site_ended(struct sched *s, struct sched_site *site, const struct sch
     site->backoff_ms = 0;
     site->down_until_ms = 0;
     site->probing = false;
-    if (end->delivered && site->limit < s->config.per_site)
+    if (end->delivered && site->limit < slots_of(s, site))
         site->limit++;
 }

@@ -277,6 +277,18 @@ static const struct bad bad[] = {
      "m:2: policy.service_stages[0]: \"EHLO\" is no such stage; MAIL, RCPT, DATA or "
      "END-OF-MESSAGE\n"},
     /* routes */
+    {DOMAINS "relay = { site_backoff_codes = [ \"4.7.28\",\n \"2.0.0\" ]; };",
+     "m:3: relay.site_backoff_codes[1]: \"2.0.0\" is no enhanced code of a refusal; for example "
+     "\"4.7.28\"\n"},
+    {DOMAINS "relay = { site_backoff_codes = \"4.7\"; };",
+     "m:2: relay.site_backoff_codes: \"4.7\" is no enhanced code of a refusal; for example "
+     "\"4.7.28\"\n"},
+    {DOMAINS
+     "relay = { sites = ( { connections = 2 },\n { site = \"a@b\"; per_minute = 6001 } ) };",
+     "m:2: relay.sites[0].site: is missing; site = \"*.mx.example.net\";\n"
+     "m:3: relay.sites[1].site: \"a@b\" is no domain pattern; \"*\", \"example.net\" or "
+     "\"*.example.net\" (international names as xn--...)\n"
+     "m:3: relay.sites[1].per_minute: 6001 is too large; 0 to 6000\n"},
     {DOMAINS "relay = { routes = { domain = \"*\" }; };",
      "m:2: relay.routes[0].to: is missing; to = [ \"smtp://smarthost.example.net:587\" ];\n"},
     {DOMAINS "relay = { routes = { to = [ ] }; };",

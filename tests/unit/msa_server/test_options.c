@@ -82,6 +82,9 @@ static void defaults_are_as_designed(void **state)
     assert_true(o->relay.ipv6);
     assert_false(o->relay.allow_loopback);
     assert_int_equal(o->relay.per_site, 20);
+    assert_int_equal(o->relay.site_backoff_codes.count, 1);
+    assert_string_equal(o->relay.site_backoff_codes.items[0], "4.7.28");
+    assert_int_equal(o->relay.sites.count, 6);
     assert_int_equal(o->relay.routes.count, 0);
     assert_string_equal(o->relay.capture, "");
     assert_int_equal(o->policy.milters.count, 0);

@@ -306,10 +306,12 @@ static struct sched_job *out[1024];
 static size_t nout, delivers, no_attempts, plans;
 static size_t late, closed_slots;
 static bool auto_resolve;
+static struct sched_limits limits; /* of each site that is resolved */
 
 static inline void resolved(const char *destination, const char *site, uint64_t fresh_ms)
 {
-    struct sched_route r = {.site = mem_str(site), .plan = &plans, .fresh_ms = fresh_ms};
+    struct sched_route r = {
+        .site = mem_str(site), .plan = &plans, .fresh_ms = fresh_ms, .limits = limits};
     plans++;
     sched_resolved(sched, destination, &r);
 }
@@ -462,6 +464,7 @@ static inline int set_up(void **state)
     now_ms = 1000;
     wall_jump_ms = 0;
     auto_resolve = true;
+    limits = (struct sched_limits){0};
     sched = sched_new(&(struct sched_config){.workers = 2,
                                              .per_site = 10,
                                              .slots_max = 20,
