@@ -171,6 +171,16 @@ static void put_wrapped(struct docs *d, struct margin m, const char *text)
     put(d, "\n");
 }
 
+/* Text of a line, or of several: each is a comment. */
+static void put_commented(struct docs *d, unsigned indent, const char *text)
+{
+    struct sv left = sv_of(text);
+    while (left.len) {
+        struct sv line = sv_split(&left, '\n');
+        putf(d, "%*s#%.*s\n", (int)indent * 4, "", SV_ARG(line));
+    }
+}
+
 static void sample_text(struct docs *d, struct margin m, const struct conf_option *row)
 {
     put_wrapped(d, m, arena_printf(&d->scratch, "%s: %s", row->name, row->help));
@@ -210,7 +220,8 @@ static void sample_rows(struct docs *d, const struct conf_option *rows, unsigned
         }
         if (row->type == CONF_LIST)
             sample_entry(d, indent, row->rows);
-        putf(d, "%*s#%s = %s;\n", (int)indent * 4, "", row->name, default_text(d, row));
+        put_commented(d, indent,
+                      arena_printf(&d->scratch, "%s = %s;", row->name, default_text(d, row)));
     }
 }
 

@@ -11,16 +11,16 @@
 #define REPLY(phase, code, class, subject, detail, words)                                        \
     {                                                                                            \
         SMTP_END_REPLY, SMTP_PHASE_##phase, {code, {class, subject, detail}, SV(words), SV("")}, \
-            0, NULL, 0                                                                           \
+            0, NULL, 0, false                                                                    \
     }
-#define LACKS(phase, code, class, subject, detail, words)                   \
-    {                                                                       \
-        SMTP_END_UNSUPPORTED, SMTP_PHASE_##phase,                           \
-            {code, {class, subject, detail}, SV(words), SV("")}, 0, NULL, 0 \
+#define LACKS(phase, code, class, subject, detail, words)                          \
+    {                                                                              \
+        SMTP_END_UNSUPPORTED, SMTP_PHASE_##phase,                                  \
+            {code, {class, subject, detail}, SV(words), SV("")}, 0, NULL, 0, false \
     }
-#define END(end, phase, err, detail)                                \
-    {                                                               \
-        SMTP_END_##end, SMTP_PHASE_##phase, {0}, err, detail, 61999 \
+#define END(end, phase, err, detail)                                       \
+    {                                                                      \
+        SMTP_END_##end, SMTP_PHASE_##phase, {0}, err, detail, 61999, false \
     }
 
 static const struct {
