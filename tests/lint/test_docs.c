@@ -75,12 +75,13 @@ static void files_are_what_the_table_says(void **state)
     }
 }
 
-/* Takes the "#" from lines that are a key behind it; prose has a space there. */
+/* Takes the "#" from lines that are a key behind it, or a further group of a list; prose has a
+ * space there. */
 static void uncomment(char *text)
 {
     bool line_begins = true;
     for (char *c = text; *c; c++) {
-        if (line_begins && c[0] == '#' && ascii_alpha(c[1]))
+        if (line_begins && c[0] == '#' && (ascii_alpha(c[1]) || strncmp(c, "#  {", 4) == 0))
             *c = ' ';
         line_begins = *c == '\n' || (line_begins && *c == ' ');
     }
