@@ -78,6 +78,7 @@ void auth_asker_close(struct auth_asker *a)
     auth_work_drop(a->host.sign, &a->sign);
     auth_work_drop(a->host.oauth, &a->oauth);
     auth_work_drop(a->host.foreign, &a->foreign);
+    auth_work_drop(a->host.directory, &a->directory);
     HASH_ITER(hh, a->talks, t, next)
     {
         if (t->in_job)
@@ -169,6 +170,8 @@ static bool is_quick(const struct job *j)
 {
     if (j->type == AUTH_WIRE_SIGN)
         return auth_keys_is_quick(j->now->keys, (enum auth_sign)j->code, j->name);
+    if (j->type == AUTH_WIRE_FIND)
+        return j->now->directory == NULL || auth_directory_kept(j->now->directory, j->name);
     return j->type == AUTH_WIRE_SASL_START &&
            auth_exchange_is_quick(
                j->now->sasl,
@@ -201,6 +204,8 @@ static bool add_to_lane(struct auth_asker *a, struct job *j)
 {
     if (j->type == AUTH_WIRE_SIGN)
         return auth_work_add(a->host.sign, &a->sign, &j->work);
+    if (j->type == AUTH_WIRE_FIND)
+        return auth_work_add(a->host.directory, &a->directory, &j->work);
     if (j->talk != NULL && auth_bearer_is(sv_of(j->talk->mechanism)))
         return auth_work_add(a->host.oauth, &a->oauth, &j->work);
     if (may_ask_others(j))
@@ -328,6 +333,7 @@ static bool dispatch(struct auth_asker *a, const struct auth_wire *m)
     case AUTH_WIRE_LOGIN_STEP:
     case AUTH_WIRE_SIGN:
     case AUTH_WIRE_LOCK:
+    case AUTH_WIRE_FIND:
         break;
     case AUTH_WIRE_ANSWER:
     case AUTH_WIRE_USER_CHANGED:
@@ -337,7 +343,7 @@ static bool dispatch(struct auth_asker *a, const struct auth_wire *m)
         send_verdict(a, m->id, AUTH_TEMPORARY);
         return true;
     }
-    if (m->type == AUTH_WIRE_SIGN || m->type == AUTH_WIRE_LOCK) {
+    if (m->type == AUTH_WIRE_SIGN || m->type == AUTH_WIRE_LOCK || m->type == AUTH_WIRE_FIND) {
         submit(a, m, NULL);
         return true;
     }

@@ -27,6 +27,7 @@ struct auth_asker_host {
     struct auth_work *sasl, *sign;
     struct auth_work *oauth, *foreign; /* steps that may ask an issuer of tokens, or a foreign
                                           database of users */
+    struct auth_work *directory;       /* certificates of recipients */
     struct auth_gate *gate;
     void *arg;
     /* current: NULL before the first commit. earlier: newest first; some may be NULL. */

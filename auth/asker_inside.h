@@ -40,14 +40,14 @@ struct auth_asker {
     unsigned open;        /* of the talks, those that are not over */
     unsigned jobs, quick; /* quick: run on the loop in the turn of quick_ms */
     uint64_t quick_ms;
-    struct auth_work_lane sasl, sign, oauth, foreign;
+    struct auth_work_lane sasl, sign, oauth, foreign, directory;
 };
 
 /* One request on its way. */
 struct job {
     struct auth_work_job work; /* first */
     struct auth_asker *asker;
-    struct talk *talk;                                       /* NULL: a signature, a lock */
+    struct talk *talk; /* NULL: a signature, a lock, a question */
     struct auth_generation *now, *earlier[AUTH_EARLIER_MAX]; /* some NULL; of a signature */
     enum auth_wire_type type;
     uint64_t id;

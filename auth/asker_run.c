@@ -68,6 +68,16 @@ static void run_lock(struct job *j)
     j->answer_name = j->answer_data = SV_NONE;
 }
 
+static void run_find(struct job *j)
+{
+    int found = 0;
+
+    if (j->now->directory != NULL)
+        found = auth_directory_find(j->now->directory, j->name, &j->signature);
+    j->verdict = found > 0 ? AUTH_OK : found == 0 ? AUTH_DENIED : AUTH_TEMPORARY;
+    j->answer_data = found > 0 ? buf_view(&j->signature) : SV_NONE;
+}
+
 void asker_run(struct auth_work_job *work)
 {
     struct job *j = (struct job *)work;
@@ -76,6 +86,8 @@ void asker_run(struct auth_work_job *work)
         run_sign(j);
     else if (j->type == AUTH_WIRE_LOCK)
         run_lock(j);
+    else if (j->type == AUTH_WIRE_FIND)
+        run_find(j);
     else if (j->talk->is_login)
         run_login(j);
     else

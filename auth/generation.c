@@ -160,6 +160,7 @@ int auth_generation_new(const struct keeper_material *m, struct auth_check *chec
     add_guard_rules(g, m->options);
     add_secrets(g, m);
     g->keytab = copy(m->keytab);
+    g->directory = auth_directory_new(&m->directory);
     err = add_keys(g, m, why);
     missing = auth_sasl_missing(g->sasl);
     if (missing != NULL) {
@@ -189,6 +190,7 @@ void auth_generation_unref(struct auth_generation *g)
         return;
     auth_sasl_unref(g->sasl);
     auth_keys_free(g->keys);
+    auth_directory_free(g->directory);
     for (size_t i = 0; i < g->nsecrets; i++) {
         drop(g->secrets[i].name);
         drop(g->secrets[i].user);

@@ -7,6 +7,7 @@
 #ifndef AUTH_GENERATION_H
 #define AUTH_GENERATION_H
 
+#include "auth/directory.h"
 #include "auth/guard.h"
 #include "auth/keys.h"
 #include "auth/sasl.h"
@@ -16,10 +17,11 @@ struct auth_generation {
     unsigned refs;
     struct auth_sasl *sasl;
     struct auth_keys *keys;
-    struct sv keytab;               /* wiped with it; empty: none */
-    struct sv database_ca;          /* likewise */
-    struct guard_rules guard_rules; /* its networks are this generation's */
-    struct keeper_secret *secrets;  /* user and password in one wiped block each */
+    struct sv keytab;                 /* wiped with it; empty: none */
+    struct sv database_ca;            /* likewise */
+    struct guard_rules guard_rules;   /* its networks are this generation's */
+    struct auth_directory *directory; /* NULL: none */
+    struct keeper_secret *secrets;    /* user and password in one wiped block each */
     size_t nsecrets;
 };
 

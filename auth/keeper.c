@@ -21,6 +21,7 @@
 #define SASL_THREADS  2 /* a step is about a millisecond of CPU when it derives a key */
 #define SIGN_THREADS  2
 #define ASK_THREADS   8 /* they may wait for a foreign database of users, and before nobody else */
+#define FIND_THREADS  4 /* they wait for directories */
 #define SASL_LANE_MAX 256 /* requests of one asker that wait */
 #define SIGN_LANE_MAX 1024
 #define WAIT_MAX_MS   10000 /* less than AUTH_REQUEST_MAX_MS */
@@ -34,7 +35,7 @@ struct listed {
 struct keeper {
     struct loop *loop;
     struct mailbox *mailbox;
-    struct auth_work *sasl, *sign, *oauth, *foreign;
+    struct auth_work *sasl, *sign, *oauth, *foreign, *directory;
     struct auth_check *check;
     struct auth_gate *gate;
     struct auth_uses *uses; /* NULL before the first commit */
@@ -69,6 +70,8 @@ struct keeper *keeper_new(struct loop *l)
     k->oauth =
         auth_work_new(l, k->mailbox, "oauth", AUTH_OAUTH_THREADS, SASL_LANE_MAX, WAIT_MAX_MS);
     k->foreign = auth_work_new(l, k->mailbox, "users", ASK_THREADS, SASL_LANE_MAX, WAIT_MAX_MS);
+    k->directory =
+        auth_work_new(l, k->mailbox, "directory", FIND_THREADS, SASL_LANE_MAX, WAIT_MAX_MS);
     k->sign = auth_work_new(l, k->mailbox, "sign", SIGN_THREADS, SIGN_LANE_MAX, WAIT_MAX_MS);
     timer_init(&k->sweep, l, on_sweep, k);
     timer_start(&k->sweep, SWEEP_MS);
@@ -186,6 +189,7 @@ void keeper_attach(struct keeper *k, int fd)
                                    .sign = k->sign,
                                    .oauth = k->oauth,
                                    .foreign = k->foreign,
+                                   .directory = k->directory,
                                    .gate = k->gate,
                                    .on_login = on_login,
                                    .on_locked = on_locked,
@@ -232,7 +236,7 @@ int keeper_listen(struct keeper *k, int fd)
 
 bool keeper_can_free(struct keeper *k)
 {
-    if (!auth_work_is_busy(k->foreign))
+    if (!auth_work_is_busy(k->foreign) && !auth_work_is_busy(k->directory))
         return true;
     auth_uses_stop(k->uses);
     k->uses = NULL;
@@ -250,11 +254,13 @@ void keeper_free(struct keeper *k)
     auth_work_stop(k->sign);
     auth_work_stop(k->oauth);
     auth_work_stop(k->foreign);
+    auth_work_stop(k->directory);
     mailbox_close(k->mailbox); /* the last done() of each job */
     auth_work_free(k->sasl);
     auth_work_free(k->sign);
     auth_work_free(k->oauth);
     auth_work_free(k->foreign);
+    auth_work_free(k->directory);
     auth_generation_unref(k->prepared);
     auth_generation_unref(k->current);
     for (size_t i = 0; i < AUTH_EARLIER_MAX; i++)

@@ -16,6 +16,7 @@
 #ifndef AUTH_KEEPER_H
 #define AUTH_KEEPER_H
 
+#include "auth/directory.h"
 #include "auth/oauth.h"
 #include "auth/options.h"
 #include "msa/base/buf.h"
@@ -51,6 +52,7 @@ struct keeper_material {
     struct auth_oauth_files oauth;
     struct sv keytab;                         /* empty: no Kerberos */
     struct sv database_password, database_ca; /* of auth.sql or auth.ldapdb */
+    struct auth_directory_config directory;   /* of rewrite.certificates */
 };
 
 /* NULL if Cyrus SASL cannot start. */
@@ -66,7 +68,8 @@ void keeper_attach(struct keeper *k, int fd);
 int keeper_listen(struct keeper *k, int fd) MUST_CHECK;
 /* Drops what waits, waits for what runs on the pools, frees. */
 void keeper_free(struct keeper *k);
-/* For a process that ends: false if that may take long, since a database of users is being asked;
+/* For a process that ends: false if that may take long, since a database of users or a directory is
+ * being asked;
  * then all that is to be kept has been written, and the process can end as it is. */
 bool keeper_can_free(struct keeper *k);
 

@@ -181,14 +181,36 @@ const struct conf_option rewrite_options_rows[] = {
         .item_bytes = sizeof(struct rewrite_encrypt_options)),
     CONF_ROW(
         CONF_STRINGS, struct rewrite_options, certificates, "certificates", NULL,
-        "certificates of recipients: PEM files, and folders of them",
+        "certificates of recipients: PEM files, folders of them, directories",
         "A file may hold several certificates, each for the addresses that it names. In a "
         "folder a file ADDRESS.pem (bob@example.org.pem) holds those of that address, which "
-        "they must name. They are read at start and at SIGHUP, and taken as they are: no chain "
-        "is verified. One that has expired, is not valid yet or not meant for encryption of "
-        "mail (keyUsage, emailProtection) is never used; of several the newest is.",
+        "they must name. They are read at start and at SIGHUP. A URL names a directory (LDAP), "
+        "which "
+        "the keeper asks for recipients that have no usable certificate in files: "
+        "\"ldaps://HOST/BASE?userCertificate;binary?sub?(mail=%s)\", the address in the place of "
+        "%s; "
+        "up to four, in turn. What it says counts for ten minutes, that it has none for one. Where "
+        "it does not answer, mail to such a recipient is answered 451 4.7.0, whatever the policy "
+        "says: or who silences it could read what is sent. With ldap in place of ldaps, whoever is "
+        "on the way can put a certificate of his own in its place; certificate_ca prevents that. "
+        "No "
+        "chain is verified where certificate_ca is not set. A certificate that has expired, is not "
+        "valid yet or not meant for encryption of mail (keyUsage, emailProtection), or that does "
+        "not name the address, is never used; of several the newest is.",
         .flags = CONF_RELOAD, .check = rewrite_smime_check_path,
         .example = "[ \"/etc/msa/smime\" ]"),
+    CONF_ROW(
+        CONF_PATH, struct rewrite_options, certificate_ca, "certificate_ca", NULL,
+        "authorities of recipients' certificates",
+        "A PEM file with the authorities that are trusted, and with those between that their "
+        "chains need. Where it is set, a recipient's certificate that none of them vouches for "
+        "at the time is never used. Revocation lists are not looked at.",
+        .flags = CONF_RELOAD | CONF_FILE, .example = "\"/etc/msa/smime-ca.pem\""),
+    CONF_ROW(CONF_GROUP, struct rewrite_options, directory, "directory", NULL,
+             "how the directories of certificates are asked",
+             "Where certificates has URLs. The first of them counts at the next start, not at a "
+             "reload: without one the keeper has no network.",
+             .flags = CONF_RELOAD, .rows = rewrite_directory_rows),
     CONF_ROW(
         CONF_LIST, struct rewrite_options, rules, "rules", NULL, "addresses that are rewritten",
         "Each entry says which addresses become which (RFC 6409 8.8). For an address the first "

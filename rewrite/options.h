@@ -39,9 +39,12 @@ struct rewrite_options {
     /* S/MIME */
     struct conf_list smime;           /* struct rewrite_smime_options: who signs */
     struct conf_list encrypt;         /* struct rewrite_encrypt_options: who is encrypted to */
-    struct conf_strings certificates; /* paths: certificates of recipients, and folders of them */
-    struct conf_list dkim;            /* of struct rewrite_dkim_options */
-    struct conf_list rules;           /* of struct rewrite_rule_options */
+    struct conf_strings certificates; /* paths: certificates of recipients, and folders of them;
+                                         URLs of directories */
+    const char *certificate_ca;       /* path, PEM; "": recipients' chains are not verified */
+    struct rewrite_directory_options directory;
+    struct conf_list dkim;  /* of struct rewrite_dkim_options */
+    struct conf_list rules; /* of struct rewrite_rule_options */
 };
 
 extern const struct conf_option rewrite_options_rows[];

@@ -169,6 +169,18 @@ void rewrite_smime_cert_free(struct rewrite_smime_cert *c)
     free(c);
 }
 
+struct rewrite_smime_cert *rewrite_smime_cert_decode(struct sv der)
+{
+    const unsigned char *at = (const unsigned char *)der.ptr;
+    X509 *x509 = der.len && der.len <= PEM_BYTES_MAX ? d2i_X509(NULL, &at, (long)der.len) : NULL;
+    ERR_clear_error();
+    if (x509 && at != (const unsigned char *)der.ptr + der.len) {
+        X509_free(x509);
+        x509 = NULL;
+    }
+    return x509 ? cert_new(x509) : NULL;
+}
+
 static bool at_end_of_pem(void)
 {
     unsigned long code = ERR_peek_last_error();

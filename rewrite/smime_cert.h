@@ -2,8 +2,7 @@
  * smime_cert.h - certificates of persons: whose they are, from when to when, and what for.
  *
  * RFC 8550 3 (addresses: subjectAltName rfc822Name, and emailAddress of the subject), 4.4.2
- * (keyUsage), 4.4.4 (extendedKeyUsage). What the operator has configured is trusted: no chain is
- * verified here.
+ * (keyUsage), 4.4.4 (extendedKeyUsage). Chains are smime_trust.h's.
  * Ownership: a certificate is immutable and freed by who made it. Any thread.
  */
 #ifndef REWRITE_SMIME_CERT_H
@@ -27,7 +26,10 @@ enum rewrite_smime_use { REWRITE_SMIME_SIGN, REWRITE_SMIME_ENCRYPT };
     XX(PURPOSE, "is not meant for mail (extendedKeyUsage without emailProtection)")       \
     XX(KEY, "has a key that is not used here: RSA of 2048 to 8192 bits, or EC on P-256, " \
             "P-384 or P-521")                                                             \
-    XX(NOBODY, "names no e-mail address")
+    XX(NOBODY, "names no e-mail address")                                                 \
+    XX(OTHER, "does not name the address")                                                \
+    XX(UNTRUSTED, "is not vouched for by an authority that is trusted here")              \
+    XX(DAMAGED, "cannot be read")
 
 enum rewrite_smime_fault {
     REWRITE_SMIME_USABLE,
@@ -50,6 +52,8 @@ struct rewrite_smime_cert {
  * ERR_SYNTAX, with one sentence appended to why: there is none, or one is damaged. */
 int rewrite_smime_certs_read(struct sv pem, struct rewrite_smime_cert ***list_out,
                              size_t *count_out, struct buf *why) MUST_CHECK;
+/* One in DER; NULL: it is damaged. */
+struct rewrite_smime_cert *rewrite_smime_cert_decode(struct sv der);
 void rewrite_smime_cert_free(struct rewrite_smime_cert *c); /* NULL is allowed */
 enum rewrite_smime_fault rewrite_smime_cert_fault(const struct rewrite_smime_cert *c,
                                                   enum rewrite_smime_use use, int64_t now_s);

@@ -27,9 +27,16 @@ struct rewrite_encrypt_options {
     int policy;     /* enum rewrite_smime_policy */
 };
 
+/* How the directories of rewrite.certificates are asked. */
+struct rewrite_directory_options {
+    const char *user, *password_file; /* the latter a path; the keeper's */
+    const char *ca;                   /* path, PEM */
+};
+
 extern const struct conf_option rewrite_smime_rows[];
 extern const struct conf_option rewrite_encrypt_rows[];
-/* Of rewrite.certificates: an absolute path. */
+extern const struct conf_option rewrite_directory_rows[];
+/* Of rewrite.certificates: an absolute path, or the URL of a directory. */
 void rewrite_smime_check_path(const char *value, struct conf_faults *faults);
 
 #endif

@@ -90,7 +90,8 @@ static void free_named(struct named *all)
 
 /* False: it has to be encrypted, and cannot. */
 static bool share_of(const struct rewrite_smime *set, struct named *all, struct sv key,
-                     int64_t now_s, struct rewrite_smime_share *out)
+                     const struct rewrite_smime_found *found, int64_t now_s,
+                     struct rewrite_smime_share *out)
 {
     struct named *twin;
     *out = (struct rewrite_smime_share){.kind = REWRITE_SMIME_SHARE_PLAIN};
@@ -98,6 +99,10 @@ static bool share_of(const struct rewrite_smime *set, struct named *all, struct 
     if (policy == REWRITE_SMIME_NEVER)
         return true;
     out->cert = rewrite_smime_certificate(set, key, now_s, &out->fault);
+    if (!out->cert && found) {
+        out->cert = found->cert;
+        out->fault = found->fault ? found->fault : out->fault;
+    }
     if (!out->cert)
         return policy != REWRITE_SMIME_REQUIRE;
     HASH_FIND(hh, all, key.ptr, key.len, twin);
@@ -106,14 +111,16 @@ static bool share_of(const struct rewrite_smime *set, struct named *all, struct 
 }
 
 bool rewrite_smime_share_out(const struct rewrite_smime *set, struct sv section,
-                             const struct sv *addresses, size_t count, int64_t now_s,
-                             struct rewrite_smime_share *out, size_t *lacking_out)
+                             const struct sv *addresses, const struct rewrite_smime_found *found,
+                             size_t count, int64_t now_s, struct rewrite_smime_share *out,
+                             size_t *lacking_out)
 {
     struct named *all = read_named(section);
     bool good = true;
     for (size_t i = 0; i < count && good; i++) {
         char text[SMTP_PATH_MAX];
-        good = share_of(set, all, rewrite_smime_key(addresses[i], text), now_s, &out[i]);
+        good = share_of(set, all, rewrite_smime_key(addresses[i], text), found ? &found[i] : NULL,
+                        now_s, &out[i]);
         *lacking_out = i;
     }
     free_named(all);

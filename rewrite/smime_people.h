@@ -10,7 +10,7 @@
 #ifndef REWRITE_SMIME_PEOPLE_H
 #define REWRITE_SMIME_PEOPLE_H
 
-#include "rewrite/smime_set.h"
+#include "rewrite/smime_found.h"
 
 enum rewrite_smime_share_kind {
     REWRITE_SMIME_SHARE_PLAIN,
@@ -27,11 +27,13 @@ struct rewrite_smime_share {
 
 /* The first address of From; empty if none can be read. */
 struct sv rewrite_smime_author(struct sv section, char out[SMTP_PATH_MAX]);
-/* One share for each address, as they stand in the envelope. False: the message must not go, since
+/* One share for each address, as they stand in the envelope. found: what directories have of each;
+ * NULL: nothing; the certificates stay theirs. False: the message must not go, since
  * addresses[*lacking_out] has to be encrypted to and has no usable certificate; its share says why,
  * those behind it are not filled. */
 bool rewrite_smime_share_out(const struct rewrite_smime *set, struct sv section,
-                             const struct sv *addresses, size_t count, int64_t now_s,
-                             struct rewrite_smime_share *out, size_t *lacking_out);
+                             const struct sv *addresses, const struct rewrite_smime_found *found,
+                             size_t count, int64_t now_s, struct rewrite_smime_share *out,
+                             size_t *lacking_out);
 
 #endif

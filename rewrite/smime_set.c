@@ -1,6 +1,7 @@
 #include "rewrite/smime_set.h"
 
 #include "msa/base/mem.h"
+#include "rewrite/smime_trust.h"
 
 #include <openssl/x509.h>
 #include <stdatomic.h>
@@ -52,6 +53,8 @@ struct rewrite_smime {
     struct rewrite_smime_cert **certs; /* of recipients */
     size_t ncerts;
     struct recipient *recipients;
+    struct rewrite_smime_trust *trust; /* NULL: any authority will do */
+    bool has_directory;
 };
 
 /* ---- patterns ---- */
@@ -268,13 +271,27 @@ static void list(struct rewrite_smime *set, struct sv key, const struct rewrite_
     r->certs = l;
 }
 
+enum rewrite_smime_fault rewrite_smime_recipient_fault(const struct rewrite_smime *set,
+                                                       const struct rewrite_smime_cert *c,
+                                                       int64_t now_s)
+{
+    enum rewrite_smime_fault fault = rewrite_smime_cert_fault(c, REWRITE_SMIME_ENCRYPT, now_s);
+    if (!fault && set->trust && !rewrite_smime_trust_holds(set->trust, c, now_s))
+        fault = REWRITE_SMIME_UNTRUSTED;
+    return fault;
+}
+
+bool rewrite_smime_has_directory(const struct rewrite_smime *set)
+{
+    return set->has_directory;
+}
+
 /* One certificate of a file, which is the set's from here on. */
 static void add_cert(struct making *m, const struct rewrite_smime_file *f,
                      struct rewrite_smime_cert *cert)
 {
     struct rewrite_smime *set = m->set;
-    enum rewrite_smime_fault fault =
-        rewrite_smime_cert_fault(cert, REWRITE_SMIME_ENCRYPT, m->c->now_s);
+    enum rewrite_smime_fault fault = rewrite_smime_recipient_fault(set, cert, m->c->now_s);
     char text[SMTP_PATH_MAX];
     struct sv owner = rewrite_smime_key(f->address, text);
     set->certs[set->ncerts++] = cert;
@@ -337,8 +354,7 @@ const struct rewrite_smime_cert *rewrite_smime_certificate(const struct rewrite_
     *fault_out = REWRITE_SMIME_USABLE;
     HASH_FIND(hh, set->recipients, address.ptr, address.len, r);
     for (const struct listed *l = r ? r->certs : NULL; l; l = l->next) {
-        enum rewrite_smime_fault fault =
-            rewrite_smime_cert_fault(l->cert, REWRITE_SMIME_ENCRYPT, now_s);
+        enum rewrite_smime_fault fault = rewrite_smime_recipient_fault(set, l->cert, now_s);
         if (fault)
             *fault_out = fault;
         else if (!best || l->cert->from_s > best->from_s)
@@ -349,8 +365,33 @@ const struct rewrite_smime_cert *rewrite_smime_certificate(const struct rewrite_
 
 /* ---- life ---- */
 
+static void add_authorities(struct making *m)
+{
+    struct buf why;
+    if (!m->c->authorities.len)
+        return;
+    buf_init(&why, WRONG_MAX, 0);
+    m->set->trust = rewrite_smime_trust_new(m->c->authorities, &why);
+    if (!m->set->trust)
+        tell(m, false, "rewrite.certificate_ca", "PEM certificates of authorities", "%.*s",
+             SV_ARG(buf_view(&why)));
+    buf_deinit(&why);
+}
+
+static void find_directories(struct rewrite_smime *set, const struct rewrite_options *o)
+{
+    for (size_t i = 0; i < o->certificates.count; i++)
+        set->has_directory |= o->certificates.items[i][0] != '/';
+}
+
+static bool is_set(const char *value)
+{
+    return value && *value;
+}
+
 static void warn_of_idle(const struct making *m)
 {
+    const struct rewrite_smime *set = m->set;
     const struct rewrite_options *o = m->c->options;
     if (o->certificates.count && !o->encrypt.count)
         tell(m, true, "rewrite.certificates", "rewrite.encrypt beside it",
@@ -358,6 +399,12 @@ static void warn_of_idle(const struct making *m)
     if (o->encrypt.count && !o->certificates.count)
         tell(m, true, "rewrite.encrypt", "rewrite.certificates beside it",
              "nobody has a certificate: rewrite.certificates is not set");
+    if (is_set(o->certificate_ca) && !o->certificates.count)
+        tell(m, true, "rewrite.certificate_ca", "rewrite.certificates beside it",
+             "they vouch for nobody: rewrite.certificates is not set");
+    if (!set->has_directory && (is_set(o->directory.user) || is_set(o->directory.ca)))
+        tell(m, true, "rewrite.directory", "a URL in rewrite.certificates",
+             "no directory is asked: rewrite.certificates names none");
 }
 
 struct rewrite_smime *rewrite_smime_new(const struct rewrite_smime_config *c)
@@ -373,6 +420,8 @@ struct rewrite_smime *rewrite_smime_new(const struct rewrite_smime_config *c)
         add_signer(&m, i);
     for (size_t i = 0; i < set->nrules; i++)
         add_rule(&m, i);
+    add_authorities(&m);
+    find_directories(set, c->options);
     for (size_t i = 0; i < c->nfiles; i++)
         add_file(&m, &c->files[i]);
     warn_of_idle(&m);
@@ -415,6 +464,7 @@ void rewrite_smime_drop(struct rewrite_smime *set)
     for (size_t i = 0; i < set->ncerts; i++)
         rewrite_smime_cert_free(set->certs[i]);
     free(set->certs);
+    rewrite_smime_trust_free(set->trust);
     free(set->rules);
     free(set->signers);
     free(set);

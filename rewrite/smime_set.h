@@ -25,7 +25,8 @@ struct rewrite_smime_config {
     const struct sv *chains; /* contents of rewrite.smime[i].certificate; empty: not there */
     const struct rewrite_smime_file *files;
     size_t nfiles;
-    int64_t now_s; /* for what is told */
+    struct sv authorities; /* contents of rewrite.certificate_ca; empty: any will do */
+    int64_t now_s;         /* for what is told */
     /* May be NULL. key: full option name. warning: goes on without it. */
     void (*fault)(void *arg, bool warning, const char *key, const char *right, const char *wrong);
     void *arg;
@@ -56,6 +57,12 @@ bool rewrite_smime_signer(const struct rewrite_smime *set, struct sv from, struc
 /* *row_out: rewrite.encrypt[row], where one fits. */
 enum rewrite_smime_policy rewrite_smime_policy_of(const struct rewrite_smime *set,
                                                   struct sv address, size_t *row_out);
+/* Whether directories are to be asked for recipients that have no certificate here. */
+bool rewrite_smime_has_directory(const struct rewrite_smime *set);
+/* Of a certificate that mail may be encrypted to: by itself, the time, and the authorities. */
+enum rewrite_smime_fault rewrite_smime_recipient_fault(const struct rewrite_smime *set,
+                                                       const struct rewrite_smime_cert *c,
+                                                       int64_t now_s);
 /* The newest that can be used. NULL: none; *fault_out says what is wrong with one that cannot,
  * REWRITE_SMIME_USABLE where there is not even that. */
 const struct rewrite_smime_cert *rewrite_smime_certificate(const struct rewrite_smime *set,

@@ -380,3 +380,13 @@ uint64_t auth_client_sign(struct auth_client *c, struct sv key, enum auth_sign f
         r);
     return id;
 }
+
+uint64_t auth_client_find(struct auth_client *c, struct sv address, auth_on_answer *done, void *arg)
+{
+    struct request *r = request_new(c, done, arg);
+    uint64_t id = r->id;
+
+    send_first(c, &(struct auth_wire){.type = AUTH_WIRE_FIND, .id = id, .name = name_of(address)},
+               r);
+    return id;
+}

@@ -1,5 +1,6 @@
 /*
- * client.h - the asking side of the keeper: AUTH exchanges, smarthost logins, signatures.
+ * client.h - the asking side of the keeper: AUTH exchanges, smarthost logins, signatures, and
+ * certificates of recipients.
  *
  * One for each worker and one for the main thread, over a chan; everything here is called from its
  * loop's thread. A request is known by its id; the callback gets the id and never runs from inside
@@ -102,5 +103,11 @@ uint64_t auth_client_lock(struct auth_client *c, struct sv login, struct sv why,
  * signature input. */
 uint64_t auth_client_sign(struct auth_client *c, struct sv key, enum auth_sign form,
                           struct sv bytes, auth_on_answer *done, void *arg);
+
+/* The certificates of a recipient, of the directories of rewrite.certificates. AUTH_OK: data has
+ * them, as auth/directory.h gives them; AUTH_DENIED: there are none; AUTH_TEMPORARY: a directory
+ * did not answer. */
+uint64_t auth_client_find(struct auth_client *c, struct sv address, auth_on_answer *done,
+                          void *arg);
 
 #endif

@@ -31,6 +31,7 @@ static bool code_max(uint32_t type, uint32_t *max_out)
     case AUTH_WIRE_LOGIN_STEP:
     case AUTH_WIRE_CANCEL:
     case AUTH_WIRE_LOCK:
+    case AUTH_WIRE_FIND:
     case AUTH_WIRE_USER_CHANGED:
         *max_out = 0;
         return true;

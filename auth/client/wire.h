@@ -3,9 +3,10 @@
  *
  * Asker to keeper: SASL_START opens an exchange under an id of the asker's choice, SASL_STEP goes
  * on with it, CANCEL ends it without an answer; LOGIN_START and LOGIN_STEP are the client side of
- * SASL, by which we log in at a smarthost; SIGN asks for one signature; LOCK shuts a login.
- * Keeper to asker: one ANSWER to each start, step, sign and lock, in any order; USER_CHANGED comes
- * by itself. There is no message that changes users otherwise, or reads a secret.
+ * SASL, by which we log in at a smarthost; SIGN asks for one signature; LOCK shuts a login;
+ * FIND asks the directories for a recipient's certificates.
+ * Keeper to asker: one ANSWER to each start, step, sign, lock and find, in any order; USER_CHANGED
+ * comes by itself. There is no message that changes users otherwise, or reads a secret.
  *
  * Ownership: all views of a decoded message point into the payload. Numbers are checked on both
  * sides: the keeper trusts the server no more than the server trusts the network. Any thread.
@@ -29,10 +30,11 @@ enum auth_wire_type {
     AUTH_WIRE_SIGN,           /* name: key id, data: what to sign, code: enum auth_sign */
     AUTH_WIRE_CANCEL,         /* no answer */
     AUTH_WIRE_LOCK,           /* name: login, data: why; nobody logs in with it any more */
-    AUTH_WIRE_ANSWER = 32,    /* code: enum auth_verdict, data: challenge, response or signature,
-                                 name: login when AUTH_OK, the name tried when AUTH_DENIED or
-                                 AUTH_BLOCKED, mechanism after LOGIN_START; extra: label of the
-                                 app password when AUTH_OK by one */
+    AUTH_WIRE_FIND,           /* name: address of a recipient */
+    AUTH_WIRE_ANSWER = 32,    /* code: enum auth_verdict, data: challenge, response, signature or
+                                 certificates,    name: login when AUTH_OK, the name tried when
+                                 AUTH_DENIED or    AUTH_BLOCKED, mechanism after LOGIN_START; extra: label
+                                 of the    app password when AUTH_OK by one */
     AUTH_WIRE_USER_CHANGED,   /* name: login whose sessions end, extra: only those by the app
                                  password of this label; id 0 */
 };

@@ -45,6 +45,14 @@ static void say_prepared(struct keeper_proc *p, uint32_t number, bool good, stru
     answer(p, WIRE_PREPARED, &b);
 }
 
+static struct sv first_line(struct sv text)
+{
+    text = sv_first(text, sv_find(text, '\n'));
+    if (text.len && text.ptr[text.len - 1] == '\r')
+        text.len--;
+    return text;
+}
+
 /* The secrets of routes, under the names by which the relay asks for them. */
 static size_t collect_secrets(const struct generation *g, struct arena *a,
                               struct keeper_secret **out)
@@ -56,9 +64,7 @@ static size_t collect_secrets(const struct generation *g, struct arena *a,
         struct sv password;
         if (!*r[i].user || !generation_file_at(g, &password, "relay.routes[%zu].password_file", i))
             continue;
-        password = sv_first(password, sv_find(password, '\n'));
-        if (password.len && password.ptr[password.len - 1] == '\r')
-            password.len--;
+        password = first_line(password);
         list[n++] =
             (struct keeper_secret){.name = sv_of(arena_printf(a, RELAY_SECRET_NAME, (int)i)),
                                    .user = sv_of(r[i].user),
@@ -101,10 +107,33 @@ static size_t collect_keys(const struct generation *g, struct arena *a, struct k
     return n;
 }
 
-/* The first generation decides; the sandbox cannot be widened. */
-static bool confine(struct keeper_proc *p, const struct auth_options *o, struct buf *why)
+static bool has_directory(const struct rewrite_options *o)
 {
-    bool wanted = auth_options_network(o);
+    for (size_t i = 0; i < o->certificates.count; i++)
+        if (auth_directory_is(sv_of(o->certificates.items[i])))
+            return true;
+    return false;
+}
+
+/* The directories of recipients' certificates. */
+static struct auth_directory_config collect_directories(const struct generation *g, struct arena *a)
+{
+    const struct rewrite_options *o = &g->options.rewrite;
+    const char **urls = arena_alloc(a, (o->certificates.count + 1) * sizeof *urls);
+    struct auth_directory_config c = {.urls = urls, .user = o->directory.user};
+    for (size_t i = 0; i < o->certificates.count; i++)
+        if (auth_directory_is(sv_of(o->certificates.items[i])))
+            urls[c.count++] = o->certificates.items[i];
+    generation_file(g, "rewrite.directory.ca", &c.ca);
+    if (generation_file(g, "rewrite.directory.password_file", &c.password))
+        c.password = first_line(c.password);
+    return c;
+}
+
+/* The first generation decides; the sandbox cannot be widened. */
+static bool confine(struct keeper_proc *p, const struct msa_options *o, struct buf *why)
+{
+    bool wanted = auth_options_network(&o->auth) || has_directory(&o->rewrite);
     int err = 0, cut = 0;
     if (!p->is_confined) {
         p->is_confined = true;
@@ -114,8 +143,9 @@ static bool confine(struct keeper_proc *p, const struct auth_options *o, struct 
             cut = buf_printf(why, "cannot enter the sandbox: %s", err_text(err));
     } else if (wanted && !p->has_network) {
         err = -EAFNOSUPPORT;
-        cut = buf_printf(why, "auth: the first server that the keeper has to reach (oauth, sql, "
-                              "ldapdb, keytab) counts at the next start of msad, not at a reload: "
+        cut = buf_printf(why, "the first server that the keeper has to reach (auth: oauth, sql, "
+                              "ldapdb, keytab; rewrite.certificates: a directory) counts at the "
+                              "next start of msad, not at a reload: "
                               "the keeper is confined without a network");
     }
     (void)cut;
@@ -130,14 +160,15 @@ static void prepare(struct keeper_proc *p, uint32_t number, struct sv record)
     buf_init(&why, 65536, 0);
     bool good = false;
     struct generation *g = generation_unpack(record, &why);
-    if (g && confine(p, &g->options.auth, &why)) {
+    if (g && confine(p, &g->options, &why)) {
         struct keeper_key *keys;
         struct keeper_secret *secrets;
         struct keeper_material m = {.generation = number,
                                     .options = &g->options.auth,
                                     .hostname = sv_of(g->options.hostname),
                                     .nkeys = collect_keys(g, &scratch, &keys),
-                                    .nsecrets = collect_secrets(g, &scratch, &secrets)};
+                                    .nsecrets = collect_secrets(g, &scratch, &secrets),
+                                    .directory = collect_directories(g, &scratch)};
         generation_file(g, "auth.keytab", &m.keytab);
         generation_file_at(g, &m.database_password, "auth.%s.password_file",
                            auth_options_database(m.options));

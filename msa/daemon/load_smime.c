@@ -1,5 +1,6 @@
 #include "msa/daemon/load_smime.h"
 
+#include "auth/directory.h"
 #include "auth/tls/pem.h"
 #include "msa/daemon/load.h"
 #include "msa/daemon/load_key.h"
@@ -79,18 +80,52 @@ static void add_folder(struct loading *l, const char *key, const char *folder)
     free(entries);
 }
 
+/* The keeper asks it when there is mail. */
+static void check_directory(struct loading *l, const char *key, const char *url)
+{
+    const struct rewrite_options *o = &l->g->options.rewrite;
+    const char *right;
+    const char *wrong = auth_directory_fault(sv_of(url), &right);
+    if (wrong)
+        conf_fault_at(l->faults, l->src, false, key, right, "%s: %s", url, wrong);
+    else if (auth_directory_is_open(sv_of(url)) && *o->directory.user)
+        conf_fault_at(l->faults, l->src, false, key, "ldaps",
+                      "%s: the password of rewrite.directory.user would be sent in clear text",
+                      url);
+    else if (auth_directory_is_open(sv_of(url)) && !*o->certificate_ca)
+        conf_fault_at(l->faults, l->src, true, key, "ldaps, or rewrite.certificate_ca beside it",
+                      "%s: whoever is on the way can answer with a certificate of his own", url);
+}
+
+static void check_directories(struct loading *l, size_t count)
+{
+    const struct rewrite_directory_options *o = &l->g->options.rewrite.directory;
+    if (count > AUTH_DIRECTORY_MAX)
+        conf_fault_at(l->faults, l->src, false, "rewrite.certificates", "fewer",
+                      "more than %u directories", AUTH_DIRECTORY_MAX);
+    if (!*o->user != !*o->password_file)
+        conf_fault_at(l->faults, l->src, false, "rewrite.directory", "both, or neither",
+                      "user and password_file belong together");
+}
+
 static void add_certificates(struct loading *l)
 {
+    size_t directories = 0;
     const struct conf_strings *paths = &l->g->options.rewrite.certificates;
     for (size_t i = 0; i < paths->count; i++) {
         char key[64];
         struct stat st;
         snprintf(key, sizeof key, "rewrite.certificates[%zu]", i);
-        if (stat(paths->items[i], &st) == 0 && S_ISDIR(st.st_mode))
+        if (auth_directory_is(sv_of(paths->items[i]))) {
+            directories++;
+            check_directory(l, key, paths->items[i]);
+        } else if (stat(paths->items[i], &st) == 0 && S_ISDIR(st.st_mode)) {
             add_folder(l, key, paths->items[i]);
-        else
+        } else {
             add_file(l, key, paths->items[i], SV_NONE);
+        }
     }
+    check_directories(l, directories);
 }
 
 /* ---- signers ---- */

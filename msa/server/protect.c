@@ -1,8 +1,8 @@
 /*
  * What has to be done with a message, and the end of it.
  *
- *     [header read] -> decide -> sign -> encrypt, for each group -> rows divided -> ended
- *          \ body read ^    \ refused
+ *     [header read] -> find -> decide -> sign -> encrypt, for each group -> rows divided -> ended
+ *          \ body read ^  \ refused \ refused
  */
 #include "msa/server/protect.h"
 
@@ -47,6 +47,7 @@ static void protect_free(struct protect *p)
     end_proof(p);
     protect_sign_end(p);
     protect_encrypt_end(p);
+    protect_find_end(p); /* encryption has used what was found */
     block_drop(p->provenance_start);
     rewrite_smime_section_deinit(&p->section);
     buf_deinit(&p->out);
@@ -208,7 +209,7 @@ static bool find_groups(struct protect *p)
         addresses[i] = sv_of(rows->rows[i].address);
     p->shares = arena_alloc(&p->arena, (rows->nrows + 1) * sizeof *p->shares);
     if (!rewrite_smime_share_out(p->service->smime, rewrite_smime_section_fields(&p->section),
-                                 addresses, rows->nrows, p->now_s, p->shares, &lacking)) {
+                                 addresses, p->found, rows->nrows, p->now_s, p->shares, &lacking)) {
         refuse_plain(p, lacking);
         return false;
     }
@@ -236,14 +237,14 @@ static const char *find_signer(struct protect *p, bool *wanted_out)
     return fault;
 }
 
-static void decide(struct protect *p, enum rewrite_smime_form form)
+void protect_found(struct protect *p)
 {
     bool wanted = false;
     const char *fault = NULL;
     char words[200];
-    if (form == REWRITE_SMIME_PLAIN)
+    if (p->was == REWRITE_SMIME_PLAIN)
         fault = find_signer(p, &wanted);
-    if (form != REWRITE_SMIME_ENCRYPTED && rewrite_smime_encrypts(p->service->smime) &&
+    if (p->was != REWRITE_SMIME_ENCRYPTED && rewrite_smime_encrypts(p->service->smime) &&
         !find_groups(p))
         return;
     if (wanted && fault) {
@@ -254,6 +255,15 @@ static void decide(struct protect *p, enum rewrite_smime_form form)
     } else {
         protect_next(p);
     }
+}
+
+static void decide(struct protect *p, enum rewrite_smime_form form)
+{
+    p->was = form;
+    if (form != REWRITE_SMIME_ENCRYPTED && rewrite_smime_encrypts(p->service->smime))
+        protect_find(p);
+    else
+        protect_found(p);
 }
 
 /* ---- what it is already ---- */

@@ -1,7 +1,7 @@
 /*
  * protect_internal.h - a message being protected, shared by protect.c (what has to be done, and the
- * end), protect_pass.c (content read and written), protect_sign.c and protect_encrypt.c (the two
- * steps). Nobody else includes it.
+ * end), protect_pass.c (content read and written), protect_find.c (certificates in directories),
+ * protect_sign.c and protect_encrypt.c (the two steps). Nobody else includes it.
  */
 #ifndef MSA_SERVER_PROTECT_INTERNAL_H
 #define MSA_SERVER_PROTECT_INTERNAL_H
@@ -22,6 +22,14 @@ struct protect_group {
     bool is_target; /* it becomes the message that was given */
 };
 
+/* One question to the keeper under way, about the certificates of a row's recipient. */
+#define PROTECT_FINDS_MAX 8
+struct protect_find {
+    struct protect *protect;
+    uint64_t ask; /* 0: none */
+    size_t row;
+};
+
 struct protect {
     struct worker *worker;
     struct service *service;
@@ -33,6 +41,13 @@ struct protect {
     size_t header_max;
     struct rewrite_smime_section section; /* of the message that was given */
     struct rewrite_smime_proof *proof;    /* while the body is looked at; else NULL */
+    enum rewrite_smime_form was;          /* what it is already */
+    /* what directories have */
+    struct rewrite_smime_found *found; /* one a row; NULL: none is asked */
+    size_t nfound;
+    struct protect_find finds[PROTECT_FINDS_MAX];
+    size_t find_next; /* row */
+    struct timer find_timer;
     /* what has to be done */
     struct rewrite_smime_signer signer; /* cert NULL: nobody */
     struct rewrite_smime_share *shares; /* one a row */
@@ -74,6 +89,12 @@ void protect_refuse(struct protect *p, const struct smtp_reply *reply);
 void protect_next(struct protect *p); /* signed, or not: encrypt; then the end */
 struct log_ctx protect_ctx(const struct protect *p, const char *queue_id);
 bool protect_may_warn(void);
+
+void protect_found(struct protect *p); /* all that can be known of certificates is */
+
+/* protect_find.c */
+void protect_find(struct protect *p);     /* protect_found() follows, or the message is refused */
+void protect_find_end(struct protect *p); /* frees */
 
 /* protect_pass.c */
 /* Reads the message's content from there on. */

@@ -59,6 +59,11 @@ struct smtp_reply reject_no_certificate(void)
     return SMTP_REPLY_SETTING(550, 5, 7, 5, "", "rewrite.encrypt");
 }
 
+struct smtp_reply reject_no_directory(void)
+{
+    return SMTP_REPLY_SETTING(451, 4, 7, 0, "", "rewrite.certificates");
+}
+
 struct smtp_reply reject_many_hidden(void)
 {
     return SMTP_REPLY_SETTING(

@@ -23,6 +23,7 @@ struct smtp_reply reject_unsigned(enum rewrite_dkim_lack lack);
 struct smtp_reply reject_smime_now(void);      /* 451 4.7.0 rewrite.smime: no signature now */
 struct smtp_reply reject_smime_ever(void);     /* 550 5.7.5 likewise, and never */
 struct smtp_reply reject_no_certificate(void); /* 550 5.7.5 rewrite.encrypt */
+struct smtp_reply reject_no_directory(void);   /* 451 4.7.0 rewrite.certificates: it is silent */
 struct smtp_reply reject_many_hidden(void);    /* 550 5.5.3 too many to encrypt to one by one */
 struct smtp_reply reject_no_login(void);       /* 530 5.7.0 */
 struct smtp_reply reject_no_return(void);      /* 550 5.1.8 the return path's domain is not */

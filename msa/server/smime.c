@@ -32,11 +32,14 @@ struct rewrite_smime *smime_set(const struct generation *g, int64_t now_s,
     struct rewrite_smime_file *files = mem_new(g->nfiles + 1, sizeof *files);
     for (size_t i = 0; i < o->smime.count; i++)
         (void)generation_file_at(g, &chains[i], "rewrite.smime[%zu].certificate", i);
+    struct sv authorities = SV_NONE;
+    (void)generation_file(g, "rewrite.certificate_ca", &authorities);
     struct rewrite_smime *set =
         rewrite_smime_new(&(struct rewrite_smime_config){.options = o,
                                                          .chains = chains,
                                                          .files = files,
                                                          .nfiles = collect_files(g, files),
+                                                         .authorities = authorities,
                                                          .now_s = now_s,
                                                          .fault = fault,
                                                          .arg = arg});

@@ -143,7 +143,7 @@ static void check_people(struct sv fields)
     size_t lacking;
     struct sv author = rewrite_smime_author(fields, text);
     REQUIRE(author.len == 0 || sv_eq(rewrite_smime_key(author, again), author));
-    REQUIRE(rewrite_smime_share_out(set, fields, addresses, 3, NOW_S, shares, &lacking));
+    REQUIRE(rewrite_smime_share_out(set, fields, addresses, NULL, 3, NOW_S, shares, &lacking));
     REQUIRE(shares[0].cert && shares[0].kind != REWRITE_SMIME_SHARE_PLAIN);
     REQUIRE(shares[1].kind == REWRITE_SMIME_SHARE_PLAIN && !shares[1].cert);
     REQUIRE(shares[2].kind == REWRITE_SMIME_SHARE_PLAIN && !shares[2].cert);

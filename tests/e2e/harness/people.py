@@ -16,11 +16,11 @@ DAY = datetime.timedelta(days=1)
 
 
 class Authority:
-    def __init__(self, folder):
+    def __init__(self, folder, name="authority"):
         self.folder = folder
         os.makedirs(folder, exist_ok=True)
         self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")])
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         now = datetime.datetime.utcnow()
         self.certificate = (
             x509.CertificateBuilder().subject_name(self.name).issuer_name(self.name)

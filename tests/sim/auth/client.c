@@ -47,6 +47,7 @@ static struct {
     bool down;
     uint64_t epoch, delay_ms;
     enum auth_verdict (*sign)(struct sv key, enum auth_sign form, struct sv bytes, struct buf *out);
+    enum auth_verdict (*find)(struct sv address, struct buf *out);
 } script;
 static struct auth_client *clients;
 
@@ -382,5 +383,26 @@ uint64_t auth_client_sign(struct auth_client *c, struct sv key, enum auth_sign f
         verdict = script.sign(key, form, bytes, &signature);
     tell(r, verdict, buf_view(&signature), SV_NONE);
     buf_deinit(&signature);
+    return r->id;
+}
+
+void sim_auth_directory(enum auth_verdict (*ask)(struct sv address, struct buf *out))
+{
+    script.find = ask;
+}
+
+uint64_t auth_client_find(struct auth_client *c, struct sv address, auth_on_answer *done, void *arg)
+{
+    struct request *r = request_new(c, done, arg);
+    enum auth_verdict verdict = AUTH_DENIED;
+    struct buf found;
+
+    buf_init(&found, AUTH_WIRE_DATA_MAX, 0);
+    if (script.down)
+        verdict = AUTH_TEMPORARY;
+    else if (script.find != NULL)
+        verdict = script.find(address, &found);
+    tell(r, verdict, buf_view(&found), SV_NONE);
+    buf_deinit(&found);
     return r->id;
 }

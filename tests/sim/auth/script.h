@@ -25,6 +25,8 @@ void sim_auth_delay(uint64_t delay_ms);
 /* NULL: AUTH_DENIED. Appends the signature to out. */
 void sim_auth_signer(enum auth_verdict (*sign)(struct sv key, enum auth_sign form, struct sv bytes,
                                                struct buf *out));
+/* Certificates of a recipient (auth/directory.h), appended to out. NULL: AUTH_DENIED. */
+void sim_auth_directory(enum auth_verdict (*ask)(struct sv address, struct buf *out));
 /* Tells every asker that this login's password changed. */
 void sim_auth_change(const char *login);
 

@@ -20,6 +20,7 @@ static const struct auth_wire messages[] = {
     {AUTH_WIRE_SIGN, 7, AUTH_SIGNS - 1, {"key", 3}, {"digest", 6}, {NULL, 0}, {NULL, 0}},
     {AUTH_WIRE_CANCEL, 9, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}},
     {AUTH_WIRE_LOCK, 9, 0, {"a@b", 3}, {"sent too much", 13}, {NULL, 0}, {NULL, 0}},
+    {AUTH_WIRE_FIND, 9, 0, {"a@b", 3}, {NULL, 0}, {NULL, 0}, {NULL, 0}},
     {AUTH_WIRE_ANSWER,
      3,
      AUTH_VERDICTS - 1,

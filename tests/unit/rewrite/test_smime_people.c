@@ -70,8 +70,8 @@ static void test_shares(void **state)
         size_t count = 0, lacking = 0;
         while (rest.len)
             addresses[count++] = sv_split(&rest, ' ');
-        bool good =
-            rewrite_smime_share_out(set, SV(HEADER), addresses, count, NOW_S, shares, &lacking);
+        bool good = rewrite_smime_share_out(set, SV(HEADER), addresses, NULL, count, NOW_S, shares,
+                                            &lacking);
         if (good != (rows[i].shares[0] != 0))
             fail_msg("%s: %d", rows[i].label, good);
         for (size_t k = 0; good && k < count; k++) {
