@@ -72,7 +72,9 @@ static void bad_values(void **state)
         uint32_t code;
     } rows[] = {
         {0, 1, 0},
-        {8, 1, 0},
+        {AUTH_WIRE_FIND + 1, 1, 0},
+        {AUTH_WIRE_FIND, 1, 1},
+        {AUTH_WIRE_FIND, 0, 0},
         {AUTH_WIRE_SASL_START, 1, 4},
         {AUTH_WIRE_SASL_STEP, 1, 1},
         {AUTH_WIRE_SIGN, 1, AUTH_SIGNS},
