@@ -1,8 +1,9 @@
 /*
  * internal.h - what the files of this folder share: jobs on a worker and how they end.
  *
- * relay.c (main thread) -> worker.c -> job.c -> conn.c, body.c, capture.c -> result.c -> store ->
- * relay.c. A job's way back is its store_record: what done() needs stands in struct relay_run.
+ * relay.c (main thread) -> worker.c -> job.c (job.h) -> conn.c, body.c, capture.c -> result.c ->
+ * store -> relay.c. A job's way back is its store_record: what done() needs stands in struct
+ * relay_run.
  */
 #ifndef RELAY_INTERNAL_H
 #define RELAY_INTERNAL_H
@@ -30,6 +31,7 @@ struct relay_plan {
 struct relay_fate {
     bool known; /* else the row is released, as if it had not been taken */
     bool attempted;
+    bool v4_only;      /* the mark of MX6, to be kept */
     uint32_t hop_exts; /* SMTP_EXT_BIT()s of the next hop that took the recipient over */
     struct relay_outcome outcome;
 };

@@ -115,15 +115,28 @@ static void check_pattern(const char *value, struct conf_faults *faults)
                    "\"%s\" is no domain pattern", value);
 }
 
-static void check_code(const char *value, struct conf_faults *faults)
+/* "4.7.28": an enhanced status code of a refusal. */
+static bool is_code(struct sv text)
 {
-    struct sv text = sv_of(value);
     struct sv class = sv_split(&text, '.'), subject = sv_split(&text, '.');
     uint64_t unused;
-    if ((sv_eq(class, SV("4")) || sv_eq(class, SV("5"))) && sv_u64(subject, 999, &unused) &&
-        sv_u64(text, 999, &unused))
-        return;
-    conf_fault(faults, "for example \"4.7.28\"", "\"%s\" is no enhanced code of a refusal", value);
+    return (sv_eq(class, SV("4")) || sv_eq(class, SV("5"))) && sv_u64(subject, 999, &unused) &&
+           sv_u64(text, 999, &unused);
+}
+
+static void check_code(const char *value, struct conf_faults *faults)
+{
+    if (!is_code(sv_of(value)))
+        conf_fault(faults, "for example \"4.7.28\"", "\"%s\" is no enhanced code of a refusal",
+                   value);
+}
+
+static void check_fallback_code(const char *value, struct conf_faults *faults)
+{
+    struct sv text = sv_of(value);
+    if (!(is_code(text) && text.ptr[0] == '5') && !sv_eq(text, SV("5.5.XXX")))
+        conf_fault(faults, "for example \"5.5.604\", or \"5.5.XXX\" as it stands",
+                   "\"%s\" is no enhanced code of class 5", value);
 }
 
 static const struct conf_option route_rows[] = {
@@ -202,6 +215,22 @@ const struct conf_option relay_options_rows[] = {
              "stranger's DNS cannot turn this server against its own machine. Static routes may "
              "name any address. True is for tests.",
              .flags = CONF_RELOAD),
+    CONF_ROW(
+        CONF_STRINGS, struct relay_options, mx6_fallback_codes, "mx6_fallback_codes",
+        "[ \"5.5.604\" ]", "what asks for IPv4 over MX6",
+        "Enhanced status codes. A host that was found by MX6 and reached over IPv6 asks by one "
+        "of them, behind 550, that the message come over IPv4: that is no failure, and IPv4 is "
+        "tried at once. 5.5.604 is in no registry and means nothing else; codes that other "
+        "refusals have would be taken for that wish too. \"5.5.XXX\" takes those letters as "
+        "they stand. An empty list: never.",
+        .flags = CONF_RELOAD, .check = check_fallback_code),
+    CONF_ROW(
+        CONF_BOOL, struct relay_options, mx6_any_550, "mx6_any_550", "false",
+        "550 5.7.1 and 5.7.25 ask for IPv4 too",
+        "Large receivers refuse mail over IPv6 with these two where they would take it over "
+        "IPv4. Off, because it makes a second try of what they refuse for good. Only hosts that "
+        "were found by MX6 are meant.",
+        .flags = CONF_RELOAD),
     CONF_ROW(CONF_INT, struct relay_options, per_site, "per_site", "20",
              "most connections to one site at once",
              "A site is a set of MX hosts: all domains at one provider share it. Fewer are used "

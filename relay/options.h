@@ -35,6 +35,10 @@ struct relay_site_options {
 struct relay_options {
     bool ipv6;
     bool allow_loopback;
+    /* What a host reached by MX6 says behind 550 to ask for IPv4: enhanced codes, or the text
+     * "5.5.XXX"; and whether 5.7.1 and 5.7.25 ask for it as well. */
+    struct conf_strings mx6_fallback_codes;
+    bool mx6_any_550;
     int64_t per_site;                       /* connections to one site at once */
     struct conf_strings site_backoff_codes; /* enhanced status codes: "4.7.28" */
     struct conf_list sites;  /* of struct relay_site_options; the first that matches counts */

@@ -235,6 +235,63 @@ void relay_outcome_fail(struct relay_outcome *o)
     o->fails_at_last = false;
 }
 
+bool relay_outcome_asks_for_ipv4(const struct smtp_client_result *r,
+                                 const struct conf_strings *codes, bool any_550)
+{
+    const struct smtp_status said = r->reply.enhanced;
+    struct sv rest = r->reply.text, line = sv_split(&rest, '\n'), word = sv_split(&line, ' ');
+    if (r->end != SMTP_END_REPLY || r->reply.code != 550)
+        return false;
+    for (size_t i = 0; i < codes->count; i++) {
+        struct sv code = sv_of(codes->items[i]);
+        struct smtp_status status;
+        if (smtp_status_parse(code, &status, NULL) ? smtp_status_eq(status, said)
+                                                   : sv_eq(word, code)) /* the text 5.5.XXX */
+            return true;
+    }
+    return any_550 && (smtp_status_eq(said, SMTP_STATUS(5, 7, 1)) ||
+                       smtp_status_eq(said, SMTP_STATUS(5, 7, 25)));
+}
+
+void relay_outcome_fall_back(struct relay_outcome *o)
+{
+    o->verdict = RELAY_DEFERRED;
+    o->scope = RELAY_SCOPE_HOST;
+    o->status.class = 4;
+}
+
+static bool is_tls_trouble(const struct relay_outcome *o)
+{
+    return o->verdict == RELAY_DEFERRED && o->status.subject == 7 &&
+           (o->status.detail == 4 || o->status.detail == 5);
+}
+
+void relay_outcome_name_rule(struct arena *a, struct relay_outcome *o, enum route_rule rule,
+                             const char *host)
+{
+    static const char *const rules[] = {
+        [ROUTE_RULE_STATIC] = "relay.routes demands TLS for",
+        [ROUTE_RULE_DANE] = "DANE (TLSA records) demands TLS for",
+        [ROUTE_RULE_STS] = "the MTA-STS policy of the domain demands TLS for",
+        [ROUTE_RULE_MEMORY] =
+            "relay.tls.refuse_downgrade demands TLS, which has worked before, for",
+    };
+    if (rule == ROUTE_RULE_NONE || !is_tls_trouble(o))
+        return;
+    if (rule != ROUTE_RULE_STATIC)
+        o->status.detail = 5;
+    o->text = arena_printf(a, "%s; %s %s", o->text, rules[rule], host);
+}
+
+void relay_outcome_require_tls(struct relay_outcome *o)
+{
+    if (!is_tls_trouble(o))
+        return;
+    o->status = SMTP_STATUS(4, 7, 10);
+    o->scope = RELAY_SCOPE_HOST;
+    o->fails_at_last = true;
+}
+
 const char *relay_verdict_text(enum relay_verdict v)
 {
     static const char *const texts[] = {"delivered", "deferred", "failed"};

@@ -20,6 +20,7 @@
 
 #include "msa/base/conf.h"
 #include "msa/smtp/client.h"
+#include "relay/route/route.h"
 
 enum relay_verdict { RELAY_DELIVERED, RELAY_DEFERRED, RELAY_FAILED };
 
@@ -44,14 +45,28 @@ struct relay_outcome {
 
 /* Failures without an SMTP session: name, verdict, status, scope, words. What the route says
  * (no domain, null MX, ...) comes with its own status and words. */
-#define RELAY_FAILURES(XX)                                                             \
-    XX(CONNECT, DEFERRED, (4, 4, 1), HOST, "connection failed")                        \
-    XX(NO_HOST, DEFERRED, (4, 4, 1), SITE, "no host could be reached")                 \
-    XX(CAPTURE, DEFERRED, (4, 3, 0), LOCAL, "the capture folder could not be written") \
-    XX(FORM, DEFERRED, (4, 3, 0), LOCAL, "the content could not be re-encoded")        \
-    XX(UNSIGNED, DEFERRED, (4, 7, 0), LOCAL,                                           \
-       "the re-encoded content could not be signed for its domain")                    \
-    XX(ENVELOPE, FAILED, (5, 3, 0), LOCAL, "the queued envelope is damaged")
+#define RELAY_FAILURES(XX)                                                                       \
+    XX(CONNECT, DEFERRED, (4, 4, 1), HOST, "connection failed")                                  \
+    XX(NO_HOST, DEFERRED, (4, 4, 1), SITE, "no host could be reached")                           \
+    XX(CAPTURE, DEFERRED, (4, 3, 0), LOCAL, "the capture folder could not be written")           \
+    XX(FORM, DEFERRED, (4, 3, 0), LOCAL, "the content could not be re-encoded")                  \
+    XX(UNSIGNED, DEFERRED, (4, 7, 0), LOCAL,                                                     \
+       "the re-encoded content could not be signed for its domain")                              \
+    XX(ENVELOPE, FAILED, (5, 3, 0), LOCAL, "the queued envelope is damaged")                     \
+    XX(NO_IPV4, DEFERRED, (4, 4, 4), MESSAGE,                                                    \
+       "the receiver asked for IPv4 (MX6), but its domain has no host with an IPv4 address now") \
+    /* what the message needs of TLS or QMTP, and no host of the domain gives */                 \
+    XX(BARRED, DEFERRED, (4, 7, 5), MESSAGE, "no host meets what is demanded of TLS")            \
+    XX(NOT_PROVEN, FAILED, (5, 7, 10), MESSAGE,                                                  \
+       "REQUIRETLS: the domain has no host with TLS that DNSSEC or MTA-STS vouches for")         \
+    XX(QMTP_TLS, FAILED, (5, 7, 30), MESSAGE, "REQUIRETLS cannot be passed on by QMTP")          \
+    XX(QMTP_UTF8, FAILED, (5, 6, 7), MESSAGE, "SMTPUTF8 cannot be passed on by QMTP")            \
+    XX(QMTP_PARAMS, FAILED, (5, 3, 3), MESSAGE,                                                  \
+       "what was asked for along with the message cannot be passed on by QMTP")                  \
+    XX(QMTP_BINARY, FAILED, (5, 6, 3), MESSAGE,                                                  \
+       "content that is not made of lines cannot be sent by QMTP")                               \
+    XX(QMTP_SIZE, FAILED, (5, 3, 4), MESSAGE, "the message is too large for QMTP")               \
+    XX(QMTP_CLEAR, DEFERRED, (4, 7, 4), MESSAGE, "TLS is required here, but QMTP goes in clear")
 
 enum relay_failure {
 #define RELAY_FAILURE_ENUM(name, verdict, status, scope, words) RELAY_FAILURE_##name,
@@ -70,6 +85,19 @@ struct relay_outcome relay_outcome_of_failure(struct arena *a, enum relay_failur
 void relay_outcome_back_off(struct relay_outcome *o, const struct conf_strings *codes);
 /* Every host has been asked: what failed at last is final. */
 void relay_outcome_fail(struct relay_outcome *o);
+/* Whether a host that was found by MX6 asks for IPv4: 550 with one of the codes. any_550: 5.7.1 and
+ * 5.7.25 ask for it, too. */
+bool relay_outcome_asks_for_ipv4(const struct smtp_client_result *r,
+                                 const struct conf_strings *codes, bool any_550);
+/* The host asked for IPv4 (MX6): no failure, another try over IPv4 says what becomes of it. */
+void relay_outcome_fall_back(struct relay_outcome *o);
+/* TLS failed, was not offered, or cannot be had: what demands it there, and 4.7.5 where it is a
+ * policy. Nothing where TLS is not at fault. */
+void relay_outcome_name_rule(struct arena *a, struct relay_outcome *o, enum route_rule rule,
+                             const char *host);
+/* The message came with REQUIRETLS: trouble with TLS is for another host, and where there is none
+ * it fails (RFC 8689 4.2.1). */
+void relay_outcome_require_tls(struct relay_outcome *o);
 const char *relay_verdict_text(enum relay_verdict v); /* "delivered", "deferred", "failed" */
 
 #endif

@@ -174,6 +174,7 @@ static void decide(struct result *t, size_t row, const struct relay_fate *fate)
     *res = (struct store_result){.number = q->number,
                                  .delay_warned = q->delay_warned,
                                  .by_told = q->by_told,
+                                 .v4_only = fate->v4_only,
                                  .status = copy(t, smtp_status_text(fate->outcome.status, status)),
                                  .text = copy(t, fate->outcome.text),
                                  .remote = copy(t, fate->outcome.remote)};

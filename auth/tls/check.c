@@ -44,7 +44,8 @@ static void expect_names(SSL *ssl, const struct tls_stream_peer *peer, const cha
     REQUIRE(X509_VERIFY_PARAM_set1_host(param, NULL, 0) == 1);
     for (size_t i = 0; i < peer->nnames; i++) {
         char *host = host_name(sv_of(peer->names[i]));
-        REQUIRE(X509_VERIFY_PARAM_add1_host(param, host, 0) == 1);
+        REQUIRE(is_ip(host) ? X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1
+                            : X509_VERIFY_PARAM_add1_host(param, host, 0) == 1);
         free(host);
     }
 }

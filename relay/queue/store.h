@@ -231,6 +231,7 @@ struct store_result {
     int64_t due_ms;     /* STORE_DEFERRED */
     bool delay_warned;  /* new value */
     bool by_told;       /* likewise */
+    bool v4_only;       /* likewise */
     const char *status; /* enhanced status; text of the request's arena */
     const char *text;   /* what was said, for list, trace and the report */
     const char *remote; /* host [address]:port, or "" */

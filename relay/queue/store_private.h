@@ -112,6 +112,7 @@ enum store_read_sql {
 /* recipient.warned: bits */
 #define STORE_DELAY_WARNED 1
 #define STORE_BY_TOLD      2
+#define STORE_V4_ONLY      4
 
 enum { STATE_ACTIVE, STATE_HELD, STATE_DELETED };
 

@@ -31,7 +31,8 @@ static int put_rows(struct store *s, const struct queue_batch *rows, int64_t seq
         sql_text(st, 6, row->rcpt_params);
         sql_int(st, 7, row->attempts);
         sql_int(st, 8,
-                (row->delay_warned ? STORE_DELAY_WARNED : 0) | (row->by_told ? STORE_BY_TOLD : 0));
+                (row->delay_warned ? STORE_DELAY_WARNED : 0) | (row->by_told ? STORE_BY_TOLD : 0) |
+                    (row->v4_only ? STORE_V4_ONLY : 0));
         sql_text(st, 9, row->last_status);
         sql_text(st, 10, row->last_text);
         sql_int(st, 11, row->held ? row->held_ms - s->wall_ms : row->held_ms);

@@ -68,7 +68,7 @@ static int defer_row(struct store *s, int64_t key, const struct store_result *re
     sql_int(st, 2, result->due_ms);
     sql_int(st, 3,
             (result->delay_warned ? STORE_DELAY_WARNED : 0) |
-                (result->by_told ? STORE_BY_TOLD : 0));
+                (result->by_told ? STORE_BY_TOLD : 0) | (result->v4_only ? STORE_V4_ONLY : 0));
     sql_text(st, 4, result->status ? result->status : "");
     sql_text(st, 5, result->text ? result->text : "");
     return sql_run(&s->db, st);

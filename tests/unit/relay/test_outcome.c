@@ -8,19 +8,28 @@
 #include <errno.h>
 #include <string.h>
 
-#define REPLY(phase, code, class, subject, detail, words)                                        \
-    {                                                                                            \
-        SMTP_END_REPLY, SMTP_PHASE_##phase, {code, {class, subject, detail}, SV(words), SV("")}, \
-            0, NULL, 0, false                                                                    \
+#define REPLY(at, code, class, subject, detail, words)              \
+    {                                                               \
+        .end = SMTP_END_REPLY, .phase = SMTP_PHASE_##at, .reply = { \
+            code,                                                   \
+            {class, subject, detail},                               \
+            SV(words),                                              \
+            SV("")                                                  \
+        }                                                           \
     }
-#define LACKS(phase, code, class, subject, detail, words)                          \
-    {                                                                              \
-        SMTP_END_UNSUPPORTED, SMTP_PHASE_##phase,                                  \
-            {code, {class, subject, detail}, SV(words), SV("")}, 0, NULL, 0, false \
+#define LACKS(at, code, class, subject, detail, words)                    \
+    {                                                                     \
+        .end = SMTP_END_UNSUPPORTED, .phase = SMTP_PHASE_##at, .reply = { \
+            code,                                                         \
+            {class, subject, detail},                                     \
+            SV(words),                                                    \
+            SV("")                                                        \
+        }                                                                 \
     }
-#define END(end, phase, err, detail)                                       \
-    {                                                                      \
-        SMTP_END_##end, SMTP_PHASE_##phase, {0}, err, detail, 61999, false \
+#define END(how, at, error, more)                                                      \
+    {                                                                                  \
+        .end = SMTP_END_##how, .phase = SMTP_PHASE_##at, .err = error, .detail = more, \
+        .elapsed_ms = 61999                                                            \
     }
 
 static const struct {

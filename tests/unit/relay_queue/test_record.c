@@ -37,7 +37,7 @@ static void deferral_is_kept(void **state)
     fixture_open(&f);
     struct queue_batch *b = put_and_take(&f, 1, "b@a.example");
     struct store_record *r = fixture_record(&f, b, STORE_DEFERRED, 1);
-    r->results[0].delay_warned = r->results[0].by_told = true;
+    r->results[0].delay_warned = r->results[0].by_told = r->results[0].v4_only = true;
     store_record(f.store, r);
     fixture_wait(&f);
     fixture_close(&f);
@@ -46,7 +46,7 @@ static void deferral_is_kept(void **state)
     assert_int_equal(c->nbatches, 1);
     const struct queue_row *row = &c->batches[0]->rows[0];
     assert_int_equal(row->attempts, 1);
-    assert_true(row->delay_warned && row->by_told);
+    assert_true(row->delay_warned && row->by_told && row->v4_only);
     assert_int_equal(row->due_ms, 1);
     assert_string_equal(row->last_status, "4.4.1");
     assert_string_equal(row->last_text, "no answer");

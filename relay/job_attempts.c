@@ -1,0 +1,162 @@
+/*
+ * Connections of a job: the slot's idle one, or those of the plan's attempts as the walk chooses
+ * them (walk.h).
+ *
+ * An idle connection that dies before it took anything is no attempt: the plan starts at its
+ * beginning. One that ends while it waits for a form of ours is opened again with the form. A TLS
+ * handshake that fails where TLS is opportunistic is tried once more in clear.
+ */
+#include "relay/job.h"
+
+void relay_job_drop_conn(struct relay_job *j)
+{
+    relay_conn_quit(j->conn);
+    j->conn = NULL;
+}
+
+/* ---- opening ---- */
+
+void relay_job_open(struct relay_job *j)
+{
+    const struct route_attempt *a = &j->walk.attempts[j->walk.at];
+    struct relay_conn_config config = {
+        .loop = j->config->loop,
+        .all = relay_worker_conns(j->run->worker),
+        .tls = j->run->settings->tls,
+        .auth = j->config->auth,
+        .hostname = sv_of(j->run->settings->hostname),
+        .attempt = a,
+        .level = relay_needs_level(&j->needs, a),
+        .secret = a->credentials < 0
+                      ? SV_NONE
+                      : sv_of(arena_printf(&j->arena, RELAY_SECRET_NAME, a->credentials)),
+        .exts_off = j->run->settings->exts_off,
+        .clear_text = j->clear_text,
+        .queue_id = j->batch->message->id};
+    j->reused = false;
+    j->began_ms = relay_job_now(j);
+    j->conn = relay_conn_open(&config, &relay_job_conn_ops, j);
+}
+
+/* What no attempt could ever take. */
+static void decide_barred(struct relay_job *j)
+{
+    for (size_t i = 0; i < j->batch->nrows; i++) {
+        if (j->rows[i].state != RELAY_WALK_OPEN || !relay_walk_is_barred(&j->walk, i))
+            continue;
+        struct relay_outcome o = relay_walk_barred(&j->arena, &j->walk);
+        struct smtp_client_result r = {.phase = SMTP_PHASE_CONNECT};
+        relay_job_decide(j, i, NULL, &o);
+        relay_job_log(j, relay_job_recipients(j, 1, i), "", &r, &o);
+    }
+}
+
+/* What the last host put off is open again for the next one; the last one's word stays. */
+void relay_job_next(struct relay_job *j, size_t index)
+{
+    bool in_time = !j->given_up && relay_job_now(j) < j->run->job->deadline_ms;
+    if (in_time && relay_walk_next(&j->walk, index)) {
+        relay_job_open(j);
+        return;
+    }
+    if (!j->given_up) {
+        struct relay_outcome o =
+            relay_outcome_of_failure(&j->arena, RELAY_FAILURE_NO_HOST, 0, SV_NONE);
+        relay_job_decide_open(j, &o);
+    }
+    relay_job_finish(j);
+}
+
+/* ---- the end of a connection ---- */
+
+static bool wants_clear_text(const struct relay_job *j, const struct smtp_client_result *why)
+{
+    const struct route_attempt *a = relay_conn_attempt(j->conn);
+    return !j->clear_text && !j->sent && !j->given_up &&
+           !smtp_envelope_has(&j->all, SMTP_MAIL_REQUIRETLS) && a->tls == ROUTE_TLS_OPPORTUNISTIC &&
+           !a->implicit_tls &&
+           (why->end == SMTP_END_TLS || why->phase == SMTP_PHASE_HANDSHAKE ||
+            why->phase == SMTP_PHASE_STARTTLS);
+}
+
+/* The connection came to nothing: what that means for those whom the attempt takes. */
+static void decide_closed(struct relay_job *j, const struct smtp_client_result *why,
+                          const char *remote, bool in_clear)
+{
+    const struct route_attempt *a = relay_conn_attempt(j->conn);
+    struct relay_outcome o = relay_job_judge(j, why, remote);
+    if (a->tls > ROUTE_TLS_OPPORTUNISTIC)
+        relay_outcome_name_rule(&j->arena, &o, a->rule, a->host);
+    if (j->needs.requires_tls)
+        relay_outcome_require_tls(&o);
+    if (in_clear) {
+        size_t row, count = relay_job_taken(j, &row);
+        relay_job_log(j, relay_job_recipients(j, count, row), remote, why, &o);
+        return;
+    }
+    if (why->phase == SMTP_PHASE_CONNECT || why->phase == SMTP_PHASE_HANDSHAKE)
+        relay_walk_unreached(&j->walk);
+    else
+        relay_walk_reached(&j->walk);
+    relay_job_decide_taken(j, why, &o, remote);
+}
+
+void relay_job_on_closed(void *arg, const struct smtp_client_result *why)
+{
+    struct relay_job *j = arg;
+    size_t next = j->walk.at + 1;
+    if (j->reused)
+        next = 0;
+    if (j->waits_for_form) { /* for us: that says nothing about the host */
+        j->conn = NULL;
+        if (j->reused)
+            (void)relay_walk_next(&j->walk, 0);
+        return;
+    }
+    const char *remote = arena_str(&j->arena, sv_of(relay_conn_remote(j->conn)));
+    bool in_clear = wants_clear_text(j, why);
+    if (!j->sent && !j->reused)
+        decide_closed(j, why, remote, in_clear);
+    relay_body_stop(&j->body);
+    j->conn = NULL;
+    j->sent = false;
+    j->clear_text = in_clear;
+    relay_job_next(j, in_clear ? j->walk.at : next);
+}
+
+/* ---- an idle connection ---- */
+
+/* A kept connection serves this job only if the job's own plan would have opened it, as safe as it
+ * is, for some of its rows. */
+static bool fits(struct relay_job *j, const struct relay_conn *conn)
+{
+    size_t row;
+    for (size_t i = 0; i < j->walk.nattempts; i++) {
+        const struct route_attempt *a = &j->walk.attempts[i];
+        if (!relay_conn_serves(conn, a, relay_needs_level(&j->needs, a)))
+            continue;
+        relay_walk_stand(&j->walk, i);
+        if (relay_job_taken(j, &row) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* ---- beginning ---- */
+
+void relay_job_walk(struct relay_job *j, struct relay_conn *conn)
+{
+    decide_barred(j);
+    if (conn && (!fits(j, conn) || relay_conn_takes(conn, sv_of(j->run->job->destination)) == 0)) {
+        relay_conn_quit(conn);
+        conn = NULL;
+    }
+    if (!conn) {
+        relay_job_next(j, 0);
+        return;
+    }
+    j->conn = conn;
+    j->reused = true;
+    relay_conn_set_ops(conn, &relay_job_conn_ops, j, j->batch->message->id);
+    relay_job_send(j);
+}

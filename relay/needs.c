@@ -1,0 +1,88 @@
+#include "relay/needs.h"
+
+/* ---- QMTP ---- */
+
+/* Parameters that QMTP has no place for; the others it carries, or they end here anyway. */
+static bool has_other_params(const struct smtp_envelope *e)
+{
+    static const enum smtp_mail_slot slots[] = {SMTP_MAIL_SOLICIT, SMTP_MAIL_MTRK, SMTP_MAIL_BY};
+    for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
+        if (smtp_envelope_has(e, slots[i]))
+            return true;
+    for (uint32_t i = 0; i < e->count; i++)
+        if (e->recipients[i].values[SMTP_RCPT_RRVS].text.ptr)
+            return true;
+    return false;
+}
+
+static bool is_by_qmtp(const struct queue_message *m, const struct smtp_envelope *e,
+                       uint64_t max_bytes, enum relay_failure *why_out)
+{
+    struct smtp_hop hop = {.envelope = e, .utf8_header = m->smtputf8};
+    if (smtp_envelope_has(e, SMTP_MAIL_REQUIRETLS))
+        *why_out = RELAY_FAILURE_QMTP_TLS;
+    else if (smtp_hop_needs_utf8(&hop))
+        *why_out = RELAY_FAILURE_QMTP_UTF8;
+    else if (has_other_params(e))
+        *why_out = RELAY_FAILURE_QMTP_PARAMS;
+    else if (m->binary)
+        *why_out = RELAY_FAILURE_QMTP_BINARY;
+    else if (max_bytes && queue_message_bytes(m) > max_bytes)
+        *why_out = RELAY_FAILURE_QMTP_SIZE;
+    else
+        return true;
+    return false;
+}
+
+/* ---- */
+
+struct relay_needs relay_needs_of(const struct queue_message *m, const struct smtp_envelope *e,
+                                  uint64_t qmtp_max_bytes)
+{
+    bool required = smtp_envelope_has(e, SMTP_MAIL_REQUIRETLS);
+    struct relay_needs n = {
+        .requires_tls = required && e->reverse.kind != SMTP_PATH_NULL,
+        .waives_tls = m->tls_optional && !required,
+    };
+    n.by_qmtp = is_by_qmtp(m, e, qmtp_max_bytes, &n.no_qmtp);
+    return n;
+}
+
+/* What the operator wrote binds every message; the author may waive what others published. */
+enum route_tls relay_needs_level(const struct relay_needs *n, const struct route_attempt *a)
+{
+    if (n->waives_tls && a->rule != ROUTE_RULE_STATIC && a->tls > ROUTE_TLS_OPPORTUNISTIC)
+        return ROUTE_TLS_OPPORTUNISTIC;
+    if (n->requires_tls && (a->tls == ROUTE_TLS_OPPORTUNISTIC || a->tls == ROUTE_TLS_REQUIRE))
+        return ROUTE_TLS_VERIFY;
+    return a->tls;
+}
+
+bool relay_needs_allow(const struct relay_needs *n, const struct route_attempt *a)
+{
+    enum route_tls level = relay_needs_level(n, a);
+    if (level == ROUTE_TLS_BARRED)
+        return false;
+    if (n->requires_tls && (!a->secure || level == ROUTE_TLS_NONE))
+        return false;
+    return a->protocol != ROUTE_QMTP ||
+           (n->by_qmtp && (level <= ROUTE_TLS_OPPORTUNISTIC || a->implicit_tls));
+}
+
+struct relay_outcome relay_needs_unmet(struct arena *arena, const struct relay_needs *n,
+                                       const struct route_attempt *attempts, size_t nattempts)
+{
+    if (n->requires_tls)
+        return relay_outcome_of_failure(arena, RELAY_FAILURE_NOT_PROVEN, 0, SV_NONE);
+    for (size_t i = 0; i < nattempts; i++) {
+        const struct route_attempt *a = &attempts[i];
+        if (relay_needs_level(n, a) != ROUTE_TLS_BARRED)
+            continue;
+        struct relay_outcome o =
+            relay_outcome_of_failure(arena, RELAY_FAILURE_BARRED, 0, sv_of(a->host));
+        relay_outcome_name_rule(arena, &o, a->rule, a->host);
+        return o;
+    }
+    return relay_outcome_of_failure(arena, n->by_qmtp ? RELAY_FAILURE_QMTP_CLEAR : n->no_qmtp, 0,
+                                    SV_NONE);
+}

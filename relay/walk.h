@@ -1,0 +1,79 @@
+/*
+ * walk.h - the walk of one message along the attempts of a plan: which attempt is next, and which
+ * recipients (rows of the job) it takes. Decided from the plan, from what the message needs
+ * (needs.h), and from what has happened.
+ *
+ * RFC 5321 5.1; MX6 (a host that is reached over IPv6 by _mx6._tcp may ask for IPv4) and MXPS
+ * (QMTP, and SMTP at the same address where it cannot be connected to). A row is open, put off (by
+ * a host: another may take it) or done. Rows go their ways apart: some are done, others wait for
+ * another host.
+ *
+ *   what a host says                         what follows for the row
+ *   delivered, failed, deferred              done
+ *   deferred by the host alone               put off: next attempt
+ *   lost after the end of data               done: it may have been taken
+ *   extension that this host lacks           put off: hosts of another name
+ *   MX6, 550 and a code of fallback          marked: IPv4 of the same target, else IPv4 by MX
+ *   MX6, any 4yz, or 5yz to the session      put off: next target, then MX
+ *   QMTP cannot be connected to              SMTP at the same address
+ *   QMTP connected, whatever comes           never SMTP at that host
+ *
+ * Order: relay_walk_init(); relay_walk_next(), then of that attempt relay_walk_reached() or
+ * _unreached() and relay_walk_result() for rows that it takes; relay_walk_next() again.
+ * Pure: no I/O, no clock. Ownership: rows, plan and options stay the caller's. One thread.
+ */
+#ifndef RELAY_WALK_H
+#define RELAY_WALK_H
+
+#include "relay/needs.h"
+#include "relay/options.h"
+
+enum relay_walk_state { RELAY_WALK_OPEN, RELAY_WALK_PUT_OFF, RELAY_WALK_DONE };
+
+struct relay_walk_row {
+    bool v4_only; /* set before init: the mark of the queue; set by the walk: to be kept there */
+    enum relay_walk_state state;
+    /* Private: sets of attempts, a bit each. might: of use for the row at all; may: still; lacks:
+     * their host lacks what the row needs. */
+    uint64_t might, may, lacks;
+};
+
+struct relay_walk {
+    const struct route_attempt *attempts;
+    size_t nattempts;
+    const struct relay_needs *needs;
+    const struct relay_options *options; /* mx6_fallback_codes, mx6_any_550 */
+    struct relay_walk_row *rows;
+    size_t nrows;
+    size_t at;    /* the attempt that is in use; nattempts: none */
+    uint64_t met; /* private: attempts at hosts whose QMTP has been connected to */
+};
+
+/* rows: zeroed but for v4_only. The walk stands before the first attempt. */
+void relay_walk_init(struct relay_walk *w, const struct route_plan *plan,
+                     const struct relay_needs *needs, const struct relay_options *options,
+                     struct relay_walk_row *rows, size_t nrows);
+/* Whether an attempt from index on is of use for a row that is not done. */
+bool relay_walk_has_next(const struct relay_walk *w, size_t index);
+/* Goes to the first such attempt; rows that it can take and that were put off are open again.
+ * False: there is none. */
+bool relay_walk_next(struct relay_walk *w, size_t index);
+/* Stands at this attempt, of a connection that is open already. */
+void relay_walk_stand(struct relay_walk *w, size_t index);
+/* Whether the attempt in use takes the row now. */
+bool relay_walk_takes(const struct relay_walk *w, size_t row);
+/* Whether no attempt was ever of use for the row. */
+bool relay_walk_is_barred(const struct relay_walk *w, size_t row);
+/* What becomes of such a row. */
+struct relay_outcome relay_walk_barred(struct arena *arena, const struct relay_walk *w);
+/* The connection of the attempt was made, or could not be. */
+void relay_walk_reached(struct relay_walk *w);
+void relay_walk_unreached(struct relay_walk *w);
+/* The attempt in use, or our own side, has said this of the row. r: NULL where nobody was asked.
+ * May change *o: what asks for IPv4 is no failure. */
+void relay_walk_result(struct relay_walk *w, size_t row, const struct smtp_client_result *r,
+                       struct relay_outcome *o);
+/* Whether every host that is of use for the row lacks what it needs. */
+bool relay_walk_is_lacked(const struct relay_walk *w, size_t row);
+
+#endif
