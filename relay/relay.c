@@ -16,10 +16,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <utlist.h>
 
-#define SLOTS_MAX    1000
-#define RESOLVE_MAX  200
+#define SLOTS_MAX    4000 /* most of them would wait for dead hosts */
+#define RESOLVE_MAX  400
 #define WAIT_MAX     5000   /* batches of one destination; what is beyond is read back from disk */
 #define WAIT_MS      600000 /* the longest they wait */
 #define DEADLINE_MS  (2 * 3600 * 1000)
@@ -342,6 +343,15 @@ struct relay_forms *relay_forms_of(void *relay)
     return ((struct relay *)relay)->forms;
 }
 
+/* Not more than a quarter of the descriptors that there are. */
+static size_t slots_max(void)
+{
+    struct rlimit lim;
+    if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur >= 4 * SLOTS_MAX)
+        return SLOTS_MAX;
+    return lim.rlim_cur / 4 > 20 ? lim.rlim_cur / 4 : 20;
+}
+
 void relay_set_workers(struct relay *r, struct relay_worker *const *workers, size_t n)
 {
     static const struct sched_ops ops = {resolve,    run_job,   job_late,
@@ -355,7 +365,7 @@ void relay_set_workers(struct relay *r, struct relay_worker *const *workers, siz
                                                 .store = r->config.store,
                                                 .workers = (unsigned)n,
                                                 .per_site = (size_t)r->settings->relay->per_site,
-                                                .slots_max = SLOTS_MAX,
+                                                .slots_max = slots_max(),
                                                 .resolve_max = RESOLVE_MAX,
                                                 .wait_max = WAIT_MAX,
                                                 .wait_ms = WAIT_MS,

@@ -297,10 +297,9 @@ void sched_on_queued(struct sched *s, struct queue_batch *claimed)
         return;
     }
     struct sched_dest *d = sched_dest_get(s, claimed->rows[0].domain);
-    if (d->nwaiting < s->config.wait_max && s->nwaiting < WAIT_IN_ALL) {
-        sched_dest_wait(s, d, claimed, false);
-    } else {
-        release(s, claimed);
+    sched_wait_add(s, d, claimed, false);
+    if (d->nwaiting > s->config.wait_max || s->nwaiting > WAIT_IN_ALL) {
+        release(s, sched_wait_take_last(s, d));
         d->due = true;
     }
     sched_dest_advance(s, d);
@@ -411,7 +410,7 @@ void sched_get_stats(const struct sched *s, struct sched_stats *out)
                                 .sites = HASH_COUNT(s->sites),
                                 .slots = HASH_COUNT(s->slots),
                                 .jobs = s->njobs,
-                                .resolving = s->nresolving,
+                                .resolving = s->resolving[0] + s->resolving[1],
                                 .waiting = s->nwaiting,
                                 .late_jobs = s->late_jobs};
     for (site = s->sites; site; site = site->hh.next)

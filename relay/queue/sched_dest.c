@@ -1,12 +1,6 @@
 /*
  * Destinations. What waits and what is due moves only through sched_dest_advance(), which looks at
  * the route: none (resolve), a failure (drain), a site (stand in its ring for a slot).
- *
- * What waits is served fairly by login, small messages ahead of bulk: each gets a tag, that of the
- * one before it of the same login (at least what was served last) plus what it costs, and the least
- * tag goes first. So a login with a thousand messages, or one with a thousand recipients, delays
- * another's by about one; and as tags only grow, nobody waits for ever. Before all that stands the
- * message's own priority (RFC 6710): whoever may raise it may make others wait.
  */
 #include "relay/queue/sched_internal.h"
 
@@ -21,9 +15,7 @@
 #define NO_ATTEMPTS_IN_ALL  256 /* beyond, a destination has one at a time, and none is resolved */
 #define DRAIN_ROWS          256 /* rows of one claim that are only put off */
 #define STORE_PAUSE_MS      5000
-
-/* What a message costs: recipients, and content in pieces of so many bytes. */
-#define COST_BYTES (16u << 10)
+#define AGAIN_OF_4          3 /* quarters of all look-ups that are for mail tried again */
 
 struct sched_dest *sched_dest_get(struct sched *s, const char *name)
 {
@@ -37,73 +29,7 @@ struct sched_dest *sched_dest_get(struct sched *s, const char *name)
     return d;
 }
 
-/* ---- what waits in memory ---- */
-
-static uint32_t hash(const char *text)
-{
-    uint32_t h = 2166136261u; /* FNV-1a */
-    for (; *text; text++)
-        h = (h ^ (unsigned char)*text) * 16777619u;
-    return h;
-}
-
-/* Within one priority the list is in the order of tags: the last of the login is found from behind.
- */
-static uint64_t next_tag(const struct sched_dest *d, const struct sched_wait *w)
-{
-    const struct queue_batch *batch = w->batch;
-    const struct sched_wait *at = d->waiting ? d->waiting->prev : NULL;
-    while (at && (at->login != w->login || at->priority != w->priority))
-        at = at == d->waiting ? NULL : at->prev;
-    uint64_t after = at && at->tag > d->turn ? at->tag : d->turn;
-    return after + batch->nrows + batch->message->size / COST_BYTES;
-}
-
-/* Behind all of a higher priority, and of the same one behind all that have this tag or a lower
- * one. */
-static void insert(struct sched_dest *d, struct sched_wait *w)
-{
-    struct sched_wait *at = d->waiting ? d->waiting->prev : NULL;
-    while (at && (at->priority < w->priority || (at->priority == w->priority && at->tag > w->tag)))
-        at = at == d->waiting ? NULL : at->prev;
-    if (at)
-        DL_APPEND_ELEM(d->waiting, at, w);
-    else
-        DL_PREPEND(d->waiting, w);
-}
-
-void sched_dest_wait(struct sched *s, struct sched_dest *d, struct queue_batch *batch, bool claimed)
-{
-    struct sched_wait *w = NEW(struct sched_wait);
-    w->batch = batch;
-    w->since_ms = sched_now(s);
-    w->login = hash(batch->message->login);
-    w->priority = batch->message->priority;
-    w->tag = next_tag(d, w);
-    w->claimed = claimed;
-    insert(d, w);
-    d->nwaiting++;
-    d->nclaimed += claimed;
-    s->nwaiting++;
-}
-
-static struct queue_batch *take(struct sched *s, struct sched_dest *d, struct sched_wait *w)
-{
-    struct queue_batch *batch = w->batch;
-    DL_DELETE(d->waiting, w);
-    d->nwaiting--;
-    d->nclaimed -= w->claimed;
-    s->nwaiting--;
-    free(w);
-    return batch;
-}
-
-struct queue_batch *sched_dest_take(struct sched *s, struct sched_dest *d)
-{
-    if (d->waiting->tag > d->turn)
-        d->turn = d->waiting->tag;
-    return take(s, d, d->waiting);
-}
+/* ---- jobs without an attempt ---- */
 
 /* Takes batch. */
 static void run_no_attempt(struct sched *s, struct sched_dest *d, struct queue_batch *batch,
@@ -129,22 +55,35 @@ void sched_dest_drain(struct sched *s, struct sched_dest *d, enum sched_job_kind
                       const char *status, const char *text)
 {
     while (may_run_no_attempt(s, d))
-        run_no_attempt(s, d, sched_dest_take(s, d), kind, status, text);
+        run_no_attempt(s, d, sched_wait_take(s, d), kind, status, text);
     if (d->due && d->nwaiting == 0 && d->no_attempts < NO_ATTEMPTS_OF_DEST)
         sched_dest_claim(s, d, DRAIN_ROWS);
 }
 
-void sched_dest_expire(struct sched *s, struct sched_dest *d)
+/* Of one flow; false: no more now. */
+static bool expire(struct sched *s, struct sched_flow *f)
 {
+    struct sched_dest *d = f->dest;
     struct sched_wait *w, *tmp;
-    DL_FOREACH_SAFE(d->waiting, w, tmp)
+    DL_FOREACH_SAFE(f->waits, w, tmp)
     {
         if (sched_now(s) - w->since_ms < s->config.wait_ms)
             continue;
         if (!may_run_no_attempt(s, d))
-            return;
-        run_no_attempt(s, d, take(s, d, w), SCHED_DEFER, "4.4.5",
+            return false;
+        run_no_attempt(s, d, sched_wait_remove(s, f, w), SCHED_DEFER, "4.4.5",
                        "all permitted connections to the destination were busy");
+    }
+    return true;
+}
+
+void sched_dest_expire(struct sched *s, struct sched_dest *d)
+{
+    struct sched_flow *f, *tmp;
+    DL_FOREACH_SAFE(d->flows, f, tmp)
+    {
+        if (!expire(s, f))
+            return;
     }
 }
 
@@ -157,6 +96,7 @@ static void on_claimed(struct store_claim *c)
     HASH_FIND_STR(s->dests, c->destination, d);
     REQUIRE(d && d->claiming);
     d->claiming = false;
+    s->nclaims--;
     if (d->site)
         d->site->claims--;
     if (c->err < 0) {
@@ -164,7 +104,7 @@ static void on_claimed(struct store_claim *c)
         d->due = false;
     } else {
         for (size_t i = 0; i < c->nbatches; i++) {
-            sched_dest_wait(s, d, c->batches[i], true);
+            sched_wait_add(s, d, c->batches[i], true);
             c->batches[i] = NULL;
         }
         d->due = d->due || (c->more && c->nbatches > 0);
@@ -184,6 +124,7 @@ void sched_dest_claim(struct sched *s, struct sched_dest *d, size_t max_rows)
         return;
     d->claiming = true;
     d->due = false; /* set again by what falls due from here on */
+    s->nclaims++;
     if (d->site)
         d->site->claims++;
     s->requests++;
@@ -214,8 +155,7 @@ void sched_dest_forget_route(struct sched *s, struct sched_dest *d)
         return;
     d->state = SCHED_DEST_NEW;
     if (d->site) {
-        if (d->in_ring)
-            sched_site_remove(d->site, d);
+        sched_site_remove(d->site, d);
         if (d->claiming)
             d->site->claims--;
         sched_site_unuse(d->site);
@@ -224,19 +164,27 @@ void sched_dest_forget_route(struct sched *s, struct sched_dest *d)
     drop_route(s, &d->route);
 }
 
-/* Questions are asked in order of arrival. resolve() may answer at once: the guard keeps that from
- * becoming recursion. */
+static bool may_ask(const struct sched *s, bool again)
+{
+    size_t most = s->config.resolve_max;
+    return s->resolve_queue[again] && s->resolving[0] + s->resolving[1] < most &&
+           (!again || s->resolving[1] < most * AGAIN_OF_4 / 4) && !s->stopping &&
+           s->no_attempts < NO_ATTEMPTS_IN_ALL;
+}
+
+/* Questions are asked in order of arrival, those for new mail first. resolve() may answer at once:
+ * the guard keeps that from becoming recursion. */
 void sched_resolve_pump(struct sched *s)
 {
     if (s->resolve_guard)
         return;
     s->resolve_guard = true;
-    while (s->resolve_queue && s->nresolving < s->config.resolve_max && !s->stopping &&
-           s->no_attempts < NO_ATTEMPTS_IN_ALL) {
-        struct sched_dest *d = s->resolve_queue;
-        DL_DELETE2(s->resolve_queue, d, resolve_prev, resolve_next);
+    while (may_ask(s, false) || may_ask(s, true)) {
+        bool again = !may_ask(s, false);
+        struct sched_dest *d = s->resolve_queue[again];
+        DL_DELETE2(s->resolve_queue[again], d, resolve_prev, resolve_next);
         d->state = SCHED_DEST_RESOLVING;
-        s->nresolving++;
+        s->resolving[again]++;
         s->config.ops->resolve(s->config.arg, d->name);
     }
     s->resolve_guard = false;
@@ -247,7 +195,7 @@ void sched_resolved(struct sched *s, const char *destination, struct sched_route
     struct sched_dest *d;
     HASH_FIND_STR(s->dests, destination, d);
     REQUIRE(d && d->state == SCHED_DEST_RESOLVING);
-    s->nresolving--;
+    s->resolving[d->again]--;
     if (s->stopping) {
         d->state = SCHED_DEST_NEW;
         drop_route(s, route);
@@ -271,6 +219,11 @@ void sched_resolved(struct sched *s, const char *destination, struct sched_route
     sched_resolve_pump(s);
 }
 
+static void leave_resolve_queue(struct sched *s, struct sched_dest *d)
+{
+    DL_DELETE2(s->resolve_queue[d->again], d, resolve_prev, resolve_next);
+}
+
 /* ---- the one place that decides ---- */
 
 void sched_dest_advance(struct sched *s, struct sched_dest *d)
@@ -279,9 +232,14 @@ void sched_dest_advance(struct sched *s, struct sched_dest *d)
         return;
     if (d->state == SCHED_DEST_ROUTED && !sched_dest_is_fresh(s, d))
         sched_dest_forget_route(s, d);
+    if (d->state == SCHED_DEST_QUEUED && d->again && d->nwaiting > d->nclaimed) {
+        leave_resolve_queue(s, d);
+        d->state = SCHED_DEST_NEW;
+    }
     if (d->state == SCHED_DEST_NEW) {
         d->state = SCHED_DEST_QUEUED;
-        DL_APPEND2(s->resolve_queue, d, resolve_prev, resolve_next);
+        d->again = d->nwaiting == d->nclaimed;
+        DL_APPEND2(s->resolve_queue[d->again], d, resolve_prev, resolve_next);
         sched_resolve_pump(s);
         return;
     }
@@ -307,9 +265,9 @@ void sched_dest_free(struct sched *s, struct sched_dest *d)
 {
     sched_dest_forget_route(s, d);
     if (d->state == SCHED_DEST_QUEUED)
-        DL_DELETE2(s->resolve_queue, d, resolve_prev, resolve_next);
-    while (d->waiting)
-        queue_batch_free(sched_dest_take(s, d));
+        leave_resolve_queue(s, d);
+    while (d->flows)
+        queue_batch_free(sched_wait_take(s, d));
     HASH_DEL(s->dests, d);
     free(d->name);
     free(d);

@@ -2,8 +2,9 @@
  * sched_internal.h - the records of the scheduler, shared by its files only.
  *
  * sched.c: life, sweep, timers, what the store and the workers say.
- * sched_dest.c: destinations: waiting batches, claims, resolution, jobs without an attempt.
- * sched_site.c: sites and slots: who gets the next connection.
+ * sched_dest.c: destinations: claims, resolution, jobs without an attempt.
+ * sched_fair.c: what waits, and whose turn it is.
+ * sched_site.c: sites and slots: which of them get the next connection.
  */
 #ifndef RELAY_QUEUE_SCHED_INTERNAL_H
 #define RELAY_QUEUE_SCHED_INTERNAL_H
@@ -17,11 +18,31 @@
 struct sched_wait {
     struct queue_batch *batch;
     uint64_t since_ms;
-    uint64_t tag;   /* its turn: sched_dest.c */
-    uint32_t login; /* a hash of it */
-    int priority;   /* of the message */
-    bool claimed;   /* came by a claim, not from a put */
+    int64_t key;  /* its place among what waits: sched_fair.c */
+    int64_t cost; /* what it takes of its login's share */
+    bool claimed; /* came by a claim, not from a put */
     struct sched_wait *next, *prev;
+};
+
+/* What waits of one login in one destination; exists while something does. */
+struct sched_flow {
+    uint32_t login; /* a hash of it */
+    struct sched_dest *dest;
+    struct sched_wait *waits; /* by key */
+    size_t nwaits;
+    int64_t start, key;      /* in its lane: the turn from which its next counts; its place */
+    struct sched_lane *lane; /* of the destination's site; NULL: in none */
+    struct sched_flow *next, *prev;           /* dest->flows */
+    struct sched_flow *lane_next, *lane_prev; /* lane->flows */
+};
+
+/* What waits of one login at one site. */
+struct sched_lane {
+    uint32_t login;
+    int64_t start;            /* the site's turn from which its next message counts */
+    int64_t turn;             /* likewise, of what its flows had */
+    struct sched_flow *flows; /* by key */
+    UT_hash_handle hh;        /* site->lanes */
 };
 
 /* Whether a destination knows where its mail goes. */
@@ -37,50 +58,59 @@ struct sched_dest {
     enum sched_dest_state state;
     struct sched_route route; /* site is NULL here: see below */
     uint64_t fresh_until_ms;
-    struct sched_site *site;    /* holds a use of it; NULL: the route is a failure */
-    struct sched_wait *waiting; /* by tag */
-    uint64_t turn;              /* tag of what was served last */
-    size_t nwaiting, nclaimed;  /* all; those that came by a claim */
-    size_t jobs;                /* out */
-    size_t no_attempts;         /* of these without an attempt */
-    bool due;                   /* the store has due rows that nobody claimed */
+    struct sched_site *site;   /* holds a use of it; NULL: the route is a failure */
+    struct sched_flow *flows;  /* what waits */
+    size_t nwaiting, nclaimed; /* all; those that came by a claim */
+    size_t jobs;               /* out */
+    size_t no_attempts;        /* of these without an attempt */
+    bool due;                  /* the store has due rows that nobody claimed */
     bool claiming;
-    bool claim_turn; /* the next free slot is for a claim, although batches wait */
-    bool in_ring;
-    struct sched_dest *ring_next, *ring_prev;       /* site->ring */
-    struct sched_dest *resolve_next, *resolve_prev; /* sched.resolve_queue */
+    bool claims;                                    /* in site->claimers */
+    bool again;                                     /* of the resolve queues: which it is in */
+    struct sched_dest *claim_next, *claim_prev;     /* site->claimers */
+    struct sched_dest *resolve_next, *resolve_prev; /* sched.resolve_queue[again] */
     UT_hash_handle hh;
 };
+
+/* How much is known for a site: the less, the fewer of all slots it may wait for an answer on. */
+enum sched_rank { SCHED_RANK_ALIVE, SCHED_RANK_NEW, SCHED_RANK_FAILING, SCHED_RANKS };
 
 struct sched_slot {
     uint32_t id;
     unsigned worker;
     struct sched_site *site; /* holds a use of it */
     bool busy;
-    unsigned served;                          /* jobs */
-    bool closed;                              /* while busy: a connection of it went away */
-    struct sched_slot *next, *prev;           /* site->idle */
+    bool unproven;                  /* counted in sched.unproven: its site has not answered yet */
+    unsigned served;                /* jobs */
+    bool closed;                    /* while busy: a connection of it went away */
+    struct sched_slot *next, *prev; /* site->idle */
     struct sched_slot *idle_next, *idle_prev; /* sched.idle: longest idle first */
     UT_hash_handle hh;
 };
 
 struct sched_site {
     char *key;
-    size_t uses;             /* destinations, slots and jobs that name it */
-    struct sched_dest *ring; /* destinations with something to do, served in turn */
-    size_t nring;
+    size_t uses;                 /* destinations, slots and jobs that name it */
+    struct sched_lane *lanes;    /* of those that wait for a slot */
+    struct sched_dest *claimers; /* whose due rows do, in order of arrival */
+    size_t nflows, nclaimers;
+    int64_t turn;            /* grows with what is served: sched_fair.c */
+    int64_t claim_start;     /* as a lane's */
     struct sched_slot *idle; /* the one used last first */
     size_t busy;
     size_t claims; /* under way, each for one free slot */
     size_t limit;  /* slots allowed now: grows with success, shrinks with failure */
     struct sched_limits limits;
-    uint64_t next_us; /* monotonic: when its pace lets the next job begin */
-    bool paced;       /* in sched.paced: waits for that */
-    size_t failures;  /* in a row */
+    uint64_t next_us;   /* monotonic: when its pace lets the next job begin */
+    bool paced;         /* in sched.paced: waits for that */
+    size_t failures;    /* in a row */
+    uint64_t failed_ms; /* the last of them */
     uint64_t down_until_ms, backoff_ms;
     bool probing; /* was down: one job finds out whether it is alive */
     bool asked;   /* it is down because it asked for it: what still succeeds does not end that */
+    bool alive;   /* it has answered, and not failed since */
     bool starved; /* in sched.starved: no slot left in all */
+    enum sched_rank starved_rank;
     char status[12], text[SCHED_TEXT_MAX];
     struct sched_site *starved_next, *starved_prev;
     struct sched_site *paced_next, *paced_prev;
@@ -103,9 +133,13 @@ struct sched {
     struct sched_site *sites;
     struct sched_slot *slots, *idle;
     struct sched_job_private *jobs;
-    struct sched_dest *resolve_queue;
-    struct sched_site *starved, *paced;
-    size_t njobs, nresolving, nwaiting, no_attempts, requests;
+    struct sched_dest *resolve_queue[2]; /* with new mail; with mail that is tried again */
+    size_t resolving[2];                 /* of each */
+    struct sched_site *starved[SCHED_RANKS], *paced;
+    size_t unproven; /* slots */
+    size_t nclaims;  /* under way, each for a slot */
+    int64_t arrivals;
+    size_t njobs, nwaiting, no_attempts, requests;
     size_t *worker_slots; /* slots of each worker */
     uint32_t last_slot;
     uint64_t late_jobs;
@@ -124,13 +158,28 @@ void sched_note_due(struct sched *s, int64_t due_ms);
 void sched_request_over(struct sched *s); /* of the store */
 struct sched_job *sched_job_new(struct sched *s, struct sched_dest *d, struct queue_batch *batch);
 
+/* ---- sched_fair.c ---- */
+void sched_wait_add(struct sched *s, struct sched_dest *d, struct queue_batch *batch, bool claimed);
+/* Any of what waits; that of the login with the most that came last. */
+struct queue_batch *sched_wait_take(struct sched *s, struct sched_dest *d);
+struct queue_batch *sched_wait_take_last(struct sched *s, struct sched_dest *d);
+struct queue_batch *sched_wait_remove(struct sched *s, struct sched_flow *f, struct sched_wait *w);
+/* d stands in line for the site's slots, with all that waits and what is due; not any more. */
+void sched_site_add(struct sched_site *site, struct sched_dest *d);
+void sched_site_remove(struct sched_site *site, struct sched_dest *d);
+/* Whose turn it is; flow NULL: d's, to claim. False: nobody stands there. */
+struct sched_turn {
+    struct sched_dest *dest;
+    struct sched_flow *flow;
+};
+bool sched_turn_next(const struct sched_site *site, struct sched_turn *out);
+struct queue_batch *sched_turn_take(struct sched *s, struct sched_site *site, struct sched_flow *f);
+void sched_turn_claim(struct sched_site *site, struct sched_dest *d);
+
 /* ---- sched_dest.c ---- */
 struct sched_dest *sched_dest_get(struct sched *s, const char *name);
 /* Does whatever can be done for it now. */
 void sched_dest_advance(struct sched *s, struct sched_dest *d);
-void sched_dest_wait(struct sched *s, struct sched_dest *d, struct queue_batch *batch,
-                     bool claimed);
-struct queue_batch *sched_dest_take(struct sched *s, struct sched_dest *d);
 bool sched_dest_is_fresh(const struct sched *s, const struct sched_dest *d);
 void sched_dest_claim(struct sched *s, struct sched_dest *d, size_t max_rows);
 /* Puts off (or fails) what waits and what is due, without an attempt. */
@@ -147,8 +196,6 @@ struct sched_site *sched_site_use(struct sched *s, const char *key);
 void sched_site_unuse(struct sched_site *site);
 /* Frees it if nobody uses it and what is known of it is of no interest any more. */
 void sched_site_forget(struct sched *s, struct sched_site *site, bool anyway);
-void sched_site_add(struct sched_site *site, struct sched_dest *d);
-void sched_site_remove(struct sched_site *site, struct sched_dest *d);
 void sched_site_pump(struct sched *s, struct sched_site *site);
 bool sched_site_is_down(const struct sched *s, const struct sched_site *site);
 void sched_site_ended(struct sched *s, struct sched_site *site, const struct sched_job_end *end);

@@ -1,6 +1,6 @@
 /*
- * Sites and slots. A site serves its destinations in turn (a ring), one batch a turn, as long as it
- * has a free slot:
+ * Sites and slots. A site serves what waits for it in turn (sched_fair.c), as long as it has a free
+ * slot:
  *
  *     limit   starts small, grows by one with each success up to per_site, halves with a failure
  *     down    after FAILURES_TO_DOWN failures in a row, or when the site asks for it, for a pause
@@ -11,7 +11,9 @@
  * to spare: never more in any minute), and closes a connection that has had its share.
  *
  * Slots of all sites together are bounded too. A site that finds none closes the connection that
- * has been idle longest, elsewhere; if there is none it stands in a queue (starved).
+ * has been idle longest, elsewhere; if there is none it stands in a queue (starved). What waits for
+ * an answer of sites that are new has three quarters of them at most, those that have failed
+ * one quarter: dead sites cannot hold what the living need.
  */
 #include "relay/queue/sched_internal.h"
 
@@ -28,9 +30,13 @@
 #define BACKOFF_MAX_MS   300000
 #define PACE_TICK_MS     10 /* sites that are paced are looked at no more often */
 #define MINUTE_US        60000000u
-#define MEMORY_MS        600000 /* a site that was down is remembered so long after it */
-#define CLAIM_ROWS       50     /* one slot sends them one batch after the other */
-#define CLAIM_ROWS_MIN   2
+#define MEMORY_MS                                                                                \
+    18000000                  /* a site that has failed is remembered so long: the longest pause \
+                                 between two tries of a message */
+#define MEMORY_SITES    20000 /* with more sites than this for MEMORY_SHORT_MS only */
+#define MEMORY_SHORT_MS 600000
+#define CLAIM_ROWS      50 /* one slot sends them one batch after the other */
+#define CLAIM_ROWS_MIN  2
 
 static size_t slots_of(const struct sched *s, const struct sched_site *site)
 {
@@ -65,32 +71,18 @@ void sched_site_unuse(struct sched_site *site)
 
 void sched_site_forget(struct sched *s, struct sched_site *site, bool anyway)
 {
-    if (site->uses > 0 || (!anyway && sched_now(s) < site->down_until_ms + MEMORY_MS))
+    uint64_t memory_ms = HASH_COUNT(s->sites) > MEMORY_SITES ? MEMORY_SHORT_MS : MEMORY_MS;
+    bool known = site->failures && sched_now(s) < site->failed_ms + memory_ms;
+    if (site->uses > 0 || (!anyway && (known || sched_site_is_down(s, site))))
         return;
-    REQUIRE(!site->ring && !site->idle && site->busy == 0);
+    REQUIRE(!site->lanes && !site->claimers && !site->idle && site->busy == 0);
     if (site->starved)
-        DL_DELETE2(s->starved, site, starved_prev, starved_next);
+        DL_DELETE2(s->starved[site->starved_rank], site, starved_prev, starved_next);
     if (site->paced)
         DL_DELETE2(s->paced, site, paced_prev, paced_next);
     HASH_DEL(s->sites, site);
     free(site->key);
     free(site);
-}
-
-void sched_site_add(struct sched_site *site, struct sched_dest *d)
-{
-    if (d->in_ring)
-        return;
-    d->in_ring = true;
-    site->nring++;
-    DL_APPEND2(site->ring, d, ring_prev, ring_next);
-}
-
-void sched_site_remove(struct sched_site *site, struct sched_dest *d)
-{
-    d->in_ring = false;
-    site->nring--;
-    DL_DELETE2(site->ring, d, ring_prev, ring_next);
 }
 
 bool sched_site_is_down(const struct sched *s, const struct sched_site *site)
@@ -99,6 +91,22 @@ bool sched_site_is_down(const struct sched *s, const struct sched_site *site)
 }
 
 /* ---- slots ---- */
+
+static enum sched_rank rank_of(const struct sched_site *site)
+{
+    if (site->alive)
+        return SCHED_RANK_ALIVE;
+    return site->failures ? SCHED_RANK_FAILING : SCHED_RANK_NEW;
+}
+
+/* Whether a site of this rank may have one more, perhaps in place of an idle one. */
+static bool is_free(const struct sched *s, enum sched_rank rank)
+{
+    size_t all = s->config.slots_max;
+    const size_t unproven[] = {all, all - all / 4, all - all / 4 * 3};
+    return (rank == SCHED_RANK_ALIVE || s->unproven < unproven[rank]) &&
+           (s->idle || HASH_COUNT(s->slots) < all);
+}
 
 static struct sched_slot *slot_new(struct sched *s, struct sched_site *site)
 {
@@ -112,6 +120,8 @@ static struct sched_slot *slot_new(struct sched *s, struct sched_site *site)
     slot->id = s->last_slot;
     slot->worker = worker;
     slot->site = site;
+    slot->unproven = !site->alive;
+    s->unproven += slot->unproven;
     site->uses++;
     s->worker_slots[worker]++;
     HASH_ADD(hh, s->slots, id, sizeof slot->id, slot);
@@ -127,19 +137,17 @@ void sched_slot_forget(struct sched *s, struct sched_slot *slot)
         DL_DELETE2(s->idle, slot, idle_prev, idle_next);
     }
     s->worker_slots[slot->worker]--;
+    s->unproven -= slot->unproven;
     HASH_DEL(s->slots, slot);
     sched_site_unuse(slot->site);
     free(slot);
 }
 
-static bool evict_idle(struct sched *s)
+static void evict_idle(struct sched *s)
 {
     struct sched_slot *slot = s->idle;
-    if (!slot)
-        return false;
     s->config.ops->close_slot(s->config.arg, slot->worker, slot->id);
     sched_slot_forget(s, slot);
-    return true;
 }
 
 /* An open connection first, the one used last: the others may then close. */
@@ -150,8 +158,10 @@ static struct sched_slot *slot_take(struct sched *s, struct sched_site *site)
         DL_DELETE(site->idle, slot);
         DL_DELETE2(s->idle, slot, idle_prev, idle_next);
     } else {
-        if (HASH_COUNT(s->slots) >= s->config.slots_max && !evict_idle(s))
+        if (!is_free(s, rank_of(site)))
             return NULL;
+        if (HASH_COUNT(s->slots) >= s->config.slots_max)
+            evict_idle(s);
         slot = slot_new(s, site);
     }
     slot->busy = true;
@@ -172,6 +182,8 @@ void sched_slot_release(struct sched *s, struct sched_slot *slot, enum sched_slo
         sched_slot_forget(s, slot);
         return;
     }
+    s->unproven -= slot->unproven; /* an idle connection has been answered on */
+    slot->unproven = false;
     slot->busy = false;
     slot->site->busy--;
     DL_PREPEND(slot->site->idle, slot);
@@ -221,17 +233,17 @@ void sched_paced_pump(void *sched)
         struct sched_site *site = waited;
         DL_DELETE2(waited, site, paced_prev, paced_next);
         site->paced = false;
-        if (site->ring && !must_wait(s, site))
-            sched_site_pump(s, site);
+        sched_site_pump(s, site);
     }
 }
 
 /* ---- turns ---- */
 
+/* Takes batch. */
 static void deliver(struct sched *s, struct sched_site *site, struct sched_dest *d,
-                    struct sched_slot *slot)
+                    struct queue_batch *batch, struct sched_slot *slot)
 {
-    struct sched_job *job = sched_job_new(s, d, sched_dest_take(s, d));
+    struct sched_job *job = sched_job_new(s, d, batch);
     job->kind = SCHED_DELIVER;
     job->plan = s->config.ops->keep_plan(d->route.plan);
     job->site = site->key;
@@ -252,71 +264,98 @@ static size_t rows_of_pace(const struct sched *s, const struct sched_site *site)
     return site->limits.per_minute && rows < CLAIM_ROWS ? (size_t)rows : CLAIM_ROWS;
 }
 
-/* One turn of d, for which a slot is free. False: no slot in all. */
-static bool serve(struct sched *s, struct sched_site *site, struct sched_dest *d)
+static void starve(struct sched *s, struct sched_site *site)
 {
-    if (d->due && !d->claiming && d->nclaimed == 0 && (d->nwaiting == 0 || d->claim_turn)) {
-        d->claim_turn = false;
-        /* the more destinations take turns, the longer each one's rows would wait */
-        size_t rows = CLAIM_ROWS / site->nring, paced = rows_of_pace(s, site);
-        rows = rows < paced ? rows : paced;
-        sched_dest_claim(s, d, rows > CLAIM_ROWS_MIN ? rows : CLAIM_ROWS_MIN);
-        return true;
+    if (site->starved)
+        return;
+    site->starved = true;
+    site->starved_rank = rank_of(site);
+    DL_APPEND2(s->starved[site->starved_rank], site, starved_prev, starved_next);
+}
+
+/* The more there are that take turns, the longer the rows of each one's claim would wait. */
+static void claim(struct sched *s, struct sched_site *site, struct sched_dest *d)
+{
+    size_t rows = CLAIM_ROWS / (site->nflows + site->nclaimers), paced = rows_of_pace(s, site);
+    rows = rows < paced ? rows : paced;
+    sched_turn_claim(site, d);
+    sched_dest_claim(s, d, rows > CLAIM_ROWS_MIN ? rows : CLAIM_ROWS_MIN);
+}
+
+/* One turn, for which the site has a slot to give. False: none in all. */
+static bool serve(struct sched *s, struct sched_site *site, const struct sched_turn *turn)
+{
+    if (!turn->flow) {
+        bool can = site->idle || (is_free(s, rank_of(site)) && s->nclaims < s->config.slots_max);
+        if (can)
+            claim(s, site, turn->dest);
+        else
+            starve(s, site);
+        return can;
     }
-    if (d->nwaiting == 0)
-        return true;
     struct sched_slot *slot = slot_take(s, site);
     if (!slot) {
-        if (!site->starved)
-            DL_APPEND2(s->starved, site, starved_prev, starved_next);
-        site->starved = true;
+        starve(s, site);
         return false;
     }
-    d->claim_turn = true;
-    deliver(s, site, d, slot);
+    deliver(s, site, turn->dest, sched_turn_take(s, site, turn->flow), slot);
+    sched_site_add(site, turn->dest); /* it may claim again */
     return true;
 }
 
 static void pump_down(struct sched *s, struct sched_site *site)
 {
-    while (site->ring) {
-        struct sched_dest *d = site->ring;
-        sched_site_remove(site, d);
-        sched_dest_drain(s, d, SCHED_DEFER, site->status, site->text);
+    struct sched_turn turn;
+    while (sched_turn_next(site, &turn)) {
+        sched_site_remove(site, turn.dest);
+        sched_dest_drain(s, turn.dest, SCHED_DEFER, site->status, site->text);
     }
+}
+
+/* Slots that the site may have now: one where it is probed, or where many others are as unknown. */
+static size_t allowed_of(const struct sched *s, const struct sched_site *site)
+{
+    bool crowded = !site->alive && s->unproven > s->config.slots_max / 4;
+    return site->probing || crowded ? 1 : site->limit;
 }
 
 void sched_site_pump(struct sched *s, struct sched_site *site)
 {
+    struct sched_turn turn;
     site->uses++; /* what is done here may give the others back */
     if (sched_site_is_down(s, site))
         pump_down(s, site);
-    size_t allowed = site->probing ? 1 : site->limit;
-    while (site->ring && site->busy + site->claims < allowed && !s->stopping) {
-        struct sched_dest *d = site->ring;
-        if (!sched_dest_is_fresh(s, d)) {
-            sched_site_remove(site, d);
-            sched_dest_advance(s, d);
+    while (!s->stopping && site->busy + site->claims < allowed_of(s, site) &&
+           sched_turn_next(site, &turn)) {
+        if (!sched_dest_is_fresh(s, turn.dest)) {
+            sched_site_remove(site, turn.dest);
+            sched_dest_advance(s, turn.dest);
             continue;
         }
-        if (must_wait(s, site) || !serve(s, site, d))
+        if (must_wait(s, site) || !serve(s, site, &turn))
             break;
-        /* a destination that waits for its claim comes back with it */
-        sched_site_remove(site, d);
-        if (d->nwaiting > 0 || (d->due && !d->claiming))
-            sched_site_add(site, d);
     }
     sched_site_unuse(site);
 }
 
-void sched_starved_pump(struct sched *s)
+/* Each that stands there once: who finds nothing now stands behind. */
+static void pump_starved(struct sched *s, enum sched_rank rank)
 {
-    while (s->starved && (s->idle || HASH_COUNT(s->slots) < s->config.slots_max)) {
-        struct sched_site *site = s->starved;
-        DL_DELETE2(s->starved, site, starved_prev, starved_next);
+    struct sched_site *site, *last = s->starved[rank] ? s->starved[rank]->starved_prev : NULL;
+    do {
+        site = s->starved[rank];
+        if (!site || !is_free(s, rank))
+            return;
+        DL_DELETE2(s->starved[rank], site, starved_prev, starved_next);
         site->starved = false;
         sched_site_pump(s, site);
-    }
+    } while (site != last);
+}
+
+void sched_starved_pump(struct sched *s)
+{
+    for (int rank = 0; rank < SCHED_RANKS; rank++)
+        pump_starved(s, (enum sched_rank)rank);
 }
 
 /* ---- success and failure ---- */
@@ -326,6 +365,8 @@ static void site_failed(struct sched *s, struct sched_site *site, const struct s
     snprintf(site->status, sizeof site->status, "%s", end->status[0] ? end->status : "4.4.1");
     snprintf(site->text, sizeof site->text, "%s", end->text);
     site->failures++;
+    site->failed_ms = sched_now(s);
+    site->alive = false;
     site->limit = site->limit > 1 ? site->limit / 2 : 1;
     site->asked = site->asked || end->backs_off;
     if (sched_site_is_down(s, site) ||
@@ -349,6 +390,7 @@ void sched_site_ended(struct sched *s, struct sched_site *site, const struct sch
         return;
     /* a host answered, whatever it said */
     site->asked = false;
+    site->alive = true;
     site->failures = 0;
     site->backoff_ms = 0;
     site->down_until_ms = 0;

@@ -73,6 +73,7 @@ struct row {
     const char *domain;
     int64_t due_ms;
     bool claimed, gone;
+    struct queue_message *message; /* NULL: the one below; a reference */
 };
 
 static struct row *rows;
@@ -199,7 +200,8 @@ void store_admin(struct store *s, struct store_admin *a)
 
 static inline struct queue_batch *batch_of(uint32_t number)
 {
-    struct queue_batch *b = queue_batch_new(message, 1);
+    struct queue_message *of = rows[number].message;
+    struct queue_batch *b = queue_batch_new(of ? of : message, 1);
     b->rows[0] = (struct queue_row){.number = number,
                                     .address = "user",
                                     .domain = rows[number].domain,
@@ -302,10 +304,12 @@ static inline bool store_turn(void)
 static struct sched *sched;
 static char asking[64][64];
 static size_t nasking, resolves_made;
-static struct sched_job *out[1024];
+#define OUT_MAX 8192
+static struct sched_job *out[OUT_MAX];
 static size_t nout, delivers, no_attempts, plans;
 static size_t late, closed_slots;
 static bool auto_resolve;
+static size_t slots_max = 20, resolve_max = 4;
 static struct sched_limits limits; /* of each site that is resolved */
 
 static inline void resolved(const char *destination, const char *site, uint64_t fresh_ms)
@@ -331,7 +335,7 @@ static inline void resolve(void *arg, const char *destination)
 static inline void run_job(void *arg, struct sched_job *job)
 {
     (void)arg;
-    assert_true(nout < 1024);
+    assert_true(nout < OUT_MAX);
     out[nout++] = job;
     if (job->kind == SCHED_DELIVER)
         delivers++;
@@ -467,8 +471,8 @@ static inline int set_up(void **state)
     limits = (struct sched_limits){0};
     sched = sched_new(&(struct sched_config){.workers = 2,
                                              .per_site = 10,
-                                             .slots_max = 20,
-                                             .resolve_max = 3,
+                                             .slots_max = slots_max,
+                                             .resolve_max = resolve_max,
                                              .wait_max = 5,
                                              .wait_ms = 600000,
                                              .job_deadline_ms = 3600000,
@@ -488,6 +492,8 @@ static inline int tear_down(void **state)
     assert_true(idle);
     sched_free(sched);
     assert_int_equal(plans, 0);
+    for (size_t i = 0; i < nrows; i++)
+        queue_message_drop(rows[i].message);
     queue_message_drop(message);
     free(rows);
     return 0;
