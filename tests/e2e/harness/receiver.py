@@ -71,10 +71,29 @@ class Session:
             if not self.command(verb.upper(), args):
                 return
 
+    def raw(self, octets, pause=0):
+        """Octets as they are; with a pause one by one. False: the peer has gone, or the receiver."""
+        try:
+            for piece in ([octets] if not pause else [octets[i:i + 1] for i in range(len(octets))]):
+                self.sock.sendall(piece)
+                if pause:
+                    time.sleep(pause)
+        except OSError:
+            return False
+        return not self.receiver.closing
+
     def answer(self, verb, args, usual):
         """Replies as scripted, else as usual; False: the connection is to be closed."""
         script = self.receiver.script
         reply = script(verb, args, self) if script else None
+        if callable(reply):
+            self.last = ""
+            reply = reply(self, usual)
+            if reply is True:
+                return True
+        if isinstance(reply, bytes):
+            self.last = reply.decode("latin-1")
+            return self.raw(reply)
         if reply is False:
             return False
         self.last = usual if reply is None else reply
@@ -113,7 +132,8 @@ class Session:
             self.mail = args if self.good() else None
             return more
         if verb == "RCPT":
-            more = self.answer(verb, args, "250 2.1.5 ok")
+            more = self.answer(verb, args,
+                               "503 5.5.1 MAIL first" if self.mail is None else "250 2.1.5 ok")
             if self.good():
                 self.rcpt.append(args)
             return more
@@ -173,7 +193,8 @@ class Session:
 
 class Receiver:
     """Listens on one address. script(verb, args, session): a reply, None for the usual one, False to
-    close. The verbs are the commands, CONNECT for the greeting, END for the end of the content.
+    close, octets that are sent as they are, or what is called with the session and the usual reply,
+    to do anything, and to return one of these, or True to go on. The verbs are the commands, CONNECT for the greeting, END for the end of the content.
     watch: counts commands that come before the reply to the one before, in clear."""
 
     def __init__(self, address, port=25, extensions=None, script=None, certificate=None,
@@ -185,7 +206,7 @@ class Receiver:
         self.commands = []
         self.connections = 0
         self.watch, self.early = watch, 0
-        self.open = []
+        self.open, self.closing = [], False
         self.context = None
         if certificate:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -219,6 +240,7 @@ class Receiver:
 
     def close(self):
         """No further connection, and those that are open are cut."""
+        self.closing = True
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         for session in list(self.open):

@@ -1,5 +1,5 @@
 /* Directories of certificates: their URLs, what libcurl makes of an answer, and one that does not
- * answer. What slapd says is in tests/e2e/test_directory.py. */
+ * answer. What slapd says is in tests/e2e/test_smime_directory.py. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
