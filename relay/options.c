@@ -252,6 +252,9 @@ const struct conf_option relay_options_rows[] = {
              "relay.per_site.",
              .flags = CONF_RELOAD, .rows = site_rows,
              .item_bytes = sizeof(struct relay_site_options)),
+    CONF_ROW(CONF_GROUP, struct relay_options, tls, "tls", NULL, "transport security",
+             "What connections to other mail servers have to prove, beyond what relay.routes says.",
+             .rows = relay_tls_options_rows),
     CONF_ROW(CONF_LIST, struct relay_options, routes, "routes", NULL,
              "mail that does not go by MX records",
              "Static routes, such as a smarthost. The first entry whose domain matches the "

@@ -1,14 +1,16 @@
 /*
  * options.h - the keys of the group "relay": where mail goes and over which connections.
  *
- * RFC 5321 5.1 (MX), RFC 3207 (STARTTLS), RFC 8314. Values are plain memory inside a generation,
- * read-only, any thread. After options_read() the tls of a route is never RELAY_ROUTE_TLS_AUTO.
+ * RFC 5321 5.1 (MX), RFC 3207 (STARTTLS), RFC 8314, RFC 8461 (MTA-STS). Values are plain memory
+ * inside a generation, read-only, any thread. After options_read() the tls of a route is never
+ * RELAY_ROUTE_TLS_AUTO.
  */
 #ifndef RELAY_OPTIONS_H
 #define RELAY_OPTIONS_H
 
 #include "msa/base/conf.h"
 #include "msa/base/ip.h"
+#include "relay/tls/options.h"
 
 enum relay_route_tls {
     RELAY_ROUTE_TLS_AUTO,          /* as written only: verify where a user is given, else next */
@@ -41,7 +43,8 @@ struct relay_options {
     bool mx6_any_550;
     int64_t per_site;                       /* connections to one site at once */
     struct conf_strings site_backoff_codes; /* enhanced status codes: "4.7.28" */
-    struct conf_list sites;  /* of struct relay_site_options; the first that matches counts */
+    struct conf_list sites; /* of struct relay_site_options; the first that matches counts */
+    struct relay_tls_options tls;
     struct conf_list routes; /* of struct relay_route_options; the first that matches counts */
     const char *capture;     /* Maildir in place of the network; "": none */
 };

@@ -53,6 +53,7 @@ struct relay {
     size_t nworkers;
     struct lookup *lookups;
     struct relay_forms *forms;
+    struct relay_security *security;
 };
 
 /* ---- plans ---- */
@@ -335,6 +336,9 @@ struct relay *relay_new(const struct relay_config *config)
     r->config = *config;
     r->settings = relay_settings_keep(config->settings);
     r->forms = relay_forms_new(config->loop, config->mailbox);
+    r->security = relay_security_new(
+        &(struct relay_security_config){.loop = config->loop, .dir = config->dir});
+    relay_security_set(r->security, r->settings, config->dns);
     return r;
 }
 
@@ -409,6 +413,7 @@ void relay_set(struct relay *r, struct relay_settings *settings)
 {
     relay_settings_drop(r->settings);
     r->settings = relay_settings_keep(settings);
+    relay_security_set(r->security, r->settings, r->config.dns);
     if (!r->sched)
         return;
     restart(r);
@@ -419,6 +424,7 @@ void relay_set(struct relay *r, struct relay_settings *settings)
 void relay_set_dns(struct relay *r, struct dns *dns)
 {
     r->config.dns = dns;
+    relay_security_set(r->security, r->settings, dns);
     restart(r);
 }
 
@@ -439,6 +445,7 @@ void relay_free(struct relay *r)
     }
     if (r->sched)
         sched_free(r->sched);
+    relay_security_free(r->security);
     relay_forms_free(r->forms);
     relay_settings_drop(r->settings);
     free(r->workers);
@@ -458,6 +465,11 @@ void relay_on_due(struct relay *r, const char *destination, int64_t due_ms)
 void relay_wake(struct relay *r)
 {
     sched_wake(r->sched);
+}
+
+struct relay_security *relay_security_of(struct relay *r)
+{
+    return r->security;
 }
 
 void relay_get_stats(const struct relay *r, struct sched_stats *out)

@@ -14,6 +14,7 @@
 #include "relay/dns/dns.h"
 #include "relay/queue/sched.h"
 #include "relay/route/route.h"
+#include "relay/security.h"
 #include "relay/settings.h"
 #include "relay/worker.h"
 
@@ -24,6 +25,7 @@ struct relay_config {
     struct mailbox *mailbox;
     struct store *store;
     struct dns *dns;                 /* owned by the caller, outlives the relay */
+    const char *dir;                 /* <state>/queue; NULL: nothing is kept of other sites */
     struct relay_settings *settings; /* a reference is taken */
 };
 
@@ -45,6 +47,7 @@ void relay_on_due(struct relay *r, const char *destination, int64_t due_ms);
 /* The operator changed due times or wants a look now. */
 void relay_wake(struct relay *r);
 void relay_get_stats(const struct relay *r, struct sched_stats *out);
+struct relay_security *relay_security_of(struct relay *r);
 
 /* Every step of the route of one address or domain; on_done is always called, later, with what
  * lives during the call only. */

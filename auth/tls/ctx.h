@@ -71,6 +71,10 @@ struct tls_ctx_client_options {
 int tls_ctx_client_new(const struct tls_ctx_client_options *options, struct tls_ctx **out,
                        struct buf *why) MUST_CHECK;
 
+/* Lets a context of another library, an SSL_CTX of its own, trust what ctx trusts, copied, and take
+ * no certificate but one for this DNS name in its subjectAltName (RFC 6125, RFC 8461 3.3). */
+int tls_ctx_trust(const struct tls_ctx *ctx, void *ssl_ctx, const char *host) MUST_CHECK;
+
 struct tls_ctx *tls_ctx_keep(struct tls_ctx *ctx);
 void tls_ctx_drop(struct tls_ctx *ctx); /* NULL is allowed */
 

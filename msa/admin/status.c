@@ -29,6 +29,11 @@ void admin_status(struct request *r)
     json_t *dns =
         json_pack("{s:I, s:I, s:I, s:b}", "questions", n(s.dns.questions), "timeouts",
                   n(s.dns.timeouts), "bogus", n(s.dns.bogus), "validating", s.dns.validating);
+    json_t *policies =
+        json_pack("{s:I, s:I, s:I, s:I, s:I}", "domains", n(s.security.sts.domains), "policies",
+                  n(s.security.sts.policies), "fetching", n(s.security.sts.fetching), "fetches",
+                  n(s.security.sts.fetches), "failed_fetches", n(s.security.sts.failures));
+    json_object_set_new(line, "mta_sts", policies);
     json_object_set_new(line, "queue", queue);
     json_object_set_new(line, "relay", relay);
     json_object_set_new(line, "dns", dns);

@@ -269,28 +269,42 @@ static void read_total_memory(struct reading *r)
     buf_deinit(&text);
 }
 
-/* The system's authorities, for routes that verify. */
+/* The system's authorities, for policies and routes that verify. */
 static void read_authorities(struct reading *r)
 {
     static const char path[] = "/etc/ssl/certs/ca-certificates.crt";
-    const struct relay_route_options *route = r->g->options.relay.routes.items;
+    const struct relay_options *o = &r->g->options.relay;
+    const struct relay_route_options *route = o->routes.items;
     struct buf bytes;
-    bool wanted = false;
-    for (size_t i = 0; i < r->g->options.relay.routes.count; i++)
+    bool wanted = o->tls.mta_sts;
+    for (size_t i = 0; i < o->routes.count; i++)
         wanted |= route[i].tls == RELAY_ROUTE_TLS_VERIFY;
-    if (!wanted)
+    if (!wanted || *o->tls.ca)
         return;
     buf_init(&bytes, LOAD_FILE_MAX_BYTES, 0);
     int err = load_file(path, &bytes);
     if (err < 0)
-        conf_fault_at(r->faults, r->src, true, "relay.routes",
+        conf_fault_at(r->faults, r->src, true, "relay.tls.ca",
                       "install the package ca-certificates",
-                      "cannot read %s: %s; no route with "
-                      "tls = \"verify\" can be used",
+                      "cannot read %s: %s; no route with tls = \"verify\" can be used, and no "
+                      "MTA-STS policy be had",
                       path, err_text(err));
     else
         generation_add_file(r->g, GENERATION_CA_BUNDLE, path, buf_view(&bytes), false);
     buf_deinit(&bytes);
+}
+
+static void check_authorities(struct reading *r)
+{
+    struct sv pem;
+    struct buf why;
+    buf_init(&why, 1024, 0);
+    if (generation_file(r->g, "relay.tls.ca", &pem) &&
+        tls_pem_check_clients(pem, SV_NONE, &why) < 0)
+        conf_fault_at(r->faults, r->src, false, "relay.tls.ca",
+                      "PEM certificates of authorities, one behind the other", "%.*s",
+                      SV_ARG(buf_view(&why)));
+    buf_deinit(&why);
 }
 
 /* What keeper and server could not be told must not be started with. */
@@ -335,6 +349,7 @@ static struct generation *load(const char *path, uint32_t number, bool with_revi
         load_smime(g, &src, faults, time(NULL));
         read_resolvers(&r);
         read_authorities(&r);
+        check_authorities(&r);
         read_own_addresses(&r);
         read_total_memory(&r);
         check_size(&r);

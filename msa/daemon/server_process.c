@@ -15,6 +15,7 @@
 #include "msa/loop/chan.h"
 #include "msa/loop/logring.h"
 #include "msa/server/server.h"
+#include "relay/https/https.h"
 
 #include <openssl/rand.h>
 #include <signal.h>
@@ -240,6 +241,10 @@ int server_process(const struct process_args *args)
     /* what OpenSSL reads from files it reads before the sandbox */
     unsigned char warm[16];
     tls_ctx_library();
+    if (https_library() < 0) {
+        log_event(LOG_ERROR, "start-failed", NULL, "libcurl cannot be used");
+        return 1;
+    }
     if (RAND_bytes(warm, sizeof warm) != 1)
         return 1;
     p.loop = loop_new();

@@ -47,7 +47,8 @@ struct generation {
 /* A file with certificates of recipients (rewrite.certificates); behind it the address whose they
  * are, or nothing. Several have one key. */
 #define GENERATION_CERTIFICATE "certificate:"
-/* The system's certificate authorities, where a route verifies its next hop. */
+/* The system's certificate authorities, where a certificate is verified and relay.tls.ca is empty.
+ */
 #define GENERATION_CA_BUNDLE "ca-bundle"
 
 struct generation *generation_new(uint32_t number); /* empty, one reference */

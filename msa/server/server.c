@@ -394,11 +394,14 @@ static void on_worker_started(void *arg, struct worker *w)
 
 static void start_threads(struct server *s)
 {
+    char dir[4096];
     struct relay_config config = {.loop = s->loop,
                                   .mailbox = s->mailbox,
                                   .store = s->store,
+                                  .dir = dir,
                                   .dns = s->dns,
                                   .settings = s->service->relay};
+    snprintf(dir, sizeof dir, "%s/queue", s->service->generation->options.state);
     s->relay = relay_new(&config);
     s->shared.main = s->mailbox;
     s->shared.store = s->store;
@@ -654,8 +657,10 @@ void server_get_stats(struct server *s, struct server_stats *out)
             out->refused_replies[k][i] = atomic_load(&s->shared.refused_replies[k][i]);
     if (s->store)
         store_get_stats(s->store, &out->store);
-    if (s->relay)
+    if (s->relay) {
         relay_get_stats(s->relay, &out->relay);
+        relay_security_get_stats(relay_security_of(s->relay), &out->security);
+    }
     if (s->dns)
         dns_get_stats(s->dns, &out->dns);
 }

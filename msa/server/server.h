@@ -66,6 +66,7 @@ struct server_stats {
     struct store_stats store;
     struct sched_stats relay;
     struct dns_stats dns;
+    struct relay_security_stats security;
 };
 void server_get_stats(struct server *s, struct server_stats *out);
 /* Names are valid until server_free(). */

@@ -270,7 +270,7 @@ static bool make_relay(struct service *s, struct buf *why)
         .release = release_relay_owner,
     };
     struct sv ca;
-    if (generation_file(g, GENERATION_CA_BUNDLE, &ca))
+    if (generation_file(g, "relay.tls.ca", &ca) || generation_file(g, GENERATION_CA_BUNDLE, &ca))
         client.ca_pem = ca;
     if (tls_ctx_client_new(&client, &values.tls, why) < 0)
         return false;

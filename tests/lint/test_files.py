@@ -56,6 +56,7 @@ PLACES = {
     ],
     "unit/msa_server/test_options.c": [
         "auth/options.c", "relay/dns/options.c", "relay/options.c", "relay/queue/options.c",
+        "relay/tls/options.c",
         "rewrite/options.c", "rewrite/smime_options.c",
     ],
     "lint/test_docs.c": [
@@ -106,6 +107,9 @@ PLACES = {
     "sim/test_world_day.c": [
         "relay/core_smtp.c", "relay/job.c", "relay/job_attempts.c", "relay/job_transaction.c",
         "relay/result.c", "relay/settings.c", "relay/worker.c",
+    ],
+    "unit/relay_tls/test_sts.c": [
+        "relay/tls/fetch.c",
     ],
     "e2e/test_delivery.py": [
         "relay/body.c",

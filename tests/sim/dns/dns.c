@@ -87,6 +87,16 @@ void sim_dns_add(const char *name, enum dns_type type, const char *data)
     REQUIRE(ok);
 }
 
+void sim_dns_remove(const char *name)
+{
+    struct record *r, *tmp;
+    DL_FOREACH_SAFE(zone, r, tmp)
+    {
+        if (strcmp(r->name, name) == 0)
+            record_free(r);
+    }
+}
+
 void sim_dns_alias(const char *name, const char *canonical)
 {
     add(name, CNAME, DNS_OK)->value.name = mem_str(canonical);

@@ -14,6 +14,8 @@ void sim_dns_reset(void);
 /* One more record: "10 mx.test" for MX ("0 " is the null MX), an address for A and AAAA,
  * the text for TXT. */
 void sim_dns_add(const char *name, enum dns_type type, const char *data);
+/* Nothing of what was said of name holds any more. */
+void sim_dns_remove(const char *name);
 /* Every question of this type for name ends so (DNS_TEMPFAIL, DNS_BOGUS...); DNS_OK ends that. */
 void sim_dns_fail(const char *name, enum dns_type type, enum dns_status status);
 /* Every answer for name says that it is an alias of canonical, whose records it has itself. */

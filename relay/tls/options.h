@@ -1,0 +1,18 @@
+/*
+ * options.h - the keys of the group "relay.tls": what connections to others have to prove.
+ *
+ * RFC 8461 (MTA-STS). Values are plain memory inside a generation, read-only, any thread.
+ */
+#ifndef RELAY_TLS_OPTIONS_H
+#define RELAY_TLS_OPTIONS_H
+
+#include "msa/base/conf.h"
+
+struct relay_tls_options {
+    bool mta_sts;
+    const char *ca; /* path; "": the system's authorities */
+};
+
+extern const struct conf_option relay_tls_options_rows[];
+
+#endif
