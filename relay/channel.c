@@ -19,7 +19,6 @@
 
 #define PLAIN_MAX    (64u << 10) /* of the peer's bytes that nobody has consumed yet */
 #define TLS_OUT_MAX  (64u << 10)
-#define CONNECT_MS   30000
 #define HANDSHAKE_MS 60000
 
 enum state { CONNECTING, HANDSHAKE, OPEN, CLOSED };
@@ -299,7 +298,7 @@ struct relay_channel *relay_channel_open(const struct relay_channel_config *conf
     buf_init(&ch->plain, PLAIN_MAX, 0);
     buf_init(&ch->tls_out, TLS_OUT_MAX, 0);
     timer_init(&ch->timer, config->loop, on_timer, ch);
-    timer_start(&ch->timer, CONNECT_MS);
+    timer_start(&ch->timer, config->connect_ms);
     ch->began_ms = now(ch);
     ch->stream = stream_connect(config->loop, &config->attempt->to, NULL, &stream_ops, ch);
     return ch;

@@ -43,6 +43,7 @@ struct relay_channel_config {
     struct loop *loop;
     struct tls_ctx *tls;                 /* a reference is taken; NULL: no TLS can be had */
     const struct route_attempt *attempt; /* borrowed */
+    uint32_t connect_ms;                 /* how long connecting may take */
     const char *remote;                  /* "host [address]:port"; borrowed */
     const char *queue_id;                /* of the message under way, or ""; borrowed, may change */
 };

@@ -16,6 +16,7 @@
 #include "relay/core.h"
 #include "relay/route/attempt.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
@@ -46,6 +47,8 @@ struct relay_conn {
     enum smtp_client_tls core_tls;
     bool clear_text, no_starttls; /* no_starttls: it was asked for in vain */
     uint32_t exts_off;
+    struct relay_qmtp_memory *qmtp_memory; /* NULL unless it is QMTP */
+    uint32_t qmtp_recipients;
     struct route_attempt attempt;
     struct arena arena; /* hostname, secret, remote, what attempt points to */
     struct sv hostname, secret;
@@ -88,6 +91,32 @@ static const char *detail_of(const struct relay_conn *c, const struct smtp_clien
     return why->detail;
 }
 
+/* ---- what is remembered of QMTP servers ---- */
+
+static void remember_open(struct relay_conn *c)
+{
+    if (!c->qmtp_memory)
+        return;
+    relay_qmtp_memory_connected(c->qmtp_memory, &c->attempt.to);
+    if (relay_qmtp_memory_is_short(c->qmtp_memory, &c->attempt.to))
+        c->qmtp_recipients = 1;
+}
+
+/* Only what is the server's: our own lack of something says nothing about its address. */
+static void remember_failed(struct relay_conn *c, int err)
+{
+    if (c->qmtp_memory && (err == -ECONNREFUSED || err == -ETIMEDOUT || err == -EHOSTUNREACH))
+        relay_qmtp_memory_failed(c->qmtp_memory, &c->attempt.to, now(c));
+}
+
+static void remember_end(struct relay_conn *c)
+{
+    if (c->qmtp_memory && c->core && c->type->is_short(c->core))
+        relay_qmtp_memory_short(c->qmtp_memory, &c->attempt.to);
+}
+
+/* ---- */
+
 static void end(struct relay_conn *c, const struct smtp_client_result *result)
 {
     const struct relay_conn_ops *ops = c->ops;
@@ -97,6 +126,7 @@ static void end(struct relay_conn *c, const struct smtp_client_result *result)
     why.detail = detail_of(c, result);
     c->no_starttls = c->no_starttls || why.end == SMTP_END_NO_TLS ||
                      (why.end == SMTP_END_REPLY && why.phase == SMTP_PHASE_STARTTLS);
+    remember_end(c);
     shut(c);
     c->ops = NULL;
     if (ops)
@@ -168,11 +198,12 @@ static void make_core(struct relay_conn *c)
     else if (c->attempt.tls == ROUTE_TLS_NONE || c->clear_text ||
              !relay_channel_can_tls(c->channel))
         tls = SMTP_CLIENT_TLS_NONE;
-    struct smtp_client_config config = {.name = c->hostname,
-                                        .tls = tls,
-                                        .tls_active = relay_conn_is_tls(c),
-                                        .login = c->attempt.credentials >= 0,
-                                        .exts_off = c->exts_off};
+    struct relay_core_config config = {.session = {.name = c->hostname,
+                                                   .tls = tls,
+                                                   .tls_active = relay_conn_is_tls(c),
+                                                   .login = c->attempt.credentials >= 0,
+                                                   .exts_off = c->exts_off},
+                                       .qmtp_recipients = c->qmtp_recipients};
     c->core_tls = tls;
     c->state = SESSION;
     c->core = c->type->make(&config, now(c));
@@ -185,11 +216,20 @@ static void ask_body(struct relay_conn *c)
         c->ops->on_need_body(c->arg);
 }
 
+/* Whenever nothing is kept here: what the peer may have of it all. */
+static void tell_flushed(struct relay_conn *c)
+{
+    if (c->state == SESSION && c->type->flushed && c->write_err == 0 &&
+        relay_channel_pending(c->channel) == 0)
+        c->type->flushed(c->core, now(c));
+}
+
 static void act(struct relay_conn *c, const struct smtp_client_action *a)
 {
     switch (a->kind) {
     case SMTP_CLIENT_SEND:
         c->write_err = relay_channel_write(c->channel, a->bytes);
+        tell_flushed(c);
         break;
     case SMTP_CLIENT_START_TLS:
         if (relay_channel_start_tls(c->channel) < 0)
@@ -263,13 +303,16 @@ static void pump(struct relay_conn *c)
 static void on_open(void *arg)
 {
     struct relay_conn *c = arg;
+    remember_open(c);
     make_core(c);
     pump(c);
 }
 
 static void on_failed(void *arg, const struct smtp_client_result *why)
 {
-    end(arg, why);
+    struct relay_conn *c = arg;
+    remember_failed(c, why->err);
+    end(c, why);
 }
 
 static void on_tls(void *arg, int err)
@@ -294,10 +337,10 @@ static void on_lost(void *arg, int err)
 static void on_drain(void *arg)
 {
     struct relay_conn *c = arg;
-    if (!c->body_wanted)
-        return;
+    bool body_wanted = c->body_wanted;
     c->body_wanted = false;
-    if (c->ops)
+    tell_flushed(c);
+    if (body_wanted && c->ops)
         c->ops->on_need_body(c->arg);
     pump(c);
 }
@@ -339,6 +382,11 @@ struct relay_conn *relay_conn_open(const struct relay_conn_config *config,
     c->exts_off = config->exts_off;
     set_queue_id(c, config->queue_id);
     c->type = &relay_core_smtp;
+    if (config->attempt->protocol == ROUTE_QMTP) {
+        c->type = &relay_core_qmtp;
+        c->qmtp_memory = config->qmtp_memory;
+        c->qmtp_recipients = config->qmtp_recipients;
+    }
     arena_init(&c->arena);
     route_attempt_copy(&c->arena, config->attempt, &c->attempt);
     c->attempt.tls = config->level;
@@ -350,6 +398,7 @@ struct relay_conn *relay_conn_open(const struct relay_conn_config *config,
     struct relay_channel_config channel = {.loop = c->loop,
                                            .tls = config->tls,
                                            .attempt = &c->attempt,
+                                           .connect_ms = c->type->connect_ms,
                                            .remote = c->remote,
                                            .queue_id = c->queue_id};
     c->channel = relay_channel_open(&channel, &channel_ops, c);

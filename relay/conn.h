@@ -18,6 +18,7 @@
 #include "auth/client/client.h"
 #include "msa/smtp/client.h"
 #include "relay/channel.h"
+#include "relay/qmtp_memory.h"
 
 struct relay_conn;
 
@@ -41,6 +42,9 @@ struct relay_conn_config {
     uint32_t exts_off;    /* SMTP_EXT_BIT()s that are not used */
     bool clear_text;      /* no STARTTLS although the attempt allows it: it failed before */
     const char *queue_id; /* of the message that it is opened for; copied */
+    /* QMTP: of the worker, told what becomes of connections; most recipients of a package */
+    struct relay_qmtp_memory *qmtp_memory;
+    uint32_t qmtp_recipients;
 };
 
 struct relay_conn *relay_conn_open(const struct relay_conn_config *config,

@@ -10,8 +10,14 @@
 
 #include "msa/smtp/client.h"
 
+struct relay_core_config {
+    struct smtp_client_config session;
+    uint32_t qmtp_recipients; /* of a package, at most */
+};
+
 struct relay_core_type {
-    void *(*make)(const struct smtp_client_config *config, uint64_t now_ms);
+    uint32_t connect_ms; /* how long its connections may take to be made */
+    void *(*make)(const struct relay_core_config *config, uint64_t now_ms);
     void (*free)(void *core);
     bool (*next)(void *core, struct smtp_client_action *out);
     size_t (*feed)(void *core, struct sv bytes, uint64_t now_ms);
@@ -21,6 +27,8 @@ struct relay_core_type {
     void (*body)(void *core, struct sv bytes, bool is_last, uint64_t now_ms);
     void (*body_fail)(void *core, int err, uint64_t now_ms);
     void (*quit)(void *core, uint64_t now_ms);
+    /* NULL: it need not know that all it has given out is with the kernel */
+    void (*flushed)(void *core, uint64_t now_ms);
     /* NULL: it never asks for START_TLS, or AUTH */
     void (*tls_done)(void *core, int err, uint64_t now_ms);
     void (*auth)(void *core, struct sv mechanism, struct sv response, uint64_t now_ms);
@@ -29,8 +37,10 @@ struct relay_core_type {
     uint32_t (*exts)(const void *core); /* SMTP_EXT_BIT()s that the peer offers */
     uint32_t (*takes)(const void *core, struct sv domain);
     unsigned (*converts)(const void *core, const struct smtp_client_mail *mail);
+    /* NULL: no. The last transaction got fewer answers than it had recipients. */
+    bool (*is_short)(const void *core);
 };
 
-extern const struct relay_core_type relay_core_smtp;
+extern const struct relay_core_type relay_core_smtp, relay_core_qmtp;
 
 #endif

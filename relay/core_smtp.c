@@ -1,9 +1,9 @@
 /* The SMTP client core behind the table of core.h. */
 #include "relay/core.h"
 
-static void *make(const struct smtp_client_config *config, uint64_t now_ms)
+static void *make(const struct relay_core_config *config, uint64_t now_ms)
 {
-    return smtp_client_new(config, now_ms);
+    return smtp_client_new(&config->session, now_ms);
 }
 
 static void end(void *core)
@@ -82,6 +82,7 @@ static unsigned converts(const void *core, const struct smtp_client_mail *mail)
 }
 
 const struct relay_core_type relay_core_smtp = {
+    .connect_ms = 30000,
     .make = make,
     .free = end,
     .next = next,

@@ -392,6 +392,17 @@ static bool is_reply(struct sv text)
            ascii_digit(text.ptr[2]) && (text.len == 3 || text.ptr[3] == ' ');
 }
 
+/* What the remote said, with the name of how it said that (RFC 3464 2.3.6), or our own words. */
+static void put_diagnostic(struct writer *w, struct sv text)
+{
+    struct sv qmtp = SV("QMTP: ");
+    bool by_qmtp = sv_starts(text, qmtp);
+    put_str(w, by_qmtp          ? "Diagnostic-Code: x-qmtp; "
+               : is_reply(text) ? "Diagnostic-Code: smtp; "
+                                : "Diagnostic-Code: x-local; ");
+    put_wrapped(w, told(by_qmtp ? sv_skip(text, qmtp.len) : text), SV(" "));
+}
+
 static void put_recipient(struct writer *w, const struct relay_dsn_recipient *r)
 {
     put(w, SV("\r\n"));
@@ -406,10 +417,8 @@ static void put_recipient(struct writer *w, const struct relay_dsn_recipient *r)
         put_clean(w, sv_split(&rest, ' '));
         put(w, SV("\r\n"));
     }
-    if (r->text.len) {
-        put_str(w, is_reply(r->text) ? "Diagnostic-Code: smtp; " : "Diagnostic-Code: x-local; ");
-        put_wrapped(w, told(r->text), SV(" "));
-    }
+    if (r->text.len)
+        put_diagnostic(w, r->text);
     if (r->last_attempt_s)
         put_date(w, "Last-Attempt-Date", r->last_attempt_s);
     if (r->action == RELAY_DSN_DELAYED && r->retry_until_s)

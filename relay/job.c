@@ -166,6 +166,7 @@ static void fill_end(struct relay_job *j)
 
 void relay_job_end_form(struct relay_job *j)
 {
+    relay_lf_size_stop(&j->lf); /* another form may lie where this one did */
     relay_form_end(j->form);
     j->form = NULL;
     j->form_set = 0;
@@ -269,7 +270,8 @@ static void start_delivery(struct relay_job *j, struct relay_conn *conn)
         relay_job_finish(j);
         return;
     }
-    j->needs = relay_needs_of(j->batch->message, &j->all, 0);
+    j->needs = relay_needs_of(j->batch->message, &j->all,
+                              (uint64_t)j->run->settings->relay->qmtp_max_bytes);
     relay_walk_init(&j->walk, j->plan, &j->needs, j->run->settings->relay, j->rows,
                     j->batch->nrows);
     relay_job_walk(j, conn);
@@ -293,6 +295,11 @@ void relay_job_start(struct relay_run *run, struct relay_conn *conn, struct rela
                                   .reply = j->config->mailbox,
                                   .message = j->batch->message,
                                   .queue_id = j->batch->message->id};
+    j->lf = (struct relay_lf_size){.store = j->config->store,
+                                   .reply = j->config->mailbox,
+                                   .queue_id = j->batch->message->id,
+                                   .done = relay_job_on_size,
+                                   .arg = j};
     if (plan && plan->route)
         j->plan = route_plan(plan->route);
     if (run->job->kind != SCHED_DELIVER)

@@ -30,6 +30,7 @@ struct relay_job {
     size_t part_rows[RELAY_JOB_PART_MAX]; /* rows of part's recipients */
     struct relay_conn *conn;
     struct relay_body body;
+    struct relay_lf_size lf; /* of what goes by QMTP */
     struct relay_form *form; /* that is used or waited for; NULL: the content as it is */
     unsigned form_set;       /* what it is: enum rewrite_form */
     struct relay_form_answer form_answer;
@@ -80,6 +81,7 @@ void relay_job_on_closed(void *arg, const struct smtp_client_result *why);
 extern const struct relay_conn_ops relay_job_conn_ops;
 void relay_job_send(struct relay_job *j); /* over a connection that is ready */
 void relay_job_on_message(void *arg, const struct smtp_client_result *r);
+void relay_job_on_size(void *arg, int err); /* the content has been counted */
 /* No form of the content can go to this host, or not now: what it takes is decided. */
 void relay_job_without_form(struct relay_job *j);
 

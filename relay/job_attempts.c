@@ -32,7 +32,9 @@ void relay_job_open(struct relay_job *j)
                       : sv_of(arena_printf(&j->arena, RELAY_SECRET_NAME, a->credentials)),
         .exts_off = j->run->settings->exts_off,
         .clear_text = j->clear_text,
-        .queue_id = j->batch->message->id};
+        .queue_id = j->batch->message->id,
+        .qmtp_memory = relay_worker_qmtp_memory(j->run->worker),
+        .qmtp_recipients = (uint32_t)j->run->settings->relay->qmtp_recipients};
     j->reused = false;
     j->began_ms = relay_job_now(j);
     j->conn = relay_conn_open(&config, &relay_job_conn_ops, j);
@@ -51,13 +53,25 @@ static void decide_barred(struct relay_job *j)
     }
 }
 
+/* QMTP that could not be connected to a short while ago, where SMTP is to be had instead. */
+static bool is_known_dead(const struct relay_job *j)
+{
+    const struct route_attempt *a = &j->walk.attempts[j->walk.at];
+    return a->protocol == ROUTE_QMTP && a->via == ROUTE_VIA_MX &&
+           relay_qmtp_memory_is_failed(relay_worker_qmtp_memory(j->run->worker), &a->to,
+                                       relay_job_now(j));
+}
+
 /* What the last host put off is open again for the next one; the last one's word stays. */
 void relay_job_next(struct relay_job *j, size_t index)
 {
     bool in_time = !j->given_up && relay_job_now(j) < j->run->job->deadline_ms;
-    if (in_time && relay_walk_next(&j->walk, index)) {
-        relay_job_open(j);
-        return;
+    for (; in_time && relay_walk_next(&j->walk, index); index = j->walk.at + 1) {
+        if (!is_known_dead(j)) {
+            relay_job_open(j);
+            return;
+        }
+        relay_walk_unreached(&j->walk);
     }
     if (!j->given_up) {
         struct relay_outcome o =
@@ -118,6 +132,7 @@ void relay_job_on_closed(void *arg, const struct smtp_client_result *why)
     if (!j->sent && !j->reused)
         decide_closed(j, why, remote, in_clear);
     relay_body_stop(&j->body);
+    relay_lf_size_stop(&j->lf);
     j->conn = NULL;
     j->sent = false;
     j->clear_text = in_clear;

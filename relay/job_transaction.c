@@ -113,6 +113,31 @@ static void fill_part(struct relay_job *j)
     }
 }
 
+/* QMTP: how long the content will be; false: it is found out. */
+static bool has_size(struct relay_job *j, struct queue_message *content,
+                     struct smtp_client_mail *mail)
+{
+    if (relay_conn_attempt(j->conn)->protocol != ROUTE_QMTP)
+        return true;
+    bool known = relay_lf_size_know(&j->lf, content);
+    mail->lf_size = j->lf.bytes;
+    return known;
+}
+
+void relay_job_on_size(void *arg, int err)
+{
+    struct relay_job *j = arg;
+    if (err == 0) {
+        relay_job_send(j);
+        return;
+    }
+    struct smtp_client_result r = {.end = SMTP_END_CONTENT, .phase = SMTP_PHASE_BODY, .err = err};
+    const char *remote = relay_conn_remote(j->conn);
+    struct relay_outcome o = relay_job_judge(j, &r, remote);
+    relay_job_decide_taken(j, &r, &o, remote);
+    on_ready(j);
+}
+
 void relay_job_send(struct relay_job *j)
 {
     fill_part(j);
@@ -124,8 +149,12 @@ void relay_job_send(struct relay_job *j)
         form = j->form_set;
         mail = mail_of(j, form);
     }
+    struct queue_message *content =
+        form && j->config->forms ? j->form_answer.content : j->batch->message;
+    if (!has_size(j, content, &mail))
+        return;
     j->sent = true;
-    j->body.message = form && j->config->forms ? j->form_answer.content : j->batch->message;
+    j->body.message = content;
     relay_body_start(&j->body, j->conn);
     relay_conn_send(j->conn, &mail);
 }

@@ -1,7 +1,16 @@
 #include "relay/options.h"
 
-#define SMTP_PORT  25
-#define SMTPS_PORT 465
+static const struct {
+    struct sv prefix;
+    enum relay_url_scheme scheme;
+    uint16_t port;
+} schemes[] = {
+    {{"smtp://", 7}, RELAY_URL_SMTP, 25},
+    {{"smtps://", 8}, RELAY_URL_SMTPS, 465},
+    {{"qmtp://", 7}, RELAY_URL_QMTP, 209},
+    {{"qmtps://", 8}, RELAY_URL_QMTPS, 6209},
+};
+#define SCHEMES (sizeof schemes / sizeof schemes[0])
 
 static const char *const route_tls_names[] = {"auto",    "none",   "opportunistic",
                                               "require", "verify", NULL};
@@ -48,18 +57,16 @@ static bool take_host(struct sv *text, struct relay_url *url)
 
 bool relay_options_url(struct sv text, struct relay_url *out, const char **wrong_out)
 {
-    struct relay_url url = {.scheme = RELAY_URL_SMTP, .port = SMTP_PORT};
+    size_t i = 0;
     uint64_t port;
-    if (sv_istarts(text, SV("smtps://"))) {
-        url.scheme = RELAY_URL_SMTPS;
-        url.port = SMTPS_PORT;
-        text = sv_skip(text, 8);
-    } else if (sv_istarts(text, SV("smtp://"))) {
-        text = sv_skip(text, 7);
-    } else {
-        *wrong_out = "it begins with neither smtp:// nor smtps://";
+    while (i < SCHEMES && !sv_istarts(text, schemes[i].prefix))
+        i++;
+    if (i == SCHEMES) {
+        *wrong_out = "it begins with none of smtp://, smtps://, qmtp:// and qmtps://";
         return false;
     }
+    struct relay_url url = {.scheme = schemes[i].scheme, .port = schemes[i].port};
+    text = sv_skip(text, schemes[i].prefix.len);
     if (text.len && text.ptr[text.len - 1] == '/')
         text.len--;
     if (!take_host(&text, &url)) {
@@ -147,9 +154,12 @@ static const struct conf_option route_rows[] = {
              .flags = CONF_RELOAD, .check = check_pattern),
     CONF_ROW(CONF_STRINGS, struct relay_route_options, to, "to", NULL, "where it goes",
              "URLs of next hops: smtp://HOST:PORT (port 25 if none is written) or "
-             "smtps://HOST:PORT with TLS from the first byte (465). HOST is a name, whose MX "
+             "smtps://HOST:PORT with TLS from the first byte (465); qmtp://HOST:PORT for QMTP "
+             "(209), qmtps://HOST:PORT for QMTP under TLS (6209). HOST is a name, whose MX "
              "records are not asked for, or an address, also of this machine; IPv6 in brackets. "
-             "The next one is tried when one cannot be reached.",
+             "The next one is tried when one cannot be reached. What QMTP cannot carry "
+             "(REQUIRETLS, SMTPUTF8 and the like, binary content) goes by the next one that is not "
+             "QMTP, and is returned where there is none.",
              .flags = CONF_RELOAD | CONF_REQUIRED, .check = check_url,
              .example = "[ \"smtp://smarthost.example.net:587\" ]"),
     CONF_ROW(CONF_ENUM, struct relay_route_options, tls, "tls", "auto", "TLS on this route",
@@ -231,6 +241,18 @@ const struct conf_option relay_options_rows[] = {
         "IPv4. Off, because it makes a second try of what they refuse for good. Only hosts that "
         "were found by MX6 are meant.",
         .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INT, struct relay_options, qmtp_recipients, "qmtp_recipients", "1",
+             "recipients of one QMTP package",
+             "QMTP servers should answer for each recipient, but some give one answer whatever "
+             "the number of recipients. One that is seen to do so gets one recipient a package "
+             "from then on, and its recipients without a good answer are tried again, perhaps a "
+             "second time for some. More than one is for servers that are known to do it right.",
+             .min = 1, .max = 100, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_SIZE, struct relay_options, qmtp_max_bytes, "qmtp_max_size", "190M",
+             "largest message that goes by QMTP",
+             "A QMTP server that finds a message too large closes the connection, which looks "
+             "like a fault of the network. Larger messages go by SMTP.",
+             .min = 1024, .max = 900ULL << 20, .flags = CONF_RELOAD),
     CONF_ROW(CONF_INT, struct relay_options, per_site, "per_site", "20",
              "most connections to one site at once",
              "A site is a set of MX hosts: all domains at one provider share it. Fewer are used "

@@ -41,6 +41,8 @@ struct relay_options {
      * "5.5.XXX"; and whether 5.7.1 and 5.7.25 ask for it as well. */
     struct conf_strings mx6_fallback_codes;
     bool mx6_any_550;
+    int64_t qmtp_recipients;                /* of one package, at most */
+    int64_t qmtp_max_bytes;                 /* larger messages do not go by QMTP */
     int64_t per_site;                       /* connections to one site at once */
     struct conf_strings site_backoff_codes; /* enhanced status codes: "4.7.28" */
     struct conf_list sites; /* of struct relay_site_options; the first that matches counts */
@@ -54,6 +56,8 @@ extern const struct conf_option relay_options_rows[];
 enum relay_url_scheme {
     RELAY_URL_SMTP,  /* STARTTLS as the route's tls says; port 25 */
     RELAY_URL_SMTPS, /* TLS from the first byte; port 465 */
+    RELAY_URL_QMTP,  /* in clear; port 209 */
+    RELAY_URL_QMTPS, /* TLS from the first byte; port 6209 */
 };
 
 struct relay_url {
@@ -62,6 +66,14 @@ struct relay_url {
     struct ip ip;   /* family IP_NONE if host is a name */
     uint16_t port;  /* the scheme's own if the text names none */
 };
+static inline bool relay_url_is_qmtp(const struct relay_url *url)
+{
+    return url->scheme == RELAY_URL_QMTP || url->scheme == RELAY_URL_QMTPS;
+}
+static inline bool relay_url_is_tls(const struct relay_url *url) /* from the first byte */
+{
+    return url->scheme == RELAY_URL_SMTPS || url->scheme == RELAY_URL_QMTPS;
+}
 
 /* "smtp://host:587", "smtps://[2001:db8::1]". False: *wrong_out says what is wrong (static). */
 bool relay_options_url(struct sv text, struct relay_url *out, const char **wrong_out);

@@ -60,10 +60,13 @@ static struct smtp_status status_of_reply(const struct smtp_client_result *r)
 }
 
 /* The reply as it was sent, codes on the first line. */
-static const char *reply_text(struct arena *a, const struct smtp_reply *r)
+static const char *reply_text(struct arena *a, const struct smtp_reply *r, bool qmtp)
 {
     char status[SMTP_STATUS_TEXT_MAX];
     struct sv text = sv_first(r->text, TEXT_MAX);
+    char letter = smtp_reply_is_ok(r) ? 'K' : smtp_reply_is_permanent(r) ? 'D' : 'Z';
+    if (qmtp)
+        return arena_printf(a, "QMTP: %c%.*s", letter, SV_ARG(text));
     return arena_printf(a, "%d%s%s%s%.*s", r->code, r->enhanced.class ? " " : "",
                         smtp_status_text(r->enhanced, status), text.len ? " " : "", SV_ARG(text));
 }
@@ -175,7 +178,7 @@ static void judge_end(const struct smtp_client_result *r, struct relay_outcome *
 
 /* "timed out after 300 s, waiting for the reply to MAIL: detail"; where the time tells nothing,
  * without it. */
-static const char *end_text(struct arena *a, const struct smtp_client_result *r)
+static const char *end_text(struct arena *a, const struct smtp_client_result *r, bool maybe_taken)
 {
     const char *what = r->detail       ? r->detail
                        : r->reply.code ? arena_str(a, r->reply.text)
@@ -184,8 +187,9 @@ static const char *end_text(struct arena *a, const struct smtp_client_result *r)
     const char *part = *what ? ": " : "";
     unsigned long long s = r->elapsed_ms / 1000;
     if (r->end == SMTP_END_TIMEOUT || r->end == SMTP_END_LOST || r->end == SMTP_END_PROTOCOL)
-        return arena_printf(a, "%s after %llu s, %s%s%s", smtp_end_text(r->end), s,
-                            smtp_phase_text(r->phase), part, what);
+        return arena_printf(a, "%s after %llu s, %s%s%s%s", smtp_end_text(r->end), s,
+                            smtp_phase_text(r->phase), part, what,
+                            maybe_taken ? " (possible duplicate)" : "");
     return arena_printf(a, "%s%s%s", smtp_end_text(r->end), part, what);
 }
 
@@ -195,10 +199,10 @@ struct relay_outcome relay_outcome_of_result(struct arena *a, const struct smtp_
     struct relay_outcome o = {.maybe_taken = false};
     if (r->end == SMTP_END_REPLY) {
         judge_reply(r, &o);
-        o.text = reply_text(a, &r->reply);
+        o.text = reply_text(a, &r->reply, r->qmtp);
     } else {
         judge_end(r, &o);
-        o.text = end_text(a, r);
+        o.text = end_text(a, r, o.maybe_taken);
     }
     o.remote = arena_str(a, remote);
     return o;

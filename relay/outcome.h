@@ -36,7 +36,8 @@ struct relay_outcome {
     enum relay_verdict verdict;
     enum relay_scope scope;
     struct smtp_status status;
-    const char *text;   /* the reply as "550 5.1.1 words", "\n" between lines; or our own words */
+    const char *text;   /* the reply as "550 5.1.1 words", "\n" between lines, or by QMTP "QMTP: D"
+                           and words; or our own words */
     const char *remote; /* who said it: "mx.example [192.0.2.1]:25"; "" where nobody did */
     bool maybe_taken;   /* lost after the end of data: try no other host in this attempt */
     bool fails_at_last; /* deferred to the next host, failed if there is none */

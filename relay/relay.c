@@ -177,7 +177,8 @@ static void add_static(const struct relay_settings *s, const char *domain, struc
             (struct route_target){.host = arena_str(arena, url.host),
                                   .ip = url.ip,
                                   .port = url.port,
-                                  .implicit_tls = url.scheme == RELAY_URL_SMTPS,
+                                  .protocol = relay_url_is_qmtp(&url) ? ROUTE_QMTP : ROUTE_SMTP,
+                                  .implicit_tls = relay_url_is_tls(&url),
                                   .tls = tls_of(r->tls)};
         name = arena_printf(arena, "%s %s", name, r->to.items[i]);
     }

@@ -23,6 +23,7 @@ struct relay_worker {
     struct slot *slots;
     struct relay_conn *conns;
     struct relay_form_build *builds;
+    struct relay_qmtp_memory *qmtp_memory;
     bool stopped;
 };
 
@@ -41,6 +42,11 @@ const struct relay_worker_config *relay_worker_config(const struct relay_worker 
 struct relay_conn **relay_worker_conns(struct relay_worker *w)
 {
     return &w->conns;
+}
+
+struct relay_qmtp_memory *relay_worker_qmtp_memory(struct relay_worker *w)
+{
+    return w->qmtp_memory;
 }
 
 struct relay_form_build **relay_worker_builds(struct relay_worker *w)
@@ -247,6 +253,7 @@ struct relay_worker *relay_worker_new(const struct relay_worker_config *config)
 {
     struct relay_worker *w = NEW(struct relay_worker);
     w->config = *config;
+    w->qmtp_memory = relay_qmtp_memory_new();
     return w;
 }
 
@@ -261,6 +268,7 @@ void relay_worker_close(struct relay_worker *w, void (*on_closed)(void *arg), vo
     }
     relay_form_stop(w);
     relay_conn_drop_all(&w->conns);
+    relay_qmtp_memory_free(w->qmtp_memory);
     free(w);
     on_closed(arg);
 }

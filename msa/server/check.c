@@ -280,12 +280,16 @@ static void check_route(struct checking *c, size_t index)
     const struct relay_route_options *r =
         CONF_ITEM(c->o->relay.routes, index, struct relay_route_options);
     char key[KEY_MAX];
-    bool smtps = false;
+    bool is_tls = false, is_clear = false, is_qmtp = false;
     struct relay_url url;
     const char *wrong;
-    for (size_t i = 0; i < r->to.count; i++)
-        smtps |=
-            relay_options_url(sv_of(r->to.items[i]), &url, &wrong) && url.scheme == RELAY_URL_SMTPS;
+    for (size_t i = 0; i < r->to.count; i++) {
+        if (!relay_options_url(sv_of(r->to.items[i]), &url, &wrong))
+            continue;
+        is_tls |= relay_url_is_tls(&url);
+        is_qmtp |= relay_url_is_qmtp(&url);
+        is_clear |= relay_url_is_qmtp(&url) && !relay_url_is_tls(&url);
+    }
     snprintf(key, sizeof key, "relay.routes[%zu].to", index);
     if (r->to.count == 0)
         FAULT(c, key, "to = [ \"smtp://smarthost.example.net:587\" ];", "no next hop is named");
@@ -295,10 +299,16 @@ static void check_route(struct checking *c, size_t index)
               "is missing, but user is set");
     if (!r->user[0] && r->password_file[0])
         FAULT(c, key, "user = \"...\"; beside it", "is set without user");
+    snprintf(key, sizeof key, "relay.routes[%zu].user", index);
+    if (r->user[0] && is_qmtp)
+        FAULT(c, key, "smtp:// or smtps:// in to", "QMTP knows no login");
     snprintf(key, sizeof key, "relay.routes[%zu].tls", index);
-    if (smtps && r->tls == RELAY_ROUTE_TLS_NONE)
-        FAULT(c, key, "another value of tls, or smtp:// in to",
-              "\"none\" contradicts smtps:// in to");
+    if (is_tls && r->tls == RELAY_ROUTE_TLS_NONE)
+        FAULT(c, key, "another value of tls, or smtp:// or qmtp:// in to",
+              "\"none\" contradicts TLS from the first byte, which to asks for");
+    if (is_clear && !r->user[0] && r->tls >= RELAY_ROUTE_TLS_REQUIRE)
+        FAULT(c, key, "\"opportunistic\", or qmtps:// in to",
+              "qmtp:// in to is clear text, which has no TLS");
     if (r->user[0] && r->tls == RELAY_ROUTE_TLS_NONE)
         WARNING(c, key, "\"verify\"", "the password of user is sent without TLS");
 }

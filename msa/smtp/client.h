@@ -125,6 +125,7 @@ struct smtp_client_config {
 struct smtp_client_mail {
     const struct smtp_envelope *envelope; /* at least one recipient */
     uint64_t size;                        /* octets of content */
+    uint64_t lf_size;                     /* the same with LF line ends; for QMTP only */
     bool eight_bit;                       /* content holds bytes above 127 */
     bool binary;                          /* content cannot be sent as lines: BDAT only */
     bool utf8_header;                     /* the header section needs SMTPUTF8 */

@@ -140,8 +140,7 @@ struct qmtp_client *qmtp_client_new(const struct qmtp_client_config *config, uin
 {
     struct qmtp_client *c = NEW(struct qmtp_client);
     c->config = *config;
-    if (c->config.max_bytes > QMTP_MESSAGE_MAX)
-        c->config.max_bytes = QMTP_MESSAGE_MAX;
+    REQUIRE(config->recipients >= 1 && config->recipients <= QMTP_RECIPIENTS_MAX);
     c->began_ms = c->now_ms = now_ms;
     buf_init(&c->out, OUT_MAX, 0);
     buf_init(&c->tail, OUT_MAX, 0);
@@ -169,9 +168,9 @@ void qmtp_client_free(struct qmtp_client *c)
     free(c);
 }
 
-uint32_t qmtp_client_takes(const struct qmtp_client *c, uint64_t now_ms)
+uint32_t qmtp_client_takes(const struct qmtp_client *c)
 {
-    return now_ms - c->began_ms < LAST_BEGIN_MS ? UINT32_MAX : 0;
+    return c->now_ms - c->began_ms < LAST_BEGIN_MS ? c->config.recipients : 0;
 }
 
 bool qmtp_client_is_short(const struct qmtp_client *c)
@@ -181,18 +180,24 @@ bool qmtp_client_is_short(const struct qmtp_client *c)
 
 /* ---- a package begins ---- */
 
-static struct smtp_hop hop_of(const struct qmtp_client *c)
+static struct smtp_hop hop_for(const struct qmtp_client *c, const struct smtp_client_mail *mail)
 {
     return (struct smtp_hop){
         .peer = &peer,
-        .envelope = c->mail.envelope,
-        .received_s = c->mail.received_s,
-        .now_s = c->mail.now_s,
+        .envelope = mail->envelope,
+        .received_s = mail->received_s,
+        .now_s = mail->now_s,
         .tls = c->config.tls,
-        .eight_bit = c->mail.eight_bit,
-        .binary = c->mail.binary,
-        .utf8_header = c->mail.utf8_header,
+        .eight_bit = mail->eight_bit,
+        .binary = mail->binary,
+        .utf8_header = mail->utf8_header,
     };
+}
+
+unsigned qmtp_client_converts(const struct qmtp_client *c, const struct smtp_client_mail *mail)
+{
+    struct smtp_hop hop = hop_for(c, mail);
+    return smtp_ext_convert_mail(&hop);
 }
 
 static bool is_sent_to(const void *arg, uint32_t index)
@@ -203,7 +208,7 @@ static bool is_sent_to(const void *arg, uint32_t index)
 
 static void keep_back(struct qmtp_client *c)
 {
-    struct smtp_hop hop = hop_of(c);
+    struct smtp_hop hop = hop_for(c, &c->mail);
     for (uint32_t i = 0; i < c->mail.envelope->count; i++) {
         struct smtp_reply refusal = smtp_ext_refuse_rcpt(&hop, &c->mail.envelope->recipients[i]);
         if (!refusal.code) {
@@ -217,12 +222,11 @@ static void keep_back(struct qmtp_client *c)
 }
 
 /* What keeps this mail from any QMTP server is found before a word is said. */
-static bool is_refused(const struct qmtp_client *c, uint64_t lf_bytes,
-                       struct smtp_client_result *out)
+static bool is_refused(const struct qmtp_client *c, struct smtp_client_result *out)
 {
-    struct smtp_hop hop = hop_of(c);
+    struct smtp_hop hop = hop_for(c, &c->mail);
     *out = (struct smtp_client_result){.end = SMTP_END_TOO_BIG, .phase = SMTP_PHASE_MAIL};
-    if (c->mail.size > c->config.max_bytes || lf_bytes > c->config.max_bytes)
+    if (c->mail.lf_size > QMTP_MESSAGE_MAX)
         return true;
     out->end = SMTP_END_UNSUPPORTED;
     out->reply = smtp_ext_refuse_mail(&hop);
@@ -237,17 +241,16 @@ static uint32_t next_sent(const struct qmtp_client *c, uint32_t at)
     return at;
 }
 
-void qmtp_client_send(struct qmtp_client *c, const struct smtp_client_mail *mail, uint64_t lf_bytes,
-                      uint64_t now_ms)
+void qmtp_client_send(struct qmtp_client *c, const struct smtp_client_mail *mail, uint64_t now_ms)
 {
     uint32_t count = mail->envelope->count;
-    REQUIRE(c->phase == SMTP_PHASE_IDLE && count && count <= QMTP_RECIPIENTS_MAX);
+    REQUIRE(c->phase == SMTP_PHASE_IDLE && count && count <= c->config.recipients);
     event(c, now_ms);
     forget_mail(c);
     c->mail = *mail;
     c->sent = c->answered = c->given = 0;
     c->is_short = c->begun = c->whole = c->body_asked = c->in_piece = c->has_ready = false;
-    if (is_refused(c, lf_bytes, &c->message)) {
+    if (is_refused(c, &c->message)) {
         c->has_message = true;
         become_idle(c);
         return;
@@ -262,7 +265,7 @@ void qmtp_client_send(struct qmtp_client *c, const struct smtp_client_mail *mail
     }
     qmtp_package_end(&c->tail, mail->envelope, is_sent_to, c);
     c->lf = (struct qmtp_lf){0};
-    c->lf_left = lf_bytes;
+    c->lf_left = mail->lf_size;
     c->body = SV_NONE;
     qmtp_response_init(&c->response);
     c->has_body = true;

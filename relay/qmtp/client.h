@@ -31,8 +31,8 @@
 #define QMTP_RECIPIENTS_MAX 200 /* of one package */
 
 struct qmtp_client_config {
-    uint64_t max_bytes; /* the largest content, with CRLF line ends, that is sent; else TOO_BIG */
-    bool tls;           /* the connection is under TLS */
+    uint32_t recipients; /* of a package, at most; 1 to QMTP_RECIPIENTS_MAX */
+    bool tls;            /* the connection is under TLS */
 };
 
 struct qmtp_client;
@@ -47,10 +47,9 @@ size_t qmtp_client_feed(struct qmtp_client *c, struct sv bytes, uint64_t now_ms)
 void qmtp_client_flushed(struct qmtp_client *c, uint64_t now_ms);
 void qmtp_client_timeout(struct qmtp_client *c, uint64_t now_ms);
 void qmtp_client_lost(struct qmtp_client *c, int err, uint64_t now_ms);
-/* lf_bytes: what the content has with LF line ends (lf.h). Content that turns out otherwise ends
- * the connection, before the end of the package. */
-void qmtp_client_send(struct qmtp_client *c, const struct smtp_client_mail *mail, uint64_t lf_bytes,
-                      uint64_t now_ms);
+/* Content that does not turn out as long as mail->lf_size says (lf.h) ends the connection, before
+ * the end of the package. */
+void qmtp_client_send(struct qmtp_client *c, const struct smtp_client_mail *mail, uint64_t now_ms);
 void qmtp_client_body(struct qmtp_client *c, struct sv bytes, bool is_last, uint64_t now_ms);
 void qmtp_client_body_fail(struct qmtp_client *c, int err, uint64_t now_ms);
 void qmtp_client_quit(struct qmtp_client *c, uint64_t now_ms);
@@ -58,7 +57,9 @@ void qmtp_client_quit(struct qmtp_client *c, uint64_t now_ms);
 /* ---- facts ---- */
 const struct smtp_peer *qmtp_client_peer(void);
 /* As smtp_client_takes(): 0 when this session is too old for another package. */
-uint32_t qmtp_client_takes(const struct qmtp_client *c, uint64_t now_ms);
+uint32_t qmtp_client_takes(const struct qmtp_client *c);
+/* As smtp_client_converts(). */
+unsigned qmtp_client_converts(const struct qmtp_client *c, const struct smtp_client_mail *mail);
 /* The last package ended with some responses, but fewer than recipients. */
 bool qmtp_client_is_short(const struct qmtp_client *c);
 

@@ -30,6 +30,7 @@ struct host {
     const char *name;
     struct ip ip; /* named by address: no question */
     uint16_t preference, port;
+    enum route_protocol protocol;
     bool implicit_tls;
     enum route_tls tls;
     bool error;  /* a look-up failed */
@@ -154,6 +155,7 @@ static void start_static(struct route *r)
             break;
         h->ip = t->ip;
         h->tls = t->tls;
+        h->protocol = t->protocol;
         h->implicit_tls = t->implicit_tls;
     }
     ask_addresses(r);
@@ -362,7 +364,7 @@ static void add_attempts(struct route *r, struct route_attempt *attempts, size_t
                 attempts[r->plan.nattempts++] =
                     (struct route_attempt){.host = h->name,
                                            .to = {*ip, h->port},
-                                           .protocol = ROUTE_SMTP,
+                                           .protocol = h->protocol,
                                            .via = is_static ? ROUTE_VIA_STATIC : ROUTE_VIA_MX,
                                            .host_index = (unsigned)i,
                                            .implicit_tls = h->implicit_tls,
@@ -399,6 +401,13 @@ static const char *site_key(struct route *r)
     return key;
 }
 
+static const char *protocol_text(const struct route_attempt *a)
+{
+    if (a->protocol == ROUTE_QMTP)
+        return a->implicit_tls ? "QMTP over TLS" : "QMTP, clear text";
+    return a->implicit_tls ? "SMTP over TLS" : "SMTP";
+}
+
 static void finish(struct route *r)
 {
     struct route_attempt *attempts = arena_alloc(&r->arena, ROUTE_ATTEMPTS_MAX * sizeof *attempts);
@@ -422,7 +431,7 @@ static void finish(struct route *r)
             add_step(r, "attempt",
                      arena_printf(&r->arena, "%s %s", attempts[i].host,
                                   ip_port_text(&attempts[i].to, text)),
-                     attempts[i].implicit_tls ? "SMTP over TLS" : "SMTP");
+                     protocol_text(&attempts[i]));
         }
     } else if (error) {
         finish_with(r, ROUTE_DEFERRED, "4.4.3", "look-up of an address of the mail hosts failed");

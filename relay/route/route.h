@@ -60,6 +60,7 @@ struct route_target {
     const char *host; /* name, or the text of the address */
     struct ip ip;     /* family IP_NONE: host is looked up */
     uint16_t port;
+    enum route_protocol protocol;
     bool implicit_tls;
     enum route_tls tls;
 };

@@ -58,14 +58,14 @@ static void check_results(struct world *w)
 
 static void next_mail(struct world *w)
 {
-    struct smtp_client_mail mail = {.envelope = &w->envelope, .size = 7};
+    struct smtp_client_mail mail = {.envelope = &w->envelope, .lf_size = 6};
     w->piece = w->sent = 0;
     if (++w->mails > 3) {
         qmtp_client_quit(w->client, 0);
         return;
     }
     w->in_mail = true;
-    qmtp_client_send(w->client, &mail, 6, 0);
+    qmtp_client_send(w->client, &mail, 0);
 }
 
 static void act(struct world *w, const struct smtp_client_action *a)
@@ -117,7 +117,7 @@ enum { BIT_UNFLUSHED = 1, BIT_TIMEOUT = 2 };
 
 static void run_session(uint8_t bits, size_t piece, struct sv bytes)
 {
-    struct qmtp_client_config config = {.max_bytes = 100};
+    struct qmtp_client_config config = {.recipients = RECIPIENTS};
     struct world w = {.client = qmtp_client_new(&config, 0)};
     struct arena arena;
     arena_init(&arena);

@@ -111,6 +111,9 @@ PLACES = {
     "unit/relay_tls/test_sts.c": [
         "relay/tls/fetch.c",
     ],
+    "e2e/test_qmtp.py": [
+        "relay/core_qmtp.c",
+    ],
     "e2e/test_delivery.py": [
         "relay/body.c",
     ],

@@ -295,8 +295,8 @@ static const struct bad bad[] = {
      "m:2: relay.routes[0].to: no next hop is named; to = [ "
      "\"smtp://smarthost.example.net:587\" ];\n"},
     {DOMAINS "relay = { routes = {\n to = [ \"smtp://a.example\",\n \"lmtp://a.example\" ] }; };",
-     "m:4: relay.routes[0].to[1]: \"lmtp://a.example\" cannot be used: it begins with neither "
-     "smtp:// nor smtps://; for example \"smtp://smarthost.example.net:587\"\n"},
+     "m:4: relay.routes[0].to[1]: \"lmtp://a.example\" cannot be used: it begins with none of "
+     "smtp://, smtps://, qmtp:// and qmtps://; for example \"smtp://smarthost.example.net:587\"\n"},
     {DOMAINS "relay = { routes = { to = \"smtp://a.example\";\n domain = \"a@b\" }; };",
      "m:3: relay.routes[0].domain: \"a@b\" is no domain pattern; \"*\", \"example.net\" or "
      "\"*.example.net\" (international names as xn--...)\n"},
@@ -306,8 +306,18 @@ static const struct bad bad[] = {
     {DOMAINS "relay = { routes = { to = \"smtp://a.example\";\n password_file = \"/p\" }; };",
      "m:3: relay.routes[0].password_file: is set without user; user = \"...\"; beside it\n"},
     {DOMAINS "relay = { routes = { to = \"smtps://a.example\"; tls = \"none\" }; };",
-     "m:2: relay.routes[0].tls: \"none\" contradicts smtps:// in to; another value of tls, or "
-     "smtp:// in to\n"},
+     "m:2: relay.routes[0].tls: \"none\" contradicts TLS from the first byte, which to asks for; "
+     "another value of tls, or smtp:// or qmtp:// in to\n"},
+    {DOMAINS "relay = { routes = { to = \"qmtps://a.example\"; tls = \"none\" }; };",
+     "m:2: relay.routes[0].tls: \"none\" contradicts TLS from the first byte, which to asks for; "
+     "another value of tls, or smtp:// or qmtp:// in to\n"},
+    {DOMAINS "relay = { routes = { to = \"qmtp://a.example\"; tls = \"require\" }; };",
+     "m:2: relay.routes[0].tls: qmtp:// in to is clear text, which has no TLS; "
+     "\"opportunistic\", or qmtps:// in to\n"},
+    {DOMAINS "relay = { routes = { to = [ \"smtp://a.example\", \"qmtp://a.example\" ];\n "
+             "user = \"u\"; password_file = \"/p\" }; };",
+     "m:3: relay.routes[0].user: QMTP knows no login; smtp:// or smtps:// in to\n"},
+    {DOMAINS "relay = { routes = { to = [ \"qmtp://a.example\", \"qmtps://b.example\" ] }; };", ""},
     {DOMAINS "relay = { routes = { to = \"smtp://a.example\"; tls = \"none\"; user = \"u\"; "
              "password_file = \"/p\"; }; };",
      "m:2: relay.routes[0].tls: warning: the password of user is sent without TLS; \"verify\"\n"},

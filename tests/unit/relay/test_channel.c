@@ -108,8 +108,11 @@ static void begin(void)
 
 static void open_channel(void)
 {
-    struct relay_channel_config config = {
-        .loop = f.loop, .attempt = &f.attempt, .remote = "peer.test", .queue_id = ""};
+    struct relay_channel_config config = {.connect_ms = 30000,
+                                          .loop = f.loop,
+                                          .attempt = &f.attempt,
+                                          .remote = "peer.test",
+                                          .queue_id = ""};
     f.channel = relay_channel_open(&config, &ops, &f);
     loop_run(f.loop);
 }

@@ -375,6 +375,19 @@ static void test_delayed(void **state)
 }
 
 /* Nothing that was said by others can end a line, a field or a part. */
+/* What a QMTP server said is no SMTP reply. */
+static void test_said_by_qmtp(void **state)
+{
+    (void)state;
+    struct relay_dsn_recipient r = failed_b();
+    r.text = SV("QMTP: Dno such user (#5.1.1)");
+    struct relay_dsn d = report(&r, 1);
+    char *text = written(&d);
+    assert_non_null(strstr(text, "said:\r\n        QMTP: Dno such user (#5.1.1)\r\n"));
+    assert_non_null(strstr(text, "Diagnostic-Code: x-qmtp; Dno such user (#5.1.1)\r\n"));
+    free(text);
+}
+
 static void test_hostile(void **state)
 {
     (void)state;
@@ -445,6 +458,7 @@ static void test_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_said_by_qmtp),
         cmocka_unit_test(test_wanted),
         cmocka_unit_test(test_whole_text),
         cmocka_unit_test(test_content),

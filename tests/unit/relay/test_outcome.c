@@ -17,6 +17,11 @@
             SV("")                                                  \
         }                                                           \
     }
+#define QMTP(code, class, subject, detail, words)                                  \
+    {                                                                              \
+        .end = SMTP_END_REPLY, .phase = SMTP_PHASE_END_OF_DATA,                    \
+        .reply = {code, {class, subject, detail}, SV(words), SV("")}, .qmtp = true \
+    }
 #define LACKS(at, code, class, subject, detail, words)                    \
     {                                                                     \
         .end = SMTP_END_UNSUPPORTED, .phase = SMTP_PHASE_##at, .reply = { \
@@ -42,6 +47,12 @@ static const struct {
 } rows[] = {
     {"delivered", REPLY(END_OF_DATA, 250, 2, 0, 0, "taken"), RELAY_DELIVERED, RELAY_SCOPE_MESSAGE,
      "2.0.0", "250 2.0.0 taken", false},
+    {"taken by QMTP", QMTP(250, 2, 0, 0, "ok 1390 qp 1"), RELAY_DELIVERED, RELAY_SCOPE_MESSAGE,
+     "2.0.0", "QMTP: Kok 1390 qp 1", false},
+    {"put off by QMTP", QMTP(451, 4, 2, 1, "4.2.1 busy"), RELAY_DEFERRED, RELAY_SCOPE_MESSAGE,
+     "4.2.1", "QMTP: Z4.2.1 busy", false},
+    {"refused by QMTP", QMTP(554, 5, 1, 1, "no such user (#5.1.1)"), RELAY_FAILED,
+     RELAY_SCOPE_MESSAGE, "5.1.1", "QMTP: Dno such user (#5.1.1)", false},
     {"delivered, bare", REPLY(END_OF_DATA, 250, 0, 0, 0, ""), RELAY_DELIVERED, RELAY_SCOPE_MESSAGE,
      "2.0.0", "250", false},
     {"no such user", REPLY(RCPT, 550, 5, 1, 1, "no\nreally"), RELAY_FAILED, RELAY_SCOPE_RECIPIENT,
@@ -79,15 +90,15 @@ static const struct {
     {"timeout", END(TIMEOUT, MAIL, 0, NULL), RELAY_DEFERRED, RELAY_SCOPE_HOST, "4.4.2",
      "timed out after 61 s, waiting for the reply to MAIL", false},
     {"timeout after the end of data", END(TIMEOUT, END_OF_DATA, 0, NULL), RELAY_DEFERRED,
-     RELAY_SCOPE_HOST, "4.4.2", "timed out after 61 s, waiting for the reply to the end of data",
-     true},
+     RELAY_SCOPE_HOST, "4.4.2",
+     "timed out after 61 s, waiting for the reply to the end of data (possible duplicate)", true},
     {"lost", END(LOST, RCPT, ERR_EOF, NULL), RELAY_DEFERRED, RELAY_SCOPE_HOST, "4.4.2",
      "connection lost after 61 s, waiting for the reply to RCPT: the peer closed the connection",
      false},
     {"lost after the end of data", END(LOST, END_OF_DATA, ERR_EOF, NULL), RELAY_DEFERRED,
      RELAY_SCOPE_HOST, "4.4.2",
      "connection lost after 61 s, waiting for the reply to the end of data: the peer closed the "
-     "connection",
+     "connection (possible duplicate)",
      true},
     {"protocol", END(PROTOCOL, EHLO, 0, "a reply without end"), RELAY_DEFERRED, RELAY_SCOPE_HOST,
      "4.5.0",
@@ -95,7 +106,9 @@ static const struct {
      false},
     {"protocol after the end of data", END(PROTOCOL, END_OF_DATA, 0, "x"), RELAY_DEFERRED,
      RELAY_SCOPE_HOST, "4.5.0",
-     "the server broke the protocol after 61 s, waiting for the reply to the end of data: x", true},
+     "the server broke the protocol after 61 s, waiting for the reply to the end of data: x "
+     "(possible duplicate)",
+     true},
     {"no TLS", END(NO_TLS, EHLO, 0, NULL), RELAY_DEFERRED, RELAY_SCOPE_HOST, "4.7.4",
      "TLS is required here, but the server does not offer it", false},
     {"8-bit: the next host may have it", LACKS(MAIL, 554, 5, 6, 3, "no 8BITMIME"), RELAY_DEFERRED,
