@@ -7,6 +7,7 @@
  */
 #include "relay/dsn.h"
 #include "relay/notice.h"
+#include "relay/reason.h"
 
 #include "msa/base/require.h"
 #include "msa/base/utf8.h"
@@ -308,11 +309,23 @@ static void put_header(struct writer *w)
 
 /* ---- for people ---- */
 
+/* In plain words, before what the server said. */
+static void put_reason(struct writer *w, const struct relay_dsn_recipient *r)
+{
+    struct smtp_status status;
+    const char *words = smtp_status_parse(r->status, &status, NULL) ? relay_reason(status) : NULL;
+    if (!words || (r->action != RELAY_DSN_FAILED && r->action != RELAY_DSN_DELAYED))
+        return;
+    put(w, SV("        "));
+    put_wrapped(w, sv_of(words), SV("        "));
+}
+
 static void put_told(struct writer *w, const struct relay_dsn_recipient *r)
 {
     put(w, SV("\r\n    <"));
     put_utf8(w, r->address);
     put(w, SV(">\r\n"));
+    put_reason(w, r);
     if (!r->text.len)
         return;
     put(w, SV("        "));

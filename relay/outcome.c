@@ -164,6 +164,11 @@ static void judge_end(const struct smtp_client_result *r, struct relay_outcome *
             o->status.class = 4;
         }
         break;
+    case SMTP_END_DEMANDS:
+        o->verdict = RELAY_FAILED;
+        o->status = SMTP_STATUS(5, 3, 3);
+        o->scope = RELAY_SCOPE_MESSAGE;
+        break;
     case SMTP_END_TOO_BIG:
         o->verdict = RELAY_FAILED;
         o->status = SMTP_STATUS(5, 3, 4);

@@ -68,6 +68,7 @@ enum smtp_phase {
     XX(NO_AUTH, "a login is required here, but the server offers no AUTH")  \
     XX(CREDENTIALS, "no usable credentials for this server")                \
     XX(UNSUPPORTED, "the server lacks an extension that the message needs") \
+    XX(DEMANDS, "the server demands an extension that is not spoken here")  \
     XX(TOO_BIG, "the message is larger than the server accepts")            \
     XX(CONTENT, "the content could not be read")                            \
     XX(QUIT, "the session was ended")
@@ -85,7 +86,7 @@ struct smtp_client_result {
      * 0 */
     struct smtp_reply reply;
     int err;             /* LOST, TLS, CREDENTIALS, CONTENT: environment error, or 0 */
-    const char *detail;  /* PROTOCOL, UNSUPPORTED: what exactly (static); else NULL, unless
+    const char *detail;  /* PROTOCOL, UNSUPPORTED, DEMANDS: what exactly (static); else NULL, unless
                             the owner of the session knows more */
     uint64_t elapsed_ms; /* since the phase began */
     bool qmtp;           /* REPLY: it was said by QMTP (relay/qmtp/client.h) */

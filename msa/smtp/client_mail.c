@@ -147,11 +147,15 @@ void smtp_client_send(struct smtp_client *c, const struct smtp_client_mail *mail
     struct smtp_reply refusal = smtp_ext_refuse_mail(&hop);
     bool too_big =
         smtp_client_offers(c, SMTP_EXT_SIZE) && c->peer.size && mail->size > c->peer.size;
-    if (refusal.code || too_big) {
+    if (refusal.code || too_big || c->peer.demands_mtep) {
         smtp_client_enter(c, SMTP_PHASE_MAIL);
         struct smtp_client_result r =
-            smtp_client_result_of(c, too_big ? SMTP_END_TOO_BIG : SMTP_END_UNSUPPORTED);
-        if (!too_big)
+            smtp_client_result_of(c, c->peer.demands_mtep ? SMTP_END_DEMANDS
+                                     : too_big            ? SMTP_END_TOO_BIG
+                                                          : SMTP_END_UNSUPPORTED);
+        if (r.end == SMTP_END_DEMANDS)
+            r.detail = "MTEP (it offers X-MTEP)";
+        if (r.end == SMTP_END_UNSUPPORTED)
             r.reply = refusal;
         smtp_client_decide(c, &r);
         smtp_client_enter(c, SMTP_PHASE_IDLE);

@@ -190,7 +190,9 @@ void smtp_ext_read_ehlo(struct smtp_peer *p, struct sv line)
 {
     line = sv_trim(line);
     /* "AUTH=LOGIN" is what servers wrote before RFC 2554 and some still add: it is no keyword */
-    const struct smtp_ext *x = smtp_ext_find(sv_split(&line, ' '));
+    struct sv keyword = sv_split(&line, ' ');
+    const struct smtp_ext *x = smtp_ext_find(keyword);
+    p->demands_mtep = p->demands_mtep || sv_ieq(keyword, SV("X-MTEP"));
     if (!x)
         return;
     p->exts |= SMTP_EXT_BIT(x->id);

@@ -71,6 +71,8 @@ struct smtp_peer {
     /* LIMITS; 0: nothing said: transactions of a session, recipients of a transaction, domains of
      * a session */
     uint32_t mail_max, rcpt_max, rcpt_domain_max;
+    bool demands_mtep; /* X-MTEP: whoever sends there must prove it by MTEP, which nobody here does
+                        */
 };
 
 /* A message on its way to a next hop. */

@@ -25,6 +25,10 @@ static const struct script scripts[] = {
      {HI, EHLO_FULL, "M2", OK2, "Zhi\r\n.dot\r\n", "S250 2.0.0 taken\r\n", "Q", "S221 bye\r\n"},
      TO_READY "> " ENVELOPE2 "body?\n> hi|..dot|.|\n= reply END 250 2.0.0 taken\nready\n> QUIT|\n"
               "closed quit QUIT\n"},
+    {"MTEP is demanded, which nobody here speaks: nothing is sent there",
+     OFFERED,
+     {HI, "S250-mx\r\n250-PIPELINING\r\n250 x-mtep\r\n", "M2", "Q"},
+     TO_READY "= demands MAIL\nready\n> QUIT|\n"},
     {"one by one",
      OFFERED,
      {HI, EHLO_BARE, "M2", "S250 ok\r\n", "S250 ok\r\n", "S251 ok\r\n", "S354 go\r\n", "Bh", "Zi",

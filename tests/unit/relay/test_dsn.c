@@ -111,6 +111,8 @@ static void test_whole_text(void **state)
         "\r\n--=_reportid\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n"
         "This is the mail server at mail.example.net.\r\n\r\n"
         "Your message could not be delivered to:\r\n\r\n    <b@example.org>\r\n"
+        "        There is no such mailbox. Please look whether the address is spelt\r\n"
+        "        correctly.\r\n"
         "        mx.example.org [192.0.2.1]:25 said:\r\n        550 5.1.1 no such user\r\n"
         "        really not\r\n\r\n"
         "The message had the queue id origid. For help write to <postmaster@example.net>.\r\n"

@@ -6,6 +6,7 @@
 #include "relay/outcome.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define REPLY(at, code, class, subject, detail, words)              \
@@ -44,7 +45,7 @@ static const struct {
     enum relay_scope scope;
     const char *status, *text;
     bool maybe_taken;
-} rows[] = {
+} results[] = {
     {"delivered", REPLY(END_OF_DATA, 250, 2, 0, 0, "taken"), RELAY_DELIVERED, RELAY_SCOPE_MESSAGE,
      "2.0.0", "250 2.0.0 taken", false},
     {"taken by QMTP", QMTP(250, 2, 0, 0, "ok 1390 qp 1"), RELAY_DELIVERED, RELAY_SCOPE_MESSAGE,
@@ -119,6 +120,9 @@ static const struct {
      false},
     {"a time that has passed", LACKS(MAIL, 550, 5, 4, 7, "late"), RELAY_FAILED, RELAY_SCOPE_MESSAGE,
      "5.4.7", "the server lacks an extension that the message needs: late", false},
+    {"MTEP", END(DEMANDS, MAIL, 0, "MTEP (it offers X-MTEP)"), RELAY_FAILED, RELAY_SCOPE_MESSAGE,
+     "5.3.3", "the server demands an extension that is not spoken here: MTEP (it offers X-MTEP)",
+     false},
     {"too big", END(TOO_BIG, MAIL, 0, NULL), RELAY_FAILED, RELAY_SCOPE_MESSAGE, "5.3.4",
      "the message is larger than the server accepts", false},
     {"our own disk", END(CONTENT, BODY, ERR_CORRUPT, NULL), RELAY_DEFERRED, RELAY_SCOPE_LOCAL,
@@ -141,18 +145,154 @@ static void test_results(void **state)
     (void)state;
     struct arena a;
     arena_init(&a);
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
         struct relay_outcome o =
-            relay_outcome_of_result(&a, &rows[i].in, SV("mx.example [192.0.2.1]:25"));
-        check(rows[i].label, &o, rows[i].verdict, rows[i].scope, rows[i].status, rows[i].text);
-        assert_int_equal(o.maybe_taken, rows[i].maybe_taken);
-        assert_int_equal(o.fails_at_last,
-                         rows[i].in.end == SMTP_END_UNSUPPORTED && rows[i].verdict != RELAY_FAILED);
+            relay_outcome_of_result(&a, &results[i].in, SV("mx.example [192.0.2.1]:25"));
+        check(results[i].label, &o, results[i].verdict, results[i].scope, results[i].status,
+              results[i].text);
+        assert_int_equal(o.maybe_taken, results[i].maybe_taken);
+        assert_int_equal(o.fails_at_last, results[i].in.end == SMTP_END_UNSUPPORTED &&
+                                              results[i].verdict != RELAY_FAILED);
         assert_string_equal(o.remote, "mx.example [192.0.2.1]:25");
         /* the class says the same as the verdict (RFC 3464 2.3.4) */
         assert_int_equal(o.status.class, o.verdict == RELAY_DELIVERED  ? 2
                                          : o.verdict == RELAY_DEFERRED ? 4
                                                                        : 5);
+    }
+    arena_deinit(&a);
+}
+
+/* Every realistic refusal at each phase, without an enhanced status: Deferred or Failed, and for
+ * the Recipient, the Message, the Host or the Site. */
+static void test_each_phase(void **state)
+{
+    (void)state;
+    static const enum smtp_phase phases[] = {
+        SMTP_PHASE_GREETING, SMTP_PHASE_EHLO, SMTP_PHASE_HELO,       SMTP_PHASE_STARTTLS,
+        SMTP_PHASE_AUTH,     SMTP_PHASE_RSET, SMTP_PHASE_MAIL,       SMTP_PHASE_RCPT,
+        SMTP_PHASE_DATA,     SMTP_PHASE_BODY, SMTP_PHASE_END_OF_DATA};
+    static const struct {
+        int code;
+        const char *ends; /* a word a phase */
+    } rows[] = {
+        /*  greet ehlo helo tls  auth rset mail rcpt data body end */
+        {421, "DH DH DH DH DS DH DH DH DH DH DH"}, {430, "DH DH DH DH DS DH DH DR DM DM DM"},
+        {432, "DH DH DH DH DS DH DH DR DM DM DM"}, {441, "DH DH DH DH DS DH DH DR DM DM DM"},
+        {442, "DH DH DH DH DS DH DH DR DM DM DM"}, {446, "DH DH DH DH DS DH DH DR DM DM DM"},
+        {447, "DH DH DH DH DS DH DH DR DM DM DM"}, {449, "DH DH DH DH DS DH DH DR DM DM DM"},
+        {450, "DH DH DH DH DS DH DH DR DM DM DM"}, {451, "DH DH DH DH DS DH DH DR DM DM DM"},
+        {452, "DH DH DH DH DS DH DH DR DM DM DM"}, {453, "DH DH DH DH DS DH DH DR DM DM DM"},
+        {454, "DH DH DH DH DS DH DH DR DM DM DM"}, {455, "DH DH DH DH DS DH DH DR DM DM DM"},
+        {458, "DH DH DH DH DS DH DH DR DM DM DM"}, {471, "DH DH DH DH DS DH DH DR DM DM DM"},
+        {499, "DH DH DH DH DS DH DH DR DM DM DM"}, {500, "DH DH DH DH DS DH FM FR FM FM FM"},
+        {501, "DH DH DH DH DS DH FM FR FM FM FM"}, {502, "DH DH DH DH DS DH FM FR FM FM FM"},
+        {503, "DH DH DH DH DS DH FM FR FM FM FM"}, {504, "DH DH DH DH DS DH FM FR FM FM FM"},
+        {510, "DH DH DH DH DS DH FM FR FM FM FM"}, {511, "DH DH DH DH DS DH FM FR FM FM FM"},
+        {512, "DH DH DH DH DS DH FM FR FM FM FM"}, {513, "DH DH DH DH DS DH FM FR FM FM FM"},
+        {515, "DH DH DH DH DS DH FM FR FM FM FM"}, {517, "DH DH DH DH DS DH FM FR FM FM FM"},
+        {521, "DH DH DH DH DS DH FM FR FM FM FM"}, {523, "DH DH DH DH DS DH FM FR FM FM FM"},
+        {530, "DH DH DH DH DS DH FM FR FM FM FM"}, {534, "DH DH DH DH DS DH FM FR FM FM FM"},
+        {535, "DH DH DH DH DS DH FM FR FM FM FM"}, {538, "DH DH DH DH DS DH FM FR FM FM FM"},
+        {541, "DH DH DH DH DS DH FM FR FM FM FM"}, {550, "DH DH DH DH DS DH FM FR FM FM FM"},
+        {551, "DH DH DH DH DS DH FM FR FM FM FM"}, {552, "DH DH DH DH DS DH FM DR FM FM FM"},
+        {553, "DH DH DH DH DS DH FM FR FM FM FM"}, {554, "DH DH DH DH DS DH FM FR FM FM FM"},
+        {555, "DH DH DH DH DS DH FM FR FM FM FM"}, {556, "DH DH DH DH DS DH FM FR FM FM FM"},
+        {571, "DH DH DH DH DS DH FM FR FM FM FM"}, {599, "DH DH DH DH DS DH FM FR FM FM FM"},
+    };
+    struct arena a;
+    arena_init(&a);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct sv words = sv_of(rows[i].ends);
+        for (size_t k = 0; k < sizeof phases / sizeof *phases; k++) {
+            struct sv word = sv_split(&words, ' ');
+            struct smtp_client_result r = {.phase = phases[k],
+                                           .reply = {.code = rows[i].code, .text = SV("words")}};
+            struct relay_outcome o = relay_outcome_of_result(&a, &r, SV("mx"));
+            char got[] = {"?DF"[o.verdict], "RMHSL"[o.scope], '\0'};
+            if (!sv_eq(word, sv_of(got)) || o.status.class != (o.verdict == RELAY_FAILED ? 5 : 4) ||
+                o.maybe_taken || o.fails_at_last)
+                fail_msg("%d, %s: %s", rows[i].code, smtp_phase_text(phases[k]), got);
+            assert_int_equal(atoi(o.text), rows[i].code);
+        }
+        assert_int_equal(words.len, 0);
+    }
+    arena_deinit(&a);
+}
+
+static void test_asks_for_ipv4(void **state)
+{
+    (void)state;
+    static const char *const codes[] = {"5.5.604", "5.5.XXX"};
+    static const struct conf_strings list = {(const char **)(uintptr_t)codes, 2}, none = {0};
+    static const struct {
+        struct smtp_client_result r;
+        bool listed, any; /* by the list; by any_550 alone */
+    } rows[] = {
+        {REPLY(RCPT, 550, 5, 5, 604, "please"), true, false},
+        {REPLY(END_OF_DATA, 550, 5, 5, 604, "please\nmore"), true, false},
+        {REPLY(END_OF_DATA, 550, 0, 0, 0, "5.5.XXX\nmore"), true, false},
+        {REPLY(END_OF_DATA, 550, 0, 0, 0, "5.5.XXXX"), false, false},
+        {REPLY(END_OF_DATA, 550, 0, 0, 0, "no 5.5.XXX"), false, false},
+        {REPLY(END_OF_DATA, 550, 5, 5, 60, "x"), false, false},
+        {REPLY(END_OF_DATA, 554, 5, 5, 604, "x"), false, false},
+        {REPLY(END_OF_DATA, 450, 4, 5, 604, "x"), false, false},
+        {REPLY(END_OF_DATA, 550, 5, 7, 1, "x"), false, true},
+        {REPLY(END_OF_DATA, 550, 5, 7, 25, "x"), false, true},
+        {REPLY(END_OF_DATA, 550, 5, 7, 26, "x"), false, false},
+        {REPLY(END_OF_DATA, 550, 0, 0, 0, ""), false, false},
+        {LACKS(MAIL, 550, 5, 5, 604, "x"), false, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(relay_outcome_asks_for_ipv4(&rows[i].r, &list, false), rows[i].listed);
+        assert_int_equal(relay_outcome_asks_for_ipv4(&rows[i].r, &none, true), rows[i].any);
+        assert_false(relay_outcome_asks_for_ipv4(&rows[i].r, &none, false));
+    }
+}
+
+/* What demands TLS is named where TLS is at fault, and nowhere else. */
+static void test_rules(void **state)
+{
+    (void)state;
+    static const struct {
+        struct smtp_client_result r;
+        enum route_rule rule;
+        bool required; /* REQUIRETLS */
+        const char *status, *text;
+        bool fails_at_last;
+    } rows[] = {
+        {END(NO_TLS, EHLO, 0, NULL), ROUTE_RULE_DANE, false, "4.7.5",
+         "TLS is required here, but the server does not offer it; DANE (TLSA records) demands TLS "
+         "for mx.example",
+         false},
+        {END(TLS, HANDSHAKE, ERR_TLS, "no record matches"), ROUTE_RULE_STS, false, "4.7.5",
+         "TLS failed: no record matches; the MTA-STS policy of the domain demands TLS for "
+         "mx.example",
+         false},
+        {END(NO_TLS, EHLO, 0, NULL), ROUTE_RULE_MEMORY, false, "4.7.5",
+         "TLS is required here, but the server does not offer it; relay.tls.refuse_downgrade "
+         "demands TLS, which has worked before, for mx.example",
+         false},
+        {END(NO_TLS, EHLO, 0, NULL), ROUTE_RULE_STATIC, false, "4.7.4",
+         "TLS is required here, but the server does not offer it; relay.routes demands TLS for "
+         "mx.example",
+         false},
+        {END(NO_TLS, EHLO, 0, NULL), ROUTE_RULE_NONE, true, "4.7.10",
+         "TLS is required here, but the server does not offer it", true},
+        {END(TLS, HANDSHAKE, ERR_TLS, "another name"), ROUTE_RULE_STS, true, "4.7.10",
+         "TLS failed: another name; the MTA-STS policy of the domain demands TLS for mx.example",
+         true},
+        {REPLY(GREETING, 421, 4, 3, 2, "bye"), ROUTE_RULE_DANE, true, "4.3.2", "421 4.3.2 bye",
+         false},
+    };
+    struct arena a;
+    arena_init(&a);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct relay_outcome o = relay_outcome_of_result(&a, &rows[i].r, SV("mx.example"));
+        relay_outcome_name_rule(&a, &o, rows[i].rule, "mx.example");
+        if (rows[i].required)
+            relay_outcome_require_tls(&o);
+        check("rule", &o, RELAY_DEFERRED, RELAY_SCOPE_HOST, rows[i].status, rows[i].text);
+        assert_int_equal(o.fails_at_last, rows[i].fails_at_last);
     }
     arena_deinit(&a);
 }
@@ -220,7 +360,9 @@ static void test_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_results), cmocka_unit_test(test_fails_at_last),
-        cmocka_unit_test(test_back_off), cmocka_unit_test(test_failures)};
+        cmocka_unit_test(test_results),    cmocka_unit_test(test_fails_at_last),
+        cmocka_unit_test(test_each_phase), cmocka_unit_test(test_asks_for_ipv4),
+        cmocka_unit_test(test_rules),      cmocka_unit_test(test_back_off),
+        cmocka_unit_test(test_failures)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
