@@ -149,6 +149,13 @@ def make_certificate(base):
     os.environ.update(E2E_CERT=cert, E2E_KEY=key)
 
 
+def fetch_peers(tests, folder):
+    """Out here, where there is a network."""
+    from harness import mtas
+    os.environ["E2E_PEERS"] = folder
+    mtas.fetch(sorted({p for _, t in tests for p in t["peers"]}), folder)
+
+
 def main():
     if len(sys.argv) > 1 and sys.argv[1] == "--inside":
         run_inside(*sys.argv[2:5])
@@ -168,7 +175,9 @@ def main():
     os.chmod(base, 0o755)
     make_certificate(base)
     runner = Runner(args, base)
-    runner.run_all(load(args.names))
+    tests = load(args.names)
+    fetch_peers(tests, os.path.join(os.path.abspath(args.sanitizers), "peers"))
+    runner.run_all(tests)
     if runner.failed or args.keep:
         print(f"folders are kept under {base}")
     else:

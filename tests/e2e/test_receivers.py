@@ -197,7 +197,7 @@ FIVE = [(500, "5.5.2", "Error: command not recognized"), (501, "5.1.7", "Bad sen
         (550, "5.7.26", "This mail has been blocked because the sender is unauthenticated."),
         (550, "", "no such user here"), (551, "5.1.6", "User not local; please try <other@else.test>"),
         (552, "5.2.2", "Mailbox full"), (552, "5.3.4", "Message size exceeds fixed limit"),
-        (553, "5.1.8", "sorry, your domain does not exist (#5.1.8)"),
+        (552, "", "Too many recipients"), (553, "5.1.8", "sorry, your domain does not exist (#5.1.8)"),
         (554, "5.7.1", "Message rejected as spam (score 12.3)"), (554, "", "transaction failed"),
         (555, "5.5.4", "Unsupported option"), (556, "5.1.10", "Recipient address has null MX"),
         (571, "5.7.1", "Delivery not authorized, message refused"), (599, "5.0.0", "never")]

@@ -11,11 +11,12 @@ class Failure(AssertionError):
     """What was expected did not happen."""
 
 
-def test(build="sanitizers", timeout=120, alone=False):
-    """A test. build: which of the two builds it runs; alone: nothing else runs meanwhile."""
+def test(build="sanitizers", timeout=120, alone=False, peers=()):
+    """A test. build: which of the two builds it runs; alone: nothing else runs meanwhile; peers:
+    packages that have to be unpacked for it (mtas.py)."""
     def mark(function):
         TESTS.append({"name": function.__name__, "run": function, "build": build,
-                      "timeout": timeout, "alone": alone})
+                      "timeout": timeout, "alone": alone, "peers": peers})
         return function
     return mark
 

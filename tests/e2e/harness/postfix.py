@@ -64,9 +64,10 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 class Postfix:
-    """discarding: {address: EHLO keywords} of further listeners that do not offer these."""
+    """discarding: {address: EHLO keywords} of further listeners that do not offer these. main: further
+    lines of main.cf."""
 
-    def __init__(self, folder, address, domain, certificate, discarding=None):
+    def __init__(self, folder, address, domain, certificate, discarding=None, main=""):
         self.dir = os.path.join(folder, "postfix")
         user = pwd.getpwnam("postfix")
         for name in ("", "queue", "data", "log", "mail"):
@@ -78,7 +79,7 @@ class Postfix:
                 "key": certificate[1], "uid": user.pw_uid, "gid": user.pw_gid}
         more = "".join(f"{a}:25 inet n - n - 50 smtpd -o smtpd_discard_ehlo_keywords={words}\n"
                        for a, words in (discarding or {}).items())
-        for name, text in (("main.cf", MAIN), ("master.cf", MASTER + more)):
+        for name, text in (("main.cf", MAIN + main), ("master.cf", MASTER + more)):
             with open(os.path.join(self.dir, "conf", name), "w", encoding="ascii") as f:
                 f.write(text.format(**fill))
         # the test has a mount namespace of its own
