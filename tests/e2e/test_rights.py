@@ -336,20 +336,24 @@ def ten_thousand_rows(w):
         return after.children_user + after.children_system - before.children_user - \
             before.children_system
 
-    def time_of(s):
-        start_s = time.perf_counter()
+    def time_of():
+        s, start_s = w.session(), time.perf_counter()
         for _ in range(200):
             s.want(250, f"MAIL FROM:<{USER}>")
             s.want(550, f"RCPT TO:<bob@third.test>")
             s.want(250, "RSET")
         return time.perf_counter() - start_s
 
+    def least_time():
+        """Of several: the machine may be busy with something else."""
+        return min(time_of() for _ in range(5))
+
     w.serve_dns(ZONE)
     w.write({})
     without = seconds()
     row = {"login": "alice", "may_send_to": "@else.test"}
     w.start({"permissions": [row]})
-    alone = time_of(w.session())
+    alone = least_time()
     rows = [row] + [{"login": f"user{i}", "may_send_as": ["%u", f"alias{i}@our.test",
                                                           f"@dept{i}.our.test"]}
                     for i in range(10000)]
@@ -358,5 +362,5 @@ def ten_thousand_rows(w):
     check(with_rows - without < 1, f"loading takes {with_rows - without:.2f} s")
     w.signal(signal.SIGHUP)
     w.wait_log("generation 2")
-    among = time_of(w.session())
+    among = least_time()
     check(among < 2 * alone + 0.1, f"{among:.3f} s among many rows, {alone:.3f} s alone")
