@@ -1,11 +1,12 @@
 /*
  * A channel's life:
  *
- *     stream_connect -> on_connect -+- implicit TLS: handshake -+-> on_open
- *                                   +---------------------------+
+ *     dial -> on_connected -+- implicit TLS: handshake -+-> on_open
+ *                           +---------------------------+
  *     on_read -> [TLS] -> plain -> on_bytes        relay_channel_write -> [TLS] -> stream_write
  *
- * Memory of the struct goes with on_closed of the stream, which is the last event of all.
+ * Memory of the struct goes with on_closed of the dial or of the stream, which is the last event of
+ * all.
  */
 #include "relay/channel.h"
 
@@ -15,6 +16,7 @@
 #include "msa/loop/stream.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define PLAIN_MAX    (64u << 10) /* of the peer's bytes that nobody has consumed yet */
@@ -28,17 +30,26 @@ struct relay_channel {
     const struct relay_channel_ops *ops;
     void *arg;
     enum state state;
-    struct stream *stream;
+    struct relay_dial *dial; /* while CONNECTING */
+    struct stream *stream;   /* afterwards */
+    size_t index;
+    const char *name;
     struct tls_stream *tls;
     struct buf tls_out, plain;
     struct timer timer;
-    uint64_t began_ms;
+    uint64_t began_ms; /* of the handshake */
+    char session_key[IP_TEXT_MAX];
     int write_err; /* told with the next event, or to the next writer */
 };
 
 static uint64_t now(const struct relay_channel *ch)
 {
     return loop_now_ms(ch->config.loop);
+}
+
+static const struct route_attempt *attempt_of(const struct relay_channel *ch)
+{
+    return &ch->config.attempts[ch->index];
 }
 
 /* ---- end ---- */
@@ -59,7 +70,7 @@ static void lost(struct relay_channel *ch, int err)
 {
     if (ch->state == OPEN)
         ch->ops->on_lost(ch->arg, err);
-    else if (ch->state != CLOSED)
+    else if (ch->state == HANDSHAKE)
         fail(ch, SMTP_END_LOST, err);
 }
 
@@ -103,11 +114,11 @@ static void tell_write_error(struct relay_channel *ch)
 /* An opportunistic attempt with names is a policy's that is only being tested (RFC 8461 5). */
 static void describe_peer(const struct relay_channel *ch, struct tls_stream_peer *out)
 {
-    const struct route_attempt *a = ch->config.attempt;
+    const struct route_attempt *a = attempt_of(ch);
     *out = (struct tls_stream_peer){.name = sv_of(a->host),
                                     .names = a->names,
                                     .nnames = a->nnames,
-                                    .session_key = sv_of(ch->config.remote)};
+                                    .session_key = sv_of(ch->session_key)};
     if (a->host[0] == '[')
         out->name = SV_NONE;
     if (a->tls == ROUTE_TLS_DANE) {
@@ -122,10 +133,11 @@ static void describe_peer(const struct relay_channel *ch, struct tls_stream_peer
 
 static void begin_tls(struct relay_channel *ch)
 {
-    const struct route_attempt *a = ch->config.attempt;
+    const struct route_attempt *a = attempt_of(ch);
     struct tls_stream_peer peer;
     char literal[IP_TEXT_MAX];
     struct tls_stream_tlsa *tlsa = NULL;
+    snprintf(ch->session_key, sizeof ch->session_key, "%s", ip_port_text(&a->to, literal));
     describe_peer(ch, &peer);
     if (peer.trust != AUTH_TLS_TRUST_ANY && peer.name.len == 0)
         peer.name = sv_of(ip_text(&a->to.ip, literal));
@@ -184,14 +196,29 @@ static void tls_fed(struct relay_channel *ch, enum tls_stream_state before)
 
 /* ---- events, in the order in which they happen ---- */
 
-static void connected(struct relay_channel *ch, int err)
+static const struct stream_ops stream_ops;
+
+static void begin(struct relay_channel *ch);
+static void on_read(void *arg, struct sv bytes);
+
+static void on_connected(void *arg, const struct relay_dial_result *result)
 {
-    if (err < 0) {
-        fail(ch, err == -ETIMEDOUT ? SMTP_END_TIMEOUT : SMTP_END_LOST, err);
-        return;
-    }
+    struct relay_channel *ch = arg;
+    ch->dial = NULL;
+    ch->index = result->index;
+    ch->name = result->name;
+    ch->stream = result->stream;
+    stream_set_ops(ch->stream, &stream_ops, ch);
     stream_read_start(ch->stream);
-    if (!ch->config.attempt->implicit_tls) {
+    begin(ch);
+    if (result->early.len > 0 && ch->state != CLOSED)
+        on_read(ch, result->early);
+}
+
+/* Connected: TLS at once, or none for now. */
+static void begin(struct relay_channel *ch)
+{
+    if (!attempt_of(ch)->implicit_tls) {
         opened(ch);
         return;
     }
@@ -206,13 +233,11 @@ static void connected(struct relay_channel *ch, int err)
     tell_write_error(ch);
 }
 
-static void on_connect(void *arg, int err)
+static void on_dial_failed(void *arg, size_t index, const struct smtp_client_result *why)
 {
     struct relay_channel *ch = arg;
-    crashring_hold(ch->config.queue_id);
-    if (ch->state == CONNECTING)
-        connected(ch, err);
-    crashring_done();
+    ch->index = index;
+    ch->ops->on_failed(ch->arg, why);
 }
 
 static void read_tls(struct relay_channel *ch, struct sv bytes)
@@ -283,24 +308,33 @@ static void on_timer(void *arg)
     crashring_done();
 }
 
+static const struct stream_ops stream_ops = {
+    .on_read = on_read, .on_end = on_end, .on_drain = on_drain, .on_closed = on_closed};
+static const struct relay_dial_ops dial_ops = {on_connected, on_dial_failed, on_closed};
+
 /* ---- interface ---- */
 
 struct relay_channel *relay_channel_open(const struct relay_channel_config *config,
                                          const struct relay_channel_ops *ops, void *arg)
 {
-    static const struct stream_ops stream_ops = {on_connect, on_read, on_end, on_drain, on_closed};
     struct relay_channel *ch = NEW(struct relay_channel);
     ch->config = *config;
     ch->ops = ops;
+    ch->name = "";
     ch->arg = arg;
     if (config->tls)
         tls_ctx_keep(config->tls);
     buf_init(&ch->plain, PLAIN_MAX, 0);
     buf_init(&ch->tls_out, TLS_OUT_MAX, 0);
     timer_init(&ch->timer, config->loop, on_timer, ch);
-    timer_start(&ch->timer, config->connect_ms);
-    ch->began_ms = now(ch);
-    ch->stream = stream_connect(config->loop, &config->attempt->to, NULL, &stream_ops, ch);
+    struct relay_dial_config dial = {.loop = config->loop,
+                                     .attempts = config->attempts,
+                                     .count = config->nattempts,
+                                     .families = config->families,
+                                     .bind = config->bind,
+                                     .connect_ms = config->connect_ms,
+                                     .queue_id = config->queue_id};
+    ch->dial = relay_dial_start(&dial, &dial_ops, ch);
     return ch;
 }
 
@@ -341,7 +375,7 @@ int relay_channel_write(struct relay_channel *ch, struct sv bytes)
 
 size_t relay_channel_pending(const struct relay_channel *ch)
 {
-    return stream_pending(ch->stream);
+    return ch->stream ? stream_pending(ch->stream) : 0;
 }
 
 void relay_channel_close(struct relay_channel *ch)
@@ -349,7 +383,15 @@ void relay_channel_close(struct relay_channel *ch)
     REQUIRE(ch->state != CLOSED);
     ch->state = CLOSED;
     timer_stop(&ch->timer);
-    stream_close(ch->stream);
+    if (ch->dial)
+        relay_dial_end(ch->dial);
+    else
+        stream_close(ch->stream);
+}
+
+size_t relay_channel_index(const struct relay_channel *ch)
+{
+    return ch->index;
 }
 
 bool relay_channel_can_tls(const struct relay_channel *ch)
@@ -375,4 +417,9 @@ void relay_channel_get_tls(const struct relay_channel *ch, struct relay_channel_
                                       .verified = info.verified,
                                       .failure = info.failure,
                                       .fault = tls_stream_fault(ch->tls)};
+}
+
+const char *relay_channel_name(const struct relay_channel *ch)
+{
+    return ch->name;
 }

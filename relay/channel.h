@@ -23,8 +23,7 @@
 
 #include "auth/tls/stream.h"
 #include "msa/loop/loop.h"
-#include "msa/smtp/client.h"
-#include "relay/route/route.h"
+#include "relay/dial.h"
 
 struct relay_channel;
 
@@ -41,11 +40,13 @@ struct relay_channel_ops {
 
 struct relay_channel_config {
     struct loop *loop;
-    struct tls_ctx *tls;                 /* a reference is taken; NULL: no TLS can be had */
-    const struct route_attempt *attempt; /* borrowed */
-    uint32_t connect_ms;                 /* how long connecting may take */
-    const char *remote;                  /* "host [address]:port"; borrowed */
-    const char *queue_id;                /* of the message under way, or ""; borrowed, may change */
+    struct tls_ctx *tls;                  /* a reference is taken; NULL: no TLS can be had */
+    const struct route_attempt *attempts; /* raced (dial.h); borrowed */
+    size_t nattempts;
+    uint32_t connect_ms;             /* how long connecting to each may take */
+    struct relay_families *families; /* NULL: nothing is remembered */
+    const struct conf_list *bind;    /* of struct relay_bind_options; NULL: none */
+    const char *queue_id;            /* of the message under way, or ""; borrowed, may change */
 };
 
 struct relay_channel *relay_channel_open(const struct relay_channel_config *config,
@@ -59,6 +60,10 @@ void relay_channel_consume(struct relay_channel *ch, size_t bytes);
 int relay_channel_write(struct relay_channel *ch, struct sv bytes) MUST_CHECK;
 size_t relay_channel_pending(const struct relay_channel *ch);
 void relay_channel_close(struct relay_channel *ch);
+/* Of attempts: the one that is in use, or that failed last; 0 before. */
+size_t relay_channel_index(const struct relay_channel *ch);
+/* Ours for EHLO, of the address that it leaves from; "": none is set. Lives as long as bind. */
+const char *relay_channel_name(const struct relay_channel *ch);
 
 /* What became of TLS, so far. Words live as long as the channel. */
 struct relay_channel_tls {

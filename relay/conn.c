@@ -49,8 +49,9 @@ struct relay_conn {
     uint32_t exts_off;
     struct relay_qmtp_memory *qmtp_memory; /* NULL unless it is QMTP */
     uint32_t qmtp_recipients;
-    struct route_attempt attempt;
-    struct arena arena; /* hostname, secret, remote, what attempt points to */
+    struct route_attempt *attempts, *attempt; /* attempt: the one in use, or that failed last */
+    size_t nattempts;
+    struct arena arena; /* attempts, hostname, secret, remote */
     struct sv hostname, secret;
     const char *remote;
     char queue_id[CRASHRING_ID_MAX + 1]; /* of the message under way, or "" */
@@ -64,6 +65,23 @@ static uint64_t now(const struct relay_conn *c)
 static void set_queue_id(struct relay_conn *c, const char *id)
 {
     snprintf(c->queue_id, sizeof c->queue_id, "%s", id);
+}
+
+/* "host [address]:port", "host:port by the proxy address:port". */
+static const char *remote_of(struct arena *arena, const struct route_attempt *a)
+{
+    char ip[IP_TEXT_MAX], by[IP_TEXT_MAX];
+    bool known = a->to.ip.family != IP_NONE;
+    return arena_printf(arena, "%s%s%s%s:%u%s%s", a->host, known ? " [" : "",
+                        known ? ip_text(&a->to.ip, ip) : "", known ? "]" : "", (unsigned)a->to.port,
+                        a->proxy ? " by the proxy " : "",
+                        a->proxy ? ip_port_text(&a->proxy->at, by) : "");
+}
+
+static void take_attempt(struct relay_conn *c, size_t index)
+{
+    c->attempt = &c->attempts[index];
+    c->remote = remote_of(&c->arena, c->attempt);
 }
 
 /* ---- end ---- */
@@ -97,8 +115,8 @@ static void remember_open(struct relay_conn *c)
 {
     if (!c->qmtp_memory)
         return;
-    relay_qmtp_memory_connected(c->qmtp_memory, &c->attempt.to);
-    if (relay_qmtp_memory_is_short(c->qmtp_memory, &c->attempt.to))
+    relay_qmtp_memory_connected(c->qmtp_memory, &c->attempt->to);
+    if (relay_qmtp_memory_is_short(c->qmtp_memory, &c->attempt->to))
         c->qmtp_recipients = 1;
 }
 
@@ -106,13 +124,13 @@ static void remember_open(struct relay_conn *c)
 static void remember_failed(struct relay_conn *c, int err)
 {
     if (c->qmtp_memory && (err == -ECONNREFUSED || err == -ETIMEDOUT || err == -EHOSTUNREACH))
-        relay_qmtp_memory_failed(c->qmtp_memory, &c->attempt.to, now(c));
+        relay_qmtp_memory_failed(c->qmtp_memory, &c->attempt->to, now(c));
 }
 
 static void remember_end(struct relay_conn *c)
 {
     if (c->qmtp_memory && c->core && c->type->is_short(c->core))
-        relay_qmtp_memory_short(c->qmtp_memory, &c->attempt.to);
+        relay_qmtp_memory_short(c->qmtp_memory, &c->attempt->to);
 }
 
 /* ---- */
@@ -166,7 +184,7 @@ static void auth_step(struct relay_conn *c, const struct smtp_client_action *a)
     if (a->is_first && c->auth) {
         struct auth_login login = {.secret = c->secret,
                                    .mechanisms = a->bytes,
-                                   .host = sv_of(c->attempt.host),
+                                   .host = sv_of(c->attempt->host),
                                    .tls = relay_conn_is_tls(c)};
         c->auth_asked = true;
         c->auth_id = auth_client_login(c->auth, &login, on_auth, c);
@@ -193,17 +211,19 @@ static bool auth_is_sound(struct relay_conn *c)
 static void make_core(struct relay_conn *c)
 {
     enum smtp_client_tls tls = SMTP_CLIENT_TLS_OFFERED;
-    if (c->attempt.tls > ROUTE_TLS_OPPORTUNISTIC)
+    if (c->attempt->tls > ROUTE_TLS_OPPORTUNISTIC)
         tls = SMTP_CLIENT_TLS_REQUIRED;
-    else if (c->attempt.tls == ROUTE_TLS_NONE || c->clear_text ||
+    else if (c->attempt->tls == ROUTE_TLS_NONE || c->clear_text ||
              !relay_channel_can_tls(c->channel))
         tls = SMTP_CLIENT_TLS_NONE;
-    struct relay_core_config config = {.session = {.name = c->hostname,
-                                                   .tls = tls,
-                                                   .tls_active = relay_conn_is_tls(c),
-                                                   .login = c->attempt.credentials >= 0,
-                                                   .exts_off = c->exts_off},
-                                       .qmtp_recipients = c->qmtp_recipients};
+    const char *name = relay_channel_name(c->channel);
+    struct relay_core_config config = {
+        .session = {.name = *name ? arena_sv(&c->arena, sv_of(name)) : c->hostname,
+                    .tls = tls,
+                    .tls_active = relay_conn_is_tls(c),
+                    .login = c->attempt->credentials >= 0,
+                    .exts_off = c->exts_off},
+        .qmtp_recipients = c->qmtp_recipients};
     c->core_tls = tls;
     c->state = SESSION;
     c->core = c->type->make(&config, now(c));
@@ -303,6 +323,7 @@ static void pump(struct relay_conn *c)
 static void on_open(void *arg)
 {
     struct relay_conn *c = arg;
+    take_attempt(c, relay_channel_index(c->channel));
     remember_open(c);
     make_core(c);
     pump(c);
@@ -311,6 +332,7 @@ static void on_open(void *arg)
 static void on_failed(void *arg, const struct smtp_client_result *why)
 {
     struct relay_conn *c = arg;
+    take_attempt(c, relay_channel_index(c->channel));
     remember_failed(c, why->err);
     end(c, why);
 }
@@ -371,7 +393,6 @@ struct relay_conn *relay_conn_open(const struct relay_conn_config *config,
     static const struct relay_channel_ops channel_ops = {on_open, on_failed, on_tls,   on_bytes,
                                                          on_lost, on_drain,  on_closed};
     struct relay_conn *c = NEW(struct relay_conn);
-    char text[IP_TEXT_MAX];
     c->loop = config->loop;
     c->all = config->all;
     DL_APPEND(*c->all, c);
@@ -382,24 +403,29 @@ struct relay_conn *relay_conn_open(const struct relay_conn_config *config,
     c->exts_off = config->exts_off;
     set_queue_id(c, config->queue_id);
     c->type = &relay_core_smtp;
-    if (config->attempt->protocol == ROUTE_QMTP) {
+    if (config->attempts[0].protocol == ROUTE_QMTP) {
         c->type = &relay_core_qmtp;
         c->qmtp_memory = config->qmtp_memory;
         c->qmtp_recipients = config->qmtp_recipients;
     }
     arena_init(&c->arena);
-    route_attempt_copy(&c->arena, config->attempt, &c->attempt);
-    c->attempt.tls = config->level;
+    c->nattempts = config->nattempts;
+    c->attempts = arena_alloc(&c->arena, c->nattempts * sizeof *c->attempts);
+    for (size_t i = 0; i < c->nattempts; i++) {
+        route_attempt_copy(&c->arena, &config->attempts[i], &c->attempts[i]);
+        c->attempts[i].tls = config->level;
+    }
     c->hostname = arena_sv(&c->arena, config->hostname);
     c->secret = arena_sv(&c->arena, config->secret);
-    c->remote = arena_printf(&c->arena, "%s [%s]:%u", c->attempt.host,
-                             ip_text(&c->attempt.to.ip, text), (unsigned)c->attempt.to.port);
+    take_attempt(c, 0);
     timer_init(&c->timer, c->loop, on_timer, c);
     struct relay_channel_config channel = {.loop = c->loop,
                                            .tls = config->tls,
-                                           .attempt = &c->attempt,
                                            .connect_ms = c->type->connect_ms,
-                                           .remote = c->remote,
+                                           .attempts = c->attempts,
+                                           .nattempts = c->nattempts,
+                                           .families = config->families,
+                                           .bind = config->bind,
                                            .queue_id = c->queue_id};
     c->channel = relay_channel_open(&channel, &channel_ops, c);
     return c;
@@ -482,7 +508,12 @@ const char *relay_conn_remote(const struct relay_conn *c)
 
 const struct route_attempt *relay_conn_attempt(const struct relay_conn *c)
 {
-    return &c->attempt;
+    return c->attempt;
+}
+
+size_t relay_conn_index(const struct relay_conn *c)
+{
+    return (size_t)(c->attempt - c->attempts);
 }
 
 bool relay_conn_serves(const struct relay_conn *c, const struct route_attempt *a,
@@ -490,7 +521,7 @@ bool relay_conn_serves(const struct relay_conn *c, const struct route_attempt *a
 {
     struct route_attempt wanted = *a;
     wanted.tls = level;
-    return route_attempt_eq(&wanted, &c->attempt);
+    return route_attempt_eq(&wanted, c->attempt);
 }
 
 void relay_conn_get_tls(const struct relay_conn *c, struct relay_channel_tls *out)

@@ -32,14 +32,19 @@ struct relay_conn_ops {
 
 struct relay_conn_config {
     struct loop *loop;
-    struct relay_conn **all;             /* the worker's list, in which it stands while it lives */
-    struct tls_ctx *tls;                 /* a reference is taken; NULL: no TLS can be had */
-    struct auth_client *auth;            /* may be NULL */
-    struct sv hostname;                  /* for EHLO; copied */
-    const struct route_attempt *attempt; /* copied */
-    enum route_tls level; /* the attempt's, or what the message makes of it; never BARRED */
-    struct sv secret;     /* of the keeper, for attempt->credentials; copied */
-    uint32_t exts_off;    /* SMTP_EXT_BIT()s that are not used */
+    struct relay_conn **all;  /* the worker's list, in which it stands while it lives */
+    struct tls_ctx *tls;      /* a reference is taken; NULL: no TLS can be had */
+    struct auth_client *auth; /* may be NULL */
+    struct sv hostname;       /* for EHLO; copied */
+    /* One, or several that differ in nothing but the address and are raced (dial.h); copied. */
+    const struct route_attempt *attempts;
+    size_t nattempts;
+    enum route_tls level;            /* theirs, or what the message makes of it; never BARRED */
+    struct relay_families *families; /* the worker's; may be NULL */
+    const struct conf_list *bind;    /* of struct relay_bind_options; NULL: none; used before
+                                        on_ready only */
+    struct sv secret;                /* of the keeper, for attempt->credentials; copied */
+    uint32_t exts_off;               /* SMTP_EXT_BIT()s that are not used */
     bool clear_text;      /* no STARTTLS although the attempt allows it: it failed before */
     const char *queue_id; /* of the message that it is opened for; copied */
     /* QMTP: of the worker, told what becomes of connections; most recipients of a package */
@@ -70,6 +75,8 @@ uint32_t relay_conn_takes(const struct relay_conn *c, struct sv domain);
 const char *relay_conn_remote(const struct relay_conn *c);
 /* What the content needs before relay_conn_send() (smtp_ext_convert_mail()); when ready. */
 unsigned relay_conn_converts(const struct relay_conn *c, const struct smtp_client_mail *mail);
+/* The attempt that is in use or failed last, and which of those it is. */
+size_t relay_conn_index(const struct relay_conn *c);
 const struct route_attempt *relay_conn_attempt(const struct relay_conn *c);
 /* Whether it is what this attempt at this level would have opened: what was checked of the host is
  * what it asks. */

@@ -90,6 +90,7 @@ void relay_form_build_run(struct task *task); /* on the worker */
 const struct relay_worker_config *relay_worker_config(const struct relay_worker *w);
 struct relay_conn **relay_worker_conns(struct relay_worker *w); /* all that are open */
 struct relay_qmtp_memory *relay_worker_qmtp_memory(struct relay_worker *w);
+struct relay_families *relay_worker_families(struct relay_worker *w);
 /* Forms that are being made there (form_build.c), and whether no more may be. */
 struct relay_form_build **relay_worker_builds(struct relay_worker *w);
 bool relay_worker_is_stopped(const struct relay_worker *w);

@@ -35,10 +35,11 @@ struct relay_job {
     unsigned form_set;       /* what it is: enum rewrite_form */
     struct relay_form_answer form_answer;
     bool has_answer;
-    bool waits_for_form; /* the connection is ready, and so is the part */
-    bool clear_text;     /* of the attempt in use: TLS has failed */
-    bool reused;         /* the connection was idle when the job came */
-    bool sent;           /* a transaction is under way */
+    bool waits_for_form;  /* the connection is ready, and so is the part */
+    size_t race_at, race; /* what was opened: so many attempts from this one on; 0: nothing yet */
+    bool clear_text;      /* of the attempt in use: TLS has failed */
+    bool reused;          /* the connection was idle when the job came */
+    bool sent;            /* a transaction is under way */
     struct relay_outcome
         last_backs_off; /* of a host that wants to be left alone; text NULL: none */
     bool given_up;
@@ -73,7 +74,9 @@ void relay_job_finish(struct relay_job *j); /* j is gone */
 void relay_job_walk(struct relay_job *j, struct relay_conn *conn);
 /* The next attempt from this index on, or the end. */
 void relay_job_next(struct relay_job *j, size_t index);
-void relay_job_open(struct relay_job *j); /* the attempt in use */
+void relay_job_open(struct relay_job *j); /* the attempt in use, and those that race with it */
+/* Goes to the attempt that the connection has come to. */
+void relay_job_stand(struct relay_job *j);
 void relay_job_drop_conn(struct relay_job *j);
 void relay_job_on_closed(void *arg, const struct smtp_client_result *why);
 

@@ -19,14 +19,20 @@ void relay_job_drop_conn(struct relay_job *j)
 void relay_job_open(struct relay_job *j)
 {
     const struct route_attempt *a = &j->walk.attempts[j->walk.at];
+    size_t race = j->clear_text ? 1 : relay_walk_race(&j->walk);
+    j->race_at = j->walk.at;
+    j->race = race < RELAY_DIAL_MAX ? race : RELAY_DIAL_MAX;
     struct relay_conn_config config = {
         .loop = j->config->loop,
         .all = relay_worker_conns(j->run->worker),
         .tls = j->run->settings->tls,
         .auth = j->config->auth,
         .hostname = sv_of(j->run->settings->hostname),
-        .attempt = a,
+        .attempts = a,
+        .nattempts = j->race,
         .level = relay_needs_level(&j->needs, a),
+        .families = relay_worker_families(j->run->worker),
+        .bind = &j->run->settings->relay->bind,
         .secret = a->credentials < 0
                       ? SV_NONE
                       : sv_of(arena_printf(&j->arena, RELAY_SECRET_NAME, a->credentials)),
@@ -38,6 +44,12 @@ void relay_job_open(struct relay_job *j)
     j->reused = false;
     j->began_ms = relay_job_now(j);
     j->conn = relay_conn_open(&config, &relay_job_conn_ops, j);
+}
+
+void relay_job_stand(struct relay_job *j)
+{
+    if (j->race > 0)
+        relay_walk_stand(&j->walk, j->race_at + relay_conn_index(j->conn));
 }
 
 /* What no attempt could ever take. */
@@ -118,10 +130,13 @@ static void decide_closed(struct relay_job *j, const struct smtp_client_result *
 void relay_job_on_closed(void *arg, const struct smtp_client_result *why)
 {
     struct relay_job *j = arg;
+    relay_job_stand(j);
     size_t next = j->walk.at + 1;
     if (j->reused)
         next = 0;
-    if (j->waits_for_form) { /* for us: that says nothing about the host */
+    else if (why->phase == SMTP_PHASE_CONNECT && j->race > 0)
+        next = j->race_at + j->race; /* none of them could be connected to */
+    if (j->waits_for_form) {         /* for us: that says nothing about the host */
         j->conn = NULL;
         if (j->reused)
             (void)relay_walk_next(&j->walk, 0);

@@ -164,6 +164,7 @@ void relay_job_send(struct relay_job *j)
 static void on_ready(void *arg)
 {
     struct relay_job *j = arg;
+    relay_job_stand(j);
     size_t row, next = j->reused ? 0 : j->walk.at + 1;
     relay_walk_reached(&j->walk);
     if (j->sent) {

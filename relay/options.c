@@ -146,6 +146,38 @@ static void check_fallback_code(const char *value, struct conf_faults *faults)
                    "\"%s\" is no enhanced code of class 5", value);
 }
 
+static void check_address(const char *value, struct conf_faults *faults)
+{
+    struct ip ip;
+    if (!ip_parse(sv_of(value), &ip))
+        conf_fault(faults, "for example \"192.0.2.1\" or \"2001:db8::1\"", "\"%s\" is no address",
+                   value);
+}
+
+static void check_name(const char *value, struct conf_faults *faults)
+{
+    if (!is_domain(sv_of(value)))
+        conf_fault(faults, "for example \"out1.example.net\"", "\"%s\" is no host name", value);
+}
+
+static const struct conf_option bind_rows[] = {
+    CONF_ROW(CONF_STRING, struct relay_bind_options, address, "address", NULL,
+             "an address of this machine", "Connections to receivers of its family leave from it.",
+             .flags = CONF_RELOAD | CONF_REQUIRED, .check = check_address,
+             .example = "\"192.0.2.1\""),
+    CONF_ROW(CONF_STRING, struct relay_bind_options, name, "name", NULL,
+             "our name in EHLO on its connections",
+             "It should be the name that the address has in the DNS, as large receivers look at "
+             "that. Empty: hostname.",
+             .flags = CONF_RELOAD, .check = check_name, .example = "\"out1.example.net\""),
+    CONF_ROW(CONF_INT, struct relay_bind_options, weight, "weight", "1",
+             "its share of the connections",
+             "Of the addresses of a family one is drawn for each connection: twice the weight, "
+             "twice as often. 0: only when the others cannot be used.",
+             .min = 0, .max = 1000, .flags = CONF_RELOAD),
+    CONF_END,
+};
+
 static const struct conf_option route_rows[] = {
     CONF_ROW(CONF_STRING, struct relay_route_options, domain, "domain", "*",
              "recipient domains that go this way",
@@ -285,6 +317,15 @@ const struct conf_option relay_options_rows[] = {
              .flags = CONF_RELOAD, .rows = route_rows,
              .item_bytes = sizeof(struct relay_route_options),
              .example = "( { domain = \"*\"; to = \"smtp://smarthost.example.net:587\"; } )"),
+    CONF_ROW(CONF_LIST, struct relay_options, bind, "bind", NULL,
+             "our addresses that connections leave from",
+             "Without an entry of the receiver's family the system chooses. Connections to "
+             "loopback are left alone. An address that this machine does not have is passed over, "
+             "with a warning in the log; where a family is left with none, connections over it "
+             "fail and are tried again later.",
+             .flags = CONF_RELOAD, .rows = bind_rows,
+             .item_bytes = sizeof(struct relay_bind_options),
+             .example = "( { address = \"192.0.2.1\"; name = \"out1.example.net\"; } )"),
     CONF_ROW(CONF_PATH, struct relay_options, capture, "capture", NULL,
              "deliver everything into this Maildir",
              "In place of the network: nothing leaves the machine. For a first look and for "

@@ -34,6 +34,15 @@ struct relay_site_options {
     int64_t connections, per_minute, per_connection;
 };
 
+#define RELAY_BIND_MAX 64 /* rows of bind */
+
+/* One of our addresses that connections may leave from. */
+struct relay_bind_options {
+    const char *address;
+    const char *name; /* our name for EHLO on these; "": hostname */
+    int64_t weight;   /* its share among those of its family */
+};
+
 struct relay_options {
     bool ipv6;
     bool allow_loopback;
@@ -48,6 +57,7 @@ struct relay_options {
     struct conf_list sites; /* of struct relay_site_options; the first that matches counts */
     struct relay_tls_options tls;
     struct conf_list routes; /* of struct relay_route_options; the first that matches counts */
+    struct conf_list bind;   /* of struct relay_bind_options; none of a family: any address */
     const char *capture;     /* Maildir in place of the network; "": none */
 };
 

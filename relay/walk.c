@@ -6,6 +6,7 @@
 #include "relay/walk.h"
 
 #include "msa/base/require.h"
+#include "relay/route/attempt.h"
 
 #include <string.h>
 
@@ -122,6 +123,24 @@ bool relay_walk_next(struct relay_walk *w, size_t index)
         if (is_of_use(&w->rows[i], w->at))
             w->rows[i].state = RELAY_WALK_OPEN;
     return true;
+}
+
+/* Whether both are of use for the same rows. */
+static bool serve_alike(const struct relay_walk *w, size_t a, size_t b)
+{
+    size_t i = 0;
+    while (i < w->nrows && is_of_use(&w->rows[i], a) == is_of_use(&w->rows[i], b))
+        i++;
+    return i == w->nrows;
+}
+
+size_t relay_walk_race(const struct relay_walk *w)
+{
+    const struct route_attempt *first = &w->attempts[w->at];
+    size_t most = w->nattempts - w->at, n = 1;
+    while (n < most && serve_alike(w, w->at, w->at + n))
+        n++;
+    return route_attempt_race(first, n);
 }
 
 void relay_walk_stand(struct relay_walk *w, size_t index)

@@ -58,7 +58,10 @@ bool relay_walk_has_next(const struct relay_walk *w, size_t index);
 /* Goes to the first such attempt; rows that it can take and that were put off are open again.
  * False: there is none. */
 bool relay_walk_next(struct relay_walk *w, size_t index);
-/* Stands at this attempt, of a connection that is open already. */
+/* How many attempts, from the one in use on, may be raced for its rows (route/attempt.h): 1 or
+ * more. */
+size_t relay_walk_race(const struct relay_walk *w);
+/* Stands at this attempt, of a connection that is open already, or that won a race. */
 void relay_walk_stand(struct relay_walk *w, size_t index);
 /* Whether the attempt in use takes the row now. */
 bool relay_walk_takes(const struct relay_walk *w, size_t row);

@@ -22,6 +22,7 @@ struct relay_worker {
     struct relay_worker_config config;
     struct slot *slots;
     struct relay_conn *conns;
+    struct relay_families *families;
     struct relay_form_build *builds;
     struct relay_qmtp_memory *qmtp_memory;
     bool stopped;
@@ -47,6 +48,11 @@ struct relay_conn **relay_worker_conns(struct relay_worker *w)
 struct relay_qmtp_memory *relay_worker_qmtp_memory(struct relay_worker *w)
 {
     return w->qmtp_memory;
+}
+
+struct relay_families *relay_worker_families(struct relay_worker *w)
+{
+    return w->families;
 }
 
 struct relay_form_build **relay_worker_builds(struct relay_worker *w)
@@ -254,6 +260,7 @@ struct relay_worker *relay_worker_new(const struct relay_worker_config *config)
     struct relay_worker *w = NEW(struct relay_worker);
     w->config = *config;
     w->qmtp_memory = relay_qmtp_memory_new();
+    w->families = relay_families_new();
     return w;
 }
 
@@ -269,6 +276,7 @@ void relay_worker_close(struct relay_worker *w, void (*on_closed)(void *arg), vo
     relay_form_stop(w);
     relay_conn_drop_all(&w->conns);
     relay_qmtp_memory_free(w->qmtp_memory);
+    relay_families_free(w->families);
     free(w);
     on_closed(arg);
 }

@@ -36,16 +36,16 @@ static void expect_names(SSL *ssl, const struct tls_stream_peer *peer, const cha
 {
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (peer->nnames == 0) {
-        REQUIRE(is_ip(name) ? X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1
-                            : X509_VERIFY_PARAM_set1_host(param, name, 0) == 1);
+    if (peer->nnames == 1)
+        name = peer->names[0];
+    if (peer->nnames <= 1 && is_ip(name)) {
+        REQUIRE(X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1);
         return;
     }
     REQUIRE(X509_VERIFY_PARAM_set1_host(param, NULL, 0) == 1);
-    for (size_t i = 0; i < peer->nnames; i++) {
-        char *host = host_name(sv_of(peer->names[i]));
-        REQUIRE(is_ip(host) ? X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1
-                            : X509_VERIFY_PARAM_add1_host(param, host, 0) == 1);
+    for (size_t i = 0; i < peer->nnames || i == 0; i++) {
+        char *host = host_name(peer->nnames ? sv_of(peer->names[i]) : sv_of(name));
+        REQUIRE(X509_VERIFY_PARAM_add1_host(param, host, 0) == 1);
         free(host);
     }
 }

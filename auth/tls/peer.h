@@ -26,7 +26,8 @@ struct tls_stream_peer {
     struct sv name; /* DNS name (sent as SNI) or an IP address; may be empty under ANY */
     enum tls_stream_trust trust;
     bool report_only; /* what the check says is told (tls_stream_info), but nothing fails by it */
-    /* One of these must match; none: name. For DANE the first is the TLSA base domain. */
+    /* One of these must match; none: name. An address only where it is the only one. For DANE the
+     * first is the TLSA base domain. */
     const char *const *names;
     size_t nnames;
     const struct tls_stream_tlsa *tlsa; /* DANE */

@@ -232,6 +232,37 @@ static void read_resolvers(struct reading *r)
 }
 
 /* The server may not ask the kernel for them. */
+static bool is_own_address(const struct ip *ip)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } at = {.any.sa_family = ip->family == IP_V4 ? AF_INET : AF_INET6};
+    memcpy(ip->family == IP_V4 ? (void *)&at.v4.sin_addr : (void *)&at.v6.sin6_addr, ip->bytes,
+           ip->family == IP_V4 ? 4 : 16);
+    int fd = socket(at.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool own = fd >= 0 && bind(fd, &at.any, ip->family == IP_V4 ? sizeof at.v4 : sizeof at.v6) == 0;
+    if (fd >= 0)
+        close(fd);
+    return own;
+}
+
+static void check_bind(struct reading *r)
+{
+    const struct conf_list *rows = &r->g->options.relay.bind;
+    char key[64];
+    for (size_t i = 0; i < rows->count; i++) {
+        const char *address = CONF_ITEM(*rows, i, struct relay_bind_options)->address;
+        struct ip ip;
+        snprintf(key, sizeof key, "relay.bind[%zu].address", i);
+        if (ip_parse(sv_of(address), &ip) && !is_own_address(&ip))
+            conf_fault_at(r->faults, r->src, true, key, "an address that \"ip address\" shows",
+                          "%s is not an address of this machine: no mail can leave from it",
+                          address);
+    }
+}
+
 static void read_own_addresses(struct reading *r)
 {
     struct ifaddrs *all = NULL;
@@ -351,6 +382,7 @@ static struct generation *load(const char *path, uint32_t number, bool with_revi
         read_authorities(&r);
         check_authorities(&r);
         read_own_addresses(&r);
+        check_bind(&r);
         read_total_memory(&r);
         check_size(&r);
         if (with_review && !faults->errors)

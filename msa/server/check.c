@@ -332,6 +332,12 @@ static void check_routes(struct checking *c)
     }
 }
 
+static void check_bind(struct checking *c)
+{
+    if (c->o->relay.bind.count > RELAY_BIND_MAX)
+        FAULT(c, "relay.bind", "fewer of them", "more than %d addresses", RELAY_BIND_MAX);
+}
+
 static void check_permissions(struct checking *c)
 {
     struct permissions_seen *seen = NULL;
@@ -389,6 +395,7 @@ void check_options(const struct msa_options *o, const struct conf_source *src,
     check_policy(&c);
     check_queue(&c);
     check_routes(&c);
+    check_bind(&c);
     check_permissions(&c);
     rewriting_check(o, src, faults);
     check_extensions(&c);

@@ -14,5 +14,10 @@ void route_attempt_copy(struct arena *arena, const struct route_attempt *from,
 /* Whether a connection that one has opened is what the other would open: the same host, address and
  * protocol, the same credentials, and what was checked of the host is what would be checked. */
 bool route_attempt_eq(const struct route_attempt *a, const struct route_attempt *b);
+/* How many of these, from the first on, lead to the same host and differ in nothing but the
+ * address, so that they may be raced: 1 unless addresses of both families are among them. Hosts of
+ * MX6 are not raced: each of their IPv6 addresses is tried before IPv4 is. Nor is what a proxy
+ * connects to. */
+size_t route_attempt_race(const struct route_attempt *first, size_t count);
 
 #endif

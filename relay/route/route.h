@@ -55,6 +55,12 @@ struct route_tlsa {
     struct sv data;
 };
 
+/* A SOCKS5 proxy (RFC 1928). */
+struct route_proxy {
+    struct ip_port at;
+    const char *user, *password; /* user "": no login */
+};
+
 /* One target of a static route. */
 struct route_target {
     const char *host; /* name, or the text of the address */
@@ -63,6 +69,7 @@ struct route_target {
     enum route_protocol protocol;
     bool implicit_tls;
     enum route_tls tls;
+    const struct route_proxy *proxy; /* NULL: none; else host is not looked up */
 };
 
 struct route_input {
@@ -86,8 +93,9 @@ struct route_input {
 /* A plan serves all messages of its destination: what depends on the message (IPv4 only, what QMTP
  * cannot carry, REQUIRETLS, TLS-Required) is decided by who walks along the attempts. */
 struct route_attempt {
-    const char *host; /* for logs, SNI and, where names is empty, checks */
-    struct ip_port to;
+    const char *host;                /* for logs, SNI and, where names is empty, checks */
+    struct ip_port to;               /* family IP_NONE: proxy resolves host */
+    const struct route_proxy *proxy; /* NULL: none */
     enum route_protocol protocol; /* QMTP: followed by SMTP at the same address, for when it cannot
                                      be connected to */
     enum route_via via;

@@ -67,11 +67,13 @@ enum sim_fault {
     SIM_OK,
     SIM_REFUSED,    /* connect: -ECONNREFUSED */
     SIM_UNREACH,    /* connect: -ENETUNREACH */
+    SIM_NOT_OURS,   /* connect from this address: -EADDRNOTAVAIL */
     SIM_BLACK_HOLE, /* connect never answers; -ETIMEDOUT after 127 s as in the kernel */
     SIM_RESET,      /* after after_bytes in both directions together: -ECONNRESET at both ends */
     SIM_SILENT,     /* after after_bytes nothing arrives any more, in either direction */
 };
-/* For connections made from now on to this address (port 0: any port). SIM_OK: no fault. */
+/* For connections made from now on to this address (port 0: any port); SIM_NOT_OURS: from it, port
+ * 0. SIM_OK: no fault. */
 void sim_net_fault(const struct ip_port *to, enum sim_fault fault, uint64_t after_bytes);
 /* All open connections end with -ECONNRESET at both ends. */
 void sim_net_reset_all(void);

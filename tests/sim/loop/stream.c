@@ -303,6 +303,9 @@ struct stream *stream_connect(struct loop *l, const struct ip_port *to, const st
     struct ip_port local = {.ip = {.family = to->ip.family}};
     struct fault_choice f = net_fault_of(to);
     REQUIRE(to->ip.family != IP_NONE);
+    if (source && source->family != IP_NONE &&
+        net_fault_of(&(struct ip_port){.ip = *source}).fault == SIM_NOT_OURS)
+        f.fault = SIM_NOT_OURS;
     local.port = net_ephemeral_port();
     if (source && source->family != IP_NONE)
         local.ip = *source;
@@ -315,6 +318,7 @@ struct stream *stream_connect(struct loop *l, const struct ip_port *to, const st
     s->arg = arg;
     s->connect_err = f.fault == SIM_REFUSED      ? -ECONNREFUSED
                      : f.fault == SIM_UNREACH    ? -ENETUNREACH
+                     : f.fault == SIM_NOT_OURS   ? -EADDRNOTAVAIL
                      : f.fault == SIM_BLACK_HOLE ? -ETIMEDOUT
                                                  : 0;
     s->connect_ms = sim_now() + (f.fault == SIM_BLACK_HOLE ? CONNECT_TIMEOUT_MS

@@ -44,7 +44,7 @@ static int setup(void **state)
     tls_key_thread_start(16);
     ca = ec_cert(NULL, NULL);
     stranger = ec_cert(NULL, NULL);
-    right = make_server(ec_cert("DNS:" MX ",DNS:*.wild.example.net", &ca), &ca);
+    right = make_server(ec_cert("DNS:" MX ",DNS:*.wild.example.net,IP:192.0.2.1", &ca), &ca);
     expired = make_server(make_cert(EVP_EC_gen("P-256"), "DNS:" MX, -9 * DAY_S, -DAY_S, &ca), &ca);
     elsewhere = make_server(ec_cert("DNS:else.example.org", &ca), &ca);
     alone = make_server(make_cert(EVP_EC_gen("P-256"), NULL, -9 * DAY_S, -DAY_S, NULL), NULL);
@@ -212,21 +212,25 @@ static void dane_records_that_cannot_be_used(void **state)
 /* PKIX for one of several names, and what is only reported. */
 static void pkix_names_and_reports(void **state)
 {
-    static const char *const names[] = {"a.example", "x.wild.example.net", "b.example"};
+    static const char *const names[] = {"a.example", "x.wild.example.net", "b.example"},
+                             *const ip[] = {"192.0.2.1"}, *const other_ip[] = {"192.0.2.2"};
     const struct {
         const struct server *meets;
         const char *ca;
         size_t nnames;
         enum tls_failure failure;
+        const char *const *names; /* NULL: names */
     } rows[] = {
-        {&right, ca.pem, 0, OK},
-        {&right, ca.pem, 3, OK},
-        {&right, ca.pem, 1, MISMATCH},
-        {&elsewhere, ca.pem, 3, MISMATCH},
-        {&expired, ca.pem, 0, EXPIRED},
-        {&right, NULL, 0, UNTRUSTED},
-        {&right, stranger.pem, 0, UNTRUSTED},
-        {&alone, ca.pem, 0, UNTRUSTED},
+        {&right, ca.pem, 1, OK, ip},
+        {&right, ca.pem, 1, MISMATCH, other_ip},
+        {&right, ca.pem, 0, OK, NULL},
+        {&right, ca.pem, 3, OK, NULL},
+        {&right, ca.pem, 1, MISMATCH, NULL},
+        {&elsewhere, ca.pem, 3, MISMATCH, NULL},
+        {&expired, ca.pem, 0, EXPIRED, NULL},
+        {&right, NULL, 0, UNTRUSTED, NULL},
+        {&right, stranger.pem, 0, UNTRUSTED, NULL},
+        {&alone, ca.pem, 0, UNTRUSTED, NULL},
     };
     (void)state;
     for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
@@ -234,7 +238,7 @@ static void pkix_names_and_reports(void **state)
         struct tls_stream_peer peer = {.name = SV(MX),
                                        .trust = AUTH_TLS_TRUST_VERIFY,
                                        .report_only = i % 2,
-                                       .names = names,
+                                       .names = rows[row].names ? rows[row].names : names,
                                        .nnames = rows[row].nnames};
         struct tls_stream_info info;
         enum tls_stream_state end = meet(rows[row].meets, rows[row].ca, &peer, &info);

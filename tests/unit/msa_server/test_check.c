@@ -276,6 +276,15 @@ static const struct bad bad[] = {
     {DOMAINS "policy = { service_stages = [ \"EHLO\" ]; };",
      "m:2: policy.service_stages[0]: \"EHLO\" is no such stage; MAIL, RCPT, DATA or "
      "END-OF-MESSAGE\n"},
+    /* our addresses */
+    {DOMAINS "relay = { bind = { name = \"a.example\" }; };",
+     "m:2: relay.bind[0].address: is missing; address = \"192.0.2.1\";\n"},
+    {DOMAINS "relay = { bind = ( { address = \"192.0.2.1\"; weight = 2 },\n { address = "
+             "\"out.example\" } ); };",
+     "m:3: relay.bind[1].address: \"out.example\" is no address; for example \"192.0.2.1\" or "
+     "\"2001:db8::1\"\n"},
+    {DOMAINS "relay = { bind = { address = \"::1\"; name = \"a b\" }; };",
+     "m:2: relay.bind[0].name: \"a b\" is no host name; for example \"out1.example.net\"\n"},
     /* routes */
     {DOMAINS "relay = { site_backoff_codes = [ \"4.7.28\",\n \"2.0.0\" ]; };",
      "m:3: relay.site_backoff_codes[1]: \"2.0.0\" is no enhanced code of a refusal; for example "

@@ -108,7 +108,6 @@ static void keys_without_effect_are_unknown(void **state)
 {
     static const char *const keys[] = {
         "relay = { mx6 = true; }",
-        "relay = { bind = ( ); }",
         "relay = { routes = { to = \"smtp://a.example\"; socks = \"\"; }; }",
         "relay = { routes = { to = \"smtp://a.example\"; sender = \"*\"; }; }",
         "relay = { routes = { to = \"smtp://a.example\"; login = \"*\"; }; }",

@@ -108,10 +108,10 @@ static void begin(void)
 
 static void open_channel(void)
 {
-    struct relay_channel_config config = {.connect_ms = 30000,
-                                          .loop = f.loop,
-                                          .attempt = &f.attempt,
-                                          .remote = "peer.test",
+    struct relay_channel_config config = {.loop = f.loop,
+                                          .attempts = &f.attempt,
+                                          .nattempts = 1,
+                                          .connect_ms = 30000,
                                           .queue_id = ""};
     f.channel = relay_channel_open(&config, &ops, &f);
     loop_run(f.loop);

@@ -107,7 +107,8 @@ static void try_row(const struct row *row)
                                        .all = &all,
                                        .tls = ctx,
                                        .hostname = SV("our.test"),
-                                       .attempt = &a,
+                                       .attempts = &a,
+                                       .nattempts = 1,
                                        .level = row->level,
                                        .queue_id = ""};
     conn = relay_conn_open(&config, &ops, NULL);

@@ -427,9 +427,42 @@ static void test_stand(void **state)
     arena_deinit(&a);
 }
 
+/* What may be connected to at once: the same host's addresses of both families, as far as they are
+ * of use for the same rows. */
+static void races(void **state)
+{
+    static const struct route_attempt attempts[] = {
+        OVER(MX, 0, "a.test", V6(1), SMTP),  OVER(MX, 0, "a.test", V4(1), SMTP),
+        OVER(MX, 0, "a.test", V4(2), SMTP),  OVER(MX, 1, "b.test", V4(3), SMTP),
+        OVER(MX, 1, "b.test", V4(4), SMTP),  OVER(MX6, 2, "c.test", V6(5), SMTP),
+        OVER(MX6, 2, "c.test", V4(5), SMTP), OVER(MX, 3, "d.test", V6(6), QMTP),
+        OVER(MX, 3, "d.test", V6(6), SMTP),  OVER(MX, 3, "d.test", V4(6), QMTP),
+        OVER(MX, 3, "d.test", V4(6), SMTP),
+    };
+    static const size_t most[] = {3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const struct route_plan plan = {.attempts = attempts,
+                                           .nattempts = sizeof attempts / sizeof *attempts};
+    struct relay_needs needs = {.by_qmtp = true};
+    struct relay_walk walk;
+    struct relay_walk_row rows[2] = {0};
+    (void)state;
+    relay_walk_init(&walk, &plan, &needs, &options, rows, 1);
+    for (size_t i = 0; i < plan.nattempts; i++) {
+        relay_walk_stand(&walk, i);
+        assert_int_equal(relay_walk_race(&walk), most[i]);
+    }
+    /* one of two rows may not go over IPv6: the other goes there without IPv4 */
+    memset(rows, 0, sizeof rows);
+    rows[1].v4_only = true;
+    relay_walk_init(&walk, &plan, &needs, &options, rows, 2);
+    relay_walk_stand(&walk, 0);
+    assert_int_equal(relay_walk_race(&walk), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(races),
         cmocka_unit_test(test_walks),
         cmocka_unit_test(test_marked),
         cmocka_unit_test(test_codes_of_options),
