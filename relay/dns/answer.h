@@ -1,8 +1,9 @@
 /*
  * answer.h - questions to the DNS and their decoded answers, as plain values.
  *
- * RFC 1035, RFC 4035 (secure, bogus), RFC 7505 (null MX is an MX record with host "."). Names are
- * lower case, A-labels, without the dot at the end; the root is "". Any thread; no sockets here.
+ * RFC 1035, RFC 2782 (SRV), RFC 4035 (secure, bogus), RFC 6698 (TLSA), RFC 7505 (null MX is an MX
+ * record with host "."). Names are lower case, A-labels, without the dot at the end; the root is
+ * "". Any thread; no sockets here.
  */
 #ifndef RELAY_DNS_ANSWER_H
 #define RELAY_DNS_ANSWER_H
@@ -15,10 +16,13 @@
 
 enum dns_type {
     DNS_A = 1,
+    DNS_CNAME = 5, /* the alias itself, not what stands behind it */
     DNS_MX = 15,
     DNS_TXT = 16,
     DNS_AAAA = 28,
+    DNS_SRV = 33,
     DNS_DNSKEY = 48,
+    DNS_TLSA = 52,
 };
 
 enum dns_status {
@@ -30,16 +34,18 @@ enum dns_status {
 };
 
 struct dns_record {
-    uint16_t preference; /* MX */
-    const char *name;    /* MX: the host */
-    struct ip ip;        /* A, AAAA */
-    struct sv text;      /* TXT: its strings, one behind the other; any bytes */
+    uint16_t preference;               /* MX; SRV: its priority */
+    uint16_t weight, port;             /* SRV */
+    const char *name;                  /* MX: the host; SRV: the target; CNAME */
+    struct ip ip;                      /* A, AAAA */
+    uint8_t usage, selector, matching; /* TLSA */
+    struct sv text; /* TXT: its strings, one behind the other; TLSA: what is matched. Any bytes */
 };
 
 struct dns_answer {
     enum dns_status status;
-    bool secure;           /* validated, a denial too */
-    const char *canonical; /* the name behind aliases (CNAME); NULL if there was none */
+    bool secure;           /* validated: each alias on the way, and a denial too */
+    const char *canonical; /* the name behind aliases (CNAME), lower case; NULL: there was none */
     uint32_t ttl_s;
     const struct dns_record *records;
     size_t nrecords;
@@ -51,14 +57,20 @@ static inline const char *dns_type_text(enum dns_type type)
     switch (type) {
     case DNS_A:
         return "A";
+    case DNS_CNAME:
+        return "CNAME";
     case DNS_MX:
         return "MX";
     case DNS_TXT:
         return "TXT";
     case DNS_AAAA:
         return "AAAA";
+    case DNS_SRV:
+        return "SRV";
     case DNS_DNSKEY:
         return "DNSKEY";
+    case DNS_TLSA:
+        return "TLSA";
     }
     return "?";
 }

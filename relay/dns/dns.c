@@ -197,6 +197,20 @@ static void decode_records(const struct ub_result *res, enum dns_type type, stru
     }
 }
 
+/* NULL too where it is no name of a host: nothing can stand below it that may be asked for. */
+static const char *canonical_name(const struct ub_result *res, struct arena *arena)
+{
+    struct sv name = sv_of(res->canonname);
+    if (name.len > 0 && name.ptr[name.len - 1] == '.')
+        name.len--;
+    if (!dns_rdata_name_ok(name))
+        return NULL;
+    char *text = arena_str(arena, name);
+    for (char *c = text; *c; c++)
+        *c = ascii_lower(*c);
+    return text;
+}
+
 /* Bogus data comes with rcode 0: that is looked at first (RFC 4035 5). */
 static void decode(const struct ub_result *res, enum dns_type type, struct arena *arena,
                    struct dns_answer *out)
@@ -204,12 +218,7 @@ static void decode(const struct ub_result *res, enum dns_type type, struct arena
     *out = (struct dns_answer){.status = DNS_TEMPFAIL, .secure = res->secure != 0};
     if (res->ttl > 0)
         out->ttl_s = (uint32_t)res->ttl;
-    if (res->canonname) {
-        struct sv name = sv_of(res->canonname);
-        if (name.len > 1 && name.ptr[name.len - 1] == '.')
-            name.len--;
-        out->canonical = arena_str(arena, name);
-    }
+    out->canonical = canonical_name(res, arena);
     if (res->bogus) {
         out->status = DNS_BOGUS;
         out->text = arena_printf(arena, "DNSSEC validation failed: %s",

@@ -47,6 +47,15 @@ int dns_rdata_name(struct sv *wire, struct arena *arena, const char **out)
     return 0;
 }
 
+static bool take_u8(struct sv *wire, uint8_t *out)
+{
+    if (wire->len < 1)
+        return false;
+    *out = (uint8_t)wire->ptr[0];
+    *wire = sv_skip(*wire, 1);
+    return true;
+}
+
 static bool take_u16(struct sv *wire, uint16_t *out)
 {
     if (wire->len < 2)
@@ -91,6 +100,16 @@ static bool take_strings(struct sv *wire, struct arena *arena, struct sv *out)
     return true;
 }
 
+/* What a certificate is compared with: there is something, whatever it is (RFC 6698 2.1.4). */
+static bool take_association(struct sv *wire, struct arena *arena, struct sv *out)
+{
+    if (wire->len == 0)
+        return false;
+    *out = arena_sv(arena, *wire);
+    wire->len = 0;
+    return true;
+}
+
 int dns_rdata_decode(enum dns_type type, struct sv rdata, struct arena *arena,
                      struct dns_record *out)
 {
@@ -105,6 +124,17 @@ int dns_rdata_decode(enum dns_type type, struct sv rdata, struct arena *arena,
         break;
     case DNS_MX:
         ok = take_u16(&rdata, &r.preference) && take_name(&rdata, arena, &r.name);
+        break;
+    case DNS_CNAME:
+        ok = take_name(&rdata, arena, &r.name);
+        break;
+    case DNS_SRV:
+        ok = take_u16(&rdata, &r.preference) && take_u16(&rdata, &r.weight) &&
+             take_u16(&rdata, &r.port) && take_name(&rdata, arena, &r.name);
+        break;
+    case DNS_TLSA:
+        ok = take_u8(&rdata, &r.usage) && take_u8(&rdata, &r.selector) &&
+             take_u8(&rdata, &r.matching) && take_association(&rdata, arena, &r.text);
         break;
     case DNS_TXT:
         ok = take_strings(&rdata, arena, &r.text);

@@ -1,10 +1,10 @@
 /*
  * rdata.h - strict decoders for the data of one DNS record.
  *
- * RFC 1035 3.3, RFC 3596. Input is wire form with uncompressed names, exactly one record;
- * anything missing or left over is refused. Names come out as answer.h says; a label with a byte
- * that no host name may hold (control, space, dot, backslash, above 127...) makes the record
- * malformed, so that such a name can reach neither a log line nor a command. Any thread.
+ * RFC 1035 3.3, RFC 2782, RFC 3596, RFC 6698 2.1. Input is wire form with uncompressed names,
+ * exactly one record; anything missing or left over is refused. Names come out as answer.h says; a
+ * label with a byte that no host name may hold (control, space, dot, backslash, above 127...) makes
+ * the record malformed, so that such a name can reach neither a log line nor a command. Any thread.
  */
 #ifndef RELAY_DNS_RDATA_H
 #define RELAY_DNS_RDATA_H

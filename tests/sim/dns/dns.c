@@ -32,7 +32,9 @@ struct dns {
     struct dns_stats stats;
 };
 
-#define CNAME ((enum dns_type)5)
+/* what no question asks for */
+#define ALIAS  ((enum dns_type)65280)
+#define SIGNED ((enum dns_type)65281)
 
 static struct record *zone;
 static uint64_t zone_delay_ms;
@@ -67,24 +69,45 @@ static struct record *add(const char *name, enum dns_type type, enum dns_status 
     return r;
 }
 
+static uint16_t take_number(struct sv *rest)
+{
+    uint64_t number = 0;
+    bool ok = sv_u64(sv_split(rest, ' '), UINT16_MAX, &number);
+    REQUIRE(ok);
+    return (uint16_t)number;
+}
+
 void sim_dns_add(const char *name, enum dns_type type, const char *data)
 {
     struct record *r = add(name, type, DNS_OK);
     struct sv rest = sv_of(data);
-    uint64_t preference = 0;
-    if (type == DNS_MX) {
-        bool ok = sv_u64(sv_split(&rest, ' '), UINT16_MAX, &preference);
-        REQUIRE(ok);
-        r->value.preference = (uint16_t)preference;
+    switch (type) {
+    case DNS_SRV:
+    case DNS_MX:
+        r->value.preference = take_number(&rest);
+        if (type == DNS_SRV) {
+            r->value.weight = take_number(&rest);
+            r->value.port = take_number(&rest);
+        }
         r->value.name = sv_dup(rest);
         return;
-    }
-    if (type == DNS_TXT) {
+    case DNS_CNAME:
+        r->value.name = sv_dup(rest);
+        return;
+    case DNS_TLSA:
+        r->value.usage = (uint8_t)take_number(&rest);
+        r->value.selector = (uint8_t)take_number(&rest);
+        r->value.matching = (uint8_t)take_number(&rest);
         r->value.text = (struct sv){sv_dup(rest), rest.len};
         return;
+    case DNS_TXT:
+        r->value.text = (struct sv){sv_dup(rest), rest.len};
+        return;
+    default: {
+        bool ok = (type == DNS_A || type == DNS_AAAA) && ip_parse(rest, &r->value.ip);
+        REQUIRE(ok);
     }
-    bool ok = (type == DNS_A || type == DNS_AAAA) && ip_parse(rest, &r->value.ip);
-    REQUIRE(ok);
+    }
 }
 
 void sim_dns_remove(const char *name)
@@ -99,7 +122,12 @@ void sim_dns_remove(const char *name)
 
 void sim_dns_alias(const char *name, const char *canonical)
 {
-    add(name, CNAME, DNS_OK)->value.name = mem_str(canonical);
+    add(name, ALIAS, DNS_OK)->value.name = mem_str(canonical);
+}
+
+void sim_dns_sign(const char *suffix)
+{
+    add(suffix, SIGNED, DNS_OK);
 }
 
 void sim_dns_fail(const char *name, enum dns_type type, enum dns_status status)
@@ -126,6 +154,19 @@ size_t sim_dns_questions(void)
 
 /* ---- relay/dns/dns.h ---- */
 
+static bool is_signed(const char *name)
+{
+    const struct record *r;
+    DL_FOREACH(zone, r)
+    {
+        size_t len = strlen(r->name), all = strlen(name);
+        if (r->type == SIGNED && len <= all && strcmp(name + all - len, r->name) == 0 &&
+            (len == all || name[all - len - 1] == '.'))
+            return true;
+    }
+    return false;
+}
+
 static void look_up(const struct dns_query *q, struct arena *arena, struct dns_answer *out)
 {
     struct record *r;
@@ -133,11 +174,11 @@ static void look_up(const struct dns_query *q, struct arena *arena, struct dns_a
     *out = (struct dns_answer){.status = DNS_NXDOMAIN, .ttl_s = 300, .records = records};
     DL_FOREACH(zone, r)
     {
-        if (strcmp(r->name, q->name) != 0)
+        if (r->type == SIGNED || strcmp(r->name, q->name) != 0)
             continue;
         if (out->status == DNS_NXDOMAIN)
             out->status = DNS_NODATA;
-        if (r->type == CNAME)
+        if (r->type == ALIAS && q->type != DNS_CNAME)
             out->canonical = r->value.name;
         if (r->type != q->type)
             continue;
@@ -149,6 +190,7 @@ static void look_up(const struct dns_query *q, struct arena *arena, struct dns_a
         if (out->nrecords < DNS_RECORDS_MAX)
             records[out->nrecords++] = r->value;
     }
+    out->secure = is_signed(q->name) && (!out->canonical || is_signed(out->canonical));
 }
 
 static void on_timer(void *arg)

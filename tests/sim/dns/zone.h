@@ -11,8 +11,9 @@
 #include "relay/dns/dns.h"
 
 void sim_dns_reset(void);
-/* One more record: "10 mx.test" for MX ("0 " is the null MX), an address for A and AAAA,
- * the text for TXT. */
+/* One more record: "10 mx.test" for MX ("0 " is the null MX), "0 1 25 mx6.test" for SRV, an address
+ * for A and AAAA, the text for TXT, "3 1 1 " and the digest's own bytes for TLSA, a name for CNAME
+ * (which answers that question alone). */
 void sim_dns_add(const char *name, enum dns_type type, const char *data);
 /* Nothing of what was said of name holds any more. */
 void sim_dns_remove(const char *name);
@@ -20,6 +21,9 @@ void sim_dns_remove(const char *name);
 void sim_dns_fail(const char *name, enum dns_type type, enum dns_status status);
 /* Every answer for name says that it is an alias of canonical, whose records it has itself. */
 void sim_dns_alias(const char *name, const char *canonical);
+/* Every answer for suffix and what is below is validated, denials too; one that leads through an
+ * alias only if its canonical name is under such a suffix as well. */
+void sim_dns_sign(const char *suffix);
 /* Of all answers from here on. A delay beyond a question's deadline is a DNS_TEMPFAIL. */
 void sim_dns_delay(uint64_t delay_ms);
 /* Questions asked since the reset. */

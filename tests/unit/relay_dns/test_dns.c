@@ -40,10 +40,12 @@ struct reply {
     {                       \
         "" s, sizeof(s) - 1 \
     }
-#define OWNER "\xc0\x0c"
-#define TTL   "\0\0\1\x2c"
-#define A_RR  OWNER "\0\1\0\1" TTL "\0\4"
-#define MX_RR OWNER "\0\x0f\0\1" TTL
+#define OWNER   "\xc0\x0c"
+#define TTL     "\0\0\1\x2c"
+#define A_RR    OWNER "\0\1\0\1" TTL "\0\4"
+#define MX_RR   OWNER "\0\x0f\0\1" TTL
+#define SRV_RR  OWNER "\0\x21\0\1" TTL
+#define TLSA_RR OWNER "\0\x34\0\1" TTL
 static const struct reply replies[] = {
     {"ok", DNS_A, 0, LIT(A_RR "\xc0\0\2\1" A_RR "\xc0\0\2\2"), 2, false},
     {"ok", DNS_AAAA, 0, LIT(""), 0, false},
@@ -58,6 +60,9 @@ static const struct reply replies[] = {
                "abcd"),
      1, false},
     {"silent", DNS_MX, 0, LIT(""), 0, true},
+    {"srv", DNS_SRV, 0, LIT(SRV_RR "\0\x10\0\5\0\1\0\x19\3Mx6\4test\0"), 1, false},
+    {"tlsa", DNS_TLSA, 0, LIT(TLSA_RR "\0\5\3\1\1ab" TLSA_RR "\0\3\3\1\1"), 2, false},
+    {"alias", DNS_CNAME, 0, LIT(OWNER "\0\5\0\1" TTL "\0\x09\2OK\4test\0"), 1, false},
     {"alias", DNS_A, 0,
      LIT(OWNER "\0\5\0\1" TTL "\0\x09\2ok\4test\0"
                "\2ok\4test\0"
@@ -145,7 +150,7 @@ static void on_answer(void *arg, const struct dns_answer *a)
     if (w->first)
         assert_string_equal(address ? ip_text(&a->records[0].ip, text) : a->records[0].name,
                             w->first);
-    if (strcmp(w->name, "alias.test") == 0)
+    if (strcmp(w->name, "alias.test") == 0 && w->type == DNS_A)
         assert_string_equal(a->canonical, "ok.test");
     if (--left == 0)
         loop_stop(loop);
@@ -189,6 +194,10 @@ static void answers(void **state)
         {"evil.test", DNS_MX, DNS_TEMPFAIL, 0, NULL}, /* a name that must not reach a log */
         {"fail.test", DNS_MX, DNS_TEMPFAIL, 0, NULL},
         {"alias.test", DNS_A, DNS_OK, 2, NULL},
+        {"alias.test", DNS_CNAME, DNS_OK, 1, "ok.test"},
+        {"srv.test", DNS_SRV, DNS_OK, 1, "mx6.test"},
+        {"srv.test", DNS_TLSA, DNS_NODATA, 0, NULL},
+        {"tlsa.test", DNS_TLSA, DNS_OK, 1, NULL}, /* and one that is malformed */
         {"bad..name", DNS_MX, DNS_NXDOMAIN, 0, NULL},
         {"sp ace.test", DNS_MX, DNS_NXDOMAIN, 0, NULL},
     };
