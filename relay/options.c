@@ -246,6 +246,23 @@ static const struct conf_option site_rows[] = {
     "  { site = \"*.t-online.de\"; connections = 4; per_connection = 100; } )"
 
 const struct conf_option relay_options_rows[] = {
+    CONF_ROW(CONF_BOOL, struct relay_options, mx6, "mx6", "true", "look for MX6 targets",
+             "The hosts that the SRV records of _mx6._tcp.DOMAIN name are tried first, over IPv6; "
+             "such a host may ask for a message over IPv4 instead of refusing it. Not looked for "
+             "while ipv6 is false, or if this machine had no global IPv6 address at the last "
+             "start or reload. A domain whose look-up failed is not asked again for an hour.",
+             .flags = CONF_RELOAD),
+    CONF_ROW(CONF_INTS, struct relay_options, mx6_ports, "mx6_ports", "[ 25 ]",
+             "ports that MX6 targets may have",
+             "SRV records of MX6 that name another port are skipped: few networks let anything "
+             "but port 25 out to other mail servers.",
+             .min = 1, .max = 65535, .flags = CONF_RELOAD),
+    CONF_ROW(CONF_BOOL, struct relay_options, mxps, "mxps", "true", "QMTP where MX records ask",
+             "MXPS: MX preferences 12801, 12817, ... 13041 say that the host takes QMTP on port "
+             "209, which costs fewer round trips. QMTP is clear text: it is left out where TLS is "
+             "required, and for messages that need what it cannot carry. Where it cannot be "
+             "connected to, SMTP is used at the same address.",
+             .flags = CONF_RELOAD),
     CONF_ROW(CONF_BOOL, struct relay_options, ipv6, "ipv6", "true", "connect to IPv6 addresses too",
              "False leaves IPv6 addresses of receivers out. For machines whose IPv6 has no reverse "
              "name, which large receivers refuse.",

@@ -1,9 +1,9 @@
 /*
  * options.h - the keys of the group "relay": where mail goes and over which connections.
  *
- * RFC 5321 5.1 (MX), RFC 3207 (STARTTLS), RFC 8314, RFC 8461 (MTA-STS). Values are plain memory
- * inside a generation, read-only, any thread. After options_read() the tls of a route is never
- * RELAY_ROUTE_TLS_AUTO.
+ * RFC 5321 5.1 (MX), RFC 3207 (STARTTLS), RFC 7672 (DANE), RFC 8314, RFC 8461 (MTA-STS). Values are
+ * plain memory inside a generation, read-only, any thread. After options_read() the tls of a route
+ * is never RELAY_ROUTE_TLS_AUTO.
  */
 #ifndef RELAY_OPTIONS_H
 #define RELAY_OPTIONS_H
@@ -44,6 +44,9 @@ struct relay_bind_options {
 };
 
 struct relay_options {
+    bool mx6;
+    struct conf_ints mx6_ports;
+    bool mxps;
     bool ipv6;
     bool allow_loopback;
     /* What a host reached by MX6 says behind 550 to ask for IPv4: enhanced codes, or the text

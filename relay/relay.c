@@ -1,23 +1,22 @@
 /*
- * The joint between scheduler, DNS, planner and workers.
+ * The joint between scheduler, look-ups and workers.
  *
- * A look-up is a planner (route) with its questions under way. The scheduler's resolve() starts one
- * and gets its plan; relay_explain() starts one for the operator. Plans are counted here, on the
- * main thread; a job on a worker holds one reference through the scheduler.
+ * The scheduler's resolve() starts a look-up and gets its plan; relay_explain() starts one for the
+ * operator. Plans are counted here, on the main thread; a job on a worker holds one reference
+ * through the scheduler.
  */
 #include "relay/relay.h"
 
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
-#include "msa/loop/clock.h"
 #include "relay/internal.h"
+#include "relay/lookup.h"
 #include "relay/sites.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <utlist.h>
 
 #define SLOTS_MAX    4000 /* most of them would wait for dead hosts */
 #define RESOLVE_MAX  400
@@ -26,32 +25,13 @@
 #define DEADLINE_MS  (2 * 3600 * 1000)
 #define CAPTURE_SITE "capture"
 
-struct lookup {
-    struct relay *relay;
-    struct route *route;
-    char *destination;
-    struct question *questions; /* under way */
-    void (*on_done)(struct lookup *l);
-    void (*explained)(void *arg, const struct route_plan *plan);
-    void *arg;
-    struct timer timer; /* an explanation that needs no question is still told later */
-    struct lookup *next, *prev;
-};
-
-struct question {
-    struct lookup *lookup;
-    uint32_t id;
-    struct dns_query *query;
-    struct question *next, *prev;
-};
-
 struct relay {
     struct relay_config config;
     struct relay_settings *settings;
     struct sched *sched;
     struct relay_worker **workers;
     size_t nworkers;
-    struct lookup *lookups;
+    struct relay_lookups *lookups;
     struct relay_forms *forms;
     struct relay_security *security;
 };
@@ -81,168 +61,25 @@ static void drop_plan(void *plan)
     free(p);
 }
 
-/* ---- look-ups ---- */
-
-static void cancel_questions(struct lookup *l)
-{
-    while (l->questions) {
-        struct question *q = l->questions;
-        DL_DELETE(l->questions, q);
-        dns_cancel(q->query);
-        free(q);
-    }
-}
-
-static void lookup_free(struct lookup *l)
-{
-    cancel_questions(l);
-    timer_stop(&l->timer);
-    DL_DELETE(l->relay->lookups, l);
-    route_free(l->route);
-    free(l->destination);
-    free(l);
-}
-
-static void ask(struct lookup *l);
-static void tell(void *arg);
-
-static void on_answer(void *arg, const struct dns_answer *answer)
-{
-    struct question *q = arg;
-    struct lookup *l = q->lookup;
-    DL_DELETE(l->questions, q);
-    route_answer(l->route, q->id, answer);
-    free(q);
-    ask(l);
-}
-
-static void ask(struct lookup *l)
-{
-    struct route_question question;
-    while (!route_is_done(l->route) && route_next(l->route, &question)) {
-        struct question *q = NEW(struct question);
-        q->lookup = l;
-        q->id = question.id;
-        DL_APPEND(l->questions, q);
-        q->query = dns_query(l->relay->config.dns, question.name, question.type,
-                             l->relay->settings->dns_timeout_ms, on_answer, q);
-    }
-    if (route_is_done(l->route))
-        l->on_done(l);
-}
-
-static bool find_route(const struct relay_settings *s, const char *domain,
-                       const struct relay_route_options **out, size_t *index_out)
-{
-    const struct relay_route_options *routes = s->relay->routes.items;
-    for (size_t i = 0; i < s->relay->routes.count; i++) {
-        if (!relay_options_match(sv_of(routes[i].domain), sv_of(domain)))
-            continue;
-        *out = &routes[i];
-        *index_out = i;
-        return true;
-    }
-    return false;
-}
-
-static enum route_tls tls_of(int option)
-{
-    switch (option) {
-    case RELAY_ROUTE_TLS_NONE:
-        return ROUTE_TLS_NONE;
-    case RELAY_ROUTE_TLS_REQUIRE:
-        return ROUTE_TLS_REQUIRE;
-    case RELAY_ROUTE_TLS_VERIFY:
-        return ROUTE_TLS_VERIFY;
-    default:
-        return ROUTE_TLS_OPPORTUNISTIC;
-    }
-}
-
-static void add_static(const struct relay_settings *s, const char *domain, struct arena *arena,
-                       struct route_input *in)
-{
-    const struct relay_route_options *r;
-    size_t index;
-    if (!find_route(s, domain, &r, &index))
-        return;
-    struct route_target *targets = arena_alloc(arena, (r->to.count + 1) * sizeof *targets);
-    char *name = arena_printf(arena, "%zu", index);
-    for (size_t i = 0; i < r->to.count; i++) {
-        struct relay_url url;
-        const char *wrong;
-        if (!relay_options_url(sv_of(r->to.items[i]), &url, &wrong))
-            continue; /* checked when the configuration was read */
-        targets[in->ntargets++] =
-            (struct route_target){.host = arena_str(arena, url.host),
-                                  .ip = url.ip,
-                                  .port = url.port,
-                                  .protocol = relay_url_is_qmtp(&url) ? ROUTE_QMTP : ROUTE_SMTP,
-                                  .implicit_tls = relay_url_is_tls(&url),
-                                  .tls = tls_of(r->tls)};
-        name = arena_printf(arena, "%s %s", name, r->to.items[i]);
-    }
-    in->targets = targets;
-    in->static_name = name;
-    in->credentials = r->user[0] ? (int)index : -1;
-}
-
-static struct route *make_route(const struct relay_settings *s, const char *destination)
-{
-    struct arena arena;
-    arena_init(&arena);
-    struct route_input in = {.domain = destination,
-                             .static_name = "",
-                             .credentials = -1,
-                             .ipv6 = s->relay->ipv6,
-                             .allow_loopback = s->relay->allow_loopback,
-                             .listeners = s->listeners,
-                             .nlisteners = s->nlisteners,
-                             .own_ips = s->own_ips,
-                             .nown_ips = s->nown_ips,
-                             .seed = random_u64()};
-    add_static(s, destination, &arena, &in);
-    struct route *route = route_new(&in);
-    arena_deinit(&arena);
-    return route;
-}
-
-static struct lookup *lookup_new(struct relay *r, const char *destination,
-                                 void (*on_done)(struct lookup *l))
-{
-    struct lookup *l = NEW(struct lookup);
-    l->relay = r;
-    l->destination = mem_str(destination);
-    l->on_done = on_done;
-    l->route = make_route(r->settings, destination);
-    timer_init(&l->timer, r->config.loop, tell, l);
-    DL_APPEND(r->lookups, l);
-    return l;
-}
-
 /* ---- the scheduler's owner ---- */
 
-static void on_routed(struct lookup *l)
+static void on_routed(void *arg, const char *destination, struct route *route)
 {
-    struct relay *r = l->relay;
-    const struct route_plan *plan = route_plan(l->route);
-    struct sched_route route = {.fresh_ms = (uint64_t)plan->ttl_s * 1000};
-    char *destination = l->destination;
+    struct relay *r = arg;
+    const struct route_plan *plan = route_plan(route);
+    struct sched_route answer = {.fresh_ms = (uint64_t)plan->ttl_s * 1000};
     if (plan->verdict == ROUTE_DELIVER) {
-        route.site = mem_str(plan->site);
-        route.limits = relay_sites_limits(r->settings->relay, plan);
-        route.plan = plan_new(l->route);
-        l->route = NULL;
+        answer.site = mem_str(plan->site);
+        answer.limits = relay_sites_limits(r->settings->relay, plan);
+        answer.plan = plan_new(route);
     } else {
-        route.failed = plan->verdict == ROUTE_FAILED;
-        route.deferred = !route.failed;
-        route.status = mem_str(plan->status);
-        route.text = mem_str(plan->text);
+        answer.failed = plan->verdict == ROUTE_FAILED;
+        answer.deferred = !answer.failed;
+        answer.status = mem_str(plan->status);
+        answer.text = mem_str(plan->text);
+        route_free(route);
     }
-    l->destination = NULL;
-    lookup_free(l);
-    sched_resolved(r->sched, destination, &route);
-    free(destination);
+    sched_resolved(r->sched, destination, &answer);
 }
 
 static void resolve(void *arg, const char *destination)
@@ -254,7 +91,7 @@ static void resolve(void *arg, const char *destination)
         sched_resolved(r->sched, destination, &route);
         return;
     }
-    ask(lookup_new(r, destination, on_routed));
+    relay_lookup(r->lookups, destination, on_routed, r);
 }
 
 static void run_job(void *arg, struct sched_job *job)
@@ -301,16 +138,19 @@ void relay_on_slot_closed(void *arg, uint32_t slot)
 
 /* ---- explanations ---- */
 
-static void tell(void *arg)
-{
-    struct lookup *l = arg;
-    l->explained(l->arg, route_plan(l->route));
-    lookup_free(l);
-}
+struct explanation {
+    void (*on_done)(void *arg, const struct route_plan *plan);
+    void *arg;
+};
 
-static void on_explained(struct lookup *l)
+static void on_explained(void *arg, const char *destination, struct route *route)
 {
-    timer_start(&l->timer, 0);
+    struct explanation *e = arg;
+    (void)destination;
+    if (route)
+        e->on_done(e->arg, route_plan(route));
+    route_free(route);
+    free(e);
 }
 
 void relay_explain(struct relay *r, const char *address,
@@ -319,14 +159,13 @@ void relay_explain(struct relay *r, const char *address,
     struct sv text = sv_of(address);
     struct sv domain = sv_skip(text, sv_rfind(text, '@') + 1);
     char *lower = sv_dup(domain.len ? domain : text);
+    struct explanation *e = NEW(struct explanation);
     if (lower[0] != '[')
         for (char *c = lower; *c; c++)
             *c = ascii_lower(*c);
-    struct lookup *l = lookup_new(r, lower, on_explained);
+    *e = (struct explanation){on_done, arg};
+    relay_lookup_explain(r->lookups, lower, on_explained, e);
     free(lower);
-    l->explained = on_done;
-    l->arg = arg;
-    ask(l);
 }
 
 /* ---- life ---- */
@@ -340,6 +179,11 @@ struct relay *relay_new(const struct relay_config *config)
     r->security = relay_security_new(
         &(struct relay_security_config){.loop = config->loop, .dir = config->dir});
     relay_security_set(r->security, r->settings, config->dns);
+    r->lookups =
+        relay_lookups_new(&(struct relay_lookups_config){.loop = config->loop,
+                                                         .dns = config->dns,
+                                                         .sts = relay_security_sts(r->security),
+                                                         .settings = config->settings});
     return r;
 }
 
@@ -384,40 +228,14 @@ void relay_start(struct relay *r)
     sched_start(r->sched);
 }
 
-/* What is being looked up under another configuration, or from another resolver, begins again. */
-static void restart(struct relay *r)
-{
-    struct lookup *old = r->lookups;
-    r->lookups = NULL;
-    while (old) {
-        struct lookup *l = old;
-        DL_DELETE(old, l);
-        DL_APPEND(r->lookups, l);
-        if (timer_armed(&l->timer))
-            continue; /* answered, and about to be told */
-        cancel_questions(l);
-        if (l->on_done == on_explained) {
-            route_free(l->route);
-            l->route = make_route(r->settings, l->destination);
-            ask(l);
-            continue;
-        }
-        char *destination = l->destination;
-        l->destination = NULL;
-        lookup_free(l);
-        resolve(r, destination);
-        free(destination);
-    }
-}
-
 void relay_set(struct relay *r, struct relay_settings *settings)
 {
     relay_settings_drop(r->settings);
     r->settings = relay_settings_keep(settings);
     relay_security_set(r->security, r->settings, r->config.dns);
+    relay_lookups_set(r->lookups, settings);
     if (!r->sched)
         return;
-    restart(r);
     sched_set_per_site(r->sched, (size_t)settings->relay->per_site);
     sched_wake(r->sched); /* routes of the old configuration are forgotten */
 }
@@ -426,7 +244,7 @@ void relay_set_dns(struct relay *r, struct dns *dns)
 {
     r->config.dns = dns;
     relay_security_set(r->security, r->settings, dns);
-    restart(r);
+    relay_lookups_set_dns(r->lookups, dns);
 }
 
 void relay_stop(struct relay *r, void (*on_idle)(void *arg), void *arg)
@@ -439,11 +257,7 @@ void relay_stop(struct relay *r, void (*on_idle)(void *arg), void *arg)
 
 void relay_free(struct relay *r)
 {
-    struct lookup *l, *tmp;
-    DL_FOREACH_SAFE(r->lookups, l, tmp)
-    {
-        lookup_free(l);
-    }
+    relay_lookups_free(r->lookups);
     if (r->sched)
         sched_free(r->sched);
     relay_security_free(r->security);

@@ -10,11 +10,11 @@
  * them at once. Value structs are plain memory, filled at each row's offset:
  *   CONF_BOOL bool; CONF_INT, CONF_SIZE (bytes), CONF_TIME (seconds) int64_t; CONF_STRING,
  *   CONF_PATH const char * (never NULL); CONF_ENUM int; CONF_STRINGS struct conf_strings;
- *   CONF_TIMES struct conf_times; CONF_GROUP the nested struct itself; CONF_LIST struct conf_list
- *   of nested structs.
- * A single value may stand where a list is asked (a string for an array, a group for a list of
- * groups); an empty array is an empty array, an empty list of groups is the default list.
- * Threads: one reader at a time; values are read-only afterwards and may be shared.
+ *   CONF_INTS, CONF_TIMES (seconds) struct conf_ints; CONF_GROUP the nested struct itself;
+ * CONF_LIST struct conf_list of nested structs. A single value may stand where a list is asked (a
+ * string for an array, a group for a list of groups); an empty array is an empty array, an empty
+ * list of groups is the default list. Threads: one reader at a time; values are read-only
+ * afterwards and may be shared.
  *
  *     static const struct conf_option rows[] = {
  *         CONF_ROW(CONF_TIME, struct x, timeout_s, "timeout", "5m", "one line", "A paragraph.",
@@ -38,6 +38,7 @@ enum conf_type {
     CONF_ENUM, /* one of names[]; the value is its index; true and false stand for "true", "false"
                 */
     CONF_STRINGS, /* array of strings */
+    CONF_INTS,    /* array of whole numbers */
     CONF_TIMES,   /* array of times */
     CONF_GROUP,
     CONF_LIST, /* list of groups */
@@ -53,8 +54,8 @@ struct conf_strings {
     const char **items;
     size_t count;
 };
-struct conf_times {
-    int64_t *items; /* seconds */
+struct conf_ints {
+    int64_t *items;
     size_t count;
 };
 struct conf_list {
@@ -73,7 +74,7 @@ struct conf_option {
     /* Default, read by the same code as the file. Bare for one value (5m, 25%, true, stderr); as
      * in the file for arrays and lists. NULL: empty, or false, or nothing (CONF_GROUP). */
     const char *def;
-    int64_t min, max;         /* CONF_INT, CONF_SIZE, CONF_TIME, CONF_TIMES: required */
+    int64_t min, max;         /* CONF_INT(S), CONF_SIZE, CONF_TIME(S): required */
     const char *const *names; /* CONF_ENUM: NULL-terminated */
     unsigned flags;
     const struct conf_option *rows; /* CONF_GROUP, CONF_LIST: rows of the nested struct */

@@ -37,6 +37,7 @@ static const char *default_text(struct docs *d, const struct conf_option *row)
     case CONF_INT:
         return row->def ? row->def : "false";
     case CONF_STRINGS:
+    case CONF_INTS:
     case CONF_TIMES:
         return row->def ? row->def : "[ ]";
     case CONF_LIST:

@@ -101,7 +101,8 @@ static void read_array(struct reader *r, const struct conf_option *row, const co
 {
     bool several = config_setting_is_array(s) || config_setting_is_list(s);
     size_t count = count_of(s, several), kept = 0;
-    size_t size = row->type == CONF_TIMES ? sizeof(int64_t) : sizeof(const char *);
+    bool ints = row->type == CONF_INTS || row->type == CONF_TIMES;
+    size_t size = ints ? sizeof(int64_t) : sizeof(const char *);
     char *items = arena_alloc(r->arena, count * size + 1);
     for (size_t i = 0; i < count; i++) {
         struct conf_given g = given_of(element(s, several, i));
@@ -109,8 +110,8 @@ static void read_array(struct reader *r, const struct conf_option *row, const co
         if (conf_value_set(row, &g, r->state, r->arena, r->faults, items + kept * size))
             kept++;
     }
-    if (row->type == CONF_TIMES)
-        *(struct conf_times *)field = (struct conf_times){.items = (void *)items, .count = kept};
+    if (ints)
+        *(struct conf_ints *)field = (struct conf_ints){.items = (void *)items, .count = kept};
     else
         *(struct conf_strings *)field =
             (struct conf_strings){.items = (void *)items, .count = kept};
@@ -142,6 +143,7 @@ static void read_row(struct reader *r, const struct conf_option *row, const conf
     at_key(r, key, "");
     switch (row->type) {
     case CONF_STRINGS:
+    case CONF_INTS:
     case CONF_TIMES:
         if (config_setting_is_group(s))
             wrong_type(r, row, s);
@@ -174,6 +176,7 @@ static void set_default(struct reader *r, const struct conf_option *row, void *f
             set_default(r, inner, (char *)field + inner->offset);
         return;
     case CONF_STRINGS:
+    case CONF_INTS:
     case CONF_TIMES:
     case CONF_LIST:
         memset(field, 0, conf_value_bytes(row));

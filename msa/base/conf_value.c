@@ -58,6 +58,8 @@ const char *conf_value_asked(const struct conf_option *row, struct arena *a)
         return "true or false";
     case CONF_INT:
         return arena_printf(a, "a whole number, %s", conf_value_range(row, a));
+    case CONF_INTS:
+        return arena_printf(a, "whole numbers such as [ 1, 2 ], each %s", conf_value_range(row, a));
     case CONF_SIZE:
         return row->flags & CONF_PERCENT_OK ? "a size such as \"50M\" or \"25%\""
                                             : "a size such as \"50M\"";
@@ -250,6 +252,7 @@ bool conf_value_set(const struct conf_option *row, const struct conf_given *give
     case CONF_BOOL:
         return set_bool(row, given, a, faults, field);
     case CONF_INT:
+    case CONF_INTS:
         return set_int(row, given, a, faults, field);
     case CONF_SIZE:
         return set_size(row, given, a, faults, field);

@@ -21,8 +21,9 @@ size_t conf_value_bytes(const struct conf_option *row)
         return sizeof(int);
     case CONF_STRINGS:
         return sizeof(struct conf_strings);
+    case CONF_INTS:
     case CONF_TIMES:
-        return sizeof(struct conf_times);
+        return sizeof(struct conf_ints);
     case CONF_LIST:
         return sizeof(struct conf_list);
     case CONF_GROUP:
@@ -68,7 +69,7 @@ static bool same_strings(const struct conf_strings *a, const struct conf_strings
     return true;
 }
 
-static bool same_times(const struct conf_times *a, const struct conf_times *b)
+static bool same_ints(const struct conf_ints *a, const struct conf_ints *b)
 {
     return a->count == b->count &&
            (a->count == 0 || memcmp(a->items, b->items, a->count * sizeof a->items[0]) == 0);
@@ -82,8 +83,9 @@ static bool same_value(const struct conf_option *row, const void *a, const void 
         return strcmp(*(const char *const *)a, *(const char *const *)b) == 0;
     case CONF_STRINGS:
         return same_strings(a, b);
+    case CONF_INTS:
     case CONF_TIMES:
-        return same_times(a, b);
+        return same_ints(a, b);
     default:
         return memcmp(a, b, conf_value_bytes(row)) == 0;
     }

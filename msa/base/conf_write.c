@@ -40,33 +40,34 @@ static void put_indent(struct writer *w, unsigned depth)
         put(w, SV("    "));
 }
 
-static void put_elements(struct writer *w, const struct conf_option *row, const void *field)
-{
-    const struct conf_strings *strings = field;
-    const struct conf_times *times = field;
-    bool is_times = row->type == CONF_TIMES;
-    size_t count = is_times ? times->count : strings->count;
-    char buf[CONF_UNIT_TEXT_MAX];
-    put(w, SV("[ "));
-    for (size_t i = 0; i < count; i++) {
-        put_string(w, is_times ? conf_time_text(times->items[i], buf) : strings->items[i]);
-        put(w, i + 1 < count ? SV(", ") : SV(" "));
-    }
-    put(w, SV("]"));
-}
-
 static void put_number(struct writer *w, const struct conf_option *row, int64_t value)
 {
     char buf[CONF_UNIT_TEXT_MAX];
     if (w->err < 0)
         return;
-    if (row->type == CONF_INT)
+    if (row->type == CONF_INT || row->type == CONF_INTS)
         w->err = buf_printf(w->out, "%" PRId64, value);
     else if (row->type == CONF_SIZE && value < 0)
         w->err = buf_printf(w->out, "\"%" PRId64 "%%\"", -value);
     else
-        put_string(w, row->type == CONF_TIME ? conf_time_text(value, buf)
-                                             : conf_size_text(value, buf));
+        put_string(w, row->type == CONF_SIZE ? conf_size_text(value, buf)
+                                             : conf_time_text(value, buf));
+}
+
+static void put_elements(struct writer *w, const struct conf_option *row, const void *field)
+{
+    const struct conf_strings *strings = field;
+    const struct conf_ints *ints = field;
+    size_t count = row->type == CONF_STRINGS ? strings->count : ints->count;
+    put(w, SV("[ "));
+    for (size_t i = 0; i < count; i++) {
+        if (row->type == CONF_STRINGS)
+            put_string(w, strings->items[i]);
+        else
+            put_number(w, row, ints->items[i]);
+        put(w, i + 1 < count ? SV(", ") : SV(" "));
+    }
+    put(w, SV("]"));
 }
 
 static void put_rows(struct writer *w, const struct conf_option *rows, const char *values,
@@ -113,6 +114,7 @@ static void put_value(struct writer *w, const struct conf_option *row, const voi
         put_string(w, row->names[*(const int *)field]);
         return;
     case CONF_STRINGS:
+    case CONF_INTS:
     case CONF_TIMES:
         put_elements(w, row, field);
         return;

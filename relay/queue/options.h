@@ -16,7 +16,7 @@ struct queue_options {
     int store;                  /* enum queue_store */
     int64_t lifetime_s;         /* from acceptance to the failure report */
     int64_t delay_warning_s;    /* to the one delay report; at or above lifetime_s: none */
-    struct conf_times retry;    /* never empty; the last one repeats */
+    struct conf_ints retry;     /* never empty; the last one repeats */
     int64_t history_s;          /* multiple of a day */
     int64_t history_size_bytes; /* all history files together */
     int64_t bounce_body_bytes;  /* of the original returned in a failure report */

@@ -1,6 +1,13 @@
 #include "relay/tls/options.h"
 
 const struct conf_option relay_tls_options_rows[] = {
+    CONF_ROW(CONF_BOOL, struct relay_tls_options, dane, "dane", "true",
+             "certificates that receivers announce in signed DNS",
+             "DANE (RFC 7672): where the way to a mail host is signed with DNSSEC and the host has "
+             "TLSA records, mail goes to it only over TLS and with a certificate that they name. "
+             "Needs resolvers that let DNSSEC records through (dns.dnssec); with others nothing "
+             "is under DANE.",
+             .flags = CONF_RELOAD),
     CONF_ROW(
         CONF_BOOL, struct relay_tls_options, mta_sts, "mta_sts", "true",
         "keep to the MTA-STS policies of recipient domains",

@@ -1,7 +1,8 @@
 /*
  * options.h - the keys of the group "relay.tls": what connections to others have to prove.
  *
- * RFC 8461 (MTA-STS). Values are plain memory inside a generation, read-only, any thread.
+ * RFC 7672 (DANE), RFC 8461 (MTA-STS). Values are plain memory inside a generation, read-only, any
+ * thread.
  */
 #ifndef RELAY_TLS_OPTIONS_H
 #define RELAY_TLS_OPTIONS_H
@@ -9,6 +10,7 @@
 #include "msa/base/conf.h"
 
 struct relay_tls_options {
+    bool dane;
     bool mta_sts;
     const char *ca; /* path; "": the system's authorities */
 };

@@ -12,6 +12,7 @@ struct record {
     enum dns_type type;
     enum dns_status status; /* DNS_OK: a record */
     struct dns_record value;
+    uint64_t delay_ms; /* SLOW: of questions of the type value.preference */
     struct record *next, *prev;
 };
 
@@ -35,6 +36,7 @@ struct dns {
 /* what no question asks for */
 #define ALIAS  ((enum dns_type)65280)
 #define SIGNED ((enum dns_type)65281)
+#define SLOW   ((enum dns_type)65282)
 
 static struct record *zone;
 static uint64_t zone_delay_ms;
@@ -147,6 +149,13 @@ void sim_dns_delay(uint64_t delay_ms)
     zone_delay_ms = delay_ms;
 }
 
+void sim_dns_slow(const char *name, enum dns_type type, uint64_t delay_ms)
+{
+    struct record *r = add(name, SLOW, DNS_OK);
+    r->value.preference = (uint16_t)type;
+    r->delay_ms = delay_ms;
+}
+
 size_t sim_dns_questions(void)
 {
     return zone_questions;
@@ -174,7 +183,7 @@ static void look_up(const struct dns_query *q, struct arena *arena, struct dns_a
     *out = (struct dns_answer){.status = DNS_NXDOMAIN, .ttl_s = 300, .records = records};
     DL_FOREACH(zone, r)
     {
-        if (r->type == SIGNED || strcmp(r->name, q->name) != 0)
+        if (r->type == SIGNED || r->type == SLOW || strcmp(r->name, q->name) != 0)
             continue;
         if (out->status == DNS_NXDOMAIN)
             out->status = DNS_NODATA;
@@ -191,6 +200,17 @@ static void look_up(const struct dns_query *q, struct arena *arena, struct dns_a
             records[out->nrecords++] = r->value;
     }
     out->secure = is_signed(q->name) && (!out->canonical || is_signed(out->canonical));
+}
+
+static uint64_t delay_of(const char *name, enum dns_type type)
+{
+    const struct record *r;
+    DL_FOREACH(zone, r)
+    {
+        if (r->type == SLOW && r->value.preference == type && strcmp(r->name, name) == 0)
+            return r->delay_ms;
+    }
+    return zone_delay_ms;
 }
 
 static void on_timer(void *arg)
@@ -222,12 +242,13 @@ struct dns_query *dns_query(struct dns *d, const char *name, enum dns_type type,
     q->type = type;
     q->on_answer = on_answer;
     q->arg = arg;
-    q->late = zone_delay_ms > deadline_ms;
+    uint64_t delay_ms = delay_of(name, type);
+    q->late = delay_ms > deadline_ms;
     zone_questions++;
     d->stats.questions++;
     DL_APPEND(d->queries, q);
     timer_init(&q->timer, d->loop, on_timer, q);
-    timer_start(&q->timer, q->late ? deadline_ms : zone_delay_ms);
+    timer_start(&q->timer, q->late ? deadline_ms : delay_ms);
     return q;
 }
 

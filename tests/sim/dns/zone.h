@@ -26,6 +26,8 @@ void sim_dns_alias(const char *name, const char *canonical);
 void sim_dns_sign(const char *suffix);
 /* Of all answers from here on. A delay beyond a question's deadline is a DNS_TEMPFAIL. */
 void sim_dns_delay(uint64_t delay_ms);
+/* Of this question alone, in place of the other delay. */
+void sim_dns_slow(const char *name, enum dns_type type, uint64_t delay_ms);
 /* Questions asked since the reset. */
 size_t sim_dns_questions(void);
 

@@ -29,7 +29,7 @@ struct all {
     const char *path;
     const char *secret;
     struct conf_strings names;
-    struct conf_times retry;
+    struct conf_ints retry, ports;
     struct inner limits;
     struct conf_list entries;
     struct conf_list extra;
@@ -76,6 +76,8 @@ static const struct conf_option all_rows[] = {
              .check = check_host),
     CONF_ROW(CONF_TIMES, struct all, retry, "retry", "[ \"5m\", \"1h\" ]", "waits", "Some.",
              .min = 1, .max = 86400),
+    CONF_ROW(CONF_INTS, struct all, ports, "ports", "[ 25, 26 ]", "ports", "Some.", .min = 1,
+             .max = 65535),
     CONF_ROW(CONF_GROUP, struct all, limits, "limits", NULL, "bounds", "Some.", .rows = inner_rows),
     CONF_ROW(CONF_LIST, struct all, entries, "entries",
              "( { name = \"one\"; port = 1; }, { name = \"two\"; } )", "entries", "Some.",

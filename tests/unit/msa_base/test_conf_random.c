@@ -14,7 +14,7 @@
 static const char *const seeds[] = {
     "state = \"/srv/y/\"; on = FALSE; host : \"a\" \"b\" // joined\n"
     "mode = \"fast\"; path = \"<state>/q/<state>\"; secret = \"s\\\"\\\\\";\n",
-    "names = ( \"n\", \"m\" ); retry = [ \"12h\", \"5m\" ]\n"
+    "names = ( \"n\", \"m\" ); retry = [ \"12h\", \"5m\" ]; ports = [ 25, 26 ]\n"
     "limits = { connections = 0x1F; message_size = 4096; memory = \"1G\"; wait = \"1h\" }\n",
     "entries = ( { name = \"a\"; port = 99999999999999999999; }, { name = 5m; tags = [ ] } );\n",
     "extra = { name = \"e\"; tags = \"t\" }; /* c */ # d\n@include \"x\"\non = 1.5e3;",

@@ -53,6 +53,8 @@ static void an_empty_file_gives_the_defaults(void **state)
     assert_string_equal(r.v.names.items[1], "b");
     assert_int_equal(r.v.retry.count, 2);
     assert_int_equal(r.v.retry.items[1], 3600);
+    assert_int_equal(r.v.ports.count, 2);
+    assert_int_equal(r.v.ports.items[1], 26);
     assert_int_equal(r.v.limits.connections, 10);
     assert_int_equal(r.v.limits.size, 50 << 20);
     assert_int_equal(r.v.limits.memory, -25);
@@ -72,7 +74,7 @@ static void every_type_is_read(void **state)
     start(&r,
           "/* all */ state = \"/srv/y/\"; on = FALSE; host : \"a\" \"b\" // joined\n"
           "mode = \"fast\"; path = \"<state>/q/<state>\"; secret = \"s\\\"\\\\\";\n"
-          "names = ( \"n\" ); retry = \"12h\"\n"
+          "names = ( \"n\" ); retry = \"12h\"; ports = 0x19\n"
           "limits = { connections = 0x1F; message_size = 4096; memory = \"1G\"; wait = \"1h\" }\n"
           "entries = ( ); extra = { name = \"e\"; tags = \"t\" };\n");
     assert_string_equal(r.printed, "");
@@ -85,6 +87,8 @@ static void every_type_is_read(void **state)
     assert_int_equal(r.v.names.count, 1);
     assert_int_equal(r.v.retry.count, 1);
     assert_int_equal(r.v.retry.items[0], 43200);
+    assert_int_equal(r.v.ports.count, 1);
+    assert_int_equal(r.v.ports.items[0], 25);
     assert_int_equal(r.v.limits.connections, 31);
     assert_int_equal(r.v.limits.size, 4096);
     assert_int_equal(r.v.limits.memory, 1 << 30);
@@ -98,10 +102,11 @@ static void an_empty_array_is_empty(void **state)
 {
     struct run r;
     (void)state;
-    start(&r, "names = [ ]; retry = ( );");
+    start(&r, "names = [ ]; retry = ( ); ports = [ ];");
     assert_true(r.ok);
     assert_int_equal(r.v.names.count, 0);
     assert_int_equal(r.v.retry.count, 0);
+    assert_int_equal(r.v.ports.count, 0);
     stop(&r);
 }
 
@@ -160,6 +165,10 @@ static const struct bad bad[] = {
      "x.conf:1: limits.message_size: 32G is too large; 1K to 16G\n"},
     {"limits = { wait = \"2d\" };", "x.conf:1: limits.wait: 2d is too large; 1s to 1d\n"},
     {"limits = { wait = \"0s\" };", "x.conf:1: limits.wait: 0s is too small; 1s to 1d\n"},
+    {"ports = [ 25,\n0 ];", "x.conf:2: ports[1]: 0 is too small; 1 to 65535\n"},
+    {"ports = [ 65536 ];", "x.conf:1: ports[0]: 65536 is too large; 1 to 65535\n"},
+    {"ports = \"25\";", "x.conf:1: ports: text cannot stand here; whole numbers such as [ 1, 2 ], "
+                        "each 1 to 65535\n"},
     {"retry = [ \"1m\",\n\"0s\" ];", "x.conf:2: retry[1]: 0s is too small; 1s to 1d\n"},
     /* units */
     {"limits = { wait = 300 };",

@@ -13,6 +13,7 @@ static const char changed[] = "state = \"/srv/y\";\n"
                               "secret = \"hidden\";\n"
                               "names = [ ];\n"
                               "retry = [ \"90s\", \"2h\" ];\n"
+                              "ports = [ 25, 2525 ];\n"
                               "limits = {\n"
                               "    connections = 99;\n"
                               "    message_size = \"1025\";\n"
@@ -136,7 +137,7 @@ static void differences_are_named(void **state)
     assert_string_equal(keys, "");
     read_into(&a, changed, &w);
     conf_diff(all_rows, &v, &w, note, keys);
-    assert_string_equal(keys, "state on host mode path secret names retry limits.connections "
+    assert_string_equal(keys, "state on host mode path secret names retry ports limits.connections "
                               "limits.message_size limits.memory entries[0].name "
                               "entries[0].port entries[0].tags entries[1].name "
                               "entries[1].port ");

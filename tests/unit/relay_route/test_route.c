@@ -1,21 +1,7 @@
-/* Tables of zones and what the planner makes of them. */
-#include "relay/route/route.h"
+/* Static routes, literals, MX records: tables of zones and what the planner makes of them. */
+#include "zones.h"
 
-#include "msa/base/mem.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-/* "name TYPE data", data "!" for a failure, "-" for no such record; names that do not stand here
- * do not exist. */
-static const char *const zone[] = {
+static const char *const lines[] = {
     "one.test MX 10 mx.one.test",
     "mx.one.test A 192.0.2.1",
     "mx.one.test AAAA 2001:db8::1",
@@ -59,79 +45,31 @@ static const char *const zone[] = {
     "v6.test MX 10 only6.test",
     "only6.test AAAA 2001:db8::6",
     "only6.test A -",
+    "dual.test MX 10 mx.one.test",
+    "dual.test MX 20 b.two.test",
+    "self10.test MX 10 our.test",
+    "self10.test MX 10 a.two.test",
+    "self10.test MX 20 b.two.test",
+    "bogus.test MX bogus",
+    "alias.test CNAME one.test",
+    "many.test MX 10 many.host.test",
+    "many.test MX 20 a.two.test",
+    NULL,
 };
-
-static struct dns_answer lookup(const char *name, enum dns_type type, struct arena *a)
-{
-    struct dns_record *records = arena_alloc(a, 8 * sizeof *records);
-    struct dns_answer out = {.status = DNS_NXDOMAIN, .ttl_s = 300, .records = records};
-    for (size_t i = 0; i < sizeof zone / sizeof *zone; i++) {
-        struct sv rest = sv_of(zone[i]);
-        if (!sv_eq(sv_split(&rest, ' '), sv_of(name)))
-            continue;
-        if (out.status == DNS_NXDOMAIN)
-            out.status = DNS_NODATA;
-        if (!sv_eq(sv_split(&rest, ' '), sv_of(dns_type_text(type))) || sv_eq(rest, SV("-")))
-            continue;
-        if (sv_eq(rest, SV("!"))) {
-            out.status = DNS_TEMPFAIL;
-            out.text = "SERVFAIL";
-            return out;
-        }
-        struct dns_record *r = &records[out.nrecords++];
-        out.status = DNS_OK;
-        if (type == DNS_MX) {
-            uint64_t preference = 0;
-            assert_true(sv_u64(sv_split(&rest, ' '), 65535, &preference));
-            r->preference = (uint16_t)preference;
-            r->name = sv_eq(rest, SV(".")) ? "" : arena_str(a, rest);
-        } else {
-            assert_true(ip_parse(rest, &r->ip));
-        }
-    }
-    return out;
-}
+static const struct zone zone = {lines, NULL};
 
 static const struct ip_port listeners[] = {
     {{.family = IP_V4, .bytes = {192, 0, 2, 77}}, 25},
     {{.family = IP_V4}, 587},
 };
 
-/* "verdict [status] host=address:port ..." */
-static void run(const struct route_input *input, bool backwards, char *out, size_t room)
+static struct route_input input_of(const char *domain)
 {
-    struct arena a;
-    struct route_question q[128];
-    size_t n = 0;
-    arena_init(&a);
-    struct route *r = route_new(input);
-    while (!route_is_done(r)) {
-        while (route_next(r, &q[n]))
-            n++;
-        assert_true(n > 0);
-        struct route_question now = backwards ? q[--n] : q[0];
-        if (!backwards)
-            memmove(q, q + 1, --n * sizeof *q);
-        struct dns_answer answer = lookup(now.name, now.type, &a);
-        route_answer(r, now.id, &answer);
-    }
-    const struct route_plan *p = route_plan(r);
-    size_t used = (size_t)snprintf(out, room, "%s",
-                                   p->verdict == ROUTE_DELIVER  ? "deliver"
-                                   : p->verdict == ROUTE_FAILED ? "failed "
-                                                                : "deferred ");
-    if (p->verdict != ROUTE_DELIVER)
-        used += (size_t)snprintf(out + used, room - used, "%s", p->status);
-    for (size_t i = 0; i < p->nattempts; i++) {
-        char text[IP_TEXT_MAX];
-        used += (size_t)snprintf(out + used, room - used, " %s=%s", p->attempts[i].host,
-                                 ip_port_text(&p->attempts[i].to, text));
-    }
-    assert_true(p->nsteps > 0);
-    for (size_t i = 0; i < p->nsteps; i++)
-        assert_true(p->steps[i].step && p->steps[i].said && p->steps[i].why);
-    route_free(r);
-    arena_deinit(&a);
+    struct route_input in = zone_input(domain);
+    in.mx6 = ROUTE_MX6_OFF;
+    in.listeners = listeners;
+    in.nlisteners = 2;
+    return in;
 }
 
 static void domains(void **state)
@@ -165,23 +103,20 @@ static void domains(void **state)
         {"[127.0.0.1]", "deliver [127.0.0.1]=127.0.0.1:25", 1, 0},
         {"[x25:1]", "failed 5.1.2", 0, 0},
         {"[192.0.2.77]", "failed 5.4.6", 0, 0},
+        {"[IPv6:2001:db8::5]", "failed 5.4.4", 0, 1},
+        {"self10.test", "failed 5.4.6", 0, 0}, /* what stands beside us is not used either */
+        {"bogus.test", "deferred 4.4.3", 0, 0},
+        {"alias.test", "deliver mx.one.test=[2001:db8::1]:25 mx.one.test=192.0.2.1:25", 0, 0},
+        {"dual.test",
+         "deliver mx.one.test=[2001:db8::1]:25 mx.one.test=192.0.2.1:25 b.two.test=192.0.2.3:25", 0,
+         0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        for (int backwards = 0; backwards < 2; backwards++) {
-            char got[512];
-            struct route_input in = {.domain = cases[i].domain,
-                                     .static_name = "",
-                                     .credentials = -1,
-                                     .ipv6 = !cases[i].no_ipv6,
-                                     .allow_loopback = cases[i].loopback,
-                                     .listeners = listeners,
-                                     .nlisteners = 2,
-                                     .seed = 1};
-            run(&in, backwards, got, sizeof got);
-            if (strcmp(got, cases[i].expected) != 0)
-                fail_msg("%s: got \"%s\", not \"%s\"", cases[i].domain, got, cases[i].expected);
-        }
+        struct route_input in = input_of(cases[i].domain);
+        in.ipv6 = !cases[i].no_ipv6;
+        in.allow_loopback = cases[i].loopback;
+        zone_check(&zone, &in, cases[i].domain, cases[i].expected);
     }
 }
 
@@ -192,21 +127,24 @@ static void static_routes(void **state)
         {.host = "127.0.0.1", .ip = loopback, .port = 2525, .tls = ROUTE_TLS_NONE},
         {.host = "a.two.test", .port = 465, .implicit_tls = true, .tls = ROUTE_TLS_VERIFY},
         {.host = "our.test", .port = 25, .tls = ROUTE_TLS_REQUIRE},
+        {.host = "b.two.test",
+         .port = 6209,
+         .protocol = ROUTE_QMTP, /* as written, with no SMTP beside it */
+         .implicit_tls = true,
+         .tls = ROUTE_TLS_VERIFY},
     };
-    struct route_input in = {.domain = "[127.0.0.1]",
-                             .targets = targets,
-                             .ntargets = 3,
-                             .credentials = 2,
-                             .static_name = "smarthost",
-                             .ipv6 = true,
-                             .listeners = listeners,
-                             .nlisteners = 2};
-    char got[512];
+    struct route_input in = input_of("[127.0.0.1]");
     (void)state;
-    run(&in, false, got, sizeof got);
+    in.targets = targets;
+    in.ntargets = 4;
+    in.credentials = 2;
+    in.static_name = "smarthost";
     /* the administrator's word: loopback and our own address are no matter */
-    assert_string_equal(got, "deliver 127.0.0.1=127.0.0.1:2525 a.two.test=192.0.2.2:465 "
-                             "our.test=192.0.2.77:25");
+    zone_check(&zone, &in, "static",
+               "deliver 127.0.0.1=127.0.0.1:2525/none:static+secure "
+               "a.two.test=192.0.2.2:465/verify:static+secure "
+               "our.test=192.0.2.77:25/require:static+secure "
+               "qmtp:b.two.test=192.0.2.3:6209/verify:static+secure");
     struct route *r = route_new(&(struct route_input){.domain = "x.test",
                                                       .targets = targets,
                                                       .ntargets = 1,
@@ -219,27 +157,76 @@ static void static_routes(void **state)
     route_free(r);
     targets[0] = (struct route_target){.host = "gone.test", .port = 25};
     in.ntargets = 1;
-    run(&in, false, got, sizeof got);
-    assert_string_equal(got, "deferred 4.4.4"); /* mail is not bounced for a fault of ours */
+    zone_check(&zone, &in, "gone", "deferred 4.4.4"); /* not bounced for a fault of ours */
 }
 
 static void listeners_on_all_addresses(void **state)
 {
     struct ip own = {.family = IP_V4, .bytes = {192, 0, 2, 2}};
-    struct route_input in = {.domain = "two.test",
-                             .static_name = "",
-                             .credentials = -1,
-                             .listeners = (struct ip_port[]){{{.family = IP_V4}, 25}},
-                             .nlisteners = 1,
-                             .own_ips = &own,
-                             .nown_ips = 1};
-    char got[512];
+    struct route_input in = input_of("two.test");
     (void)state;
-    run(&in, false, got, sizeof got);
-    assert_string_equal(got, "failed 5.4.6");
+    in.listeners = (struct ip_port[]){{{.family = IP_V4}, 25}};
+    in.nlisteners = 1;
+    in.own_ips = &own;
+    in.nown_ips = 1;
+    zone_check(&zone, &in, "all addresses", "failed 5.4.6");
     in.listeners = (struct ip_port[]){{{.family = IP_V4}, 587}}; /* the address alone is not us */
-    run(&in, false, got, sizeof got);
-    assert_string_equal(got, "deliver a.two.test=192.0.2.2:25 b.two.test=192.0.2.3:25");
+    zone_check(&zone, &in, "another port",
+               "deliver a.two.test=192.0.2.2:25 b.two.test=192.0.2.3:25");
+}
+
+/* A refusal names its setting. */
+static void words_name_the_setting(void **state)
+{
+    static const struct {
+        const char *domain, *words;
+        bool ipv6;
+    } cases[] = {
+        {"local.test", "relay.allow_loopback", true},
+        {"v6.test", "relay.ipv6", false},
+        {"fail.test", "MX for fail.test failed: SERVFAIL", true},
+        {"bogus.test", "bad signature", true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct route_input in = input_of(cases[i].domain);
+        in.ipv6 = cases[i].ipv6;
+        struct route *r = zone_route(&zone, &in, false);
+        if (!strstr(route_plan(r)->text, cases[i].words))
+            fail_msg("%s: %s", cases[i].domain, route_plan(r)->text);
+        route_free(r);
+    }
+}
+
+/* One host with a hundred addresses leaves room for the next; what is left out is said. */
+static void many_addresses(void **state)
+{
+    struct dns_record addresses[100], mx[] = {{.preference = 10, .name = "many.host.test"},
+                                              {.preference = 20, .name = "a.two.test"}};
+    struct route_input in = input_of("many.test");
+    struct route_question q;
+    (void)state;
+    in.ipv6 = false;
+    in.explain = true;
+    in.mta_sts = false;
+    for (uint8_t i = 0; i < 100; i++)
+        addresses[i] = (struct dns_record){.ip = {.family = IP_V4, .bytes = {192, 0, 2, i}}};
+    struct route *r = route_new(&in);
+    while (route_next(r, &q)) {
+        struct dns_answer a = {.status = DNS_OK, .records = addresses, .nrecords = 100};
+        if (q.type == DNS_MX)
+            a = (struct dns_answer){.status = DNS_OK, .records = mx, .nrecords = 2};
+        else if (strcmp(q.name, "many.host.test") != 0)
+            a.nrecords = 1;
+        route_answer(r, q.id, &a);
+    }
+    const struct route_plan *p = route_plan(r);
+    assert_int_equal(p->nattempts, 17);
+    assert_string_equal(p->attempts[16].host, "a.two.test");
+    assert_int_equal(p->attempts[0].host_index, p->attempts[15].host_index);
+    assert_int_not_equal(p->attempts[0].host_index, p->attempts[16].host_index);
+    assert_true(zone_says(&zone, &in, "its addresses are asked for"));
+    route_free(r);
 }
 
 /* 1,000 MX of equal preference: bounded, shuffled by the seed, and one site whatever the order. */
@@ -256,8 +243,11 @@ static void long_lists(void **state)
     for (size_t s = 0; s < 2; s++) {
         struct route_question q;
         size_t asked = 0;
-        routes[s] = route_new(&(struct route_input){
-            .domain = "big.test", .static_name = "", .credentials = -1, .seed = s + 1});
+        routes[s] = route_new(&(struct route_input){.domain = "big.test",
+                                                    .static_name = "",
+                                                    .credentials = -1,
+                                                    .mx6 = ROUTE_MX6_OFF,
+                                                    .seed = s + 1});
         assert_true(route_next(routes[s], &q));
         route_answer(
             routes[s], q.id,
@@ -290,8 +280,10 @@ static void equal_sets_are_one_site(void **state)
         struct route_question q;
         struct dns_record mx[2] = {{.preference = 1, .name = orders[i][0]},
                                    {.preference = 2, .name = orders[i][1]}};
-        struct route *r = route_new(&(struct route_input){
-            .domain = i ? "x.test" : "y.test", .static_name = "", .credentials = -1});
+        struct route *r = route_new(&(struct route_input){.domain = i ? "x.test" : "y.test",
+                                                          .static_name = "",
+                                                          .mx6 = ROUTE_MX6_OFF,
+                                                          .credentials = -1});
         assert_true(route_next(r, &q));
         route_answer(r, q.id, &(struct dns_answer){.status = DNS_OK, .records = mx, .nrecords = 2});
         while (route_next(r, &q)) {
@@ -314,6 +306,8 @@ int main(void)
         cmocka_unit_test(domains),
         cmocka_unit_test(static_routes),
         cmocka_unit_test(long_lists),
+        cmocka_unit_test(many_addresses),
+        cmocka_unit_test(words_name_the_setting),
         cmocka_unit_test(listeners_on_all_addresses),
         cmocka_unit_test(equal_sets_are_one_site),
     };
