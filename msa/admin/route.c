@@ -13,25 +13,44 @@ static const char *verdict_text(enum route_verdict v)
     }
 }
 
+static json_t *attempt_line(const struct route_attempt *t, int number)
+{
+    static const char *const protocols[] = {"smtp", "lmtp", "qmtp"};
+    static const char *const ways[] = {"static", "mx6", "mx"};
+    static const char *const levels[] = {"none",   "opportunistic", "require",
+                                         "verify", "dane",          "barred"};
+    static const char *const rules[] = {"", "static", "dane", "mta-sts", "memory"};
+    char address[IP_TEXT_MAX];
+    json_t *line = json_pack(
+        "{s:i, s:o, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b}", "attempt", number, "host",
+        request_string(t->host), "address", ip_port_text(&t->to, address), "protocol",
+        protocols[t->protocol], "via", ways[t->via], "tls", levels[t->tls], "rule", rules[t->rule],
+        "implicit_tls", t->implicit_tls, "secure", t->secure, "login", t->credentials >= 0);
+    if (t->barred)
+        json_object_set_new(line, "barred", request_string(t->barred));
+    if (t->testing)
+        json_object_set_new(line, "testing",
+                            json_string(t->unlisted ? "not in the policy" : "in the policy"));
+    return line;
+}
+
+/* A plan whose attempts are all barred is as good as none to nearly all mail. */
 static void on_plan(void *arg, const struct route_plan *plan)
 {
-    static const char *const tls[] = {"none", "opportunistic", "require", "verify"};
     struct request *r = arg;
-    for (size_t i = 0; i < plan->nsteps; i++)
-        request_line(r, json_pack("{s:s, s:o, s:o}", "step", plan->steps[i].step, "said",
-                                  request_string(plan->steps[i].said), "why",
-                                  request_string(plan->steps[i].why)));
-    for (size_t i = 0; i < plan->nattempts; i++) {
-        const struct route_attempt *t = &plan->attempts[i];
-        char address[IP_TEXT_MAX];
-        request_line(r, json_pack("{s:i, s:o, s:s, s:s, s:b}", "attempt", (int)i + 1, "host",
-                                  request_string(t->host), "address", ip_port_text(&t->to, address),
-                                  "tls", t->implicit_tls ? "implicit" : tls[t->tls], "login",
-                                  t->credentials >= 0));
+    bool barred = plan->verdict == ROUTE_DELIVER && plan->status;
+    for (size_t i = 0; i < plan->nsteps; i++) {
+        const struct route_step *s = &plan->steps[i];
+        request_line(r, json_pack("{s:s, s:o, s:o, s:s, s:o}", "step", s->step, "asked",
+                                  request_string(s->asked), "said", request_string(s->said),
+                                  "dnssec", s->dnssec, "why", request_string(s->why)));
     }
-    request_line(r, json_pack("{s:s, s:o, s:o, s:o}", "verdict", verdict_text(plan->verdict),
-                              "status", request_string(plan->status), "text",
-                              request_string(plan->text), "site", request_string(plan->site)));
+    for (size_t i = 0; i < plan->nattempts; i++)
+        request_line(r, attempt_line(&plan->attempts[i], (int)i + 1));
+    request_line(r, json_pack("{s:s, s:o, s:o, s:o}", "verdict",
+                              verdict_text(barred ? ROUTE_DEFERRED : plan->verdict), "status",
+                              request_string(plan->status), "text", request_string(plan->text),
+                              "site", request_string(plan->site)));
     request_end(r, ADMIN_DONE, NULL);
 }
 

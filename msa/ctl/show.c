@@ -165,23 +165,54 @@ void show_trace(struct show *s, json_t *line)
     putchar('\n');
 }
 
+static void show_step(json_t *line)
+{
+    const char *asked = text_of(line, "asked"), *dnssec = text_of(line, "dnssec");
+    printf("%-15s ", text_of(line, "step"));
+    put(asked);
+    printf("%s", *asked ? ": " : "");
+    put(text_of(line, "said"));
+    if (*dnssec)
+        printf(" (%s)", dnssec);
+    if (*text_of(line, "why")) {
+        printf(": ");
+        put(text_of(line, "why"));
+    }
+}
+
+static void show_attempt(json_t *line)
+{
+    const char *tls = text_of(line, "tls"), *rule = text_of(line, "rule");
+    bool implicit = flag_of(line, "implicit_tls");
+    printf("%-15lld ", number_of(line, "attempt"));
+    put(text_of(line, "host"));
+    printf(" %s, %s by %s, ", text_of(line, "address"), text_of(line, "protocol"),
+           text_of(line, "via"));
+    if (strcmp(tls, "none") == 0 && !implicit)
+        printf("clear text");
+    else
+        printf("TLS %s%s", implicit ? "from the first byte, " : "", tls);
+    if (*rule)
+        printf(" (%s)", rule);
+    if (*text_of(line, "testing"))
+        printf(", MTA-STS in testing: %s", text_of(line, "testing"));
+    printf("%s%s", flag_of(line, "secure") ? ", the way is proven" : "",
+           flag_of(line, "login") ? ", with login" : "");
+    if (*text_of(line, "barred")) {
+        printf(": ");
+        put(text_of(line, "barred"));
+    }
+}
+
 void show_route(struct show *s, json_t *line)
 {
     (void)s;
     if (json_object_get(line, "step")) {
-        printf("%-10s ", text_of(line, "step"));
-        put(text_of(line, "said"));
-        if (*text_of(line, "why")) {
-            printf(": ");
-            put(text_of(line, "why"));
-        }
+        show_step(line);
     } else if (json_object_get(line, "attempt")) {
-        printf("%-10lld ", number_of(line, "attempt"));
-        put(text_of(line, "host"));
-        printf(" %s, TLS %s%s", text_of(line, "address"), text_of(line, "tls"),
-               flag_of(line, "login") ? ", with login" : "");
+        show_attempt(line);
     } else {
-        printf("%-10s %s ", text_of(line, "verdict"), text_of(line, "status"));
+        printf("%-15s %s ", text_of(line, "verdict"), text_of(line, "status"));
         put(text_of(line, "text"));
     }
     putchar('\n');

@@ -9,6 +9,8 @@ void route_attempt_copy(struct arena *arena, const struct route_attempt *from,
     struct route_tlsa *tlsa = arena_alloc(arena, from->ntlsa * sizeof *tlsa);
     *out = *from;
     out->host = arena_str(arena, sv_of(from->host));
+    if (from->barred)
+        out->barred = arena_str(arena, sv_of(from->barred));
     for (size_t i = 0; i < from->nnames; i++)
         names[i] = arena_str(arena, sv_of(from->names[i]));
     for (size_t i = 0; i < from->ntlsa; i++) {

@@ -30,7 +30,7 @@ static void a_copy_stands_alone(void **state)
     struct arena arena;
     struct route_attempt a = make_attempt(), copy;
     struct route_tlsa records[2];
-    char host[] = "mx.example.net", data[] = "data", name[] = "mx.example.net";
+    char host[] = "mx.example.net", data[] = "data", name[] = "mx.example.net", why[] = "why";
     const char *own[] = {name, names[1]};
     (void)state;
     memcpy(records, tlsa, sizeof records);
@@ -38,15 +38,18 @@ static void a_copy_stands_alone(void **state)
     a.host = host;
     a.names = own;
     a.tlsa = records;
+    a.barred = why;
     arena_init(&arena);
     route_attempt_copy(&arena, &a, &copy);
     memset(host, 'x', sizeof host - 1);
     memset(data, 'x', sizeof data - 1);
     memset(name, 'x', sizeof name - 1);
+    memset(why, 'x', sizeof why - 1);
     memset(records, 0, sizeof records);
     memset(own, 0, sizeof own);
     a = make_attempt();
     assert_true(route_attempt_eq(&a, &copy));
+    assert_string_equal(copy.barred, "why");
     arena_deinit(&arena);
 }
 
