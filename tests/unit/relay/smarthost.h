@@ -23,6 +23,7 @@ struct smarthost {
     /* what it does */
     const struct cert *cert;
     bool implicit_tls, no_starttls;
+    bool requiretls;        /* offers REQUIRETLS, under TLS */
     bool injects;           /* says more in clear, in the segment of its reply to STARTTLS */
     const char *mechanisms; /* NULL: no AUTH */
     enum { PROOF_TRUE, PROOF_FALSE, PROOF_NONE } proof; /* of itself, in SCRAM */
@@ -200,6 +201,8 @@ static void greet(struct wire *w)
         snprintf(line, sizeof line, "250-AUTH %s", w->host->mechanisms);
         wire_say(w, line);
     }
+    if (w->ssl && w->host->requiretls)
+        wire_say(w, "250-REQUIRETLS");
     wire_say(w, "250 8BITMIME");
 }
 

@@ -8,12 +8,15 @@
 #include "tests/unit/relay/smarthost.h"
 
 static struct keeper *keeper;
-static char said[4096]; /* by the log, of the last row */
+static char said[4096];   /* by the log, of the last row */
+static char failed[4096]; /* the last line about a message that failed */
 
 static void on_line(void *arg, const char *line, size_t len)
 {
     (void)arg;
     snprintf(said, sizeof said, "%.*s", (int)len, line);
+    if (strstr(said, " failed "))
+        memcpy(failed, said, sizeof failed);
 }
 
 static struct cert authority, trusted, foreign, other_name;
@@ -313,6 +316,84 @@ static void no_keeper(void **state)
     assert_int_equal(atomic_load(&h.mails), 0);
 }
 
+/* RFC 8689 4.2.1: the certificate is checked whatever the route says of others' mail, and the host
+ * must promise the same. What fails comes back as a report, which goes by the same host. */
+static void requiretls(void **state)
+{
+    (void)state;
+    static const char *const to[] = {"a@x.test"};
+    static const struct {
+        const char *name;
+        struct smarthost host;
+        int tls;
+        const char *status; /* NULL: delivered */
+        unsigned in_clear;
+    } rows[] = {
+        {"verified and offered",
+         {.cert = &trusted, .requiretls = true},
+         RELAY_ROUTE_TLS_OPPORTUNISTIC,
+         NULL,
+         0},
+        {"the same, where TLS is required",
+         {.cert = &trusted, .requiretls = true},
+         RELAY_ROUTE_TLS_REQUIRE,
+         NULL,
+         0},
+        {"implicit TLS",
+         {.cert = &trusted, .requiretls = true, .implicit_tls = true},
+         RELAY_ROUTE_TLS_VERIFY,
+         NULL,
+         0},
+        {"not offered", {.cert = &trusted}, RELAY_ROUTE_TLS_VERIFY, "status=5.7.30:", 0},
+        {"an unknown authority",
+         {.cert = &foreign, .requiretls = true},
+         RELAY_ROUTE_TLS_OPPORTUNISTIC,
+         "status=5.7.10:",
+         0},
+        {"another name",
+         {.cert = &other_name, .requiretls = true},
+         RELAY_ROUTE_TLS_REQUIRE,
+         "status=5.7.10:",
+         0},
+        {"no TLS",
+         {.cert = &trusted, .no_starttls = true},
+         RELAY_ROUTE_TLS_OPPORTUNISTIC,
+         "status=5.7.10:",
+         1},
+        {"a route without TLS",
+         {.cert = &trusted, .requiretls = true},
+         RELAY_ROUTE_TLS_NONE,
+         "status=5.7.10:",
+         1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct smarthost h = rows[i].host;
+        char url[64];
+        t.loop = loop_new();
+        smarthost_start(&h);
+        snprintf(url, sizeof url, "%s://127.0.0.1:%u", h.implicit_tls ? "smtps" : "smtp", h.port);
+        open_relay(&(struct relay_setup){.url = url,
+                                         .tls = rows[i].tls,
+                                         .ca_pem = sv_of(authority.pem),
+                                         .messages = &h.messages});
+        log_set_sink(on_line, NULL);
+        failed[0] = '\0';
+        mail_params = " REQUIRETLS";
+        submit("me@our.test", to, 1, "Subject: x\r\n\r\nbody\r\n");
+        mail_params = "";
+        run_until(0, 1); /* the message, or its report */
+        log_set_sink(NULL, NULL);
+        stop_relay();
+        close_stopped_relay();
+        free_loop();
+        smarthost_stop(&h);
+        print_message("%s\n", rows[i].name);
+        if (rows[i].status ? !strstr(failed, rows[i].status) : failed[0])
+            fail_msg("%s", failed);
+        assert_int_equal(atomic_load(&h.messages_in_clear), rows[i].in_clear);
+    }
+}
+
 static int make_certs(void **state)
 {
     (void)state;
@@ -339,6 +420,7 @@ int main(void)
         cmocka_unit_test(tls_of_a_route),
         cmocka_unit_test(login_of_a_route),
         cmocka_unit_test(no_keeper),
+        cmocka_unit_test(requiretls),
     };
     return cmocka_run_group_tests(tests, make_certs, free_certs);
 }
