@@ -83,7 +83,6 @@ void relay_job_next(struct relay_job *j, size_t index)
             relay_job_open(j);
             return;
         }
-        relay_walk_unreached(&j->walk);
     }
     if (!j->given_up) {
         struct relay_outcome o =
@@ -120,9 +119,7 @@ static void decide_closed(struct relay_job *j, const struct smtp_client_result *
         relay_job_log(j, relay_job_recipients(j, count, row), remote, why, &o);
         return;
     }
-    if (why->phase == SMTP_PHASE_CONNECT || why->phase == SMTP_PHASE_HANDSHAKE)
-        relay_walk_unreached(&j->walk);
-    else
+    if (why->phase != SMTP_PHASE_CONNECT && why->phase != SMTP_PHASE_HANDSHAKE)
         relay_walk_reached(&j->walk);
     relay_job_decide_taken(j, why, &o, remote);
 }

@@ -61,14 +61,6 @@ static uint64_t set_of(const struct relay_walk *w, size_t b,
     return set;
 }
 
-/* SMTP at the address of the QMTP attempt before it. */
-static bool is_twin(const struct relay_walk *w, size_t i)
-{
-    const struct route_attempt *a = w->attempts + i;
-    return i > 0 && i < w->nattempts && a[-1].protocol == ROUTE_QMTP && a->protocol == ROUTE_SMTP &&
-           same_target(a, a - 1) && ip_eq(&a->to.ip, &a[-1].to.ip);
-}
-
 /* ---- the walk ---- */
 
 void relay_walk_init(struct relay_walk *w, const struct route_plan *plan,
@@ -85,7 +77,7 @@ void relay_walk_init(struct relay_walk *w, const struct route_plan *plan,
                              .at = plan->nattempts};
     for (size_t i = 0; i < w->nattempts; i++) {
         const struct route_attempt *a = &w->attempts[i];
-        if (!relay_needs_allow(needs, a) || (is_twin(w, i) && allowed & bit(i - 1)))
+        if (!relay_needs_allow(needs, a))
             continue;
         allowed |= bit(i);
         if (!is_v6(a) && a->via != ROUTE_VIA_MX6)
@@ -172,23 +164,8 @@ void relay_walk_reached(struct relay_walk *w)
 {
     if (w->attempts[w->at].protocol != ROUTE_QMTP)
         return;
-    w->met |= set_of(w, w->at, is_smtp_here);
     for (size_t i = 0; i < w->nrows; i++)
-        w->rows[i].may &= ~w->met;
-}
-
-void relay_walk_unreached(struct relay_walk *w)
-{
-    size_t twin = w->at + 1;
-    if (!is_twin(w, twin) || (w->met & bit(twin)) ||
-        !relay_needs_allow(w->needs, &w->attempts[twin]))
-        return;
-    for (size_t i = 0; i < w->nrows; i++) {
-        if (!(w->rows[i].may & bit(w->at)))
-            continue;
-        w->rows[i].might |= bit(twin);
-        w->rows[i].may |= bit(twin);
-    }
+        w->rows[i].may &= ~set_of(w, w->at, is_smtp_here);
 }
 
 /* ---- MX6 ---- */

@@ -18,8 +18,8 @@
  *   QMTP cannot be connected to              SMTP at the same address
  *   QMTP connected, whatever comes           never SMTP at that host
  *
- * Order: relay_walk_init(); relay_walk_next(), then of that attempt relay_walk_reached() or
- * _unreached() and relay_walk_result() for rows that it takes; relay_walk_next() again.
+ * Order: relay_walk_init(); relay_walk_next(), then of that attempt relay_walk_reached() if it
+ * was, and relay_walk_result() for rows that it takes; relay_walk_next() again.
  * Pure: no I/O, no clock. Ownership: rows, plan and options stay the caller's. One thread.
  */
 #ifndef RELAY_WALK_H
@@ -45,8 +45,7 @@ struct relay_walk {
     const struct relay_options *options; /* mx6_fallback_codes, mx6_any_550 */
     struct relay_walk_row *rows;
     size_t nrows;
-    size_t at;    /* the attempt that is in use; nattempts: none */
-    uint64_t met; /* private: attempts at hosts whose QMTP has been connected to */
+    size_t at; /* the attempt that is in use; nattempts: none */
 };
 
 /* rows: zeroed but for v4_only. The walk stands before the first attempt. */
@@ -69,9 +68,8 @@ bool relay_walk_takes(const struct relay_walk *w, size_t row);
 bool relay_walk_is_barred(const struct relay_walk *w, size_t row);
 /* What becomes of such a row. */
 struct relay_outcome relay_walk_barred(struct arena *arena, const struct relay_walk *w);
-/* The connection of the attempt was made, or could not be. */
+/* The connection of the attempt was made. */
 void relay_walk_reached(struct relay_walk *w);
-void relay_walk_unreached(struct relay_walk *w);
 /* The attempt in use, or our own side, has said this of the row. r: NULL where nobody was asked.
  * May change *o: what asks for IPv4 is no failure. */
 void relay_walk_result(struct relay_walk *w, size_t row, const struct smtp_client_result *r,

@@ -267,9 +267,7 @@ static void say(const char *label, struct relay_walk *w, struct arena *a, const 
                      relay_walk_takes(w, i));
         r = what[i] != '-' ? what_is(what[i]) : r;
     }
-    if (r->phase == SMTP_PHASE_CONNECT || r->phase == SMTP_PHASE_HANDSHAKE)
-        relay_walk_unreached(w);
-    else
+    if (r->phase != SMTP_PHASE_CONNECT && r->phase != SMTP_PHASE_HANDSHAKE)
         relay_walk_reached(w);
     for (size_t i = 0; i < w->nrows; i++) {
         if (what[i] == '-')
