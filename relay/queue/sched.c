@@ -202,10 +202,11 @@ static void tick(void *arg)
     struct sched_dest *d, *tmp;
     struct sched_site *site, *site_tmp;
     watch_jobs(s);
+    sched_slots_watch(s);
     watch_clock(s);
     HASH_ITER(hh, s->dests, d, tmp)
     {
-        sched_dest_expire(s, d);
+        sched_dest_watch(s, d);
         sched_dest_advance(s, d);
         if (sched_dest_is_unused(s, d))
             sched_dest_free(s, d);

@@ -4,6 +4,7 @@
  */
 #include "relay/queue/sched_internal.h"
 
+#include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 #include "msa/loop/clock.h"
@@ -14,6 +15,7 @@
 #define NO_ATTEMPTS_OF_DEST 16  /* jobs without an attempt that one destination has out */
 #define NO_ATTEMPTS_IN_ALL  256 /* beyond, a destination has one at a time, and none is resolved */
 #define DRAIN_ROWS          256 /* rows of one claim that are only put off */
+#define LATE_MS             120000 /* a look-up or a claim should have ended */
 #define STORE_PAUSE_MS      5000
 #define AGAIN_OF_4          3 /* quarters of all look-ups that are for mail tried again */
 
@@ -77,9 +79,35 @@ static bool expire(struct sched *s, struct sched_flow *f)
     return true;
 }
 
-void sched_dest_expire(struct sched *s, struct sched_dest *d)
+static bool is_late(const struct sched *s, uint64_t since_ms)
+{
+    return sched_now(s) - since_ms >= LATE_MS;
+}
+
+/* Their owners have deadlines of their own: to be here is a fault of ours, and it is told of. A
+ * look-up without an answer holds neither others' nor this mail, which is put off. */
+static void watch_answers(struct sched *s, struct sched_dest *d)
+{
+    if (d->state == SCHED_DEST_RESOLVING && is_late(s, d->asked_ms) && !d->route_late) {
+        log_event(LOG_ERROR, "look-up-late", NULL, "destination %s: no route within %d s", d->name,
+                  LATE_MS / 1000);
+        d->route_late = true;
+        s->resolving[d->again]--;
+        sched_resolve_pump(s);
+    }
+    if (d->claiming && is_late(s, d->claimed_ms) && !d->claim_late) {
+        log_event(LOG_ERROR, "queue-late", NULL, "destination %s: no rows within %d s", d->name,
+                  LATE_MS / 1000);
+        d->claim_late = true;
+    }
+    if (d->route_late)
+        sched_dest_drain(s, d, SCHED_DEFER, "4.4.3", "the look-up of its route does not end");
+}
+
+void sched_dest_watch(struct sched *s, struct sched_dest *d)
 {
     struct sched_flow *f, *tmp;
+    watch_answers(s, d);
     DL_FOREACH_SAFE(d->flows, f, tmp)
     {
         if (!expire(s, f))
@@ -125,6 +153,8 @@ void sched_dest_claim(struct sched *s, struct sched_dest *d, size_t max_rows)
     d->claiming = true;
     d->due = false; /* set again by what falls due from here on */
     s->nclaims++;
+    d->claimed_ms = sched_now(s);
+    d->claim_late = false;
     if (d->site)
         d->site->claims++;
     s->requests++;
@@ -185,6 +215,7 @@ void sched_resolve_pump(struct sched *s)
         DL_DELETE2(s->resolve_queue[again], d, resolve_prev, resolve_next);
         d->state = SCHED_DEST_RESOLVING;
         s->resolving[again]++;
+        d->asked_ms = sched_now(s);
         s->config.ops->resolve(s->config.arg, d->name);
     }
     s->resolve_guard = false;
@@ -195,7 +226,9 @@ void sched_resolved(struct sched *s, const char *destination, struct sched_route
     struct sched_dest *d;
     HASH_FIND_STR(s->dests, destination, d);
     REQUIRE(d && d->state == SCHED_DEST_RESOLVING);
-    s->resolving[d->again]--;
+    if (!d->route_late)
+        s->resolving[d->again]--;
+    d->route_late = false;
     if (s->stopping) {
         d->state = SCHED_DEST_NEW;
         drop_route(s, route);

@@ -65,6 +65,9 @@ struct sched_dest {
     size_t no_attempts;        /* of these without an attempt */
     bool due;                  /* the store has due rows that nobody claimed */
     bool claiming;
+    bool route_late, claim_late; /* should have been answered: told once */
+    uint64_t asked_ms;           /* the route; the claim */
+    uint64_t claimed_ms;
     bool claims;                                    /* in site->claimers */
     bool again;                                     /* of the resolve queues: which it is in */
     struct sched_dest *claim_next, *claim_prev;     /* site->claimers */
@@ -81,6 +84,7 @@ struct sched_slot {
     struct sched_site *site; /* holds a use of it */
     bool busy;
     bool unproven;                  /* counted in sched.unproven: its site has not answered yet */
+    uint64_t idle_ms;               /* since when it is not busy */
     unsigned served;                /* jobs */
     bool closed;                    /* while busy: a connection of it went away */
     struct sched_slot *next, *prev; /* site->idle */
@@ -185,7 +189,8 @@ void sched_dest_claim(struct sched *s, struct sched_dest *d, size_t max_rows);
 /* Puts off (or fails) what waits and what is due, without an attempt. */
 void sched_dest_drain(struct sched *s, struct sched_dest *d, enum sched_job_kind kind,
                       const char *status, const char *text);
-void sched_dest_expire(struct sched *s, struct sched_dest *d); /* what has waited too long */
+/* What has waited too long; a look-up and a claim that should have ended. */
+void sched_dest_watch(struct sched *s, struct sched_dest *d);
 void sched_dest_forget_route(struct sched *s, struct sched_dest *d);
 bool sched_dest_is_unused(const struct sched *s, const struct sched_dest *d);
 void sched_dest_free(struct sched *s, struct sched_dest *d);
@@ -202,6 +207,7 @@ void sched_site_ended(struct sched *s, struct sched_site *site, const struct sch
 void sched_slot_release(struct sched *s, struct sched_slot *slot, enum sched_slot_state state);
 void sched_slot_forget(struct sched *s, struct sched_slot *slot);
 void sched_starved_pump(struct sched *s);
+void sched_slots_watch(struct sched *s); /* those that are idle for too long */
 void sched_site_limit(struct sched *s, struct sched_site *site, const struct sched_limits *limits);
 void sched_paced_pump(void *sched); /* of pace_timer */
 

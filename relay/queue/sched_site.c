@@ -28,6 +28,7 @@
 #define FAILURES_TO_DOWN 2
 #define BACKOFF_MIN_MS   30000
 #define BACKOFF_MAX_MS   300000
+#define IDLE_MAX_MS      60000
 #define PACE_TICK_MS     10 /* sites that are paced are looked at no more often */
 #define MINUTE_US        60000000u
 #define MEMORY_MS                                                                                \
@@ -150,6 +151,13 @@ static void evict_idle(struct sched *s)
     sched_slot_forget(s, slot);
 }
 
+/* Workers close what is idle much earlier: one that is not told of must not be held for ever. */
+void sched_slots_watch(struct sched *s)
+{
+    while (s->idle && sched_now(s) - s->idle->idle_ms >= IDLE_MAX_MS)
+        evict_idle(s);
+}
+
 /* An open connection first, the one used last: the others may then close. */
 static struct sched_slot *slot_take(struct sched *s, struct sched_site *site)
 {
@@ -184,6 +192,7 @@ void sched_slot_release(struct sched *s, struct sched_slot *slot, enum sched_slo
     }
     s->unproven -= slot->unproven; /* an idle connection has been answered on */
     slot->unproven = false;
+    slot->idle_ms = sched_now(s);
     slot->busy = false;
     slot->site->busy--;
     DL_PREPEND(slot->site->idle, slot);

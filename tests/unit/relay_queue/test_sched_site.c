@@ -195,6 +195,61 @@ static void a_late_job_gives_its_slot_back(void **state)
         finish(out[0], OK);
 }
 
+/* A look-up that does not end holds neither the place of others nor its own mail. */
+static void a_look_up_without_an_answer(void **state)
+{
+    struct sched_stats st;
+    (void)state;
+    auto_resolve = false;
+    sched_start(sched);
+    settle(10);
+    size_t i = add_rows("lost.test", 1, WALL0);
+    sched_on_queued(sched, batch_of((uint32_t)i));
+    pass(100000);
+    assert_int_equal(nout, 0);
+    pass(30000);
+    assert_int_equal(nout, 1);
+    assert_int_equal(out[0]->kind, SCHED_DEFER);
+    assert_string_equal(out[0]->status, "4.4.3");
+    finish(out[0], OK);
+    sched_get_stats(sched, &st);
+    assert_int_equal(st.resolving, 0);
+    pass(330000); /* what is due again is put off again */
+    for (int n = 0; n < 20 && nout == 0; n++) {
+        pass(5000);
+        store_turn();
+    }
+    assert_int_equal(nout, 1);
+    finish(out[0], OK);
+    resolved("lost.test", "mx", 3600000); /* at last */
+    for (int n = 0; n < 80; n++) {
+        pass(5000);
+        store_turn();
+    }
+    assert_int_equal(out[0]->kind, SCHED_DELIVER);
+    finish(out[0], OK);
+    sched_get_stats(sched, &st);
+    assert_int_equal(st.resolving, 0);
+}
+
+static void an_idle_slot_is_not_kept_for_ever(void **state)
+{
+    struct sched_stats st;
+    (void)state;
+    sched_start(sched);
+    settle(10);
+    size_t i = add_rows("a.test", 1, WALL0);
+    sched_on_queued(sched, batch_of((uint32_t)i));
+    finish(out[0], OK);
+    pass(50000);
+    sched_get_stats(sched, &st);
+    assert_int_equal(st.idle_slots, 1);
+    pass(20000);
+    sched_get_stats(sched, &st);
+    assert_int_equal(st.slots, 0);
+    assert_int_equal(closed_slots, 1);
+}
+
 static void wake_forgets_back_off(void **state)
 {
     (void)state;
@@ -285,11 +340,12 @@ static void the_wall_clock_jumps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(a_dead_domain_delays_nobody),    CASE(a_dead_site_is_probed_by_one_job),
-        CASE(a_site_that_asks_is_left_alone), CASE(a_failed_route_ends_rows_without_a_slot),
-        CASE(a_stale_route_is_asked_again),   CASE(waiting_too_long_is_put_off),
-        CASE(a_late_job_gives_its_slot_back), CASE(wake_forgets_back_off),
-        CASE(what_falls_due_later_is_found),  CASE(the_wall_clock_jumps),
+        CASE(a_dead_domain_delays_nobody),       CASE(a_dead_site_is_probed_by_one_job),
+        CASE(a_site_that_asks_is_left_alone),    CASE(a_failed_route_ends_rows_without_a_slot),
+        CASE(a_stale_route_is_asked_again),      CASE(waiting_too_long_is_put_off),
+        CASE(a_late_job_gives_its_slot_back),    CASE(a_look_up_without_an_answer),
+        CASE(an_idle_slot_is_not_kept_for_ever), CASE(wake_forgets_back_off),
+        CASE(what_falls_due_later_is_found),     CASE(the_wall_clock_jumps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
