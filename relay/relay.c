@@ -287,6 +287,17 @@ struct relay_security *relay_security_of(struct relay *r)
     return r->security;
 }
 
+void relay_pause(struct relay *r, const char *site, bool paused)
+{
+    sched_pause(r->sched, site, paused);
+}
+
+void relay_each_site(struct relay *r, void (*on_site)(void *arg, const struct sched_site_info *i),
+                     void *arg)
+{
+    sched_each_site(r->sched, on_site, arg);
+}
+
 void relay_get_stats(const struct relay *r, struct sched_stats *out)
 {
     sched_get_stats(r->sched, out);

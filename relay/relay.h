@@ -39,6 +39,10 @@ void relay_start(struct relay *r);
 void relay_set(struct relay *r, struct relay_settings *settings); /* takes a reference */
 /* Another resolver; the old one may be freed afterwards. */
 void relay_set_dns(struct relay *r, struct dns *dns);
+/* relay/queue/sched.h: sched_pause(), after relay_set_workers(); sched_each_site(). */
+void relay_pause(struct relay *r, const char *site, bool paused);
+void relay_each_site(struct relay *r, void (*on_site)(void *arg, const struct sched_site_info *i),
+                     void *arg);
 void relay_stop(struct relay *r, void (*on_idle)(void *arg), void *arg);
 void relay_free(struct relay *r);
 

@@ -141,6 +141,9 @@ static const struct command {
     {"stats", admin_stats},
     {"rights", admin_rights},
     {"dkim-list", admin_dkim},
+    {"pause", admin_pause},
+    {"resume", admin_resume},
+    {"site-list", admin_sites},
 };
 
 void admin_request(struct admin *a, uint64_t number, struct sv json)

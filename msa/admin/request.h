@@ -56,5 +56,9 @@ void admin_status(struct request *r);
 void admin_stats(struct request *r);
 void admin_rights(struct request *r);
 void admin_dkim(struct request *r);
+void admin_pause(struct request *r);
+void admin_resume(struct request *r);
+json_t *admin_paused(struct server *s); /* what is paused: an array of names */
+void admin_sites(struct request *r);
 
 #endif

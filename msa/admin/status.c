@@ -23,9 +23,11 @@ void admin_status(struct request *r)
                   n(s.store.commits), "failed_commits", n(s.store.failed_commits), "memory_bytes",
                   n(s.store.memory_bytes), "wal_bytes", n(s.store.wal_bytes), "history_dropped",
                   n(s.store.history_dropped), "accepting", s.store.accepting);
-    json_t *relay = json_pack("{s:I, s:I, s:I, s:I, s:I}", "destinations", n(s.relay.destinations),
-                              "sites", n(s.relay.sites), "slots", n(s.relay.slots), "jobs",
-                              n(s.relay.jobs), "resolving", n(s.relay.resolving));
+    json_t *relay = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "destinations", n(s.relay.destinations),
+        "sites", n(s.relay.sites), "slots", n(s.relay.slots), "jobs", n(s.relay.jobs), "resolving",
+        n(s.relay.resolving), "sites_down", n(s.relay.sites_down), "idle_slots",
+        n(s.relay.idle_slots), "waiting", n(s.relay.waiting), "late_jobs", n(s.relay.late_jobs));
     json_t *dns =
         json_pack("{s:I, s:I, s:I, s:b}", "questions", n(s.dns.questions), "timeouts",
                   n(s.dns.timeouts), "bogus", n(s.dns.bogus), "validating", s.dns.validating);
@@ -34,6 +36,7 @@ void admin_status(struct request *r)
                   n(s.security.sts.policies), "fetching", n(s.security.sts.fetching), "fetches",
                   n(s.security.sts.fetches), "failed_fetches", n(s.security.sts.failures));
     json_object_set_new(line, "mta_sts", policies);
+    json_object_set_new(line, "paused", admin_paused(r->admin->server));
     json_object_set_new(line, "queue", queue);
     json_object_set_new(line, "relay", relay);
     json_object_set_new(line, "dns", dns);

@@ -37,6 +37,8 @@ enum takes {
     TAKES_FILTER,
     TAKES_ID,
     TAKES_ADDRESS,
+    TAKES_WHAT, /* of pause and resume; and options */
+    TAKES_OPTIONS,
     TAKES_FILE
 };
 
@@ -119,6 +121,14 @@ static const struct command commands[] = {
      "FILE --user U [--from A] [--to A ...]  the message completed, rewritten and signed, on "
      "standard "
      "output; it is not sent"},
+    {"site", "list", TAKES_OPTIONS, "site-list", show_site, run_ask, 0,
+     "[--site S]  the sites that mail goes to now or has failed at: state, connections, last "
+     "error"},
+    {"pause", NULL, TAKES_WHAT, "pause", show_pause, run_ask, 0,
+     "submission | relay [--site S]  take no new mail; deliver nothing, there or anywhere; also "
+     "after a restart"},
+    {"resume", NULL, TAKES_WHAT, "resume", show_pause, run_ask, 0,
+     "submission | relay [--site S]  end that"},
     {"status", NULL, TAKES_NOTHING, "status", show_status, run_ask, 0, "processes and figures"},
     {"stats", NULL, TAKES_NOTHING, "stats", show_stats, run_ask, 0,
      "what clients did since start, and those that had trouble today and yesterday"},
@@ -151,6 +161,7 @@ static const struct {
     {"--to", "to", false, {"queue", "trace", "explain", "sign"}},
     {"--domain", "domain", false, {"queue"}},
     {"--error", "error", false, {"queue"}},
+    {"--site", "site", false, {"site", "pause", "resume"}},
     {"--older", "older", true, {"queue"}},
     {"--since", "since", true, {"trace"}},
     {"--message-id", "message_id", false, {"trace"}},
@@ -232,6 +243,11 @@ static int run_block(const struct command *c, const struct args *a)
     return code;
 }
 
+static const char *positional_name(const struct command *c)
+{
+    return c->takes == TAKES_ADDRESS ? "address" : c->takes == TAKES_WHAT ? "what" : "id";
+}
+
 /* Asks the daemon; each line goes to on_line. */
 static int ask_and_show(const struct command *c, const struct args *a,
                         void (*on_line)(void *arg, json_t *line), struct show *show)
@@ -249,8 +265,7 @@ static int ask_and_show(const struct command *c, const struct args *a,
         if (a->diff)
             json_object_set_new(request, "diff", json_true());
         if (a->positional &&
-            json_object_set_new(request, c->takes == TAKES_ADDRESS ? "address" : "id",
-                                json_string(a->positional)) < 0) {
+            json_object_set_new(request, positional_name(c), json_string(a->positional)) < 0) {
             json_decref(request);
             code = usage("not UTF-8", a->positional);
         } else {
@@ -463,7 +478,7 @@ static const char *misplaced(const struct command *c, const struct args *a)
                          (c->number == AUTH_ADMIN_ADD || c->number == AUTH_ADMIN_PASSWD);
     for (size_t i = 0; i < NVALUED; i++)
         if (json_object_get(a->filter, valued[i].argument) &&
-            ((c->takes != TAKES_FILTER && c->takes != TAKES_FILE) ||
+            (c->takes < TAKES_FILTER || c->takes == TAKES_ID || c->takes == TAKES_ADDRESS ||
              !is_for(valued[i].groups, c->group)))
             return valued[i].option;
     if (a->dry_run && !changes)
@@ -506,7 +521,9 @@ static int run(int argc, char **argv, struct args *a)
     const struct command *c = find(words, n, &used);
     if (!c)
         return usage("unknown command", words[0]);
-    size_t most = c->takes == TAKES_NOTHING ? 0 : c->takes == TAKES_NAME_WORD ? 2 : 1;
+    size_t most = c->takes == TAKES_NOTHING || c->takes == TAKES_OPTIONS ? 0
+                  : c->takes == TAKES_NAME_WORD                          ? 2
+                                                                         : 1;
     size_t least = c->takes == TAKES_FILTER ? 0 : most;
     if (n > used + most)
         return usage("one argument too many", words[n - 1]);

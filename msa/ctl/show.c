@@ -218,6 +218,20 @@ void show_route(struct show *s, json_t *line)
     putchar('\n');
 }
 
+static void show_array(json_t *array)
+{
+    size_t i;
+    json_t *value;
+    if (json_array_size(array) == 0)
+        putchar('-');
+    json_array_foreach(array, i, value)
+    {
+        if (i)
+            printf(", ");
+        put(json_string_value(value) ? json_string_value(value) : "?");
+    }
+}
+
 static void show_object(const char *prefix, json_t *object)
 {
     const char *name;
@@ -234,6 +248,8 @@ static void show_object(const char *prefix, json_t *object)
         printf("%-32s ", full);
         if (json_is_string(value))
             put(json_string_value(value));
+        else if (json_is_array(value))
+            show_array(value);
         else if (json_is_integer(value))
             printf("%lld", (long long)json_integer_value(value));
         else
@@ -301,6 +317,32 @@ void show_stats(struct show *s, json_t *line)
     show_object("", line);
     show_filters(filters);
     json_decref(filters);
+}
+
+void show_pause(struct show *s, json_t *line)
+{
+    (void)s;
+    put(text_of(line, "what"));
+    printf("%s\n", flag_of(line, "paused") ? " is paused" : " goes on");
+}
+
+void show_site(struct show *s, json_t *line)
+{
+    char until[32];
+    if (s->lines == 0)
+        printf("%-8s %5s %7s %8s %12s  %-19s  %s\n", "STATE", "SLOTS", "ALLOWED", "FAILURES",
+               "DESTINATIONS", "DOWN UNTIL", "SITE (LAST ERROR)");
+    printf("%-8s %5lld %7lld %8lld %12lld  %-19s  ", text_of(line, "state"),
+           number_of(line, "slots"), number_of(line, "allowed"), number_of(line, "failures"),
+           number_of(line, "destinations"),
+           number_of(line, "until_ms") ? time_of(line, "until_ms", until) : "-");
+    put(text_of(line, "site"));
+    if (*text_of(line, "text")) {
+        printf(" (%s ", text_of(line, "status"));
+        put(text_of(line, "text"));
+        putchar(')');
+    }
+    putchar('\n');
 }
 
 void show_config(struct show *s, json_t *line)

@@ -26,6 +26,8 @@ void show_trace(struct show *s, json_t *line);
 void show_route(struct show *s, json_t *line);
 void show_status(struct show *s, json_t *line);
 void show_stats(struct show *s, json_t *line);
+void show_pause(struct show *s, json_t *line);
+void show_site(struct show *s, json_t *line);
 void show_config(struct show *s, json_t *line);
 
 #endif

@@ -326,6 +326,11 @@ void conn_check_path(struct conn *c, const struct smtp_action *a)
 {
     struct smtp_reply refusal = SMTP_REPLY_NONE;
     struct arena scratch;
+    if (a->use == SMTP_PATH_REVERSE && atomic_load(&c->worker->shared->paused)) {
+        refusal = reject_paused();
+        conn_answer(c, a->op, SMTP_FAILED, &refusal);
+        return;
+    }
     if (a->use == SMTP_PATH_REVERSE)
         c->unfiltered = a->envelope->values[SMTP_MAIL_XRETURN].number == SMTP_RETURN_VERDICT;
     if (a->path->unqualified || must_ask(c, a->use, a->path) || conn_policy_is_wanted(c) ||

@@ -108,6 +108,11 @@ struct smtp_reply reject_shutdown(void)
     return SMTP_REPLY(421, 4, 3, 2, "The server is going down, try again in a moment");
 }
 
+struct smtp_reply reject_paused(void)
+{
+    return SMTP_REPLY(450, 4, 3, 2, "The server takes no new mail for now, try again later");
+}
+
 struct smtp_reply reject_memory(void)
 {
     return SMTP_REPLY_SETTING(452, 4, 3, 1, "No memory for another message now, try again later",

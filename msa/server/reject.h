@@ -33,6 +33,7 @@ struct smtp_reply reject_literal_return(void); /* 550 5.1.8 no mail is sent to t
 struct smtp_reply reject_budget(bool never);
 struct smtp_reply reject_trickle(void);         /* 421 4.4.2 limits.data_rate */
 struct smtp_reply reject_shutdown(void);        /* 421 4.3.2 */
+struct smtp_reply reject_paused(void);          /* 450 4.3.2 msactl pause submission */
 struct smtp_reply reject_memory(void);          /* 452 4.3.1 */
 struct smtp_reply reject_session_memory(void);  /* 421 4.3.1 limits.memory */
 struct smtp_reply reject_connections(void);     /* 421 4.3.2 limits.connections */

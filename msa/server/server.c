@@ -49,6 +49,7 @@ struct server {
     int64_t started_ms;
     struct names *names;
     struct worker_shared shared;
+    struct pauses pauses;
     struct worker **workers;
     unsigned nworkers, started, stopped;
     unsigned untaken;           /* workers that do not know the newest service yet */
@@ -249,6 +250,12 @@ static void on_spent(void *arg, const struct store_spent *spent)
     spending_remember(s->spending, spent);
 }
 
+static void on_paused(void *arg, const char *what)
+{
+    struct server *s = arg;
+    (void)pauses_set(&s->pauses, what, true);
+}
+
 static bool open_store(struct server *s, const struct service *v, struct buf *why)
 {
     char dir[4096];
@@ -265,6 +272,7 @@ static bool open_store(struct server *s, const struct service *v, struct buf *wh
         .on_queued = on_queued,
         .on_due = on_due,
         .on_spent = on_spent,
+        .on_paused = on_paused,
         .arg = s,
     };
     snprintf(dir, sizeof dir, "%s/queue", o->state);
@@ -370,6 +378,31 @@ static void hand_out_keeper(struct server *s)
     s->keeper_fds[s->nworkers] = -1;
 }
 
+static void apply_pause(struct server *s, const char *what, bool paused)
+{
+    struct sv text = sv_of(what);
+    log_event(LOG_WARNING, paused ? "paused" : "resumed", NULL, "%s, by the operator", what);
+    if (strcmp(what, PAUSES_SUBMISSION) == 0)
+        atomic_store(&s->shared.paused, paused);
+    else if (strcmp(what, PAUSES_RELAY) == 0)
+        relay_pause(s->relay, NULL, paused);
+    else if (sv_starts(text, SV(PAUSES_SITE)))
+        relay_pause(s->relay, sv_skip(text, sizeof PAUSES_SITE - 1).ptr, paused);
+}
+
+bool server_pause(struct server *s, const char *what, bool paused)
+{
+    if (!pauses_set(&s->pauses, what, paused))
+        return false;
+    apply_pause(s, what, paused);
+    return true;
+}
+
+const struct pauses *server_pauses(const struct server *s)
+{
+    return &s->pauses;
+}
+
 static void begin_serving(struct server *s)
 {
     struct relay_worker **parts = mem_new(s->nworkers, sizeof *parts);
@@ -377,6 +410,8 @@ static void begin_serving(struct server *s)
         parts[i] = s->workers[i]->relay;
     relay_set_workers(s->relay, parts, s->nworkers);
     free(parts);
+    for (size_t i = 0; i < s->pauses.count; i++)
+        apply_pause(s, s->pauses.names[i], true);
     relay_start(s->relay);
     s->running = true;
     hand_out_keeper(s);
@@ -585,6 +620,7 @@ void server_free(struct server *s)
     digest_free(s->digest);
     spending_free(s->spending);
     misfits_free(s->misfits);
+    pauses_deinit(&s->pauses);
     free(s);
 }
 

@@ -13,6 +13,7 @@
 #include "msa/server/filter_counts.h"
 #include "msa/server/generation.h"
 #include "msa/server/misfits.h"
+#include "msa/server/pauses.h"
 #include "relay/queue/store.h"
 #include "relay/relay.h"
 
@@ -40,6 +41,10 @@ void server_keeper(struct server *s, const int *fds, size_t count);
 void server_session(struct server *s, int fd, struct sv login);
 /* This message was in hand at two crashes: hold it. */
 void server_poison(struct server *s, struct sv id);
+/* Stops, or lets go on, what is named (pauses.h); the store knows of it already. False: it was so.
+ */
+bool server_pause(struct server *s, const char *what, bool paused);
+const struct pauses *server_pauses(const struct server *s);
 void server_stop(struct server *s, uint64_t grace_ms);
 void server_free(struct server *s);
 

@@ -41,6 +41,7 @@ struct worker_shared {
     struct names *names;
     struct spending *spending;
     struct memory memory;
+    atomic_bool paused; /* no new message is taken */
     _Atomic uint64_t sessions, accepted_messages, refused_messages, logins, failed_logins;
     _Atomic uint64_t all_sessions, accepted_bytes; /* since start */
     _Atomic unsigned returns; /* messages that are given back, or will be (XRETURN) */

@@ -130,7 +130,7 @@ static void on_released(struct store_record *r, int err)
     sched_request_over(s);
 }
 
-static void release(struct sched *s, struct queue_batch *batch)
+void sched_release(struct sched *s, struct queue_batch *batch)
 {
     struct store_record *r = store_record_new(batch, s->config.mailbox, on_released, s);
     r->nresults = batch->nrows;
@@ -300,7 +300,7 @@ void sched_on_queued(struct sched *s, struct queue_batch *claimed)
     struct sched_dest *d = sched_dest_get(s, claimed->rows[0].domain);
     sched_wait_add(s, d, claimed, false);
     if (d->nwaiting > s->config.wait_max || s->nwaiting > WAIT_IN_ALL) {
-        release(s, sched_wait_take_last(s, d));
+        sched_release(s, sched_wait_take_last(s, d));
         d->due = true;
     }
     sched_dest_advance(s, d);
@@ -399,6 +399,7 @@ void sched_free(struct sched *s)
     {
         sched_site_forget(s, site, true);
     }
+    sched_pauses_free(s);
     free(s->worker_slots);
     free(s);
 }

@@ -138,6 +138,26 @@ void sched_slot_closed(struct sched *s, uint32_t slot);
 /* Operator: new due times are in the store already; forget routes and back-off, look again. */
 void sched_wake(struct sched *s);
 
+/* Nothing begins at the site that a pattern names ("mx.example", "*.mx.example": a host of it), or
+ * anywhere (NULL), until that is taken back. A pattern is paused once. */
+void sched_pause(struct sched *s, const char *site, bool paused);
+/* Whether the pattern names a host of the site with this key, or is the key itself. */
+bool sched_site_matches(const char *key, const char *pattern);
+
+/* What is known of a site; texts are valid during the call. */
+struct sched_site_info {
+    const char *site, *state; /* "up", "new", "failing", "down", "probing", "paused" */
+    bool paused;
+    size_t slots, busy, limit; /* open; of these with a job; allowed now */
+    struct sched_limits limits;
+    size_t destinations;       /* that have something to do there */
+    size_t failures;           /* in a row */
+    uint64_t down_ms;          /* for so long from now */
+    const char *status, *text; /* of the last failure; "" */
+};
+void sched_each_site(struct sched *s, void (*on_site)(void *arg, const struct sched_site_info *i),
+                     void *arg);
+
 struct sched_stats {
     size_t destinations, sites, slots, idle_slots, jobs, resolving, waiting;
     size_t sites_down;

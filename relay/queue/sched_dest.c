@@ -50,7 +50,7 @@ static void run_no_attempt(struct sched *s, struct sched_dest *d, struct queue_b
 static bool may_run_no_attempt(const struct sched *s, const struct sched_dest *d)
 {
     size_t most = s->no_attempts < NO_ATTEMPTS_IN_ALL ? NO_ATTEMPTS_OF_DEST : 1;
-    return !s->stopping && d->nwaiting > 0 && d->no_attempts < most;
+    return !s->stopping && !sched_dest_is_paused(s, d) && d->nwaiting > 0 && d->no_attempts < most;
 }
 
 void sched_dest_drain(struct sched *s, struct sched_dest *d, enum sched_job_kind kind,
@@ -58,7 +58,8 @@ void sched_dest_drain(struct sched *s, struct sched_dest *d, enum sched_job_kind
 {
     while (may_run_no_attempt(s, d))
         run_no_attempt(s, d, sched_wait_take(s, d), kind, status, text);
-    if (d->due && d->nwaiting == 0 && d->no_attempts < NO_ATTEMPTS_OF_DEST)
+    if (d->due && d->nwaiting == 0 && !sched_dest_is_paused(s, d) &&
+        d->no_attempts < NO_ATTEMPTS_OF_DEST)
         sched_dest_claim(s, d, DRAIN_ROWS);
 }
 
@@ -71,6 +72,11 @@ static bool expire(struct sched *s, struct sched_flow *f)
     {
         if (sched_now(s) - w->since_ms < s->config.wait_ms)
             continue;
+        if (sched_dest_is_paused(s, d)) {
+            sched_release(s, sched_wait_remove(s, f, w)); /* f may be gone */
+            d->due = true;
+            continue;
+        }
         if (!may_run_no_attempt(s, d))
             return false;
         run_no_attempt(s, d, sched_wait_remove(s, f, w), SCHED_DEFER, "4.4.5",
@@ -197,7 +203,7 @@ void sched_dest_forget_route(struct sched *s, struct sched_dest *d)
 static bool may_ask(const struct sched *s, bool again)
 {
     size_t most = s->config.resolve_max;
-    return s->resolve_queue[again] && s->resolving[0] + s->resolving[1] < most &&
+    return !s->paused && s->resolve_queue[again] && s->resolving[0] + s->resolving[1] < most &&
            (!again || s->resolving[1] < most * AGAIN_OF_4 / 4) && !s->stopping &&
            s->no_attempts < NO_ATTEMPTS_IN_ALL;
 }

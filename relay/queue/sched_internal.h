@@ -4,6 +4,7 @@
  * sched.c: life, sweep, timers, what the store and the workers say.
  * sched_dest.c: destinations: claims, resolution, jobs without an attempt.
  * sched_fair.c: what waits, and whose turn it is.
+ * sched_pause.c: what the operator has stopped.
  * sched_site.c: sites and slots: which of them get the next connection.
  */
 #ifndef RELAY_QUEUE_SCHED_INTERNAL_H
@@ -110,10 +111,12 @@ struct sched_site {
     size_t failures;    /* in a row */
     uint64_t failed_ms; /* the last of them */
     uint64_t down_until_ms, backoff_ms;
-    bool probing; /* was down: one job finds out whether it is alive */
-    bool asked;   /* it is down because it asked for it: what still succeeds does not end that */
-    bool alive;   /* it has answered, and not failed since */
-    bool starved; /* in sched.starved: no slot left in all */
+    bool probing;  /* was down: one job finds out whether it is alive */
+    bool asked;    /* it is down because it asked for it: what still succeeds does not end that */
+    bool alive;    /* it has answered, and not failed since */
+    bool paused;   /* by the operator */
+    size_t ndests; /* counted when they are listed */
+    bool starved;  /* in sched.starved: no slot left in all */
     enum sched_rank starved_rank;
     char status[12], text[SCHED_TEXT_MAX];
     struct sched_site *starved_next, *starved_prev;
@@ -129,6 +132,11 @@ struct sched_job_private {
     struct sched_job_private *next, *prev; /* sched.jobs: oldest first, deadlines ascend */
     bool late;
     char id[QUEUE_ID_LEN + 1]; /* queue id: the batch is somebody else's while the job is out */
+};
+
+struct sched_pause {
+    char *pattern;
+    struct sched_pause *next, *prev;
 };
 
 struct sched {
@@ -147,6 +155,8 @@ struct sched {
     size_t *worker_slots; /* slots of each worker */
     uint32_t last_slot;
     uint64_t late_jobs;
+    struct sched_pause *pauses; /* of sites */
+    bool paused;                /* all */
     bool resolve_guard, sweeping, stopping, idle_told;
     struct age_clock clock;
     int64_t hint_ms; /* earliest due time heard of since the sweep began */
@@ -161,6 +171,13 @@ uint64_t sched_now(const struct sched *s);
 void sched_note_due(struct sched *s, int64_t due_ms);
 void sched_request_over(struct sched *s); /* of the store */
 struct sched_job *sched_job_new(struct sched *s, struct sched_dest *d, struct queue_batch *batch);
+
+void sched_release(struct sched *s, struct queue_batch *batch); /* back to the store, as it was */
+
+/* ---- sched_pause.c ---- */
+void sched_site_look_paused(struct sched *s, struct sched_site *site);
+bool sched_dest_is_paused(const struct sched *s, const struct sched_dest *d);
+void sched_pauses_free(struct sched *s);
 
 /* ---- sched_fair.c ---- */
 void sched_wait_add(struct sched *s, struct sched_dest *d, struct queue_batch *batch, bool claimed);

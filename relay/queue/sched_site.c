@@ -59,6 +59,7 @@ struct sched_site *sched_site_use(struct sched *s, const char *key)
         site = NEW(struct sched_site);
         site->key = mem_str(key);
         site->limit = s->config.per_site < LIMIT_START ? s->config.per_site : LIMIT_START;
+        sched_site_look_paused(s, site);
         HASH_ADD_KEYPTR(hh, s->sites, site->key, strlen(site->key), site);
     }
     site->uses++;
@@ -331,6 +332,8 @@ static size_t allowed_of(const struct sched *s, const struct sched_site *site)
 void sched_site_pump(struct sched *s, struct sched_site *site)
 {
     struct sched_turn turn;
+    if (s->paused || site->paused)
+        return;
     site->uses++; /* what is done here may give the others back */
     if (sched_site_is_down(s, site))
         pump_down(s, site);

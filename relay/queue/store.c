@@ -434,6 +434,8 @@ static int open_files(struct store *s, struct buf *error)
         err = store_partial_open(s);
     if (err == 0)
         err = store_read_spent(s);
+    if (err == 0)
+        err = store_read_paused(s);
     /* The database file's own name must survive as well. */
     if (err == 0)
         err = file_sync_dir(s->config.dir);

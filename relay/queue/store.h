@@ -66,6 +66,8 @@ struct store_config {
     /* From inside store_open(): what an earlier run has kept of budgets, piece by piece. May be
      * NULL. */
     void (*on_spent)(void *arg, const struct store_spent *spent);
+    /* Likewise: what store_pause() has kept. May be NULL. */
+    void (*on_paused)(void *arg, const char *what);
     void *arg;
 };
 /* Opens or creates the queue, recovers, removes spool files that no message names. error says what
@@ -315,6 +317,22 @@ struct store_admin *store_admin_new(enum store_admin_op op, struct mailbox *repl
                                     void (*done)(struct store_admin *a), void *arg);
 void store_admin(struct store *s, struct store_admin *a);
 void store_admin_free(struct store_admin *a);
+
+/* What the operator has stopped, kept over a restart: a name that means something to the asker. */
+struct store_pause {
+    struct task task;
+    struct mailbox *reply;
+    char *what; /* owned */
+    bool paused;
+    void (*done)(struct store_pause *p); /* frees p with store_pause_free() */
+    void *arg;
+    int err;
+    struct store *store; /* private */
+};
+struct store_pause *store_pause_new(const char *what, bool paused, struct mailbox *reply,
+                                    void (*done)(struct store_pause *p), void *arg);
+void store_pause(struct store *s, struct store_pause *p);
+void store_pause_free(struct store_pause *p);
 
 /* What happened to messages: relay/queue/history.h. How their headers came to be:
  * relay/queue/provenance.h. */

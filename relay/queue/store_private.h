@@ -74,6 +74,9 @@
     XX(KNOWN_SWEEP, "DELETE FROM known WHERE seen<?1")                                             \
     XX(SPENT_ALL, "SELECT login, slot, messages, recipients, fresh, broken FROM spent")            \
     XX(KNOWN_ALL, "SELECT login, recipient, seen FROM known")                                      \
+    XX(PAUSED_ADD, "INSERT OR IGNORE INTO paused VALUES(?1)")                                      \
+    XX(PAUSED_END, "DELETE FROM paused WHERE what=?1")                                             \
+    XX(PAUSED_ALL, "SELECT what FROM paused")                                                      \
     XX(SPENT_FORGET, "DELETE FROM spent WHERE login=?1")
 
 enum store_sql {
@@ -239,7 +242,8 @@ int store_apply_put(struct store *s, const struct queue_message *m, const struct
                     int64_t *seq_out) MUST_CHECK;
 /* store_spent.c */
 int store_apply_spent(struct store *s, const struct store_spent *spent) MUST_CHECK;
-int store_read_spent(struct store *s) MUST_CHECK; /* tells on_spent */
+int store_read_spent(struct store *s) MUST_CHECK;  /* tells on_spent */
+int store_read_paused(struct store *s) MUST_CHECK; /* store_pause.c: tells on_paused */
 void store_announce(struct store *s, struct queue_message *m, struct queue_batch *rows,
                     int64_t seq); /* after the commit; takes rows, drops one reference of m */
 void store_refuse(struct store *s, const struct queue_message *m);

@@ -7,7 +7,8 @@
  * index. Two partial indexes: what may be tried, by (destination, due), and what waits for the
  * operator. totals: one row of counters; it is also what a compensation writes
  * (store_compensate.c). partial: messages on their way in that can be continued (store_partial.c).
- * spent, known: what logins have sent, and to whom (store_spent.c).
+ * spent, known: what logins have sent, and to whom (store_spent.c). paused: what the operator has
+ * stopped (store_pause.c).
  *
  * A queue of an earlier version gets what it lacks in one transaction when it is opened.
  */
@@ -25,7 +26,7 @@ const size_t store_sql_count = sizeof store_sql_texts / sizeof *store_sql_texts;
 const size_t store_read_sql_count = sizeof store_read_sql_texts / sizeof *store_read_sql_texts;
 
 #define APPLICATION_ID "1297301809" /* "MSA1" */
-#define SCHEMA_VERSION 5
+#define SCHEMA_VERSION 6
 
 /* page_size by measurement: tests/bench/store_put.c. */
 static const char pragmas_new[] = "PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL;";
@@ -62,15 +63,19 @@ static const char pragmas[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
     "ALTER TABLE known ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;"   \
     "UPDATE known SET seen=CAST(strftime('%s', 'now') AS INTEGER);"
 
-#define SCHEMA_IS_NOW "PRAGMA user_version=5; COMMIT;"
+/* What the operator has stopped (store_pause.c); came with version 6. */
+#define SCHEMA_PAUSED "CREATE TABLE paused(what TEXT PRIMARY KEY) WITHOUT ROWID;"
+
+#define SCHEMA_IS_NOW "PRAGMA user_version=6; COMMIT;"
 
 /* What a queue of an earlier version lacks, by that version. */
 static const char *const upgrades[SCHEMA_VERSION] = {
-    [1] =
-        "BEGIN IMMEDIATE;" SCHEMA_PARTIAL SCHEMA_SPENT SCHEMA_CHANGED SCHEMA_BUDGETS SCHEMA_IS_NOW,
-    [2] = "BEGIN IMMEDIATE;" SCHEMA_SPENT SCHEMA_CHANGED SCHEMA_BUDGETS SCHEMA_IS_NOW,
-    [3] = "BEGIN IMMEDIATE;" SCHEMA_CHANGED SCHEMA_BUDGETS SCHEMA_IS_NOW,
-    [4] = "BEGIN IMMEDIATE;" SCHEMA_BUDGETS SCHEMA_IS_NOW,
+    [1] = "BEGIN IMMEDIATE;" SCHEMA_PARTIAL SCHEMA_SPENT SCHEMA_CHANGED SCHEMA_BUDGETS SCHEMA_PAUSED
+        SCHEMA_IS_NOW,
+    [2] = "BEGIN IMMEDIATE;" SCHEMA_SPENT SCHEMA_CHANGED SCHEMA_BUDGETS SCHEMA_PAUSED SCHEMA_IS_NOW,
+    [3] = "BEGIN IMMEDIATE;" SCHEMA_CHANGED SCHEMA_BUDGETS SCHEMA_PAUSED SCHEMA_IS_NOW,
+    [4] = "BEGIN IMMEDIATE;" SCHEMA_BUDGETS SCHEMA_PAUSED SCHEMA_IS_NOW,
+    [5] = "BEGIN IMMEDIATE;" SCHEMA_PAUSED SCHEMA_IS_NOW,
 };
 
 static const char schema[] =
@@ -89,7 +94,7 @@ static const char schema[] =
     "CREATE TABLE totals(messages INTEGER NOT NULL, rows INTEGER NOT NULL,"
     " compensations INTEGER NOT NULL);"
     "INSERT INTO totals VALUES(0, 0, 0);" SCHEMA_PARTIAL SCHEMA_SPENT SCHEMA_CHANGED SCHEMA_BUDGETS
-    "PRAGMA application_id=" APPLICATION_ID ";" SCHEMA_IS_NOW;
+        SCHEMA_PAUSED "PRAGMA application_id=" APPLICATION_ID ";" SCHEMA_IS_NOW;
 
 static int tell(struct store *s, struct buf *error, int err, const char *what)
 {

@@ -227,6 +227,55 @@ static void changes(void **state)
     assert_int_equal(json_array_size(given.lines), (MESSAGES - 1) * RECIPIENTS);
 }
 
+static size_t paused_names(void)
+{
+    ask("{\"command\":\"status\"}");
+    return json_array_size(json_object_get(json_array_get(given.lines, 0), "paused"));
+}
+
+static void pauses(void **state)
+{
+    (void)state;
+    assert_int_equal(paused_names(), 0);
+    ask("{\"command\":\"pause\",\"what\":\"submission\"}");
+    assert_int_equal(given.code, 0);
+    assert_string_equal(text(0, "what"), "submission");
+    ask("{\"command\":\"pause\",\"what\":\"submission\"}");
+    assert_int_equal(given.code, 1);
+    struct sim_client *c = client_ready();
+    client_say(c, "MAIL FROM:<u@example.net>\r\n");
+    client_expect(c, "450 4.3.2 ");
+    ask("{\"command\":\"resume\",\"what\":\"submission\"}");
+    assert_int_equal(given.code, 0);
+    client_say(c, "MAIL FROM:<u@example.net>\r\n");
+    client_expect(c, "250 ");
+    client_free(c);
+
+    ask("{\"command\":\"pause\",\"what\":\"relay\"}");
+    ask("{\"command\":\"pause\",\"what\":\"relay\",\"site\":\"*.mx.test\"}");
+    assert_string_equal(text(0, "what"), "site *.mx.test");
+    assert_int_equal(paused_names(), 2);
+    ask("{\"command\":\"queue-retry\"}");
+    sim_run_for(5000);
+    ask("{\"command\":\"queue-list\"}");
+    for (size_t i = 0; i < MESSAGES * RECIPIENTS; i++)
+        assert_int_equal(number(i, "attempts"), 1);
+    ask("{\"command\":\"resume\",\"what\":\"relay\"}");
+    sim_run_for(5000);
+    ask("{\"command\":\"queue-list\"}");
+    for (size_t i = 0; i < MESSAGES * RECIPIENTS; i++)
+        assert_int_equal(number(i, "attempts"), 2);
+    assert_int_equal(paused_names(), 1);
+    ask("{\"command\":\"resume\",\"what\":\"relay\",\"site\":\"mx.test\"}");
+    assert_int_equal(given.code, 1);
+    ask("{\"command\":\"pause\",\"what\":\"submission\",\"site\":\"mx.test\"}");
+    assert_int_equal(given.code, 2);
+    ask("{\"command\":\"pause\",\"what\":\"all\"}");
+    assert_int_equal(given.code, 2);
+    ask("{\"command\":\"site-list\"}");
+    assert_int_equal(given.code, 0);
+}
+
 /* 13 acceptances and a deferral for each recipient. */
 static void traces(void **state)
 {
@@ -575,6 +624,7 @@ int main(void)
         T(given_up),
         T(stopped_between_pages),
         T(changes),
+        T(pauses),
         T(traces),
         T(refusals),
         T(refusals_are_limited),

@@ -39,14 +39,15 @@ static void all_can_be_written(void **state)
         struct smtp_reply reply;
         int code;
     } all[] = {
-        {reject_shutdown(), 421},       {reject_memory(), 452},
-        {reject_session_memory(), 421}, {reject_connections(), 421},
-        {reject_client(), 421},         {reject_auth_temporary(), 454},
-        {reject_auth_failed(), 535},    {reject_auth_mechanism(), 504},
-        {reject_auth_needs_tls(), 538}, {reject_account_changed(), 421},
-        {reject_no_login(), 530},       {reject_no_return(), 550},
-        {reject_null_return(), 550},    {reject_literal_return(), 550},
-        {reject_budget(false), 450},    {reject_budget(true), 550},
+        {reject_paused(), 450},          {reject_shutdown(), 421},
+        {reject_memory(), 452},          {reject_session_memory(), 421},
+        {reject_connections(), 421},     {reject_client(), 421},
+        {reject_auth_temporary(), 454},  {reject_auth_failed(), 535},
+        {reject_auth_mechanism(), 504},  {reject_auth_needs_tls(), 538},
+        {reject_account_changed(), 421}, {reject_no_login(), 530},
+        {reject_no_return(), 550},       {reject_null_return(), 550},
+        {reject_literal_return(), 550},  {reject_budget(false), 450},
+        {reject_budget(true), 550},
     };
     (void)state;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {

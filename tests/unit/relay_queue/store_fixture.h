@@ -44,6 +44,7 @@ struct fixture {
     bool answered;
     struct timer guard;
     void (*on_spent)(void *arg, const struct store_spent *spent); /* NULL: nobody asks */
+    void (*on_paused)(void *arg, const char *what);               /* likewise */
 };
 
 static inline void fixture_on_queued(void *arg, struct queue_batch *claimed)
@@ -78,6 +79,7 @@ static inline int fixture_open_error(struct fixture *f, struct buf *error)
         .on_queued = fixture_on_queued,
         .on_due = fixture_on_due,
         .on_spent = f->on_spent,
+        .on_paused = f->on_paused,
         .arg = f,
     };
     int err = store_open(&config, error, &f->store);

@@ -47,11 +47,16 @@
     "ALTER TABLE content ADD COLUMN provenance BLOB;"                 \
     "INSERT INTO spent VALUES('a@x', 300, 1, 2, 3); INSERT INTO known VALUES('a@x', 7);"
 
+#define VERSION_5                                                     \
+    VERSION_4                                                         \
+    "ALTER TABLE spent ADD COLUMN broken INTEGER NOT NULL DEFAULT 0;" \
+    "ALTER TABLE known ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;"   \
+    "UPDATE known SET seen=CAST(strftime('%s', 'now') AS INTEGER);"
+
 static const char *const versions[] = {
-    [1] = VERSION_1 "PRAGMA user_version=1;",
-    [2] = VERSION_2 "PRAGMA user_version=2;",
-    [3] = VERSION_3 "PRAGMA user_version=3;",
-    [4] = VERSION_4 "PRAGMA user_version=4;",
+    [1] = VERSION_1 "PRAGMA user_version=1;", [2] = VERSION_2 "PRAGMA user_version=2;",
+    [3] = VERSION_3 "PRAGMA user_version=3;", [4] = VERSION_4 "PRAGMA user_version=4;",
+    [5] = VERSION_5 "PRAGMA user_version=5;",
 };
 #define VERSIONS (sizeof versions / sizeof *versions)
 
@@ -103,8 +108,8 @@ static void check_upgraded(struct fixture *f)
         fixture_close(f);
         assert_int_equal(value(f, "PRAGMA user_version"), VERSIONS);
         assert_int_equal(value(f, "SELECT count(*) FROM sqlite_schema WHERE name IN ('partial',"
-                                  " 'partial_key', 'spent', 'known')"),
-                         4);
+                                  " 'partial_key', 'spent', 'known', 'paused')"),
+                         5);
         assert_int_equal(value(f, "SELECT count(*) FROM spent WHERE broken<>0"), 0);
         /* who was known before there was a time is known from now on */
         assert_int_equal(value(f, "SELECT count(*) FROM known WHERE seen<unixepoch()-60"), 0);
@@ -151,10 +156,10 @@ static void later_ones_are_refused(void **state)
     struct buf error;
     (void)state;
     make(&f, 1);
-    sql(&f, "PRAGMA user_version=6");
+    sql(&f, "PRAGMA user_version=7");
     buf_init(&error, 1000, 0);
     assert_int_equal(fixture_open_error(&f, &error), ERR_CORRUPT);
-    assert_non_null(memmem(buf_view(&error).ptr, buf_len(&error), "version 6", 9));
+    assert_non_null(memmem(buf_view(&error).ptr, buf_len(&error), "version 7", 9));
     buf_deinit(&error);
     fixture_remove(&f);
 }
