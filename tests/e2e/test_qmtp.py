@@ -122,6 +122,19 @@ def qmtp_one_response_servers_lose_nothing(w):
 
 
 @test()
+def qmtp_servers_may_close_after_each_package(w):
+    """What was sent behind the last response may have been taken: it waits for the next attempt."""
+    start(w)
+    receiver = QmtpReceiver(HERE, script=lambda event, what, s: event != "DONE" and None)
+    names = [f"bob{i}@else.test" for i in range(10)]
+    queue_id = w.submit(names)
+    w.wait_empty()
+    equal(sorted(r for r, _ in receiver.taken), names)
+    equal(len(w.wait_event(queue_id, "delivered")), 10)
+    equal(receiver.faults, [])
+
+
+@test()
 def qmtp_to_mailfront(w):
     start(w)
     front = Mailfront(w.dir, HERE)
