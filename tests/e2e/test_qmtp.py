@@ -218,6 +218,20 @@ def qmtp_faults_lose_nothing(w):
 
 
 @test()
+def qmtp_servers_may_read_slowly(w):
+    """The end of the package waits here until the kernel takes it."""
+    with open("/proc/sys/net/ipv4/tcp_wmem", "w", encoding="ascii") as f:
+        f.write("4096 16384 16384")  # of this test's own namespace
+    start(w)
+    receiver = QmtpReceiver(HERE, window=SMALL_WINDOW, slow=0.01)
+    queue_id = w.submit("bob@else.test", BIG)
+    w.wait_empty()
+    equal([len(w.wait_event(queue_id, "delivered")), len(receiver.seen)], [1, 1])
+    check(stored(receiver.taken[0][1].crlf) == stored(BIG), "content")
+    equal(receiver.faults, [])
+
+
+@test()
 def qmtp_answers_may_come_slowly(w):
     start(w, relay={"qmtp_recipients": 3})
     said = b"9:K2.6.0 ok,1:K,20:Z4.2.1 busy (#4.2.1),"

@@ -76,6 +76,7 @@ class Session:
                 part = min(part, limit - self.octets)
                 if part == 0:
                     raise OSError("cut as scripted")
+            time.sleep(self.receiver.slow)
             piece = self.sock.recv(min(part, 1 << 16))
             if not piece:
                 if out or self.octets:
@@ -159,11 +160,11 @@ class QmtpReceiver:
     script(event, what, session): octets and pauses to send, None for nothing, False to close, at
     CONNECT, LENGTH (of each netstring, once it is known), PACKAGE (in place of the responses) and
     DONE (after them). cut_at: closes after so many octets of a package. window: octets that the
-    kernel takes unread."""
+    kernel takes unread. slow: seconds before each read."""
 
     def __init__(self, address, port=209, judge=None, script=None, certificate=None, cut_at=None,
-                 window=None):
-        self.judge, self.script, self.cut_at = judge, script, cut_at
+                 window=None, slow=0):
+        self.judge, self.script, self.cut_at, self.slow = judge, script, cut_at, slow
         self.seen = []    # packages that arrived whole
         self.taken = []   # (recipient, package) that a K was said for
         self.faults = []  # of the client
