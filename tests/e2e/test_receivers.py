@@ -9,9 +9,9 @@ import socket
 import time
 
 from harness.case import check, equal, eventually, test
-from harness.receiver import EVERY, EXTENSIONS, Receiver
-from harness.world import NETWORK, USER, message
-from test_delivery import fields, start
+from harness.receiver import Receiver, at, no_handshake, swallows
+from harness.world import NETWORK, message
+from test_delivery import start
 
 BAD, GOOD = "bad", "good"  # local parts; scripts of RCPT refuse the first
 DEFERRED, FAILED, DELIVERED = "deferred", "failed", "delivered"
@@ -162,14 +162,6 @@ class Run:
         self.check_received()
         self.check_reports()
         self.recover()
-
-
-def at(verb, reply, who=None):
-    """A script: this reply (or action) to that verb, and to one recipient only if one is named."""
-    def script(got, args, _):
-        here = got == verb and (not who or f"<{who}@" in args)
-        return reply if here else None
-    return script
 
 
 # ---- replies ----
@@ -463,24 +455,6 @@ def words_that_nobody_asked_for(w):
     run.wait()
     equal(run.author.messages, [], "reports")
     run.recover()
-
-
-def swallows(octets):
-    """220 with octets behind it in clear, then TLS all the same."""
-    def act(session, usual):
-        session.last = "220 go ahead"
-        return session.raw(b"220 go ahead\r\n" + octets)
-    return act
-
-
-def no_handshake(octets=b"", pause=0):
-    def act(session, usual):
-        session.raw(b"220 go ahead\r\n")
-        time.sleep(0.1)
-        session.raw(octets)
-        time.sleep(pause)
-        return False
-    return act
 
 
 def under_tls(verb, reply):

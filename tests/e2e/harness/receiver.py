@@ -128,6 +128,7 @@ class Session:
             return self.answer(verb, args, "235 2.7.0 welcome")
         if verb == "MAIL":
             self.reset()
+            self.receiver.clear += not self.tls
             more = self.answer(verb, args, "250 2.1.0 ok")
             self.mail = args if self.good() else None
             return more
@@ -205,6 +206,7 @@ class Receiver:
         self.seen = []          # received whole, whatever the answer
         self.commands = []
         self.connections = 0
+        self.clear = 0          # MAIL in clear text
         self.watch, self.early = watch, 0
         self.open, self.closing = [], False
         self.context = None
@@ -249,6 +251,36 @@ class Receiver:
             except OSError:
                 pass
 
+
+# ---- scripts ----
+
+def at(verb, reply, who=None):
+    """A script: this reply (or action) to that verb, and to one recipient only if one is named."""
+    def script(got, args, _):
+        here = got == verb and (not who or f"<{who}@" in args)
+        return reply if here else None
+    return script
+
+
+def swallows(octets):
+    """220 with octets behind it in clear, then TLS all the same."""
+    def act(session, usual):
+        session.last = "220 go ahead"
+        return session.raw(b"220 go ahead\r\n" + octets)
+    return act
+
+
+def no_handshake(octets=b"", pause=0):
+    def act(session, usual):
+        session.raw(b"220 go ahead\r\n")
+        time.sleep(0.1)
+        session.raw(octets)
+        time.sleep(pause)
+        return False
+    return act
+
+
+# ---- aiosmtpd ----
 
 class _Keep:
     def __init__(self, messages, options):
