@@ -133,8 +133,13 @@ void route_ask(struct route *r, enum route_topic topic, struct route_host *host,
 {
     struct route_work *w = r->work;
     REQUIRE(w->nasked < ROUTE_QUESTIONS_MAX);
-    w->asked[w->nasked] =
-        (struct route_asked){.q = {(uint32_t)w->nasked, name, type}, .topic = topic, .host = host};
+    w->asked[w->nasked] = (struct route_asked){
+        .q = {.id = (uint32_t)w->nasked,
+              .name = name,
+              .type = type,
+              .kind = topic == ROUTE_ABOUT_POLICY ? ROUTE_ASK_POLICY : ROUTE_ASK_DNS},
+        .topic = topic,
+        .host = host};
     w->nasked++;
 }
 

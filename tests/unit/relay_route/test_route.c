@@ -229,6 +229,34 @@ static void many_addresses(void **state)
     route_free(r);
 }
 
+/* The MTA-STS policy of the domain is asked for by its own kind of question, unless that is off. */
+static void policy_is_asked_for(void **state)
+{
+    (void)state;
+    for (int on = 0; on < 2; on++) {
+        struct dns_record mx = {.preference = 10, .name = "a.two.test"};
+        struct route_input in = input_of("many.test");
+        struct route_question q;
+        size_t policies = 0;
+        in.mta_sts = on;
+        struct route *r = route_new(&in);
+        while (route_next(r, &q)) {
+            struct dns_answer a = {.status = DNS_NODATA};
+            if (q.type == DNS_MX)
+                a = (struct dns_answer){.status = DNS_OK, .records = &mx, .nrecords = 1};
+            if (q.kind == ROUTE_ASK_DNS) {
+                route_answer(r, q.id, &a);
+                continue;
+            }
+            assert_string_equal(q.name, "many.test");
+            policies++;
+            route_policy(r, q.id, &(struct sts_answer){.status = STS_ABSENT, .why = "no record"});
+        }
+        assert_int_equal(policies, on);
+        route_free(r);
+    }
+}
+
 /* 1,000 MX of equal preference: bounded, shuffled by the seed, and one site whatever the order. */
 static void long_lists(void **state)
 {
@@ -305,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(domains),
         cmocka_unit_test(static_routes),
+        cmocka_unit_test(policy_is_asked_for),
         cmocka_unit_test(long_lists),
         cmocka_unit_test(many_addresses),
         cmocka_unit_test(words_name_the_setting),
