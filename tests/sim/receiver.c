@@ -30,7 +30,8 @@ enum fault {
     RESET,
     TAKEN_RESET,  /* at the end of data: taken, but the answer never leaves */
     TAKEN_SILENT, /* likewise */
-    FAULTS
+    FAULTS,
+    FALLBACK = FAULTS /* 550 5.5.604; drawn apart */
 };
 
 struct receiver {
@@ -39,7 +40,8 @@ struct receiver {
     struct ip_port at;
     int fd;
     bool link_faulty;
-    unsigned sessions;
+    unsigned sessions, taken, fell_back;
+    struct buf told; /* recipients that were told to come over IPv4, a line each */
 };
 
 struct session {
@@ -119,9 +121,12 @@ static bool answer(struct session *s, enum phase phase, const char *good)
     case NOTHING:
     case TAKEN_RESET:
     case TAKEN_SILENT:
-    case FAULTS:
         say(s, good);
         return true;
+    case FALLBACK:
+        s->receiver->fell_back++;
+        say(s, "550 5.5.604 Over IPv4, please\r\n");
+        return false;
     case TRANSIENT:
         say(s, "451 4.3.0 Not now\r\n");
         return false;
@@ -146,6 +151,24 @@ static bool answer(struct session *s, enum phase phase, const char *good)
     return false;
 }
 
+/* ---- who was told to come over IPv4 ---- */
+
+static void note_told(struct session *s, unsigned first)
+{
+    for (unsigned i = first; i <= s->count && s->to[i][0]; i++) {
+        int err = s->link_faulty ? 0 : buf_printf(&s->receiver->told, "%s\n", s->to[i]);
+        REQUIRE(err == 0);
+    }
+}
+
+static void check_told(const struct session *s, const char *to)
+{
+    struct sv rest = buf_view(&s->receiver->told);
+    while (rest.len)
+        if (sv_eq(sv_split(&rest, '\n'), sv_of(to)))
+            ledger_fault("%s comes over IPv6 again", to);
+}
+
 /* ---- commands ---- */
 
 static void copy_path(struct sv line, char *out, size_t size)
@@ -157,6 +180,7 @@ static void copy_path(struct sv line, char *out, size_t size)
 static void reset_mail(struct session *s)
 {
     s->count = 0;
+    memset(s->to, 0, sizeof s->to);
     s->has_mail = false;
     buf_reset(&s->content);
 }
@@ -172,8 +196,15 @@ static void on_rcpt(struct session *s, struct sv line)
         return;
     }
     REQUIRE(s->count < RECIPIENTS_MAX);
+    unsigned before = s->receiver->fell_back;
     copy_path(line, s->to[s->count], sizeof s->to[0]);
-    s->count += answer(s, AT_RCPT, "250 2.1.5 Fine\r\n");
+    check_told(s, s->to[s->count]);
+    bool taken = answer(s, AT_RCPT, "250 2.1.5 Fine\r\n");
+    if (s->receiver->fell_back != before)
+        note_told(s, s->count);
+    if (!taken)
+        s->to[s->count][0] = '\0';
+    s->count += taken;
 }
 
 static void take(struct session *s, bool may_repeat)
@@ -181,6 +212,10 @@ static void take(struct session *s, bool may_repeat)
     struct sv to[RECIPIENTS_MAX];
     for (unsigned i = 0; i < s->count; i++)
         to[i] = sv_of(s->to[i]);
+    s->receiver->taken++;
+    if (s->receiver->script.no_such_reports && !s->from[0] &&
+        memmem(buf_view(&s->content).ptr, buf_len(&s->content), "5.5.604", 7))
+        ledger_fault("a report tells %s of the wish for IPv4", s->to[0]);
     ledger_on_delivery(sv_of(s->from), to, s->count, buf_view(&s->content),
                        may_repeat || s->link_faulty);
 }
@@ -199,6 +234,8 @@ static void on_message(struct session *s)
         (void)answer(s, AT_END, "250 2.0.0 Taken\r\n");
     } else {
         (void)answer(s, AT_END, "");
+        if (f == FALLBACK)
+            note_told(s, 0);
     }
     reset_mail(s);
 }
@@ -209,6 +246,8 @@ static void on_data(struct session *s)
         say(s, "554 5.5.1 No valid recipients\r\n");
     else
         s->in_data = answer(s, AT_DATA, "354 Go on\r\n");
+    if (!s->in_data && s->count > 0 && fault_here(s, AT_DATA) == FALLBACK)
+        note_told(s, 0);
 }
 
 static void on_bdat(struct session *s, struct sv line)
@@ -351,6 +390,11 @@ static void on_timer(void *arg)
 static void draw_fault(struct session *s)
 {
     const struct receiver_script *script = &s->receiver->script;
+    if (script->falls_back && sim_below(1000) < script->falls_back) {
+        s->fault = FALLBACK;
+        s->fault_at = script->falls_back_at_end ? AT_END : (enum phase)sim_below(PHASES);
+        return;
+    }
     if (sim_below(1000) >= script->faults)
         return;
     s->fault_at = (enum phase)sim_below(PHASES);
@@ -393,6 +437,7 @@ struct receiver *receiver_new(struct loop *l, const struct receiver_script *scri
     REQUIRE(good);
     r->at.port = 25;
     r->script = *script;
+    buf_init(&r->told, 1u << 20, 0);
     r->fd = sim_listen(&r->at);
     receiver_revive(r, l);
     return r;
@@ -420,7 +465,18 @@ unsigned receiver_sessions(const struct receiver *r)
     return r->sessions;
 }
 
+unsigned receiver_taken(const struct receiver *r)
+{
+    return r->taken;
+}
+
+unsigned receiver_fell_back(const struct receiver *r)
+{
+    return r->fell_back;
+}
+
 void receiver_free(struct receiver *r)
 {
+    buf_deinit(&r->told);
     free(r);
 }

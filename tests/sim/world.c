@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECEIVERS_MAX 16
+#define RECEIVERS_MAX 256
 #define START_MS      60000
 #define STOP_GRACE_MS 5000
 #define STOP_MS       (4 * 3600 * 1000)
@@ -280,6 +280,29 @@ struct receiver *world_receiver(const char *domain, const char *address,
     with_address.address = address;
     world.receivers[world.nreceivers] = receiver_new(world.peers, &with_address);
     return world.receivers[world.nreceivers++];
+}
+
+struct receiver *world_mx6(const char *domain, const char *ipv6, const char *ipv4,
+                           const struct receiver_script *script, struct receiver **ipv4_out)
+{
+    struct receiver_script one = *script;
+    struct receiver *v6;
+    char host[128], srv[160], name[136];
+    REQUIRE(world.nreceivers + 2 <= RECEIVERS_MAX);
+    snprintf(host, sizeof host, "mx6-%u.%s", world.nreceivers, domain);
+    snprintf(name, sizeof name, "_mx6._tcp.%s", domain);
+    snprintf(srv, sizeof srv, "%u 1 25 %s", world.nreceivers, host);
+    sim_dns_add(name, DNS_SRV, srv);
+    sim_dns_add(host, DNS_AAAA, ipv6);
+    one.address = ipv6;
+    v6 = world.receivers[world.nreceivers++] = receiver_new(world.peers, &one);
+    if (!ipv4)
+        return v6;
+    sim_dns_add(host, DNS_A, ipv4);
+    one.address = ipv4;
+    one.falls_back = 0;
+    *ipv4_out = world.receivers[world.nreceivers++] = receiver_new(world.peers, &one);
+    return v6;
 }
 
 void world_set_faults(unsigned faults)

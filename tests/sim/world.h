@@ -43,6 +43,10 @@ void world_reload(void);
 /* A receiver that is an MX of domain: the first, or the next after those it has. */
 struct receiver *world_receiver(const char *domain, const char *address,
                                 const struct receiver_script *script);
+/* A target of MX6 of the domain, in the order of calls: at ipv6, which asks for IPv4 as the script
+ * says, and at ipv4 (NULL: it has none), another receiver, which does not. */
+struct receiver *world_mx6(const char *domain, const char *ipv6, const char *ipv4,
+                           const struct receiver_script *script, struct receiver **ipv4_out);
 void world_set_faults(unsigned faults); /* of all receivers */
 /* A client for messages first .. first + count - 1, all of one author: user. */
 void world_submit(unsigned user, unsigned first, unsigned count, unsigned breaks);
