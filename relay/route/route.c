@@ -252,7 +252,7 @@ void route_answer(struct route *r, uint32_t id, const struct dns_answer *answer)
     case ROUTE_ABOUT_MX6:
         route_on_srv(r, &asked->q, answer);
         break;
-    case ROUTE_ABOUT_POLICY: /* not here */
+    case ROUTE_ABOUT_POLICY: /* has no answer of DNS */
         break;
     case ROUTE_ABOUT_ADDRESS:
         route_on_address(r, asked->host, &asked->q, answer);
