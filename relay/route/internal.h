@@ -34,6 +34,7 @@ struct route_host {
     enum route_protocol protocol;
     bool implicit_tls;
     enum route_tls static_tls;
+    const struct route_proxy *proxy; /* of a static route: it resolves the name */
 
     unsigned unanswered;   /* questions for addresses */
     bool error;            /* a look-up failed */

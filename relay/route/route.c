@@ -153,14 +153,25 @@ static void *copied(struct arena *a, const void *items, size_t n, size_t bytes)
     return copy;
 }
 
+static const struct route_proxy *copy_proxy(struct arena *a, const struct route_proxy *proxy)
+{
+    struct route_proxy *copy = arena_alloc(a, sizeof *copy);
+    *copy = (struct route_proxy){proxy->at, arena_str(a, sv_of(proxy->user)),
+                                 arena_str(a, sv_of(proxy->password))};
+    return copy;
+}
+
 /* Names of hosts stand in the plan, and so do those of a static route. */
 static void copy_input(struct route *r, const struct route_input *in)
 {
     struct arena *a = &r->work->arena;
     struct route_input *mine = &r->work->input;
     struct route_target *targets = copied(a, in->targets, in->ntargets, sizeof *targets);
-    for (size_t i = 0; i < in->ntargets; i++)
+    for (size_t i = 0; i < in->ntargets; i++) {
         targets[i].host = arena_str(&r->arena, sv_of(in->targets[i].host));
+        if (in->targets[i].proxy)
+            targets[i].proxy = copy_proxy(&r->arena, in->targets[i].proxy);
+    }
     *mine = *in;
     mine->targets = targets;
     mine->listeners = copied(a, in->listeners, in->nlisteners, sizeof *in->listeners);

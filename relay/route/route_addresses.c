@@ -13,7 +13,7 @@ void route_ask_addresses(struct route *r, struct route_hosts *list)
 {
     for (size_t i = 0; i < list->count; i++) {
         struct route_host *h = &list->items[i];
-        if (h->ip.family != IP_NONE) {
+        if (h->ip.family != IP_NONE || h->proxy) {
             add_address(r, h, &h->ip);
             continue;
         }

@@ -16,6 +16,7 @@ void route_start_static(struct route *r)
         h->static_tls = t->tls;
         h->implicit_tls = t->implicit_tls;
         h->protocol = t->protocol;
+        h->proxy = t->proxy;
     }
     r->work->mx_known = true;
     route_ask_addresses(r, &r->work->hosts);

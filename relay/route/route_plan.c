@@ -127,8 +127,8 @@ static void add_attempt(struct route *r, const struct route_attempt *values, con
 static void add_addresses(struct route *r, const struct route_host *h,
                           const struct route_attempt *values, size_t max, struct count *count)
 {
-    static const uint8_t families[] = {IP_V6, IP_V4};
-    for (size_t f = 0; f < 2; f++) {
+    static const uint8_t families[] = {IP_V6, IP_V4, IP_NONE /* a proxy resolves it */};
+    for (size_t f = 0; f < 3; f++) {
         for (size_t j = 0; j < h->naddresses; j++) {
             const struct ip *ip = &h->addresses[j];
             char text[IP_TEXT_MAX];
@@ -151,6 +151,7 @@ static void add_host(struct route *r, const struct route_host *h, unsigned index
     const struct route_input *in = &r->work->input;
     struct route_attempt values = {.host = h->name,
                                    .to = {.port = h->port},
+                                   .proxy = h->proxy,
                                    .protocol = h->protocol,
                                    .via = h->via,
                                    .host_index = index,

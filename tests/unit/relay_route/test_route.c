@@ -145,6 +145,18 @@ static void static_routes(void **state)
                "a.two.test=192.0.2.2:465/verify:static+secure "
                "our.test=192.0.2.77:25/require:static+secure "
                "qmtp:b.two.test=192.0.2.3:6209/verify:static+secure");
+    struct route_proxy proxy = {{loopback, 9050}, "u", "p"};
+    targets[3] = (struct route_target){
+        .host = "hidden.onion", .port = 25, .tls = ROUTE_TLS_REQUIRE, .proxy = &proxy};
+    struct route *p = zone_route(&zone, &in, false);
+    assert_int_equal(route_plan(p)->nattempts, 4); /* its name is asked for nowhere */
+    assert_string_equal(route_plan(p)->attempts[3].host, "hidden.onion");
+    assert_int_equal(route_plan(p)->attempts[3].to.ip.family, IP_NONE);
+    assert_int_equal(route_plan(p)->attempts[3].to.port, 25);
+    assert_ptr_not_equal(route_plan(p)->attempts[3].proxy, &proxy);
+    assert_int_equal(route_plan(p)->attempts[3].proxy->at.port, 9050);
+    assert_string_equal(route_plan(p)->attempts[3].proxy->password, "p");
+    route_free(p);
     struct route *r = route_new(&(struct route_input){.domain = "x.test",
                                                       .targets = targets,
                                                       .ntargets = 1,
