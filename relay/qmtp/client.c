@@ -2,8 +2,8 @@
  * Design: as in msa/smtp/client.c, events change the struct and leave flags; next() hands them out
  * in a fixed order. The states, as phases:
  *
- *     IDLE --send--> BODY (the package is written; then, not with the kernel yet: whole)
- * --flushed--> END_OF_DATA (responses are read) --the last one--> IDLE
+ *     IDLE --send--> BODY: the package is written, up to its end (whole)
+ *                     `--flushed--> END_OF_DATA: responses are read --the last one--> IDLE
  *
  * Responses are kept until it is known whether all of them come. Nothing is asked for or sent while
  * a response is missing: one package at a time, so that no answer can be taken for another's.
