@@ -4,27 +4,35 @@ each ends with the mail waiting or refused, and not one MAIL command in clear.""
 import re
 import socket
 import ssl
+import subprocess
 
 from harness.case import check, equal, eventually, test
 from harness.dnssec import SignedKnot
 from harness.pki import Ca, Policies, policy, tlsa
+from harness.qmtp import QmtpReceiver
 from harness.receiver import EXTENSIONS, Receiver, at, no_handshake, swallows
 from harness.world import NETWORK, USER, message
 
 TLS, CLEAR, WAITS, FAILS, NEVER = "under TLS", "in clear", "waits", "fails", "waits or fails"
+OTHER = "by QMTP or MX6, in clear"
 POLICY_HOST = NETWORK + "250"
 
 
 class Case:
     """A domain with one host or more. outcome: TLS, CLEAR, WAITS, FAILS or NEVER. tlsa: records of the
     host, or "bogus", "dead". policy: of MTA-STS, text or a function for the policy host. names: of the
-    certificate; None: none is there. more: of the certificate (begins, ends, ca)."""
+    certificate; None: none is there. lines: of the zone, beside. qmtp: QMTP is there, too, and preferred.
+    six: what an MX6 target has, a script for Receiver, or None: there is none. after: the case before has
+    its outcome first, and its host is this one's, too. more: of the certificate (begins, ends, stranger)."""
 
     def __init__(self, name, outcome, tlsa=None, policy=None, names=("{host}",), script=None,
-                 extensions=None, mail="", header=b"", secure=True, **more):
+                 extensions=None, mail="", header=b"", secure=True, qmtp=False, six=None, after=False,
+                 **more):
         self.name, self.outcome, self.tlsa, self.policy = name, outcome, tlsa, policy
         self.names, self.script, self.mail, self.header = names, script, mail, header
         self.extensions, self.secure, self.more = extensions, secure, more
+        self.qmtp, self.six, self.after = qmtp, six, after
+        self.ways = []  # other receivers than the one of MX and SMTP
 
 
 class World:
@@ -37,9 +45,20 @@ class World:
             more = dict(c.more)
             ca = self.stranger if more.pop("stranger", False) else self.ca
             kind = more.pop("context", None)
-            c.server = c.names is not None and ca.server(*[n.format(host=c.host, domain=c.domain)
+            c.server = c.names is not None and not c.after and ca.server(*[n.format(host=c.host, domain=c.domain)
                                                          for n in c.names], **more)
-            mine = f"{c.domain}. MX 10 {c.host}.\n{c.host}. A {c.address}\n"
+            if c.after:
+                before = cases[i - 1]
+                c.host, c.receiver, c.server = before.host, before.receiver, before.server
+            mine = f"{c.domain}. MX {12801 if c.qmtp else 10} {c.host}.\n"
+            mine += "" if c.after else f"{c.host}. A {c.address}\n"
+            if c.qmtp:
+                c.ways.append(QmtpReceiver(c.address))
+            if c.six:
+                address = f"2001:db8::{20 + i}"
+                subprocess.run(["ip", "address", "add", address + "/128", "dev", "lo", "nodad"], check=True)
+                mine += f"_mx6._tcp.{c.domain}. SRV 0 0 25 six.{c.domain}.\nsix.{c.domain}. AAAA {address}\n"
+                c.ways.append(Receiver(address))
             base = f"_25._tcp.{c.host}."
             if c.tlsa in ("bogus", "dead"):
                 zone = f"_tcp.{c.host}"
@@ -54,7 +73,7 @@ class World:
                 records += mine
             else:
                 zones[c.domain] = mine
-            c.receiver = Receiver(c.address, script=c.script, extensions=c.extensions,
+            c.receiver = c.receiver if c.after else Receiver(c.address, script=c.script, extensions=c.extensions,
                                   certificate=c.server and c.server.files)
             if kind:
                 kind(c.receiver)
@@ -69,7 +88,9 @@ class World:
         w.start(dict({"dns": {"servers": ["127.0.0.1"], "dnssec": "auto", "trust_anchor": self.dns.anchor, "timeout": "5s"},
                       "queue": {"retry": ["1h"], "lifetime": "2d"}, "relay": {"tls": {"ca": self.ca.path}}},
                      **(over or {})))
-        for c in cases:
+        for i, c in enumerate(cases):
+            if c.after:
+                eventually(lambda c=c: self.verdict(cases[i - 1].id), c.name)
             c.id = self.submit(c)
 
     def submit(self, c, subject=None):
@@ -91,15 +112,22 @@ class World:
             verdict = eventually(lambda: self.verdict(c.id), c.name, 60)
         except AssertionError:
             raise AssertionError(f"{c.name}: no outcome: {self.line(c.id)}") from None
-        got = c.receiver.messages
+        mine = [m for m in c.receiver.seen if f"@{c.domain}>" in m.rcpt[0]]
+        got = [m for m in mine if m in c.receiver.messages]
+        other = [way for way in c.ways if way.seen]
+        if c.outcome == OTHER:
+            check(verdict == "delivered" and other and not mine, c.name, verdict, self.line(c.id))
+            return
+        check(not other, c.name, "went by", other, self.line(c.id))
         if c.outcome in (TLS, CLEAR):
             check(verdict == "delivered" and len(got) == 1 and got[0].tls == (c.outcome == TLS), c.name, verdict,
                   [m.tls for m in got], self.line(c.id))
         else:
             wanted = {WAITS: ("deferred",), FAILS: ("failed",), NEVER: ("deferred", "failed")}[c.outcome]
-            check(verdict in wanted and not c.receiver.seen, c.name, verdict, self.line(c.id))
+            check(verdict in wanted and not mine, c.name, verdict, self.line(c.id))
         if c.outcome != CLEAR:
-            equal(c.receiver.clear, 0, f"{c.name}: MAIL in clear text")
+            allowed = sum(x.outcome == CLEAR for x in self.cases if x.receiver is c.receiver)
+            equal(c.receiver.clear, allowed, f"{c.name}: MAIL in clear text")
 
     def check_all(self):
         faults = []
@@ -289,4 +317,35 @@ def requiretls(w):
               Case("insecure, no policy", NEVER, secure=False, **asks),
               Case("the author contradicts himself", NEVER, tlsa=right(3, 1, 1), header=b"TLS-Required: No\r\n",
                    mail=" REQUIRETLS", names=None)]
+    World(w, cases).check_all()
+
+
+@test(timeout=300)
+def other_ways(w):
+    """QMTP, which is clear text, targets of MX6, and connections that are open already: none leads around
+    a policy, and each is taken where there is none."""
+    subprocess.run(["ip", "address", "add", "2001:db8::1/128", "dev", "lo", "nodad"], check=True)
+    asks = {"mail": " REQUIRETLS", "extensions": EXTENSIONS + ["REQUIRETLS"]}
+    opportunistic = {"secure": False, "stranger": True}
+    cases = []
+    for way in ({"qmtp": True}, {"six": True}):
+        name = next(iter(way))
+        cases += [Case(f"{name}: no policy", OTHER, **way), Case(f"{name}: no policy, insecure", OTHER, secure=False, **way),
+                  Case(f"{name}: DANE", TLS, tlsa=right(3, 1, 1), **way),
+                  Case(f"{name}: DANE, no STARTTLS", WAITS, tlsa=right(3, 1, 1), names=None, **way),
+                  Case(f"{name}: DANE, another key", WAITS, tlsa=wrong(), **way),
+                  Case(f"{name}: bogus", WAITS, tlsa="bogus", **way), Case(f"{name}: dead", WAITS, tlsa="dead", **way),
+                  Case(f"{name}: enforce", TLS, policy=ENFORCE, secure=False, **way),
+                  Case(f"{name}: enforce, no STARTTLS", WAITS, policy=ENFORCE, names=None, secure=False, **way),
+                  Case(f"{name}: enforce, expired", WAITS, policy=ENFORCE, begins=-9, ends=-1, secure=False, **way),
+                  Case(f"{name}: REQUIRETLS, DANE", TLS, tlsa=right(3, 1, 1), **asks, **way),
+                  Case(f"{name}: REQUIRETLS", NEVER, secure=False, **asks, **way),
+                  Case(f"{name}: REQUIRETLS, enforce, no STARTTLS", NEVER, policy=ENFORCE, names=None, secure=False,
+                       **asks, **way)]
+    cases += [Case("kept: opportunistic", TLS, **opportunistic),
+              Case("kept: then enforce", WAITS, policy=ENFORCE, secure=False, after=True),
+              Case("kept: in clear", CLEAR, names=None, secure=False),
+              Case("kept: then enforce, too", WAITS, policy=ENFORCE, secure=False, after=True),
+              Case("kept: testing", TLS, policy=policy("{host}", mode="testing"), **opportunistic),
+              Case("kept: then REQUIRETLS", NEVER, secure=False, after=True, mail=" REQUIRETLS")]
     World(w, cases).check_all()
