@@ -39,7 +39,9 @@ static void on_greeting(struct smtp_client *c, const struct smtp_reply *r)
 
 static void on_ehlo(struct smtp_client *c, const struct smtp_reply *r)
 {
-    if (smtp_reply_is_permanent(r)) { /* RFC 5321 3.2: fall back to HELO */
+    /* RFC 5321 3.2: who does not know EHLO may know HELO. 550 with an enhanced status (which
+     * replies to EHLO do not have, RFC 2034 4) is from one who knows it, and refuses us. */
+    if (smtp_reply_is_permanent(r) && !(r->code == 550 && r->enhanced.class)) {
         say_hello(c, SV("HELO "), SMTP_PHASE_HELO);
         return;
     }

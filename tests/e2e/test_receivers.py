@@ -205,7 +205,8 @@ def reply_case(verb, code, status, words):
     script = at(verb, text, BAD if verb == "RCPT" else None)
     name = f"{verb} {code} {status}"
     later = (DEFERRED, DEFERRED)
-    if verb == "EHLO" and code >= 500:  # the usual reply to HELO follows
+    # the usual reply to HELO follows, unless who refuses shows that it knows EHLO
+    if verb == "EHLO" and code >= 500 and not (code == 550 and status):
         return Case(name, script, (DELIVERED, DELIVERED), "END_OF_DATA", "2.0.0")
     if verb in ("CONNECT", "EHLO", "HELO") or code == 421:
         if verb == "HELO":
