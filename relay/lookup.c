@@ -131,12 +131,49 @@ static enum route_tls tls_of(int option)
     }
 }
 
+static struct route_target target_of(const struct relay_url *url, int tls, struct arena *arena)
+{
+    return (struct route_target){.host = arena_str(arena, url->host),
+                                 .ip = url->ip,
+                                 .port = url->port,
+                                 .protocol = relay_url_is_qmtp(url) ? ROUTE_QMTP : ROUTE_SMTP,
+                                 .implicit_tls = relay_url_is_tls(url),
+                                 .tls = tls_of(tls)};
+}
+
+/* A destination that the operator has named himself (msactl queue redirect): with TLS and login of
+ * the first route that names it, too. */
+static bool add_url(const struct relay_settings *s, const char *destination, struct arena *arena,
+                    struct route_input *in)
+{
+    const struct relay_route_options *r = s->relay->routes.items;
+    struct relay_url url;
+    const char *wrong;
+    int tls = RELAY_ROUTE_TLS_OPPORTUNISTIC;
+    if (!relay_options_url(sv_of(destination), &url, &wrong))
+        return false;
+    for (size_t i = s->relay->routes.count; i-- > 0;) {
+        for (size_t k = 0; k < r[i].to.count; k++) {
+            if (strcmp(r[i].to.items[k], destination) != 0)
+                continue;
+            tls = r[i].tls;
+            in->credentials = r[i].user[0] ? (int)i : -1;
+        }
+    }
+    struct route_target *target = arena_alloc(arena, sizeof *target);
+    *target = target_of(&url, tls, arena);
+    in->targets = target;
+    in->ntargets = 1;
+    in->static_name = arena_str(arena, sv_of(destination));
+    return true;
+}
+
 static void add_static(const struct relay_settings *s, const char *domain, struct arena *arena,
                        struct route_input *in)
 {
     const struct relay_route_options *r;
     size_t index;
-    if (!find_route(s, domain, &r, &index))
+    if (add_url(s, domain, arena, in) || !find_route(s, domain, &r, &index))
         return;
     struct route_target *targets = arena_alloc(arena, (r->to.count + 1) * sizeof *targets);
     char *name = arena_printf(arena, "%zu", index);
@@ -145,13 +182,7 @@ static void add_static(const struct relay_settings *s, const char *domain, struc
         const char *wrong;
         if (!relay_options_url(sv_of(r->to.items[i]), &url, &wrong))
             continue; /* checked when the configuration was read */
-        targets[in->ntargets++] =
-            (struct route_target){.host = arena_str(arena, url.host),
-                                  .ip = url.ip,
-                                  .port = url.port,
-                                  .protocol = relay_url_is_qmtp(&url) ? ROUTE_QMTP : ROUTE_SMTP,
-                                  .implicit_tls = relay_url_is_tls(&url),
-                                  .tls = tls_of(r->tls)};
+        targets[in->ntargets++] = target_of(&url, r->tls, arena);
         name = arena_printf(arena, "%s %s", name, r->to.items[i]);
     }
     in->targets = targets;

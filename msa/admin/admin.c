@@ -124,6 +124,16 @@ static void run_queue_release(struct request *r)
     admin_queue(r, STORE_RELEASE);
 }
 
+static void run_queue_bounce(struct request *r)
+{
+    admin_queue(r, STORE_RETURN);
+}
+
+static void run_queue_redirect(struct request *r)
+{
+    admin_queue(r, STORE_REDIRECT);
+}
+
 static const struct command {
     const char *name;
     void (*run)(struct request *r);
@@ -135,6 +145,8 @@ static const struct command {
     {"queue-delete", run_queue_delete},
     {"queue-hold", run_queue_hold},
     {"queue-release", run_queue_release},
+    {"queue-bounce", run_queue_bounce},
+    {"queue-redirect", run_queue_redirect},
     {"trace", admin_trace},
     {"route", admin_route},
     {"status", admin_status},

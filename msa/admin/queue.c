@@ -1,5 +1,6 @@
 /* Commands on the queue: listings a page at a time, and changes by filter. */
 #include "msa/admin/request.h"
+#include "relay/options.h"
 #include "msa/loop/clock.h"
 #include "msa/server/spending.h"
 
@@ -121,6 +122,27 @@ static void start_page(struct request *r, enum store_admin_op op, const struct s
     store_admin(server_store(r->admin->server), a);
 }
 
+/* "a@b.example", or the URL of a next hop. */
+static bool fill_target(struct store_admin *a, const char *to)
+{
+    struct relay_url url;
+    struct smtp_path path;
+    struct sv rest;
+    const char *wrong;
+    if (relay_options_url(sv_of(to), &url, &wrong)) {
+        a->target.destination = copy(a, to);
+        return true;
+    }
+    const char *text = arena_printf(&a->arena, "<%s>", to);
+    if (smtp_path_parse(&a->arena, sv_of(text), SMTP_PATH_FORWARD, &path, &rest) != SMTP_PATH_OK ||
+        rest.len || path.unqualified || !path.text.len)
+        return false;
+    a->target = (struct store_target){.destination = arena_str(&a->arena, smtp_path_domain(&path)),
+                                      .address = copy(a, to),
+                                      .path = text};
+    return true;
+}
+
 static bool has_filter(const struct request *r)
 {
     static const char *const names[] = {"id", "user", "from", "to", "domain", "error"};
@@ -146,5 +168,13 @@ void admin_queue(struct request *r, enum store_admin_op op)
     }
     struct store_admin *a = store_admin_new(op, server_mailbox(r->admin->server), on_changed, r);
     fill_filter(a, r);
+    if (op == STORE_REDIRECT &&
+        (!request_text(r, "target") || !fill_target(a, request_text(r, "target")))) {
+        request_end(r, ADMIN_USAGE,
+                    "say where: --to ADDRESS, or the URL of a next hop, "
+                    "smtp://HOST:PORT");
+        store_admin_free(a);
+        return;
+    }
     store_admin(server_store(r->admin->server), a);
 }

@@ -54,6 +54,7 @@ struct command {
 
 static int run_ask(const struct command *c, const struct args *a);
 static int run_trace(const struct command *c, const struct args *a);
+static int run_redirect(const struct command *c, const struct args *a);
 static int run_letter(const struct command *c, const struct args *a);
 static int run_user(const struct command *c, const struct args *a);
 static int run_block(const struct command *c, const struct args *a);
@@ -107,6 +108,11 @@ static const struct command commands[] = {
      "budget of the login anew"},
     {"queue", "delete", TAKES_FILTER, "queue-delete", show_changed, run_ask, 0,
      "F [--dry-run]  remove without a report"},
+    {"queue", "bounce", TAKES_FILTER, "queue-bounce", show_changed, run_ask, 0,
+     "F [--dry-run]  return to their authors with a report, held ones too"},
+    {"queue", "redirect", TAKES_FILTER, "queue-redirect", show_changed, run_redirect, 0,
+     "F --to ADDRESS-OR-ROUTE [--dry-run]  send to another address, or by a next hop such as "
+     "smtp://HOST:25"},
     {"trace", NULL, TAKES_FILTER, "trace", show_trace, run_trace, 0,
      "[ID [--diff]] [--user U] [--from A] [--to A] [--message-id M] [--since 2h]  what happened; "
      "ID is a "
@@ -285,6 +291,17 @@ static int run_ask(const struct command *c, const struct args *a)
 {
     struct show show = {.json = a->json, .text = c->text};
     return ask_and_show(c, a, show_line, &show);
+}
+
+/* Its --to is no filter. */
+static int run_redirect(const struct command *c, const struct args *a)
+{
+    json_t *to = json_object_get(a->filter, "to");
+    if (!to)
+        return usage("say where: --to ADDRESS-OR-ROUTE", NULL);
+    json_object_set(a->filter, "target", to);
+    json_object_del(a->filter, "to");
+    return run_ask(c, a);
 }
 
 struct traced {

@@ -298,7 +298,7 @@ void sched_on_queued(struct sched *s, struct queue_batch *claimed)
         return;
     }
     struct sched_dest *d = sched_dest_get(s, claimed->rows[0].domain);
-    sched_wait_add(s, d, claimed, false);
+    sched_dest_admit(s, d, claimed, false);
     if (d->nwaiting > s->config.wait_max || s->nwaiting > WAIT_IN_ALL) {
         sched_release(s, sched_wait_take_last(s, d));
         d->due = true;

@@ -47,6 +47,36 @@ static void run_no_attempt(struct sched *s, struct sched_dest *d, struct queue_b
     s->config.ops->run_job(s->config.arg, job);
 }
 
+/* The rows of batch that are, or are not, to be returned. */
+static struct queue_batch *pick(const struct queue_batch *batch, bool returned)
+{
+    size_t *indices = mem_new(batch->nrows, sizeof *indices), n = 0;
+    for (size_t i = 0; i < batch->nrows; i++)
+        if (batch->rows[i].returned == returned)
+            indices[n++] = i;
+    struct queue_batch *some = queue_batch_pick(batch, indices, n);
+    free(indices);
+    return some;
+}
+
+void sched_dest_admit(struct sched *s, struct sched_dest *d, struct queue_batch *batch,
+                      bool claimed)
+{
+    size_t returned = 0;
+    for (size_t i = 0; i < batch->nrows; i++)
+        returned += batch->rows[i].returned;
+    if (returned > 0) {
+        struct queue_batch *rest = returned < batch->nrows ? pick(batch, false) : NULL;
+        run_no_attempt(s, d, rest ? pick(batch, true) : batch, SCHED_FAIL, "5.7.1",
+                       "the operator of this server has returned the message");
+        if (rest)
+            queue_batch_free(batch);
+        batch = rest;
+    }
+    if (batch)
+        sched_wait_add(s, d, batch, claimed);
+}
+
 static bool may_run_no_attempt(const struct sched *s, const struct sched_dest *d)
 {
     size_t most = s->no_attempts < NO_ATTEMPTS_IN_ALL ? NO_ATTEMPTS_OF_DEST : 1;
@@ -138,7 +168,7 @@ static void on_claimed(struct store_claim *c)
         d->due = false;
     } else {
         for (size_t i = 0; i < c->nbatches; i++) {
-            sched_wait_add(s, d, c->batches[i], true);
+            sched_dest_admit(s, d, c->batches[i], true);
             c->batches[i] = NULL;
         }
         d->due = d->due || (c->more && c->nbatches > 0);

@@ -277,7 +277,14 @@ enum store_admin_op {
     STORE_RETRY,
     STORE_DELETE,
     STORE_HOLD,
-    STORE_RELEASE
+    STORE_RELEASE,
+    STORE_RETURN,
+    STORE_REDIRECT
+};
+/* Where STORE_REDIRECT sends rows; text of the request's arena. address NULL: they keep theirs. */
+struct store_target {
+    const char *destination;    /* as queue_row.domain, or the URL of a next hop */
+    const char *address, *path; /* mailbox; and in angle brackets, as in queue_row.rcpt_params */
 };
 /* One line for a row (LIST, SHOW) or a destination (SUMMARY). */
 struct store_listed {
@@ -292,12 +299,15 @@ struct store_listed {
 /* Reading runs in slices on the disk pool, changes in slices of transactions, so that neither
  * stops the mail. RETRY makes unheld rows due now, but those that wait for their author's release
  * time (FUTURERELEASE) only where the filter names their id; RELEASE ends a hold; DELETE sends no
- * report. A row being delivered is deleted when its result is recorded. */
+ * report. A row being delivered is deleted when its result is recorded. RETURN marks rows, held
+ * ones too, whose next claim is told that they are to be reported instead of tried. REDIRECT leaves
+ * rows that are being tried alone, and a hold as it is. */
 struct store_admin {
     struct pool_job job;
     struct mailbox *reply;
     enum store_admin_op op;
     struct store_filter filter; /* text in arena */
+    struct store_target target; /* likewise; REDIRECT */
     bool dry_run;
     char after_id[QUEUE_ID_LEN + 1]; /* LIST, SHOW: page key, set by the store; "" at first */
     uint32_t after_number;

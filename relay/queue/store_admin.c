@@ -12,6 +12,7 @@
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 #include "msa/loop/clock.h"
+#include "msa/smtp/envelope.h"
 #include "relay/queue/store_private.h"
 #include "relay/queue/store_filter.h"
 
@@ -24,7 +25,7 @@
 struct target {
     int64_t key;
     char id[QUEUE_ID_LEN + 1];
-    char *domain, *address, *login, *reverse_path;
+    char *domain, *address, *params, *login, *reverse_path;
     bool held, spooled;
     bool changed, message_ended; /* by the running transaction */
 };
@@ -86,6 +87,7 @@ static void found_target(struct store_admin *a, const struct store_row *row)
                          .spooled = row->spooled,
                          .domain = arena_str(&scan->slice, sv_of(row->domain)),
                          .address = arena_str(&scan->slice, sv_of(row->address)),
+                         .params = arena_str(&scan->slice, sv_of(row->params)),
                          .login = arena_str(&scan->slice, sv_of(row->login)),
                          .reverse_path = arena_str(&scan->slice, sv_of(row->reverse_path))};
     memcpy(t->id, row->id, strnlen(row->id, QUEUE_ID_LEN));
@@ -102,6 +104,9 @@ static bool concerns(const struct store_admin *a, const struct store_row *row, i
         return row->state == STATE_ACTIVE;
     case STORE_RELEASE:
         return row->state == STATE_HELD;
+    case STORE_REDIRECT:
+        return strcmp(row->domain, a->target.destination) != 0 ||
+               (a->target.address && strcmp(row->address, a->target.address) != 0);
     default:
         return true;
     }
@@ -171,6 +176,34 @@ static void on_work(struct pool_job *job)
 
 /* ---- on the store thread ---- */
 
+static const enum store_sql statements[] = {
+    [STORE_RETRY] = STORE_SET_DUE,     [STORE_DELETE] = STORE_DELETE_LATER,
+    [STORE_HOLD] = STORE_HOLD_ROW,     [STORE_RELEASE] = STORE_FREE_ROW,
+    [STORE_RETURN] = STORE_RETURN_ROW, [STORE_REDIRECT] = STORE_REDIRECT_ROW,
+};
+
+/* Another path before the row's parameters, which keep what it was (RFC 3461 4.2). */
+static const char *redirected_params(struct arena *arena, const struct store_target *to,
+                                     const struct target *t)
+{
+    struct smtp_envelope e;
+    struct buf out;
+    if (!to->address)
+        return t->params;
+    smtp_envelope_init(&e, arena);
+    buf_init(&out, SIZE_MAX / 2, 0);
+    const char *params = arena_str(arena, sv_of(to->path));
+    if (smtp_envelope_parse_rcpt(&e, sv_of(t->params)) == 0 &&
+        smtp_envelope_parse_rcpt(&e, sv_of(to->path)) == 0) {
+        e.recipients[0].path = e.recipients[1].path;
+        smtp_envelope_keep_original(&e, &e.recipients[0], sv_of(t->address));
+        if (smtp_envelope_write_rcpt(&e.recipients[0], &out) == 0)
+            params = arena_str(arena, buf_view(&out));
+    }
+    buf_deinit(&out);
+    return params;
+}
+
 static int change_row(struct store *s, struct store_admin *a, struct target *t)
 {
     struct claim_row *claim = claims_find(&s->claims, t->key);
@@ -182,16 +215,21 @@ static int change_row(struct store *s, struct store_admin *a, struct target *t)
                    ? err
                    : store_end_message(s, t->key >> STORE_ROW_BITS, &t->message_ended);
     }
-    if (a->op == STORE_RETRY && claim)
+    if ((a->op == STORE_RETRY || a->op == STORE_REDIRECT) && claim)
         return 0; /* it is being tried */
-    sqlite3_stmt *st = sql_use(&s->db, a->op == STORE_RETRY    ? STORE_SET_DUE
-                                       : a->op == STORE_DELETE ? STORE_DELETE_LATER
-                                       : a->op == STORE_HOLD   ? STORE_HOLD_ROW
-                                                               : STORE_FREE_ROW);
+    struct arena arena;
+    arena_init(&arena);
+    sqlite3_stmt *st = sql_use(&s->db, statements[a->op]);
     sql_int(st, 1, t->key);
     if (a->op != STORE_DELETE)
         sql_int(st, 2, s->wall_ms);
+    if (a->op == STORE_REDIRECT) {
+        sql_text(st, 3, a->target.destination);
+        sql_text(st, 4, a->target.address ? a->target.address : t->address);
+        sql_text(st, 5, redirected_params(&arena, &a->target, t));
+    }
     int err = sql_run(&s->db, st);
+    arena_deinit(&arena);
     t->changed = err == 0 && sqlite3_changes(s->db.handle) > 0;
     return err;
 }
@@ -222,8 +260,11 @@ static void settle_target(struct store *s, const struct store_admin *a, const st
         claim->deleted = true;
     if (t->message_ended && t->spooled)
         store_remove_spool(s, t->id);
-    if ((a->op == STORE_RETRY || a->op == STORE_RELEASE) && strcmp(told, t->domain) != 0)
-        store_notify_due(s, t->domain, s->wall_ms);
+    const char *goes_to = a->op == STORE_REDIRECT ? a->target.destination : t->domain;
+    if (a->op == STORE_REDIRECT && (d = claims_destination(&s->claims, goes_to)))
+        claims_forget_cursor(d);
+    if (a->op != STORE_DELETE && a->op != STORE_HOLD && strcmp(told, goes_to) != 0)
+        store_notify_due(s, goes_to, s->wall_ms);
     if (a->op == STORE_DELETE)
         history_post(s->history, &(struct history_event){.time_ms = s->wall_ms,
                                                          .kind = HISTORY_DELETED,
@@ -280,7 +321,7 @@ static void change_settle(struct store *s, struct task *task, int err)
         if (!a->scan->targets[i].changed)
             continue;
         settle_target(s, a, &a->scan->targets[i], told);
-        told = a->scan->targets[i].domain;
+        told = a->op == STORE_REDIRECT ? a->target.destination : a->scan->targets[i].domain;
     }
     if (err == 0)
         a->touched += (uint64_t)a->scan->changed;

@@ -187,6 +187,7 @@ static int load_row(struct store *s, struct queue_batch *b, size_t i, int64_t ke
     int warned = sqlite3_column_int(st, 6);
     row->delay_warned = warned & STORE_DELAY_WARNED;
     row->by_told = warned & STORE_BY_TOLD;
+    row->returned = warned & STORE_RETURNED;
     row->v4_only = warned & STORE_V4_ONLY;
     row->last_status = arena_str(&b->arena, sv_of(sql_column(st, 7)));
     row->last_text = arena_str(&b->arena, sv_of(sql_column(st, 8)));

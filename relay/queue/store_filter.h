@@ -12,7 +12,7 @@
 
 /* One row of the statement LIST; texts are valid until its next step. */
 struct store_row {
-    const char *id, *reverse_path, *login, *domain, *address, *status, *text;
+    const char *id, *reverse_path, *login, *domain, *address, *params, *status, *text;
     int64_t received_ms, due_ms, key;
     uint64_t size;
     uint32_t attempts;

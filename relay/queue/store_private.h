@@ -28,8 +28,9 @@
     XX(PUT_CONTENT, "INSERT INTO content VALUES(?1,?2,?3)")                                        \
     XX(PUT_ROW, "INSERT INTO recipient VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")                \
     XX(END_ROW, "DELETE FROM recipient WHERE id=?1")                                               \
-    XX(DEFER_ROW, "UPDATE recipient SET due=?2, attempts=attempts+1, warned=?3, status=?4,"        \
-                  " text=?5 WHERE id=?1")                                                          \
+    XX(DEFER_ROW,                                                                                  \
+       "UPDATE recipient SET due=?2, attempts=attempts+1, warned=?3|(warned&8), status=?4,"        \
+       " text=?5 WHERE id=?1")                                                                     \
     XX(ANY_ROW, "SELECT 1 FROM recipient WHERE id BETWEEN ?1 AND ?2 LIMIT 1")                      \
     XX(END_ROWS, "DELETE FROM recipient WHERE id BETWEEN ?1 AND ?2")                               \
     XX(END_MESSAGE, "DELETE FROM message WHERE seq=?1 RETURNING id")                               \
@@ -49,6 +50,10 @@
     XX(HOLD_ROW, "UPDATE recipient SET state=1, held=held-?2 WHERE id=?1 AND state=0")             \
     XX(FREE_ROW, "UPDATE recipient SET state=0, held=max(held+?2,0) WHERE id=?1 AND state=1")      \
     XX(DELETE_LATER, "UPDATE recipient SET state=2 WHERE id=?1 AND state<>2")                      \
+    XX(RETURN_ROW, "UPDATE recipient SET warned=warned|8, due=min(due,?2), held=CASE state WHEN 1" \
+                   " THEN max(held+?2,0) ELSE held END, state=0 WHERE id=?1 AND state<>2")         \
+    XX(REDIRECT_ROW, "UPDATE recipient SET due=?2, destination=?3, address=?4, params=?5,"         \
+                     " attempts=0, warned=warned&~4, status='', text='' WHERE id=?1 AND state<>2") \
     XX(SET_DUE, "UPDATE recipient SET due=?2 WHERE id=?1 AND state=0 AND due>?2")                  \
     XX(PARTIAL_GET, "SELECT state, length, bytes, file, message, mail, recipients FROM partial"    \
                     " WHERE login=?1 AND transid=?2")                                              \
@@ -91,7 +96,8 @@ enum store_sql {
     XX(PROVENANCE, "SELECT c.provenance FROM message m CROSS JOIN content c ON c.seq=m.seq"   \
                    " WHERE m.id=?1")                                                          \
     XX(LIST, "SELECT m.id, m.received, m.reverse_path, m.login, m.size, r.id, r.destination," \
-             " r.due, r.state, r.address, r.attempts, r.status, r.text, m.spooled, r.held"    \
+             " r.due, r.state, r.address, r.attempts, r.status, r.text, m.spooled, r.held,"   \
+             " r.params"                                                                      \
              " FROM message m CROSS JOIN recipient r"                                         \
              " ON r.id BETWEEN m.seq<<20 AND (m.seq<<20)|1048575"                             \
              " WHERE m.id BETWEEN ?1 AND ?3 AND (m.id>?1 OR r.id&1048575>=?2)"                \
@@ -116,6 +122,7 @@ enum store_read_sql {
 #define STORE_DELAY_WARNED 1
 #define STORE_BY_TOLD      2
 #define STORE_V4_ONLY      4
+#define STORE_RETURNED     8
 
 enum { STATE_ACTIVE, STATE_HELD, STATE_DELETED };
 

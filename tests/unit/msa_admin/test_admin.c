@@ -227,6 +227,47 @@ static void changes(void **state)
     assert_int_equal(json_array_size(given.lines), (MESSAGES - 1) * RECIPIENTS);
 }
 
+static void bounces_and_redirects(void **state)
+{
+    (void)state;
+    sim_dns_fail("example.net", DNS_MX, DNS_TEMPFAIL);
+    ask("{\"command\":\"queue-bounce\"}");
+    assert_int_equal(given.code, 2);
+    ask("{\"command\":\"queue-bounce\",\"domain\":\"d1.test\",\"dry_run\":true}");
+    assert_int_equal(number(0, "recipients"), MESSAGES * RECIPIENTS / 3);
+    ask("{\"command\":\"queue-bounce\",\"domain\":\"d1.test\"}");
+    assert_int_equal(number(0, "recipients"), MESSAGES * RECIPIENTS / 3);
+    sim_run_for(60000);
+    ask("{\"command\":\"queue-list\",\"domain\":\"d1.test\"}");
+    assert_int_equal(json_array_size(given.lines), 0);
+    ask("{\"command\":\"queue-list\",\"domain\":\"example.net\"}");
+    assert_true(json_array_size(given.lines) >= MESSAGES); /* the reports */
+    assert_string_equal(text(0, "from"), "");
+    assert_string_equal(text(0, "to"), "u@example.net");
+    ask("{\"command\":\"trace\",\"to\":\"r0.1@d1.test\"}");
+    bool told = false;
+    for (size_t i = 0; i < json_array_size(given.lines); i++)
+        told = told || (strcmp(text(i, "event"), "failed") == 0 &&
+                        strstr(text(i, "text"), "operator") && !strcmp(text(i, "status"), "5.7.1"));
+    assert_true(told);
+
+    static const char *const wrong[] = {"", ",\"target\":\"nobody\"", ",\"target\":\"a@b c\"",
+                                        ",\"target\":\"ftp://x\"", ",\"target\":\"\""};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char request[128];
+        snprintf(request, sizeof request,
+                 "{\"command\":\"queue-redirect\",\"domain\":\"d2.test\"%s}", wrong[i]);
+        ask(request);
+        assert_int_equal(given.code, 2);
+    }
+    ask("{\"command\":\"queue-redirect\",\"domain\":\"d2.test\",\"target\":\"A@D0.test\"}");
+    assert_int_equal(number(0, "recipients"), MESSAGES * RECIPIENTS / 3);
+    ask("{\"command\":\"queue-list\",\"domain\":\"d0.test\"}");
+    assert_int_equal(json_array_size(given.lines), MESSAGES * RECIPIENTS / 3 * 2);
+    ask("{\"command\":\"queue-list\",\"to\":\"A@D0.test\"}");
+    assert_int_equal(json_array_size(given.lines), MESSAGES * RECIPIENTS / 3);
+}
+
 static size_t paused_names(void)
 {
     ask("{\"command\":\"status\"}");
@@ -624,6 +665,7 @@ int main(void)
         T(given_up),
         T(stopped_between_pages),
         T(changes),
+        T(bounces_and_redirects),
         T(pauses),
         T(traces),
         T(refusals),

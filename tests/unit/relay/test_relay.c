@@ -176,6 +176,18 @@ static void static_routes_carry_tls_and_credentials(void **state)
                               "smarthost.test=192.0.2.1:25/0/3/0");
 }
 
+/* Where the operator sends queued mail: with what a route says of the same next hop, or without. */
+static void next_hops_by_url(void **state)
+{
+    (void)state;
+    relay_explain(relay, "smtp://127.0.0.1:2525", on_plan, NULL);
+    loop_run(loop);
+    assert_string_equal(told, "deliver 127.0.0.1=127.0.0.1:2525/0/1/-1");
+    relay_explain(relay, "smtps://192.0.2.9:4650", on_plan, NULL);
+    loop_run(loop);
+    assert_string_equal(told, "deliver 192.0.2.9=192.0.2.9:4650/1/3/0");
+}
+
 static void another_resolver_is_asked_again(void **state)
 {
     (void)state;
@@ -205,6 +217,7 @@ int main(void)
         CASE(explains_a_domain),
         CASE(explains_what_needs_no_question),
         CASE(static_routes_carry_tls_and_credentials),
+        CASE(next_hops_by_url),
         CASE(another_resolver_is_asked_again),
         CASE(freed_with_questions_open),
     };

@@ -92,6 +92,7 @@ static uint64_t change(struct fixture *f, enum store_admin_op op, const char *do
 {
     struct store_admin *a = fixture_admin(f, op);
     a->filter.domain = domain;
+    a->target.destination = "other.example";
     a->dry_run = dry_run;
     assert_int_equal(ask_admin(f, a), 0);
     uint64_t touched = a->touched;
@@ -107,6 +108,81 @@ static size_t claimable(struct fixture *f, const char *domain)
         n += strcmp(d->items[i].destination, domain) == 0;
     store_due_free(d);
     return n;
+}
+
+/* Marked, also while they are held; whoever claims them is told. */
+static void returned_by_the_operator(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    fixture_open(&f);
+    struct queue_message *m = fixture_message(fixture_id(1), "Subject: x\r\n\r\n");
+    struct queue_batch *b = fixture_rows(m, "x@a.example y@a.example z@b.example");
+    for (size_t i = 0; i < b->nrows; i++)
+        b->rows[i].due_ms = clock_wall_ms() + 3600000;
+    b->rows[0].held = true;
+    assert_int_equal(ask_put_rows(&f, m, b), 0);
+    assert_int_equal(change(&f, STORE_RETURN, "a.example", true), 2);
+    assert_int_equal(claimable(&f, "a.example"), 0);
+    f.ndue = 0;
+    assert_int_equal(change(&f, STORE_RETURN, "a.example", false), 2);
+    assert_int_equal(f.ndue, 1);
+    assert_int_equal(claimable(&f, "a.example"), 1);
+    assert_int_equal(claimable(&f, "b.example"), 0);
+    struct store_claim *c = ask_claim(&f, "a.example", 10);
+    assert_int_equal(c->nbatches, 1);
+    assert_int_equal(c->batches[0]->nrows, 2);
+    assert_true(c->batches[0]->rows[0].returned && c->batches[0]->rows[1].returned);
+    store_claim_free(c);
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
+static void redirected(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    fixture_open(&f);
+    struct queue_message *m = fixture_message(fixture_id(1), "Subject: x\r\n\r\n");
+    struct queue_batch *b = fixture_rows(m, "x@a.example y@a.example");
+    for (size_t i = 0; i < b->nrows; i++)
+        b->rows[i].due_ms = clock_wall_ms() + 3600000;
+    b->rows[0].rcpt_params = "<x@a.example> NOTIFY=FAILURE";
+    b->rows[1].rcpt_params = "<y@a.example> ORCPT=rfc822;z@o.example";
+    assert_int_equal(ask_put_rows(&f, m, b), 0);
+    struct store_admin *a = fixture_admin(&f, STORE_REDIRECT);
+    a->filter.domain = "a.example";
+    a->target = (struct store_target){"b.example", "n@b.example", "<n@b.example>"};
+    f.ndue = 0;
+    assert_int_equal(ask_admin(&f, a), 0);
+    assert_int_equal(a->touched, 2);
+    assert_int_equal(f.ndue, 1);
+    assert_string_equal(f.last_due, "b.example");
+    store_admin_free(a);
+    struct store_claim *c = ask_claim(&f, "b.example", 10);
+    assert_int_equal(c->nbatches, 1);
+    const struct queue_row *row = c->batches[0]->rows;
+    assert_string_equal(row[0].address, "n@b.example");
+    assert_string_equal(row[0].rcpt_params,
+                        "<n@b.example> NOTIFY=FAILURE ORCPT=rfc822;x@a.example");
+    assert_string_equal(row[1].rcpt_params, "<n@b.example> ORCPT=rfc822;z@o.example");
+    /* what is being tried stays */
+    assert_int_equal(change(&f, STORE_REDIRECT, "b.example", false), 0);
+    store_claim_free(c);
+    fixture_close(&f);
+    /* by a next hop: the address stays */
+    fixture_open(&f);
+    a = fixture_admin(&f, STORE_REDIRECT);
+    a->target.destination = "smtp://h.example:26";
+    assert_int_equal(ask_admin(&f, a), 0);
+    assert_int_equal(a->touched, 2);
+    store_admin_free(a);
+    c = ask_claim(&f, "smtp://h.example:26", 10);
+    assert_int_equal(c->nbatches, 1);
+    assert_string_equal(c->batches[0]->rows[0].address, "n@b.example");
+    store_claim_free(c);
+    fixture_close(&f);
+    fixture_remove(&f);
 }
 
 static void hold_release_delete(void **state)
@@ -237,6 +313,8 @@ int main(void)
         cmocka_unit_test(filters),
         cmocka_unit_test(pages),
         cmocka_unit_test(summary),
+        cmocka_unit_test(returned_by_the_operator),
+        cmocka_unit_test(redirected),
         cmocka_unit_test(hold_release_delete),
         cmocka_unit_test(retry_makes_due),
         cmocka_unit_test(retry_leaves_what_awaits_its_release),
