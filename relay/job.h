@@ -42,6 +42,7 @@ struct relay_job {
     bool sent;            /* a transaction is under way */
     struct relay_outcome
         last_backs_off; /* of a host that wants to be left alone; text NULL: none */
+    bool tls_told;      /* of the attempt in use: what became of TLS */
     bool given_up;
     uint64_t began_ms;
 };
@@ -79,6 +80,11 @@ void relay_job_open(struct relay_job *j); /* the attempt in use, and those that 
 void relay_job_stand(struct relay_job *j);
 void relay_job_drop_conn(struct relay_job *j);
 void relay_job_on_closed(void *arg, const struct smtp_client_result *why);
+
+/* ---- tell_tls.c ---- */
+/* The connection is ready, or has ended so before it was. */
+void relay_tell_tls(struct relay_job *j, const struct smtp_client_result *why);
+void relay_tell_barred(struct relay_job *j); /* hosts that the message may not use */
 
 /* ---- job_transaction.c ---- */
 extern const struct relay_conn_ops relay_job_conn_ops;

@@ -42,6 +42,7 @@ void relay_job_open(struct relay_job *j)
         .qmtp_memory = relay_worker_qmtp_memory(j->run->worker),
         .qmtp_recipients = (uint32_t)j->run->settings->relay->qmtp_recipients};
     j->reused = false;
+    j->tls_told = false;
     j->began_ms = relay_job_now(j);
     j->conn = relay_conn_open(&config, &relay_job_conn_ops, j);
 }
@@ -140,6 +141,7 @@ void relay_job_on_closed(void *arg, const struct smtp_client_result *why)
         return;
     }
     const char *remote = arena_str(&j->arena, sv_of(relay_conn_remote(j->conn)));
+    relay_tell_tls(j, why);
     bool in_clear = wants_clear_text(j, why);
     if (!j->sent && !j->reused)
         decide_closed(j, why, remote, in_clear);
@@ -174,6 +176,7 @@ static bool fits(struct relay_job *j, const struct relay_conn *conn)
 void relay_job_walk(struct relay_job *j, struct relay_conn *conn)
 {
     decide_barred(j);
+    relay_tell_barred(j);
     if (conn && (!fits(j, conn) || relay_conn_takes(conn, sv_of(j->run->job->destination)) == 0)) {
         relay_conn_quit(conn);
         conn = NULL;

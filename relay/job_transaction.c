@@ -167,6 +167,7 @@ static void on_ready(void *arg)
     relay_job_stand(j);
     size_t row, next = j->reused ? 0 : j->walk.at + 1;
     relay_walk_reached(&j->walk);
+    relay_tell_tls(j, NULL);
     if (j->sent) {
         j->sent = false;
         j->reused = false;

@@ -43,6 +43,8 @@ struct relay_lookups {
     struct loop *loop;
     struct dns *dns;
     struct sts *sts;
+    bool (*tls_worked)(void *arg, const char *host);
+    void *arg;
     struct relay_settings *settings;
     bool has_ipv6; /* of settings: a global address of this machine */
     struct lookup *list;
@@ -213,6 +215,8 @@ static struct route *make_route(struct relay_lookups *ls, const char *destinatio
                              .mxps = s->relay->mxps,
                              .dane = s->relay->tls.dane,
                              .mta_sts = ls->sts && s->relay->tls.mta_sts,
+                             .tls_worked = ls->tls_worked,
+                             .arg = ls->arg,
                              .listeners = s->listeners,
                              .nlisteners = s->nlisteners,
                              .own_ips = s->own_ips,
@@ -423,6 +427,8 @@ struct relay_lookups *relay_lookups_new(const struct relay_lookups_config *confi
     ls->loop = config->loop;
     ls->dns = config->dns;
     ls->sts = config->sts;
+    ls->tls_worked = config->tls_worked;
+    ls->arg = config->arg;
     use_settings(ls, config->settings);
     return ls;
 }

@@ -23,7 +23,9 @@ struct relay_lookups;
 struct relay_lookups_config {
     struct loop *loop;
     struct dns *dns;
-    struct sts *sts;                 /* outlives the look-ups; NULL: no policy is asked for */
+    struct sts *sts; /* outlives the look-ups; NULL: no policy is asked for */
+    bool (*tls_worked)(void *arg, const char *host); /* route_input.tls_worked; may be NULL */
+    void *arg;
     struct relay_settings *settings; /* a reference is taken */
 };
 

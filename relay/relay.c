@@ -136,6 +136,12 @@ void relay_on_slot_closed(void *arg, uint32_t slot)
     sched_slot_closed(r->sched, slot);
 }
 
+void relay_on_tls(void *arg, struct tls_event *e)
+{
+    struct relay *r = arg;
+    relay_security_on_tls(r->security, e);
+}
+
 /* ---- explanations ---- */
 
 struct explanation {
@@ -176,13 +182,18 @@ struct relay *relay_new(const struct relay_config *config)
     r->config = *config;
     r->settings = relay_settings_keep(config->settings);
     r->forms = relay_forms_new(config->loop, config->mailbox);
-    r->security = relay_security_new(
-        &(struct relay_security_config){.loop = config->loop, .dir = config->dir});
+    r->security = relay_security_new(&(struct relay_security_config){.loop = config->loop,
+                                                                     .dir = config->dir,
+                                                                     .mailbox = config->mailbox,
+                                                                     .store = config->store,
+                                                                     .signer = config->signer});
     relay_security_set(r->security, r->settings, config->dns);
     r->lookups =
         relay_lookups_new(&(struct relay_lookups_config){.loop = config->loop,
                                                          .dns = config->dns,
                                                          .sts = relay_security_sts(r->security),
+                                                         .tls_worked = relay_security_tls_worked,
+                                                         .arg = r->security,
                                                          .settings = config->settings});
     return r;
 }
@@ -251,6 +262,7 @@ void relay_stop(struct relay *r, void (*on_idle)(void *arg), void *arg)
 {
     sched_stop(r->sched, on_idle, arg);
     relay_forms_stop(r->forms);
+    relay_security_stop(r->security);
     for (size_t i = 0; i < r->nworkers; i++)
         relay_worker_stop(r->workers[i]);
 }

@@ -27,12 +27,14 @@ struct relay_config {
     struct dns *dns;                 /* owned by the caller, outlives the relay */
     const char *dir;                 /* <state>/queue; NULL: nothing is kept of other sites */
     struct relay_settings *settings; /* a reference is taken */
+    struct relay_signer *signer;     /* of reports that are sent; may be NULL */
 };
 
 struct relay *relay_new(const struct relay_config *config);
 /* Before relay_start(): the arguments of every worker's relay_worker_config, then the workers. */
 void relay_on_recorded(void *relay, struct store_record *r, int err);
 void relay_on_slot_closed(void *relay, uint32_t slot);
+void relay_on_tls(void *relay, struct tls_event *e);
 struct relay_forms *relay_forms_of(void *relay);
 void relay_set_workers(struct relay *r, struct relay_worker *const *workers, size_t n);
 void relay_start(struct relay *r);

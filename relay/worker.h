@@ -18,6 +18,7 @@
 #include "relay/settings.h"
 
 struct auth_client;
+struct tls_event;
 struct relay_forms;
 struct relay_signer;
 struct relay_worker;
@@ -36,6 +37,8 @@ struct relay_worker_config {
     void (*on_recorded)(void *arg, struct store_record *r, int err);
     /* Main thread: the idle connection of a slot went away. */
     void (*on_slot_closed)(void *arg, uint32_t slot);
+    /* Main thread: what became of TLS at an attempt; the event is its own. May be NULL. */
+    void (*on_tls)(void *arg, struct tls_event *e);
     void *arg;
 };
 

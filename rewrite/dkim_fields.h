@@ -47,6 +47,8 @@ enum rewrite_dkim_oversign { REWRITE_DKIM_ALWAYS, REWRITE_DKIM_PRESENT, REWRITE_
     XX("Autocrypt", PRESENT)                   \
     XX("Openpgp", PRESENT)                     \
     XX("TLS-Required", PRESENT)                \
+    XX("TLS-Report-Domain", PRESENT)           \
+    XX("TLS-Report-Submitter", PRESENT)        \
     XX("Resent-From", NEVER)                   \
     XX("Resent-Sender", NEVER)                 \
     XX("Resent-To", NEVER)                     \
@@ -62,7 +64,7 @@ enum rewrite_dkim_oversign { REWRITE_DKIM_ALWAYS, REWRITE_DKIM_PRESENT, REWRITE_
     XX("List-Owner", PRESENT)                  \
     XX("List-Archive", PRESENT)
 
-#define REWRITE_DKIM_FIELD_COUNT 38
+#define REWRITE_DKIM_FIELD_COUNT 40
 #define REWRITE_DKIM_SAME_MAX    16 /* fields of one name that are signed */
 /* most bytes of h= */
 #define REWRITE_DKIM_NAMES_MAX (REWRITE_DKIM_FIELD_COUNT * (REWRITE_DKIM_SAME_MAX + 1) * 32)

@@ -434,6 +434,7 @@ static void start_threads(struct server *s)
                                   .mailbox = s->mailbox,
                                   .store = s->store,
                                   .dir = dir,
+                                  .signer = s->signer,
                                   .dns = s->dns,
                                   .settings = s->service->relay};
     snprintf(dir, sizeof dir, "%s/queue", s->service->generation->options.state);
@@ -449,6 +450,7 @@ static void start_threads(struct server *s)
     s->shared.on_stopped = on_worker_stopped;
     s->shared.on_recorded = relay_on_recorded;
     s->shared.on_slot_closed = relay_on_slot_closed;
+    s->shared.on_tls = relay_on_tls;
     s->shared.arg = s;
     s->shared.relay_arg = s->relay;
     s->workers = mem_new(s->nworkers, sizeof *s->workers);

@@ -243,6 +243,7 @@ static void start(struct loop *l, void *arg)
         .signer = w->signer,
         .on_recorded = w->shared->on_recorded,
         .on_slot_closed = w->shared->on_slot_closed,
+        .on_tls = w->shared->on_tls,
         .arg = w->shared->relay_arg,
     };
     w->relay = relay_worker_new(&config);

@@ -53,6 +53,7 @@ struct worker_shared {
     void (*on_stopped)(void *arg, struct worker *from); /* last session has ended */
     void (*on_recorded)(void *arg, struct store_record *r, int err);
     void (*on_slot_closed)(void *arg, uint32_t slot);
+    void (*on_tls)(void *arg, struct tls_event *e);
     void *arg;
     void *relay_arg; /* of the last two */
 };

@@ -113,6 +113,15 @@ struct sts_query *sts_ask(struct sts *s, const char *domain,
     return q;
 }
 
+bool sts_look(struct sts *s, const char *domain, struct arena *arena, struct sts_policy *out)
+{
+    struct sts_entry *e;
+    const char *wrong;
+    HASH_FIND_STR(s->table, domain, e);
+    return e && sts_entry_holds(e, loop_now_ms(s->config.loop)) &&
+           sts_policy_parse((struct sv){e->text, e->len}, arena, out, &wrong) == 0;
+}
+
 /* ---- refreshing ---- */
 
 static bool refreshes(const struct sts_entry *e, uint64_t now_ms)

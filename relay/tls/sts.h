@@ -61,6 +61,8 @@ void sts_free(struct sts *s); /* callbacks do not come any more */
 /* domain: lower case, A-labels. on_answer comes once, always later than this call. */
 struct sts_query *sts_ask(struct sts *s, const char *domain,
                           void (*on_answer)(void *arg, const struct sts_answer *answer), void *arg);
+/* What is cached of the domain now, without asking; false: nothing. */
+bool sts_look(struct sts *s, const char *domain, struct arena *arena, struct sts_policy *out);
 void sts_cancel(struct sts_query *q); /* no callback follows; not after it */
 
 struct sts_stats {

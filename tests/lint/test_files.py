@@ -108,6 +108,9 @@ PLACES = {
         "relay/core_smtp.c", "relay/job.c", "relay/job_attempts.c", "relay/job_transaction.c",
         "relay/result.c", "relay/settings.c", "relay/worker.c",
     ],
+    "e2e/test_sts.py": [
+        "relay/report_mail.c", "relay/reports.c", "relay/tell_tls.c", "relay/tls/event.c",
+    ],
     "unit/relay_tls/test_sts.c": [
         "relay/tls/fetch.c",
     ],
