@@ -3,6 +3,7 @@
  */
 #include "msa/ctl/ask.h"
 #include "msa/ctl/blocks.h"
+#include "msa/ctl/check.h"
 #include "msa/ctl/codes.h"
 #include "msa/ctl/diff.h"
 #include "msa/ctl/explain.h"
@@ -368,30 +369,8 @@ static int run_letter(const struct command *c, const struct args *a)
 
 static int run_check(const struct command *c, const struct args *a)
 {
-    struct arena arena;
-    struct conf_faults faults;
     (void)c;
-    arena_init(&arena);
-    struct generation *g = load_review(a->config, &arena, &faults);
-    for (const struct conf_fault *f = faults.first; f; f = f->next) {
-        if (a->json) {
-            json_t *line = json_pack("{s:s, s:i, s:s, s:s, s:s, s:b}", "file", f->file, "line",
-                                     (int)f->line, "key", f->key, "wrong", f->wrong, "right",
-                                     f->right, "warning", f->warning);
-            json_dumpf(line, stdout, JSON_COMPACT);
-            putchar('\n');
-            json_decref(line);
-        } else {
-            printf("%s:%u: %s: %s%s%s%s\n", f->file, f->line, f->key, f->warning ? "warning: " : "",
-                   f->wrong, *f->right ? "; " : "", f->right);
-        }
-    }
-    if (g && !faults.warnings && !a->json)
-        printf("%s: no faults\n", a->config);
-    int code = g ? CTL_DONE : CTL_REFUSED;
-    generation_drop(g);
-    arena_deinit(&arena);
-    return code;
+    return check_run(a->config, a->json);
 }
 
 static int run_extensions(const struct command *c, const struct args *a)

@@ -77,6 +77,9 @@ PLACES = {
     "e2e/test_sign.py": [
         "msa/ctl/explain.c", "msa/ctl/session.c",
     ],
+    "e2e/test_route.py": [
+        "msa/ctl/check.c",
+    ],
     "unit/msa_ctl/test_main.c": [
         "msa/ctl/ask.c", "msa/ctl/show.c",
     ],

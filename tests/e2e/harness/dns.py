@@ -1,4 +1,5 @@
-"""Knot DNS with one zone, the root: everything that a test may ask for is in it or does not exist."""
+"""Knot DNS: everything that a test may ask for is in the root zone, or in zones below it that the
+root delegates, or does not exist. The root may be signed; its key is the anchor that msad gets."""
 
 import os
 import socket
@@ -28,6 +29,16 @@ template:
 zone:
   - domain: .
     file: root.zone
+    dnssec-signing: {signing}
+"""
+
+BELOW = """  - domain: {name}
+    file: {file}
+    dnssec-signing: {signing}
+"""
+
+BELOW_HEAD = """{name} 3600 SOA ns.test. hostmaster.test. 1 3600 600 86400 1
+{name} 3600 NS ns.test.
 """
 
 
@@ -45,13 +56,31 @@ def _answers(name):
 
 
 class Knot:
-    def __init__(self, folder, records):
+    """below: {name: (records, signed)}, zones that the root delegates; its records say how (DS or
+    not). Without records the server is lame: it has the zone, and nothing to say about it."""
+
+    def __init__(self, folder, records, signed=False, below=None):
         self.dir = os.path.join(folder, "knot")
         os.mkdir(self.dir)
         self.write(records)
         with open(self.path("knot.conf"), "w", encoding="ascii") as f:
-            f.write(CONF.format(dir=self.dir))
+            f.write(CONF.format(dir=self.dir, signing="on" if signed else "off"))
+            for name, (lines, zone_signed) in (below or {}).items():
+                file = name.rstrip(".") + ".zone"
+                if lines is not None:
+                    with open(self.path(file), "w", encoding="ascii") as zone:
+                        zone.write(BELOW_HEAD.format(name=name) + lines)
+                f.write(BELOW.format(name=name, file=file, signing="on" if zone_signed else "off"))
         self.start()
+
+    def anchor(self):
+        """The root's key as a DS record in a file, for dns.trust_anchor."""
+        done = subprocess.run(["keymgr", "-c", self.path("knot.conf"), ".", "ds"],
+                              capture_output=True, text=True, check=True)
+        ds = [line for line in done.stdout.splitlines() if " 13 2 " in line][0]
+        with open(self.path("anchor"), "w", encoding="ascii") as f:
+            f.write(". 300 IN " + ds.split(" ", 1)[1] + "\n")
+        return self.path("anchor")
 
     def path(self, name):
         return os.path.join(self.dir, name)

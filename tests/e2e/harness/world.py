@@ -52,8 +52,8 @@ class World:
         with open(self.conf, "w", encoding="utf-8") as f:
             f.write(config.text(config.merged(self.options(), over or {})))
 
-    def serve_dns(self, records):
-        self.dns = Knot(self.dir, records)
+    def serve_dns(self, records, **how):
+        self.dns = Knot(self.dir, records, **how)
         return self.dns
 
     def start(self, over=None, user=True, wait=True):
