@@ -213,7 +213,7 @@ static void make_core(struct relay_conn *c)
     enum smtp_client_tls tls = SMTP_CLIENT_TLS_OFFERED;
     if (c->attempt->tls > ROUTE_TLS_OPPORTUNISTIC)
         tls = SMTP_CLIENT_TLS_REQUIRED;
-    else if (c->attempt->tls == ROUTE_TLS_NONE || c->clear_text ||
+    else if (c->attempt->tls == ROUTE_TLS_NONE || c->clear_text || !c->type->tls_done ||
              !relay_channel_can_tls(c->channel))
         tls = SMTP_CLIENT_TLS_NONE;
     const char *name = relay_channel_name(c->channel);
