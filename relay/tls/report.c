@@ -3,7 +3,6 @@
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,10 +16,8 @@ static const char *time_text(char out[TLS_REPORT_TIME_MAX], int64_t wall_s)
 {
     time_t t = (time_t)wall_s;
     struct tm tm = {0};
-    if (!gmtime_r(&t, &tm))
+    if (!gmtime_r(&t, &tm) || strftime(out, TLS_REPORT_TIME_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
         return "1970-01-01T00:00:00Z";
-    snprintf(out, TLS_REPORT_TIME_MAX, "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900,
-             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
     return out;
 }
 

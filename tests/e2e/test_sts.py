@@ -63,6 +63,11 @@ def enforced_policy_lets_a_good_host_have_the_mail(w):
     check(any("MTA-STS" in json.dumps(line) for line in w.ask("route", "bob@d.test")[1]), "route")
 
 
+@test(build="release")
+def policy_is_fetched_within_the_sandbox(w):
+    enforced_policy_lets_a_good_host_have_the_mail(w)
+
+
 def deferred_under_policy(w, **receiver):
     authority = start(w, RECORD.format("1"))
     web = Https(WEB, authority.issue("mta-sts.d.test"), text(policy("enforce", "mx.d.test")))
