@@ -66,24 +66,25 @@ static void decide_barred(struct relay_job *j)
     }
 }
 
-/* QMTP that could not be connected to a short while ago, where SMTP is to be had instead. */
-static bool is_known_dead(const struct relay_job *j)
+/* QMTP that could not be connected to a short while ago: SMTP is to be had there instead. */
+static void skip_known_dead(struct relay_job *j)
 {
-    const struct route_attempt *a = &j->walk.attempts[j->walk.at];
-    return a->protocol == ROUTE_QMTP && a->via == ROUTE_VIA_MX &&
-           relay_qmtp_memory_is_failed(relay_worker_qmtp_memory(j->run->worker), &a->to,
-                                       relay_job_now(j));
+    for (size_t i = 0; i < j->walk.nattempts; i++) {
+        const struct route_attempt *a = &j->walk.attempts[i];
+        if (a->protocol == ROUTE_QMTP && a->via == ROUTE_VIA_MX &&
+            relay_qmtp_memory_is_failed(relay_worker_qmtp_memory(j->run->worker), &a->to,
+                                        relay_job_now(j)))
+            relay_walk_skip(&j->walk, i);
+    }
 }
 
 /* What the last host put off is open again for the next one; the last one's word stays. */
 void relay_job_next(struct relay_job *j, size_t index)
 {
     bool in_time = !j->given_up && relay_job_now(j) < j->run->job->deadline_ms;
-    for (; in_time && relay_walk_next(&j->walk, index); index = j->walk.at + 1) {
-        if (!is_known_dead(j)) {
-            relay_job_open(j);
-            return;
-        }
+    if (in_time && relay_walk_next(&j->walk, index)) {
+        relay_job_open(j);
+        return;
     }
     if (!j->given_up) {
         struct relay_outcome o =
@@ -177,6 +178,7 @@ void relay_job_walk(struct relay_job *j, struct relay_conn *conn)
 {
     decide_barred(j);
     relay_tell_barred(j);
+    skip_known_dead(j);
     if (conn && (!fits(j, conn) || relay_conn_takes(conn, sv_of(j->run->job->destination)) == 0)) {
         relay_conn_quit(conn);
         conn = NULL;

@@ -80,7 +80,7 @@ void relay_walk_init(struct relay_walk *w, const struct route_plan *plan,
         if (!relay_needs_allow(needs, a))
             continue;
         allowed |= bit(i);
-        if (!is_v6(a) && a->via != ROUTE_VIA_MX6)
+        if (a->via == ROUTE_VIA_STATIC || (a->via == ROUTE_VIA_MX && !is_v6(a)))
             for_v4_only |= bit(i);
     }
     for (size_t i = 0; i < nrows; i++)
@@ -158,6 +158,12 @@ struct relay_outcome relay_walk_barred(struct arena *arena, const struct relay_w
         if (relay_needs_allow(w->needs, &w->attempts[i])) /* and yet the row has none */
             return relay_outcome_of_failure(arena, RELAY_FAILURE_NO_IPV4, 0, SV_NONE);
     return relay_needs_unmet(arena, w->needs, w->attempts, w->nattempts);
+}
+
+void relay_walk_skip(struct relay_walk *w, size_t attempt)
+{
+    for (size_t i = 0; i < w->nrows; i++)
+        w->rows[i].may &= ~bit(attempt);
 }
 
 void relay_walk_reached(struct relay_walk *w)

@@ -52,6 +52,8 @@ struct relay_walk {
 void relay_walk_init(struct relay_walk *w, const struct route_plan *plan,
                      const struct relay_needs *needs, const struct relay_options *options,
                      struct relay_walk_row *rows, size_t nrows);
+/* Nobody goes by this attempt. */
+void relay_walk_skip(struct relay_walk *w, size_t attempt);
 /* Whether an attempt from index on is of use for a row that is not done. */
 bool relay_walk_has_next(const struct relay_walk *w, size_t index);
 /* Goes to the first such attempt; rows that it can take and that were put off are open again.

@@ -145,6 +145,8 @@ static const struct route_attempt mx6_mxps[] = {
     OVER(MX, 1, "m0", V4(1), SMTP),
 };
 
+static const struct route_attempt by_route[] = {OVER(STATIC, 0, "s0", V6(5), SMTP)};
+
 static struct route_plan plan_of(const struct route_attempt *attempts, size_t n)
 {
     return (struct route_plan){.attempts = attempts, .nattempts = n};
@@ -341,6 +343,7 @@ static const struct {
     {"for now: the mark stays", PLAN(mx6), "0:-k 4:t-", "pD"},
     {"IPv4 alone by MX", PLAN(mx), "0:-k 1:x- 2:k-", "dD"},
     {"no IPv4", PLAN(v6_alone), "0:-k", "=D"},
+    {"a route of the operator's is not asked about", PLAN(by_route), "0:kk", "dD"},
 };
 
 static void test_marked(void **state)
@@ -391,6 +394,19 @@ static void test_not_by_qmtp(void **state)
     struct route_plan plan = plan_of(PLAN(mxps));
     relay_walk_init(&w, &plan, &needs, &options, rows, ROWS);
     run("no QMTP", &w, "1:xx 3:ll 4:kk", "DD");
+}
+
+/* QMTP that is known not to answer. */
+static void test_skipped(void **state)
+{
+    (void)state;
+    struct relay_needs needs = {.by_qmtp = true};
+    struct relay_walk_row rows[ROWS] = {0};
+    struct relay_walk w;
+    struct route_plan plan = plan_of(PLAN(mxps));
+    relay_walk_init(&w, &plan, &needs, &options, rows, ROWS);
+    relay_walk_skip(&w, 0);
+    run("skipped", &w, "1:ll 2:qq 4:kk", "DD");
 }
 
 static void test_lacked(void **state)
@@ -466,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_codes_of_options),
         cmocka_unit_test(test_not_by_qmtp),
         cmocka_unit_test(test_lacked),
+        cmocka_unit_test(test_skipped),
         cmocka_unit_test(test_stand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
