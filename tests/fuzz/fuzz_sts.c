@@ -1,11 +1,13 @@
 /*
  * MTA-STS. The input as a policy: what is accepted says the same when its own lines are read again,
  * every pattern without a wildcard allows itself, and one with it a label more, never two. The
- * input as TXT records, one a line: an id that is found is one by the grammar.
+ * input as TXT records, one a line: an id that is found is one by the grammar, and so are the
+ * targets of reports (RFC 8460).
  */
 #include "msa/base/buf.h"
 #include "msa/base/require.h"
 #include "relay/tls/sts_policy.h"
+#include "relay/tls/tlsrpt_record.h"
 
 #include <string.h>
 
@@ -62,10 +64,34 @@ static void check_record(struct sv text)
         REQUIRE(ascii_alpha(*c) || ascii_digit(*c));
 }
 
+/* A target is a mailbox, or host, port and path: nothing that could end a line or begin a word. */
+static void check_targets(struct sv text)
+{
+    struct tlsrpt_target t[TLSRPT_TARGETS_MAX];
+    struct sv texts[8];
+    struct arena a;
+    size_t n = 0;
+    arena_init(&a);
+    while (text.len && n < sizeof texts / sizeof *texts)
+        texts[n++] = sv_split(&text, '\n');
+    n = tlsrpt_record_targets(texts, n, &a, t);
+    REQUIRE(n <= TLSRPT_TARGETS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        const char *parts[] = {t[i].mailbox ? t[i].mailbox : t[i].host,
+                               t[i].mailbox ? "" : t[i].path};
+        REQUIRE(*parts[0] && (t[i].mailbox || (t[i].port > 0 && t[i].path[0] == '/')));
+        for (size_t k = 0; k < 2; k++)
+            for (const char *c = parts[k]; *c; c++)
+                REQUIRE(*c > ' ' && *c <= '~');
+    }
+    arena_deinit(&a);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct sv text = {(const char *)data, size};
     check_policy(text);
     check_record(text);
+    check_targets(text);
     return 0;
 }
