@@ -81,6 +81,8 @@ struct relay_outcome relay_needs_unmet(struct arena *arena, const struct relay_n
         struct relay_outcome o =
             relay_outcome_of_failure(arena, RELAY_FAILURE_BARRED, 0, sv_of(a->host));
         relay_outcome_name_rule(arena, &o, a->rule, a->host);
+        if (a->barred)
+            o.text = arena_printf(arena, "%s (%s)", o.text, a->barred);
         return o;
     }
     return relay_outcome_of_failure(arena, n->by_qmtp ? RELAY_FAILURE_QMTP_CLEAR : n->no_qmtp, 0,

@@ -169,6 +169,55 @@ def route_by_mx6_and_mxps(w):
     check("left out: it is clear text" in w.ctl("route", "bob@qdane.test"), steps)
 
 
+HOSTILE = f"""
+loop.test. CNAME pool.test.
+pool.test. CNAME loop.test.
+hostloop.test. MX 10 round.test.
+hostloop.test. MX 20 good.test.
+round.test. CNAME square.test.
+square.test. CNAME round.test.
+good.test. A {NETWORK}10
+tlsaloop.test. MX 10 tl.test.
+tl.test. A {NETWORK}11
+_25._tcp.tl.test. CNAME _25._tcp.tl.test.
+inside.test. MX 10 inside.host.test.
+inside.host.test. A 127.0.0.1
+inside.host.test. A 0.0.0.0
+inside.host.test. A 169.254.1.1
+inside.host.test. AAAA ::1
+inside.host.test. AAAA ::ffff:198.51.100.10
+inside.host.test. AAAA fe80::1
+odd.test. MX 10 a\\013\\010b.test.
+odd.test. MX 20 good.test.
+""" + "".join(f"many.test. MX 5 m{i}.nowhere.test.\n" for i in range(1000))
+
+
+@test()
+def route_over_hostile_zones(w):
+    """Aliases in circles, a thousand MX, names with line ends, addresses of this machine."""
+    dns = w.serve_dns(HOSTILE, signed=True)
+    w.start({"dns": {"dnssec": "auto", "trust_anchor": dns.anchor()},
+             "relay": {"tls": {"mta_sts": False}}}, user=False)
+    eventually(lambda: w.status()["server"]["dns"]["validating"], "answers are validated")
+    attempts, last, _ = route(w, "loop.test")
+    equal((attempts, last["verdict"], last["status"]), ([], "deferred", "4.4.3"))
+    equal([x[0] for x in route(w, "hostloop.test")[0]], ["good.test"])
+    equal([x[3] for x in route(w, "tlsaloop.test")[0]], ["barred"])
+    attempts, last, steps = route(w, "inside.test")
+    equal((attempts, last["verdict"], last["status"]), ([], "failed", "5.4.4"))
+    check("relay.allow_loopback" in last["text"], last)
+    equal(len([x for x in steps if x["step"] == "filter"]), 6)
+    attempts, _, steps = route(w, "odd.test")
+    equal([x[0] for x in attempts], ["good.test"])
+    check("\n" not in "".join(x["said"] for x in steps), steps)
+    # over TCP, as it is large: 20 of them are asked about and no more
+    attempts, last, steps = route(w, "many.test")
+    equal((attempts, last["status"]), ([], "5.4.4"))
+    equal(len([x for x in steps if x["step"] == "address" and "nowhere" in x["asked"]]), 40)
+    check(len(steps) <= 500, len(steps))
+    equal(w.process.poll(), None)
+
+
 @test()
 def route_without_mx6_mxps_dane(w):
     start(w, {"mx6": False, "mxps": False, "tls": {"dane": False, "mta_sts": False}})
