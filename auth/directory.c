@@ -1,14 +1,11 @@
 /*
- * directory.c - one question is one request of libcurl's, on the thread that asks.
+ * directory.c - one question is one connection of libldap's, on the thread that asks.
  *
- * libcurl gives an answer as text: a line "DN: ..." for each entry, then "\tATTRIBUTE: VALUE" for
- * each value, with two colons where the value is in base64, which it is for ";binary".
+ * Not libcurl's: that closes its socket twice, the second time perhaps another thread's.
  */
 #include "auth/directory.h"
 
-#include "auth/fetch.h"
 #include "msa/base/arena.h"
-#include "msa/base/b64.h"
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/pack.h"
@@ -16,14 +13,18 @@
 #include "msa/base/throttle.h"
 #include "msa/loop/clock.h"
 
-#include <curl/curl.h>
+#include <fcntl.h>
+#include <ldap.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <uthash.h>
 
-#define CONNECT_MAX_MS 2000L
-#define TEXT_MAX       (256u << 10) /* bytes of an answer as libcurl writes it */
+#define CONNECT_MAX_MS 2000
+#define ENTRIES_MAX    20
+#define SYSTEM_CA      "/etc/ssl/certs/ca-certificates.crt"
 #define URL_MAX        4096
 #define PLACE          "%s"
 #define RIGHT          "\"ldaps://HOST/BASE?userCertificate;binary?sub?(mail=%s)\""
@@ -40,8 +41,8 @@ struct auth_directory {
     struct arena arena;
     const char *urls[AUTH_DIRECTORY_MAX];
     size_t count;
-    struct sv ca, password; /* password: with a NUL behind it */
-    const char *user;
+    struct sv password;
+    const char *user, *ca_path;
     pthread_mutex_t lock;
     /* under the lock */
     struct kept *kept;
@@ -147,41 +148,100 @@ int auth_directory_url(struct buf *out, struct sv url, struct sv address)
 
 /* ---- asking ---- */
 
-struct body {
-    struct buf text;
-    bool is_full;
-};
-
-static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
+/* Until when one URL is asked. */
+static uint64_t deadline(void)
 {
-    struct body *b = arg;
-
-    b->is_full = buf_append(&b->text, bytes, size * count) < 0;
-    return b->is_full ? 0 : size * count;
+    return clock_mono_ms() + AUTH_DIRECTORY_MAX_MS;
 }
 
-static void set_options(CURL *c, const struct auth_directory *d, const char *url, struct body *b)
+static struct timeval left_until(uint64_t end_ms)
 {
-    curl_easy_setopt(c, CURLOPT_URL, url);
-    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "ldap,ldaps");
-    curl_easy_setopt(c, CURLOPT_PROXY, "");
-    curl_easy_setopt(c, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MAX_MS);
-    curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)AUTH_DIRECTORY_MAX_MS);
-    curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(c, CURLOPT_WRITEDATA, b);
-    if (d->ca.len > 0) {
-        struct curl_blob ca = {(void *)(uintptr_t)d->ca.ptr, d->ca.len, CURL_BLOB_COPY};
+    uint64_t now = clock_mono_ms();
+    uint64_t left = end_ms > now ? end_ms - now : 1;
 
-        curl_easy_setopt(c, CURLOPT_CAINFO_BLOB, &ca);
-    }
-    if (*d->user != '\0') {
-        curl_easy_setopt(c, CURLOPT_USERNAME, d->user);
-        curl_easy_setopt(c, CURLOPT_PASSWORD, d->password.ptr);
-    }
+    return (struct timeval){(time_t)(left / 1000), (suseconds_t)(left % 1000 * 1000)};
+}
+
+/* libldap has no deadline for a handshake: a thread of its own cuts the connection when the time is
+ * over. fd: a duplicate, so that it never is the number of another one. */
+struct watch {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    uint64_t end_ms;
+    /* under the lock */
+    bool is_over;
+    int fd; /* -1: none yet */
+};
+
+static void *watch_main(void *arg)
+{
+    struct watch *w = arg;
+    struct timespec end = {(time_t)(w->end_ms / 1000), (long)(w->end_ms % 1000 * 1000000)};
+    int err = 0;
+
+    pthread_mutex_lock(&w->lock);
+    while (!w->is_over && err == 0)
+        err = pthread_cond_timedwait(&w->ended, &w->lock, &end);
+    if (!w->is_over && w->fd >= 0)
+        (void)shutdown(w->fd, SHUT_RDWR);
+    w->is_over = true; /* a connection that comes now is cut at once */
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+static bool watch_start(struct watch *w, uint64_t end_ms)
+{
+    pthread_condattr_t monotonic;
+
+    *w = (struct watch){.end_ms = end_ms, .fd = -1};
+    REQUIRE(pthread_condattr_init(&monotonic) == 0 &&
+            pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
+            pthread_mutex_init(&w->lock, NULL) == 0 &&
+            pthread_cond_init(&w->ended, &monotonic) == 0);
+    pthread_condattr_destroy(&monotonic);
+    if (pthread_create(&w->thread, NULL, watch_main, w) == 0)
+        return true;
+    pthread_cond_destroy(&w->ended);
+    pthread_mutex_destroy(&w->lock);
+    return false;
+}
+
+static void watch_stop(struct watch *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->is_over = true;
+    pthread_cond_signal(&w->ended);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    if (w->fd >= 0)
+        close(w->fd);
+    pthread_cond_destroy(&w->ended);
+    pthread_mutex_destroy(&w->lock);
+}
+
+/* libldap has connected, and nothing has been said yet. */
+static int on_connected(LDAP *ld, Sockbuf *sb, LDAPURLDesc *server, struct sockaddr *address,
+                        struct ldap_conncb *callback)
+{
+    struct watch *w = callback->lc_arg;
+    ber_socket_t fd = -1;
+
+    (void)ld, (void)server, (void)address;
+    if (ber_sockbuf_ctrl(sb, LBER_SB_OPT_GET_FD, &fd) <= 0 || fd < 0)
+        return -1;
+    pthread_mutex_lock(&w->lock);
+    if (w->fd >= 0)
+        close(w->fd);
+    w->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    bool good = w->fd >= 0 && !w->is_over;
+    pthread_mutex_unlock(&w->lock);
+    return good ? 0 : -1;
+}
+
+static void on_closed(LDAP *ld, Sockbuf *sb, struct ldap_conncb *callback)
+{
+    (void)ld, (void)sb, (void)callback;
 }
 
 static void log_fault(const char *url, const char *words)
@@ -192,58 +252,145 @@ static void log_fault(const char *url, const char *words)
         log_event(LOG_ERROR, "directory", NULL, "rewrite.certificates: %s: %s", url, words);
 }
 
-size_t auth_directory_read(struct sv text, struct buf *out)
+/* Where the scheme, the host and the port end. */
+static char *server_of(struct sv url)
 {
-    size_t count = 0, len_bytes = sizeof(uint32_t);
+    struct sv authority = authority_of(url);
 
-    while (text.len > 0) {
-        struct sv line = sv_split(&text, '\n');
-        size_t at = sv_find(line, ':');
-        struct buf der;
+    return sv_dup(sv_range(url.ptr, authority.ptr + authority.len));
+}
 
-        if (!sv_starts(line, SV("\t")) || !sv_starts(sv_skip(line, at), SV(":: ")))
-            continue;
-        buf_init(&der, AUTH_DIRECTORY_BYTES, 0);
-        if (b64_decode(&der, sv_skip(line, at + 3)) == 0 && buf_len(&der) > 0 &&
-            buf_len(out) + len_bytes + buf_len(&der) <= AUTH_DIRECTORY_BYTES) {
-            pack_sv(out, buf_view(&der));
-            count++;
-        }
-        buf_deinit(&der);
+static int set_options(LDAP *ld, const struct auth_directory *d, struct ldap_conncb *callback)
+{
+    const struct timeval most = {CONNECT_MAX_MS / 1000, CONNECT_MAX_MS % 1000 * 1000};
+    int version = LDAP_VERSION3, demand = LDAP_OPT_X_TLS_DEMAND, mine = 0;
+
+    if (ldap_set_option(ld, LDAP_OPT_PROTOCOL_VERSION, &version) != LDAP_OPT_SUCCESS ||
+        ldap_set_option(ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF) != LDAP_OPT_SUCCESS ||
+        ldap_set_option(ld, LDAP_OPT_CONNECT_CB, callback) != LDAP_OPT_SUCCESS ||
+        ldap_set_option(ld, LDAP_OPT_NETWORK_TIMEOUT, &most) != LDAP_OPT_SUCCESS ||
+        ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand) != LDAP_OPT_SUCCESS ||
+        ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE, d->ca_path) != LDAP_OPT_SUCCESS ||
+        ldap_set_option(ld, LDAP_OPT_X_TLS_NEWCTX, &mine) != LDAP_OPT_SUCCESS)
+        return LDAP_CONNECT_ERROR;
+    return LDAP_SUCCESS;
+}
+
+/* Waits for all of an answer; its result. */
+static int await(LDAP *ld, int id, uint64_t end_ms, LDAPMessage **answer)
+{
+    struct timeval left = left_until(end_ms);
+    int result = LDAP_TIMEOUT, code;
+
+    switch (ldap_result(ld, id, LDAP_MSG_ALL, &left, answer)) {
+    case 0:
+        return LDAP_TIMEOUT;
+    case -1:
+        (void)ldap_get_option(ld, LDAP_OPT_RESULT_CODE, &result);
+        return result != LDAP_SUCCESS ? result : LDAP_SERVER_DOWN;
+    default:
+        code = ldap_parse_result(ld, *answer, &result, NULL, NULL, NULL, NULL, 0);
+        return code != LDAP_SUCCESS ? code : result;
     }
-    return count;
+}
+
+static int bind_as(LDAP *ld, const struct auth_directory *d, uint64_t end_ms)
+{
+    struct berval password = {d->password.len, (char *)(uintptr_t)d->password.ptr};
+    LDAPMessage *answer = NULL;
+    int id, code;
+
+    if (*d->user == '\0')
+        password.bv_len = 0;
+    code = ldap_sasl_bind(ld, d->user, LDAP_SASL_SIMPLE, &password, NULL, NULL, &id);
+    if (code == LDAP_SUCCESS)
+        code = await(ld, id, end_ms, &answer);
+    ldap_msgfree(answer);
+    return code;
+}
+
+void auth_directory_put(struct buf *out, struct sv der)
+{
+    if (der.len > 0 && buf_len(out) + sizeof(uint32_t) + der.len <= AUTH_DIRECTORY_BYTES)
+        pack_sv(out, der);
+}
+
+/* The values of all attributes of an entry. */
+static void read_entry(LDAP *ld, LDAPMessage *entry, struct buf *out)
+{
+    BerElement *at = NULL;
+
+    for (char *name = ldap_first_attribute(ld, entry, &at); name != NULL;
+         name = ldap_next_attribute(ld, entry, at)) {
+        struct berval **values = ldap_get_values_len(ld, entry, name);
+
+        for (size_t i = 0; values != NULL && values[i] != NULL; i++)
+            auth_directory_put(out, (struct sv){values[i]->bv_val, values[i]->bv_len});
+        ldap_value_free_len(values);
+        ldap_memfree(name);
+    }
+    ber_free(at, 0);
+}
+
+static int search(LDAP *ld, const LDAPURLDesc *url, uint64_t end_ms, struct buf *out)
+{
+    struct timeval left = left_until(end_ms);
+    LDAPMessage *answer = NULL;
+    int id, code = ldap_search_ext(ld, url->lud_dn, url->lud_scope, url->lud_filter, url->lud_attrs,
+                                   0, NULL, NULL, &left, ENTRIES_MAX, &id);
+
+    if (code == LDAP_SUCCESS)
+        code = await(ld, id, end_ms, &answer);
+    for (LDAPMessage *e = code == LDAP_SUCCESS ? ldap_first_entry(ld, answer) : NULL; e != NULL;
+         e = ldap_next_entry(ld, e))
+        read_entry(ld, e, out);
+    ldap_msgfree(answer);
+    return code;
+}
+
+static int ask_server(const struct auth_directory *d, const char *server, const LDAPURLDesc *url,
+                      struct buf *out)
+{
+    uint64_t end_ms = deadline();
+    struct watch watch;
+    struct ldap_conncb callback = {.lc_add = on_connected, .lc_del = on_closed, .lc_arg = &watch};
+    LDAP *ld = NULL;
+    int code;
+
+    if (!watch_start(&watch, end_ms))
+        return LDAP_NO_MEMORY;
+    code = ldap_initialize(&ld, server);
+    if (code == LDAP_SUCCESS)
+        code = set_options(ld, d, &callback);
+    if (code == LDAP_SUCCESS)
+        code = bind_as(ld, d, end_ms);
+    if (code == LDAP_SUCCESS)
+        code = search(ld, url, end_ms, out);
+    if (ld != NULL)
+        ldap_unbind_ext(ld, NULL, NULL);
+    watch_stop(&watch);
+    return code;
 }
 
 /* As auth_directory_find(), of one. */
 static int ask(const struct auth_directory *d, size_t i, struct sv address, struct buf *out)
 {
-    char words[CURL_ERROR_SIZE] = "";
-    CURLcode code = CURLE_FAILED_INIT;
-    struct body b = {.is_full = false};
-    CURL *c = curl_easy_init();
+    LDAPURLDesc *parsed = NULL;
+    char *server = server_of(sv_of(d->urls[i]));
     struct buf url;
-    int found = ERR_NOT_FOUND;
+    int code = LDAP_PARAM_ERROR;
 
     buf_init(&url, URL_MAX + 5 * AUTH_DIRECTORY_ADDRESS_MAX, 0);
-    buf_init(&b.text, TEXT_MAX, 0);
     REQUIRE(auth_directory_url(&url, sv_of(d->urls[i]), address) == 0 &&
             buf_append(&url, "", 1) == 0);
-    if (c != NULL) {
-        set_options(c, d, buf_view(&url).ptr, &b);
-        curl_easy_setopt(c, CURLOPT_ERRORBUFFER, words);
-        code = curl_easy_perform(c);
-        curl_easy_cleanup(c);
-    }
-    if (code == CURLE_OK)
-        found = auth_directory_read(buf_view(&b.text), out) > 0;
-    else
-        log_fault(d->urls[i], b.is_full ? "the answer is too long"
-                              : code == CURLE_OPERATION_TIMEDOUT
-                                  ? "no answer in time"
-                                  : (*words ? words : curl_easy_strerror(code)));
+    if (ldap_url_parse(buf_view(&url).ptr, &parsed) == LDAP_URL_SUCCESS)
+        code = ask_server(d, server, parsed, out);
+    if (code != LDAP_SUCCESS)
+        log_fault(d->urls[i], ldap_err2string(code));
+    ldap_free_urldesc(parsed);
     buf_deinit(&url);
-    buf_deinit(&b.text);
-    return found;
+    free(server);
+    return code != LDAP_SUCCESS ? ERR_NOT_FOUND : buf_len(out) > 0;
 }
 
 /* ---- what is kept ---- */
@@ -366,9 +513,9 @@ struct auth_directory *auth_directory_new(const struct auth_directory_config *c)
     REQUIRE(pthread_mutex_init(&d->lock, NULL) == 0);
     for (size_t i = 0; i < c->count && i < AUTH_DIRECTORY_MAX; i++)
         d->urls[d->count++] = arena_str(&d->arena, sv_of(c->urls[i]));
-    d->ca = arena_sv(&d->arena, c->ca);
+    d->ca_path = arena_str(&d->arena, sv_of(*c->ca_path ? c->ca_path : SYSTEM_CA));
     d->user = arena_str(&d->arena, sv_of(c->user));
-    d->password = (struct sv){arena_str(&d->arena, c->password), c->password.len};
+    d->password = arena_sv(&d->arena, c->password);
     return d;
 }
 

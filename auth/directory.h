@@ -1,5 +1,5 @@
 /*
- * directory.h - certificates of the recipients of mail, asked of directories (LDAP), by libcurl.
+ * directory.h - certificates of the recipients of mail, asked of directories (LDAP), by libldap.
  *
  * RFC 4516 (URLs), RFC 4515 3 (filters), RFC 4523 2.1 (userCertificate;binary). A directory is a
  * URL with base, attribute, scope and a filter that holds "%s" once, in whose place the address
@@ -10,8 +10,8 @@
  * Several are asked in turn, until one has a certificate. What they answered is kept, for
  * AUTH_DIRECTORY_FOUND_MS, or AUTH_DIRECTORY_NONE_MS where nobody had one; of a directory that did
  * not answer nothing is believed, and it is asked again after AUTH_DIRECTORY_AGAIN_MS. Referrals
- * are not followed. What comes is bytes of strangers to this module, too: it decodes base64, and
- * whoever asked looks at the certificates.
+ * are not followed. What comes is bytes of strangers to this module, too: it looks at none, and
+ * whoever asked does.
  * Ownership: auth_directory_new() copies; a generation's, and so is what is kept. Threads:
  * auth_directory_find() blocks, for AUTH_DIRECTORY_MAX_MS at most with each URL, any thread,
  * several at once; auth_directory_kept() does not block for others.
@@ -31,9 +31,9 @@
 
 struct auth_directory_config {
     const char *const *urls;
-    size_t count;     /* at most AUTH_DIRECTORY_MAX count */
-    struct sv ca;     /* PEM, authorities of ldaps; empty: the system's */
-    const char *user; /* DN that we bind as; "": as nobody */
+    size_t count;        /* at most AUTH_DIRECTORY_MAX count */
+    const char *ca_path; /* PEM, authorities of ldaps; "": the system's */
+    const char *user;    /* DN that we bind as; "": as nobody */
     struct sv password;
 };
 
@@ -60,8 +60,7 @@ bool auth_directory_kept(struct auth_directory *d, struct sv address);
 /* ---- for tests ---- */
 /* The URL with the address in it, appended. */
 int auth_directory_url(struct buf *out, struct sv url, struct sv address) MUST_CHECK;
-/* What libcurl makes of an answer: the values in base64 of all entries, as find() gives them.
- * Returns how many. */
-size_t auth_directory_read(struct sv text, struct buf *out);
+/* One more certificate, if it fits. */
+void auth_directory_put(struct buf *out, struct sv der);
 
 #endif

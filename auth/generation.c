@@ -88,7 +88,20 @@ static int add_oauth(struct auth_generation *g, const struct keeper_material *m,
     return err;
 }
 
-#define CA_COPY "directory-ca.pem"
+#define CA_COPY              "directory-ca.pem"
+#define CERTIFICATES_CA_COPY "certificates-ca.pem"
+
+static void add_directory(struct auth_generation *g, const struct keeper_material *m)
+{
+    struct auth_directory_config c = m->directory;
+    char path[PATH_MAX] = "";
+
+    g->directory_ca = copy(m->directory_ca);
+    if (m->directory_ca.len > 0)
+        auth_copy_path(m->options->accounts_path, "", CERTIFICATES_CA_COPY, path);
+    c.ca_path = path;
+    g->directory = auth_directory_new(&c);
+}
 
 /* Without them we were let in by others, or would believe any server. */
 static int need_file(const struct auth_options *o, const char *key, const char *path,
@@ -144,6 +157,11 @@ void auth_generation_commit(const struct auth_generation *g)
         log_event(LOG_ERROR, "auth-database", NULL,
                   "auth.%s.ca: the copy beside %s cannot be written: %s", auth_options_database(o),
                   o->accounts_path, err_text(err));
+    err = auth_copy_keep(o->accounts_path, CERTIFICATES_CA_COPY, g->directory_ca);
+    if (err < 0)
+        log_event(LOG_ERROR, "directory", NULL,
+                  "rewrite.directory.ca: the copy beside %s cannot be written: %s",
+                  o->accounts_path, err_text(err));
 }
 
 int auth_generation_new(const struct keeper_material *m, struct auth_check *check, struct buf *why,
@@ -160,7 +178,7 @@ int auth_generation_new(const struct keeper_material *m, struct auth_check *chec
     add_guard_rules(g, m->options);
     add_secrets(g, m);
     g->keytab = copy(m->keytab);
-    g->directory = auth_directory_new(&m->directory);
+    add_directory(g, m);
     err = add_keys(g, m, why);
     missing = auth_sasl_missing(g->sasl);
     if (missing != NULL) {
@@ -199,6 +217,7 @@ void auth_generation_unref(struct auth_generation *g)
     free(g->secrets);
     drop(g->keytab);
     drop(g->database_ca);
+    drop(g->directory_ca);
     free((void *)(uintptr_t)g->guard_rules.exempt);
     free(g);
 }

@@ -20,6 +20,7 @@ struct auth_generation {
     struct sv keytab;                 /* wiped with it; empty: none */
     struct sv database_ca;            /* likewise */
     struct guard_rules guard_rules;   /* its networks are this generation's */
+    struct sv directory_ca;           /* likewise */
     struct auth_directory *directory; /* NULL: none */
     struct keeper_secret *secrets;    /* user and password in one wiped block each */
     size_t nsecrets;

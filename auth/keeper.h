@@ -52,7 +52,8 @@ struct keeper_material {
     struct auth_oauth_files oauth;
     struct sv keytab;                         /* empty: no Kerberos */
     struct sv database_password, database_ca; /* of auth.sql or auth.ldapdb */
-    struct auth_directory_config directory;   /* of rewrite.certificates */
+    struct auth_directory_config directory;   /* of rewrite.certificates; without ca_path */
+    struct sv directory_ca;                   /* PEM; empty: the system's */
 };
 
 /* NULL if Cyrus SASL cannot start. */

@@ -124,7 +124,6 @@ static struct auth_directory_config collect_directories(const struct generation 
     for (size_t i = 0; i < o->certificates.count; i++)
         if (auth_directory_is(sv_of(o->certificates.items[i])))
             urls[c.count++] = o->certificates.items[i];
-    generation_file(g, "rewrite.directory.ca", &c.ca);
     if (generation_file(g, "rewrite.directory.password_file", &c.password))
         c.password = first_line(c.password);
     return c;
@@ -174,6 +173,7 @@ static void prepare(struct keeper_proc *p, uint32_t number, struct sv record)
                            auth_options_database(m.options));
         generation_file_at(g, &m.database_ca, "auth.%s.ca", auth_options_database(m.options));
         generation_file(g, "auth.oauth.keys", &m.oauth.keys);
+        generation_file(g, "rewrite.directory.ca", &m.directory_ca);
         generation_file(g, "auth.oauth.ca", &m.oauth.ca);
         generation_file(g, "auth.oauth.client_secret_file", &m.oauth.secret);
         m.keys = keys;

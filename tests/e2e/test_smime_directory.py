@@ -112,7 +112,7 @@ def start(office, slapd, encrypt, urls=None, **rewrite):
         "directory": {"ca": office.w.certificate[0]}}, **rewrite)})
 
 
-@test()
+@test(build="release")
 def certificates_in_a_directory(w):
     """Found, kept, newest, none; files come first; what cannot be used is named."""
     name_the_server(w.dir)
@@ -153,10 +153,11 @@ def certificates_in_a_directory(w):
         equal(code, 550, text)
         check("5.7.5" in text and f"<{address}@else.test>" in text and words in text, text)
     # many at once, each asked for once
-    before = directory.searches()
-    w.submit([f"n{i}@else.test" for i in range(100)], message())
+    before, begun = directory.searches(), time.monotonic()
+    w.submit([f"n{i}@else.test" for i in range(200)], message())
+    check(time.monotonic() - begun < 15, "200 questions took", time.monotonic() - begun)
     office.received(8)
-    equal(directory.searches() - before, 100, "questions")
+    equal(directory.searches() - before, 200, "questions")
 
 
 @test()
@@ -230,8 +231,10 @@ def a_directory_that_is_silent(w):
     time.sleep(0.1)
     directory.process.send_signal(signal.SIGSTOP)
     try:
+        begun = time.monotonic()
         code, text = refused(w, message(), "new@else.test")
         equal(code, 451, text)
+        check(time.monotonic() - begun < 5, "a handshake without end took", time.monotonic() - begun)
         served()
         code, text = refused(w, message(), *[f"n{i}@else.test" for i in range(50)])
         equal(code, 451, text)
@@ -326,7 +329,7 @@ def authorities_vouch(w):
         reader.decrypt(office.received(number).content)
 
 
-@test()
+@test(build="release")
 def faults_of_directories(w):
     office = Office(w)
     w.start()
@@ -354,5 +357,4 @@ def faults_of_directories(w):
     check("warning" in w.ctl("check") and "of his own" in w.ctl("check"), "nothing of the way")
     # the keeper has no network yet
     w.write({"rewrite": {"encrypt": encrypt, "certificates": [good]}})
-    if not w.build.endswith("sanitizers"):
-        check("counts at the next start" in w.ctl("reload", code=1), "the keeper got a network")
+    check("counts at the next start" in w.ctl("reload", code=1), "the keeper got a network")
