@@ -69,6 +69,8 @@ void relay_tell_tls(struct relay_job *j, const struct smtp_client_result *why)
     if (failed && tls.failure == AUTH_TLS_FAILURE_NONE)
         tls.failure = why->end == SMTP_END_NO_TLS ? AUTH_TLS_FAILURE_STARTTLS_NOT_SUPPORTED
                                                   : AUTH_TLS_FAILURE_VALIDATION_FAILURE;
+    if (e->established && e->policy == TLS_POLICY_NONE)
+        tls.failure = AUTH_TLS_FAILURE_NONE; /* nobody has asked for a certificate that holds */
     if (tls.failure != AUTH_TLS_FAILURE_NONE) {
         e->result = tls_failure_text(tls.failure);
         e->reason = arena_str(&e->arena, sv_of(tls.fault));

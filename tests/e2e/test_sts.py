@@ -298,6 +298,38 @@ def tls_is_counted_and_kept(w):
           [("starttls-not-supported", "mx.d.test", MX, 1)])
 
 
+@test()
+def what_a_tested_policy_would_refuse_is_counted(w):
+    authority = start(w, RECORD.format("1") + "d.test. MX 20 mx2.d.test.\n",
+                      {"tlsrpt_from": "tls@our.test"})
+    Https(WEB, authority.issue("mta-sts.d.test"), text(policy("testing", "mx.d.test")))
+    receiver = Receiver(MX, certificate=authority.issue("other.test"),
+                        script=lambda verb, args, s: "451 4.3.0 the other one" if verb == "MAIL"
+                        else None)
+    other = Receiver(OTHER, certificate=authority.issue("mx2.d.test"))
+    w.submit("bob@d.test")
+    w.retried_until(lambda: other.messages, "under TLS, to the host that the policy does not name")
+    check(other.messages[0].tls and receiver.connections, "TLS")
+    w.stop()
+    ((p,),) = gathered(w)
+    equal(p["summary"]["total-successful-session-count"], 0)
+    equal({(d["result-type"], d["receiving-mx-hostname"]) for d in p["failure-details"]},
+          {("certificate-host-mismatch", "mx.d.test"), ("validation-failure", "mx2.d.test")})
+
+
+@test()
+def certificates_do_not_count_where_no_policy_asks_for_them(w):
+    start(w, over={"tlsrpt_from": "tls@our.test"})
+    receiver = Receiver(MX, certificate=Authority(w.dir, "stranger").issue("other.test"))
+    w.submit("bob@d.test")
+    eventually(lambda: receiver.messages, "under TLS")
+    check(receiver.messages[0].tls, "TLS")
+    w.stop()
+    ((p,),) = gathered(w)
+    equal(p, {"policy": {"policy-type": "no-policy-found", "policy-domain": "d.test"},
+              "summary": {"total-successful-session-count": 1, "total-failure-session-count": 0}})
+
+
 def report_world(w, record):
     policies = [{"policy": {"policy-type": "no-policy-found", "policy-domain": "d.test"},
                  "summary": {"total-successful-session-count": 3,
