@@ -60,6 +60,12 @@ static void forget(struct relay_lookups *ls, struct failed *f)
     free(f);
 }
 
+static void forget_all(struct relay_lookups *ls)
+{
+    while (ls->failed)
+        forget(ls, ls->failed);
+}
+
 static struct failed *find_failed(struct relay_lookups *ls, const char *domain)
 {
     struct failed *f;
@@ -418,6 +424,7 @@ void relay_lookups_set(struct relay_lookups *ls, struct relay_settings *settings
 void relay_lookups_set_dns(struct relay_lookups *ls, struct dns *dns)
 {
     ls->dns = dns;
+    forget_all(ls); /* another resolver may know */
     restart(ls);
 }
 
@@ -444,8 +451,7 @@ void relay_lookups_free(struct relay_lookups *ls)
         if (on_done)
             on_done(arg, NULL, NULL);
     }
-    while (ls->failed)
-        forget(ls, ls->failed);
+    forget_all(ls);
     relay_settings_drop(ls->settings);
     free(ls);
 }

@@ -171,6 +171,16 @@ static void a_failed_srv_is_remembered_for_an_hour(void **state)
     check("six.test", "six.test deliver [2001:db8::6]:25 192.0.2.1:25", 0);
 }
 
+static void another_resolver_may_know(void **state)
+{
+    (void)state;
+    sim_dns_fail("_mx6._tcp.six.test", DNS_SRV, DNS_TEMPFAIL);
+    check("six.test", "six.test deliver 192.0.2.1:25", 0);
+    sim_dns_fail("_mx6._tcp.six.test", DNS_SRV, DNS_OK);
+    relay_lookups_set_dns(lookups, dns);
+    check("six.test", "six.test deliver [2001:db8::6]:25 192.0.2.1:25", 0);
+}
+
 static void set(void)
 {
     relay_settings_drop(settings);
@@ -276,6 +286,7 @@ int main(void)
         CASE(a_slow_address_of_a_target_is_not_waited_for_either),
         CASE(other_questions_have_their_own_time),
         CASE(a_failed_srv_is_remembered_for_an_hour),
+        CASE(another_resolver_may_know),
         CASE(mx6_needs_ipv6),
         CASE(ports_are_the_operators),
         CASE(a_new_resolver_or_configuration_begins_again),
