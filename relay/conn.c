@@ -222,6 +222,7 @@ static void make_core(struct relay_conn *c)
                     .tls = tls,
                     .tls_active = relay_conn_is_tls(c),
                     .login = c->attempt->credentials >= 0,
+                    .lmtp = c->attempt->protocol == ROUTE_LMTP,
                     .exts_off = c->exts_off},
         .qmtp_recipients = c->qmtp_recipients};
     c->core_tls = tls;

@@ -45,10 +45,7 @@ void relay_job_decide(struct relay_job *j, size_t row, const struct smtp_client_
 struct relay_outcome relay_job_judge(struct relay_job *j, const struct smtp_client_result *r,
                                      const char *remote)
 {
-    struct relay_outcome o =
-        r->phase == SMTP_PHASE_CONNECT
-            ? relay_outcome_of_failure(&j->arena, RELAY_FAILURE_CONNECT, r->err, sv_of(remote))
-            : relay_outcome_of_result(&j->arena, r, sv_of(remote));
+    struct relay_outcome o = relay_outcome_of_result(&j->arena, r, sv_of(remote));
     relay_outcome_back_off(&o, &j->run->settings->relay->site_backoff_codes);
     if (o.backs_off)
         j->last_backs_off = o;

@@ -139,18 +139,53 @@ static enum route_tls tls_of(int option)
     }
 }
 
+static const struct route_proxy *proxy_of(const struct relay_route_options *r, struct arena *arena)
+{
+    struct relay_proxy_url url;
+    const char *wrong;
+    if (!r->socks[0] || !relay_options_proxy(sv_of(r->socks), &url, &wrong))
+        return NULL; /* checked when the configuration was read */
+    struct route_proxy *proxy = arena_alloc(arena, sizeof *proxy);
+    proxy->at = url.at;
+    proxy->user = arena_str(arena, url.user);
+    proxy->password = arena_str(arena, url.password);
+    return proxy;
+}
+
+static enum route_protocol protocol_of(const struct relay_url *url)
+{
+    if (url->scheme == RELAY_URL_LMTP)
+        return ROUTE_LMTP;
+    return relay_url_is_qmtp(url) ? ROUTE_QMTP : ROUTE_SMTP;
+}
+
+/* The domain itself, by a proxy: nothing of it is asked for in the DNS. */
+static struct route_target domain_itself(const char *domain, struct arena *arena)
+{
+    struct route_target t = {.host = arena_str(arena, sv_of(domain)), .port = 25};
+    struct sv text = sv_of(domain);
+    if (*domain == '[') {
+        text = sv_skip(sv_first(text, text.len - 1), 1);
+        if (sv_istarts(text, SV("IPv6:")))
+            text = sv_skip(text, 5);
+        if (!ip_parse(text, &t.ip))
+            t.ip.family = IP_NONE;
+    }
+    return t;
+}
+
 static struct route_target target_of(const struct relay_url *url, int tls, struct arena *arena)
 {
     return (struct route_target){.host = arena_str(arena, url->host),
                                  .ip = url->ip,
                                  .port = url->port,
-                                 .protocol = relay_url_is_qmtp(url) ? ROUTE_QMTP : ROUTE_SMTP,
+                                 .protocol = protocol_of(url),
                                  .implicit_tls = relay_url_is_tls(url),
                                  .tls = tls_of(tls)};
 }
 
-/* A destination that the operator has named himself (msactl queue redirect): with TLS and login of
- * the first route that names it, too. */
+/* A destination that the operator has named himself (msactl queue redirect): with TLS, login and
+ * proxy of the first route that names it, too. */
 static bool add_url(const struct relay_settings *s, const char *destination, struct arena *arena,
                     struct route_input *in)
 {
@@ -158,6 +193,7 @@ static bool add_url(const struct relay_settings *s, const char *destination, str
     struct relay_url url;
     const char *wrong;
     int tls = RELAY_ROUTE_TLS_OPPORTUNISTIC;
+    const struct route_proxy *proxy = NULL;
     if (!relay_options_url(sv_of(destination), &url, &wrong))
         return false;
     for (size_t i = s->relay->routes.count; i-- > 0;) {
@@ -165,11 +201,13 @@ static bool add_url(const struct relay_settings *s, const char *destination, str
             if (strcmp(r[i].to.items[k], destination) != 0)
                 continue;
             tls = r[i].tls;
+            proxy = proxy_of(&r[i], arena);
             in->credentials = r[i].user[0] ? (int)i : -1;
         }
     }
     struct route_target *target = arena_alloc(arena, sizeof *target);
     *target = target_of(&url, tls, arena);
+    target->proxy = proxy;
     in->targets = target;
     in->ntargets = 1;
     in->static_name = arena_str(arena, sv_of(destination));
@@ -193,6 +231,13 @@ static void add_static(const struct relay_settings *s, const char *domain, struc
         targets[in->ntargets++] = target_of(&url, r->tls, arena);
         name = arena_printf(arena, "%s %s", name, r->to.items[i]);
     }
+    if (r->to.count == 0) {
+        targets[in->ntargets] = domain_itself(domain, arena);
+        targets[in->ntargets++].tls = tls_of(r->tls);
+        name = arena_printf(arena, "%s %s", name, domain);
+    }
+    for (size_t i = 0; i < in->ntargets; i++)
+        targets[i].proxy = proxy_of(r, arena);
     in->targets = targets;
     in->static_name = name;
     in->credentials = r->user[0] ? (int)index : -1;

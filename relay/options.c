@@ -5,12 +5,14 @@ static const struct {
     enum relay_url_scheme scheme;
     uint16_t port;
 } schemes[] = {
-    {{"smtp://", 7}, RELAY_URL_SMTP, 25},
-    {{"smtps://", 8}, RELAY_URL_SMTPS, 465},
-    {{"qmtp://", 7}, RELAY_URL_QMTP, 209},
+    {{"smtp://", 7}, RELAY_URL_SMTP, 25},     {{"smtps://", 8}, RELAY_URL_SMTPS, 465},
+    {{"lmtp://", 7}, RELAY_URL_LMTP, 24},     {{"qmtp://", 7}, RELAY_URL_QMTP, 209},
     {{"qmtps://", 8}, RELAY_URL_QMTPS, 6209},
 };
-#define SCHEMES (sizeof schemes / sizeof schemes[0])
+#define SOCKS_PORT 1080
+#define LOGIN_MAX  255 /* bytes, RFC 1929 */
+#define BAD_PORT   "its port is no number from 1 to 65535"
+#define SCHEMES    (sizeof schemes / sizeof schemes[0])
 
 static const char *const route_tls_names[] = {"auto",    "none",   "opportunistic",
                                               "require", "verify", NULL};
@@ -55,14 +57,25 @@ static bool take_host(struct sv *text, struct relay_url *url)
     return is_domain(url->host);
 }
 
+/* What is left behind the host: nothing, or ":port". */
+static bool take_port(struct sv text, uint16_t *port)
+{
+    uint64_t number;
+    if (text.len == 0)
+        return true;
+    if (text.ptr[0] != ':' || !sv_u64(sv_skip(text, 1), UINT16_MAX, &number) || number == 0)
+        return false;
+    *port = (uint16_t)number;
+    return true;
+}
+
 bool relay_options_url(struct sv text, struct relay_url *out, const char **wrong_out)
 {
     size_t i = 0;
-    uint64_t port;
     while (i < SCHEMES && !sv_istarts(text, schemes[i].prefix))
         i++;
     if (i == SCHEMES) {
-        *wrong_out = "it begins with none of smtp://, smtps://, qmtp:// and qmtps://";
+        *wrong_out = "it begins with none of smtp://, smtps://, lmtp://, qmtp:// and qmtps://";
         return false;
     }
     struct relay_url url = {.scheme = schemes[i].scheme, .port = schemes[i].port};
@@ -73,14 +86,46 @@ bool relay_options_url(struct sv text, struct relay_url *out, const char **wrong
         *wrong_out = "its host is neither a name nor an address";
         return false;
     }
-    if (text.len) {
-        if (text.ptr[0] != ':' || !sv_u64(sv_skip(text, 1), UINT16_MAX, &port) || port == 0) {
-            *wrong_out = "its port is no number from 1 to 65535";
-            return false;
-        }
-        url.port = (uint16_t)port;
+    if (!take_port(text, &url.port)) {
+        *wrong_out = BAD_PORT;
+        return false;
     }
     *out = url;
+    return true;
+}
+
+bool relay_options_proxy(struct sv text, struct relay_proxy_url *out, const char **wrong_out)
+{
+    struct relay_proxy_url proxy = {.at.port = SOCKS_PORT};
+    struct relay_url host;
+    if (!sv_istarts(text, SV("socks5://"))) {
+        *wrong_out = "it does not begin with socks5://";
+        return false;
+    }
+    text = sv_skip(text, 9);
+    size_t at = sv_rfind(text, '@');
+    if (at < text.len) {
+        struct sv login = sv_first(text, at);
+        proxy.user = sv_split(&login, ':');
+        proxy.password = login;
+        text = sv_skip(text, at + 1);
+        if (proxy.user.len == 0 || proxy.user.len > LOGIN_MAX || proxy.password.len > LOGIN_MAX) {
+            *wrong_out = "user and password have no more than 255 octets, and user has one";
+            return false;
+        }
+    }
+    if (text.len && text.ptr[text.len - 1] == '/')
+        text.len--;
+    if (!take_host(&text, &host) || host.ip.family == IP_NONE) {
+        *wrong_out = "its host is no address";
+        return false;
+    }
+    proxy.at.ip = host.ip;
+    if (!take_port(text, &proxy.at.port)) {
+        *wrong_out = BAD_PORT;
+        return false;
+    }
+    *out = proxy;
     return true;
 }
 
@@ -101,6 +146,15 @@ static void check_url(const char *value, struct conf_faults *faults)
     if (!relay_options_url(sv_of(value), &unused, &wrong))
         conf_fault(faults, "for example \"smtp://smarthost.example.net:587\"",
                    "\"%s\" cannot be used: %s", value, wrong);
+}
+
+static void check_proxy(const char *value, struct conf_faults *faults)
+{
+    struct relay_proxy_url unused;
+    const char *wrong;
+    if (!relay_options_proxy(sv_of(value), &unused, &wrong))
+        conf_fault(faults, "for example \"socks5://127.0.0.1:9050\"", "it cannot be used: %s",
+                   wrong);
 }
 
 static void check_pattern(const char *value, struct conf_faults *faults)
@@ -184,16 +238,18 @@ static const struct conf_option route_rows[] = {
              "\"*\" takes all mail, address literals too; \"example.net\" that domain; "
              "\"*.example.net\" the domains below it, not itself.",
              .flags = CONF_RELOAD, .check = check_pattern),
-    CONF_ROW(CONF_STRINGS, struct relay_route_options, to, "to", NULL, "where it goes",
-             "URLs of next hops: smtp://HOST:PORT (port 25 if none is written) or "
-             "smtps://HOST:PORT with TLS from the first byte (465); qmtp://HOST:PORT for QMTP "
-             "(209), qmtps://HOST:PORT for QMTP under TLS (6209). HOST is a name, whose MX "
-             "records are not asked for, or an address, also of this machine; IPv6 in brackets. "
-             "The next one is tried when one cannot be reached. What QMTP cannot carry "
-             "(REQUIRETLS, SMTPUTF8 and the like, binary content) goes by the next one that is not "
-             "QMTP, and is returned where there is none.",
-             .flags = CONF_RELOAD | CONF_REQUIRED, .check = check_url,
-             .example = "[ \"smtp://smarthost.example.net:587\" ]"),
+    CONF_ROW(
+        CONF_STRINGS, struct relay_route_options, to, "to", NULL, "where it goes",
+        "URLs of next hops: smtp://HOST:PORT (port 25 if none is written) or "
+        "smtps://HOST:PORT with TLS from the first byte (465); lmtp://HOST:PORT for LMTP, to a "
+        "mail store (24); qmtp://HOST:PORT for QMTP "
+        "(209), qmtps://HOST:PORT for QMTP under TLS (6209). HOST is a name, whose MX "
+        "records are not asked for, or an address, also of this machine; IPv6 in brackets. "
+        "The next one is tried when one cannot be reached. What QMTP cannot carry "
+        "(REQUIRETLS, SMTPUTF8 and the like, binary content) goes by the next one that is not "
+        "QMTP, and is returned where there is none.",
+        .flags = CONF_RELOAD, .check = check_url,
+        .example = "[ \"smtp://smarthost.example.net:587\" ]"),
     CONF_ROW(CONF_ENUM, struct relay_route_options, tls, "tls", "auto", "TLS on this route",
              "\"none\": clear text. \"opportunistic\": STARTTLS where it is offered, any "
              "certificate. \"require\": always TLS, any certificate. \"verify\": always TLS, and "
@@ -210,6 +266,15 @@ static const struct conf_option route_rows[] = {
              "and gives it to the keeper alone; keep it readable for root only.",
              .flags = CONF_RELOAD | CONF_FILE | CONF_SECRET,
              .example = "\"/etc/msa/smarthost.password\""),
+    CONF_ROW(CONF_STRING, struct relay_route_options, socks, "socks", NULL,
+             "SOCKS5 proxy that this route goes by",
+             "socks5://ADDRESS:PORT or socks5://USER:PASSWORD@ADDRESS:PORT (port 1080 if none is "
+             "written), such as that of Tor. Names of next hops are given to the proxy and never "
+             "asked for in the DNS. Where to is not set, mail goes to the recipient's domain "
+             "itself, as is right for domain = \"*.onion\". Mail to .onion and .i2p domains that "
+             "no route takes is returned.",
+             .flags = CONF_RELOAD | CONF_SECRET, .check = check_proxy,
+             .example = "\"socks5://127.0.0.1:9050\""),
     CONF_END,
 };
 

@@ -26,6 +26,8 @@ struct relay_route_options {
     int tls;                   /* enum relay_route_tls */
     const char *user;          /* "" : no AUTH */
     const char *password_file; /* its first line is the password */
+    const char *socks;         /* for relay_options_proxy(); "": none. With it and without to: the
+                                  recipient's domain itself */
 };
 
 /* Limits of one site; 0: not limited. */
@@ -69,6 +71,7 @@ extern const struct conf_option relay_options_rows[];
 enum relay_url_scheme {
     RELAY_URL_SMTP,  /* STARTTLS as the route's tls says; port 25 */
     RELAY_URL_SMTPS, /* TLS from the first byte; port 465 */
+    RELAY_URL_LMTP,  /* as SMTP, but LMTP; port 24 */
     RELAY_URL_QMTP,  /* in clear; port 209 */
     RELAY_URL_QMTPS, /* TLS from the first byte; port 6209 */
 };
@@ -90,6 +93,15 @@ static inline bool relay_url_is_tls(const struct relay_url *url) /* from the fir
 
 /* "smtp://host:587", "smtps://[2001:db8::1]". False: *wrong_out says what is wrong (static). */
 bool relay_options_url(struct sv text, struct relay_url *out, const char **wrong_out);
+/* A SOCKS5 proxy. */
+struct relay_proxy_url {
+    struct ip_port at;
+    struct sv user, password; /* views into the text; empty: no login */
+};
+
+/* "socks5://127.0.0.1:9050", "socks5://user:password@[::1]:1080"; port 1080 if none is written. The
+ * rest as above. */
+bool relay_options_proxy(struct sv text, struct relay_proxy_url *out, const char **wrong_out);
 /* Whether domain (a domain in any case, or an address literal with brackets; a host's name) falls
  * under the pattern: "*" takes all, "*.example.net" what is below, anything else itself. */
 bool relay_options_match(struct sv pattern, struct sv domain);

@@ -78,13 +78,11 @@ void tls_check_begin(SSL *ssl, const struct tls_stream_peer *peer, struct tls_ch
         out->no_usable_tlsa = add_tlsa(ssl, peer) == 0;
         out->verifies = !out->no_usable_tlsa;
     }
-    if (out->verifies) {
-        SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+    SSL_set_verify(ssl, out->verifies ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+    if (out->verifies)
         expect_names(ssl, peer, name);
-    } else {
-        SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+    if (!out->verifies || out->report_only)
         SSL_set_security_level(ssl, 0); /* weak keys are still better than clear text */
-    }
     free(name);
 }
 

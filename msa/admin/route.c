@@ -26,6 +26,8 @@ static json_t *attempt_line(const struct route_attempt *t, int number)
         request_string(t->host), "address", ip_port_text(&t->to, address), "protocol",
         protocols[t->protocol], "via", ways[t->via], "tls", levels[t->tls], "rule", rules[t->rule],
         "implicit_tls", t->implicit_tls, "secure", t->secure, "login", t->credentials >= 0);
+    if (t->proxy)
+        json_object_set_new(line, "proxy", json_string(ip_port_text(&t->proxy->at, address)));
     if (t->barred)
         json_object_set_new(line, "barred", request_string(t->barred));
     if (t->testing)

@@ -108,7 +108,7 @@ static void put_value(struct writer *w, const struct conf_option *row, const voi
         return;
     case CONF_STRING:
     case CONF_PATH:
-        put_string(w, masked ? MASK : *(const char *const *)field);
+        put_string(w, masked && **(const char *const *)field ? MASK : *(const char *const *)field);
         return;
     case CONF_ENUM:
         put_string(w, row->names[*(const int *)field]);

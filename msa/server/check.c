@@ -291,7 +291,7 @@ static void check_route(struct checking *c, size_t index)
         is_clear |= relay_url_is_qmtp(&url) && !relay_url_is_tls(&url);
     }
     snprintf(key, sizeof key, "relay.routes[%zu].to", index);
-    if (r->to.count == 0)
+    if (r->to.count == 0 && !r->socks[0])
         FAULT(c, key, "to = [ \"smtp://smarthost.example.net:587\" ];", "no next hop is named");
     snprintf(key, sizeof key, "relay.routes[%zu].password_file", index);
     if (r->user[0] && !r->password_file[0])

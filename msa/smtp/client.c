@@ -64,6 +64,7 @@ void smtp_client_free(struct smtp_client *c)
     buf_deinit(&c->secret);
     buf_deinit(&c->challenge);
     buf_deinit(&c->domains);
+    free(c->takers);
     free(c);
 }
 
@@ -213,10 +214,7 @@ void smtp_client_tls_done(struct smtp_client *c, int err, uint64_t now_ms)
     c->tls_active = true;
     c->peer = (struct smtp_peer){0};
     smtp_reply_parse_init(&c->parser);
-    smtp_client_put(c, SV("EHLO "));
-    smtp_client_put(c, c->config.name);
-    smtp_client_put(c, SV("\r\n"));
-    smtp_client_enter(c, SMTP_PHASE_EHLO);
+    smtp_client_ehlo(c);
 }
 
 /* "AUTH MECHANISM initial" or a line of the exchange, RFC 4954 4. */

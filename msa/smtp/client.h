@@ -7,6 +7,8 @@
  * one after the other. MAIL, RCPT and DATA go out in one piece where PIPELINING is offered, one by
  * one elsewhere; a small body and its end go out in one piece. Where CHUNKING is offered content
  * goes by BDAT, a chunk for each piece that the owner hands in, and by DATA elsewhere.
+ * LMTP (RFC 2033) is the same with LHLO, always by DATA, and with a reply to the end of data for
+ * each recipient.
  *
  * Order: new; then, in any order, events and smtp_client_next() until it returns false, after
  * every event. smtp_client_feed() takes at most one reply and nothing while START_TLS or AUTH
@@ -18,9 +20,9 @@
  *
  * Results: RECIPIENT, at once, for each recipient that the server refuses, and before a word is
  * said for each that must not go to this server (UNSUPPORTED); MESSAGE, at most once, for all that
- * have no result by then. When READY or CLOSED comes, each recipient has a result.
- * A MESSAGE whose phase is SMTP_PHASE_END_OF_DATA and whose end is TIMEOUT, LOST or PROTOCOL may
- * have been delivered all the same.
+ * have no result by then; in LMTP RECIPIENT, good or not, for each, at the end of data. When READY
+ * or CLOSED comes, each recipient has a result. A MESSAGE whose phase is SMTP_PHASE_END_OF_DATA and
+ * whose end is TIMEOUT, LOST or PROTOCOL may have been delivered all the same.
  *
  * Ownership: bytes and replies in an action are valid until the next call. The mail and its
  * envelope stay untouched until READY or CLOSED, body bytes until the next NEED_BODY, MESSAGE or
@@ -120,7 +122,8 @@ struct smtp_client_config {
     enum smtp_client_tls tls; /* STARTTLS: never, if offered, or always */
     bool tls_active;          /* TLS from the first byte */
     bool login;               /* AUTH before the first transaction; in clear only with TLS_NONE */
-    uint32_t exts_off;        /* SMTP_EXT_BIT()s that are not used, whatever the server offers */
+    bool lmtp;
+    uint32_t exts_off; /* SMTP_EXT_BIT()s that are not used, whatever the server offers */
 };
 
 struct smtp_client_mail {

@@ -2,6 +2,7 @@
  * The content of one transaction, by DATA or by BDAT, and the replies to it.
  *
  *     DATA:  a piece, a piece..., end of data             one reply, to the end
+ *            in LMTP: to the end, one for each recipient that was accepted
  *     BDAT:  a chunk for each piece, the last with LAST    a reply to each (RFC 3030)
  *
  * A chunk's size is counted beforehand over the bytes that go out, by a run of the stuffing machine
@@ -177,6 +178,21 @@ void smtp_client_on_body(struct smtp_client *c, const struct smtp_reply *r)
     smtp_client_finish(c, &end, false);
 }
 
+/* RFC 2033 4.2: a reply for each recipient that was accepted, in their order. */
+static void on_taker(struct smtp_client *c)
+{
+    while (!c->takers[c->taker])
+        c->taker++;
+    c->recipient = smtp_client_result_of(c, SMTP_END_REPLY);
+    c->recipient_index = c->taker++;
+    c->has_recipient = true;
+    c->refused++;
+    if (--c->accepted > 0)
+        return;
+    c->need_rset = false;
+    smtp_client_enter(c, SMTP_PHASE_IDLE);
+}
+
 void smtp_client_on_end_of_data(struct smtp_client *c, const struct smtp_reply *r)
 {
     if (c->bdat) {
@@ -185,6 +201,10 @@ void smtp_client_on_end_of_data(struct smtp_client *c, const struct smtp_reply *
     }
     if (r->code / 100 == 3) {
         smtp_client_protocol(c, "a reply that does not fit the end of data");
+        return;
+    }
+    if (c->config.lmtp) {
+        on_taker(c);
         return;
     }
     c->need_rset = false; /* RFC 5321 4.1.1.4: the end of data clears the buffers */

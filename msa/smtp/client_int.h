@@ -43,7 +43,9 @@ struct smtp_client {
     bool bdat;                                  /* its content goes in chunks */
     bool kept_back;                             /* some recipients must not go to this server */
     uint32_t step_sent, step_replied, step_end; /* step_end: behind the RCPTs; DATA, if any */
-    uint32_t accepted, refused;                 /* recipients */
+    uint32_t accepted, refused;                 /* recipients; refused: that have a result */
+    uint8_t *takers;                            /* LMTP: of each recipient, 1 if it is accepted */
+    uint32_t taker;                             /* LMTP: whose reply is next */
 
     struct smtp_stuff stuff;
     struct sv body; /* what is left of the piece */
@@ -66,6 +68,7 @@ struct smtp_client {
 /* First thing in every event: time, and bytes that were given out are gone. */
 void smtp_client_event(struct smtp_client *c, uint64_t now_ms);
 void smtp_client_enter(struct smtp_client *c, enum smtp_phase phase); /* the one writer of phase */
+void smtp_client_ehlo(struct smtp_client *c);                         /* EHLO or LHLO goes out */
 void smtp_client_put(struct smtp_client *c, struct sv text);          /* to out */
 struct smtp_client_result smtp_client_result_of(const struct smtp_client *c, enum smtp_end end);
 /* The session is over: MESSAGE for what is undecided, CLOSED; polite: QUIT goes out before. */

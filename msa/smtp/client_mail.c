@@ -10,7 +10,10 @@
  */
 #include "msa/smtp/client_int.h"
 
+#include "msa/base/mem.h"
 #include "msa/base/require.h"
+
+#include <stdlib.h>
 
 void smtp_client_decide(struct smtp_client *c, const struct smtp_client_result *r)
 {
@@ -137,7 +140,9 @@ void smtp_client_send(struct smtp_client *c, const struct smtp_client_mail *mail
     c->in_mail = true;
     c->bdat = smtp_client_offers(c, SMTP_EXT_CHUNKING);
     c->body = SV_NONE;
-    c->accepted = c->refused = 0;
+    c->accepted = c->refused = c->taker = 0;
+    free(c->takers);
+    c->takers = c->config.lmtp ? mem_new(mail->envelope->count, sizeof *c->takers) : NULL;
     c->step_end = STEP_RCPT + mail->envelope->count;
     c->step_sent = c->step_replied = c->need_rset ? STEP_RSET : STEP_MAIL;
     smtp_client_enter(c, phase_of(c, c->step_sent));
@@ -241,6 +246,8 @@ static void take_rcpt(struct smtp_client *c, const struct smtp_reply *r, uint32_
         return;
     if (smtp_reply_is_ok(r)) {
         c->accepted++;
+        if (c->takers)
+            c->takers[index] = 1;
         return;
     }
     c->refused++;
@@ -256,7 +263,8 @@ static void take_data(struct smtp_client *c, const struct smtp_reply *r)
     } else if (r->code == 354) {
         c->discards = true;
         smtp_client_put(c, SV(".\r\n"));
-        smtp_client_enter(c, SMTP_PHASE_END_OF_DATA);
+        /* RFC 2033 4.2: without a recipient there is no reply */
+        smtp_client_enter(c, c->config.lmtp ? SMTP_PHASE_IDLE : SMTP_PHASE_END_OF_DATA);
     } else {
         if (c->accepted && !c->decided)
             smtp_client_decide_reply(c);

@@ -29,10 +29,15 @@ static void say_hello(struct smtp_client *c, struct sv verb, enum smtp_phase pha
     smtp_client_enter(c, phase);
 }
 
+void smtp_client_ehlo(struct smtp_client *c)
+{
+    say_hello(c, c->config.lmtp ? SV("LHLO ") : SV("EHLO "), SMTP_PHASE_EHLO);
+}
+
 static void on_greeting(struct smtp_client *c, const struct smtp_reply *r)
 {
     if (smtp_reply_is_ok(r))
-        say_hello(c, SV("EHLO "), SMTP_PHASE_EHLO);
+        smtp_client_ehlo(c);
     else
         finish_reply(c, true);
 }
@@ -41,7 +46,7 @@ static void on_ehlo(struct smtp_client *c, const struct smtp_reply *r)
 {
     /* RFC 5321 3.2: who does not know EHLO may know HELO. 550 with an enhanced status (which
      * replies to EHLO do not have, RFC 2034 4) is from one who knows it, and refuses us. */
-    if (smtp_reply_is_permanent(r) && !(r->code == 550 && r->enhanced.class)) {
+    if (smtp_reply_is_permanent(r) && !(r->code == 550 && r->enhanced.class) && !c->config.lmtp) {
         say_hello(c, SV("HELO "), SMTP_PHASE_HELO);
         return;
     }
@@ -54,6 +59,8 @@ static void on_ehlo(struct smtp_client *c, const struct smtp_reply *r)
     while (rest.len)
         smtp_ext_read_ehlo(&c->peer, sv_split(&rest, '\n'));
     c->peer.exts &= ~c->config.exts_off;
+    if (c->config.lmtp) /* whose reply is whose behind a refused chunk is not to be told */
+        c->peer.exts &= ~(SMTP_EXT_BIT(SMTP_EXT_CHUNKING) | SMTP_EXT_BIT(SMTP_EXT_BINARYMIME));
     smtp_client_after_ehlo(c);
 }
 

@@ -52,6 +52,16 @@ struct dns_answer {
     const char *text; /* DNS_TEMPFAIL, DNS_BOGUS: why */
 };
 
+/* Below .onion (RFC 7686) or .i2p: names that must never be asked for. */
+static inline bool dns_is_hidden(struct sv name)
+{
+    if (name.len && name.ptr[name.len - 1] == '.')
+        name.len--;
+    size_t dot = sv_rfind(name, '.');
+    struct sv top = dot < name.len ? sv_skip(name, dot + 1) : name;
+    return sv_ieq(top, SV("onion")) || sv_ieq(top, SV("i2p"));
+}
+
 static inline const char *dns_type_text(enum dns_type type)
 {
     switch (type) {

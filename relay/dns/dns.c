@@ -326,7 +326,7 @@ struct dns_query *dns_query(struct dns *d, const char *name, enum dns_type type,
     q->arg = arg;
     d->stats.questions++;
     timer_init(&q->timer, d->loop, on_deadline, q);
-    if (!dns_rdata_name_ok(sv_of(name))) {
+    if (!dns_rdata_name_ok(sv_of(name)) || dns_is_hidden(sv_of(name))) {
         q->list = &d->invalid;
         DL_APPEND(d->invalid, q);
         timer_start(&q->timer, 0);

@@ -213,6 +213,10 @@ struct route *route_new(const struct route_input *input)
         route_start_static(r);
     } else if (input->domain[0] == '[') {
         route_start_literal(r);
+    } else if (dns_is_hidden(sv_of(input->domain))) {
+        route_end(
+            r, ROUTE_FAILED, "5.4.4",
+            "mail to .onion and .i2p domains goes by a proxy, and no route to one is set here");
     } else {
         route_start_mx6(r);
         route_ask(r, ROUTE_ABOUT_MX, NULL, w->input.domain, DNS_MX);

@@ -153,7 +153,14 @@ static void drain(struct world *w)
         act(w, &a);
 }
 
-enum { BIT_TLS_ACTIVE = 4, BIT_LOGIN = 8, BIT_NO_CHUNKING = 16, BIT_BINARY = 32, BIT_RRVS = 64 };
+enum {
+    BIT_TLS_ACTIVE = 4,
+    BIT_LOGIN = 8,
+    BIT_NO_CHUNKING = 16,
+    BIT_BINARY = 32,
+    BIT_RRVS = 64,
+    BIT_LMTP = 128
+};
 
 static void run_session(uint8_t bits, size_t piece, struct sv bytes)
 {
@@ -162,6 +169,7 @@ static void run_session(uint8_t bits, size_t piece, struct sv bytes)
         .tls = (enum smtp_client_tls)((bits & 3) % 3),
         .tls_active = bits & BIT_TLS_ACTIVE,
         .login = bits & BIT_LOGIN,
+        .lmtp = bits & BIT_LMTP,
         .exts_off = bits & BIT_NO_CHUNKING ? SMTP_EXT_BIT(SMTP_EXT_CHUNKING) : 0,
     };
     struct world w = {.client = smtp_client_new(&config, 0), .binary = bits & BIT_BINARY};

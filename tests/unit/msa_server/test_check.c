@@ -299,13 +299,21 @@ static const struct bad bad[] = {
      "\"*.example.net\" (international names as xn--...)\n"
      "m:3: relay.sites[1].per_minute: 6001 is too large; 0 to 6000\n"},
     {DOMAINS "relay = { routes = { domain = \"*\" }; };",
-     "m:2: relay.routes[0].to: is missing; to = [ \"smtp://smarthost.example.net:587\" ];\n"},
+     "m:2: relay.routes[0].to: no next hop is named; to = [ "
+     "\"smtp://smarthost.example.net:587\" ];\n"},
+    {DOMAINS "relay = { routes = ( { domain = \"*.onion\"; socks = \"socks5://127.0.0.1\" },\n { "
+             "domain = \"*.i2p\"; socks = \"socks5://localhost:4447\" } ); };",
+     "m:3: relay.routes[1].socks: it cannot be used: its host is no address; for example "
+     "\"socks5://127.0.0.1:9050\"\n"
+     "m:3: relay.routes[1].to: no next hop is named; to = [ "
+     "\"smtp://smarthost.example.net:587\" ];\n"},
     {DOMAINS "relay = { routes = { to = [ ] }; };",
      "m:2: relay.routes[0].to: no next hop is named; to = [ "
      "\"smtp://smarthost.example.net:587\" ];\n"},
-    {DOMAINS "relay = { routes = {\n to = [ \"smtp://a.example\",\n \"lmtp://a.example\" ] }; };",
-     "m:4: relay.routes[0].to[1]: \"lmtp://a.example\" cannot be used: it begins with none of "
-     "smtp://, smtps://, qmtp:// and qmtps://; for example \"smtp://smarthost.example.net:587\"\n"},
+    {DOMAINS "relay = { routes = {\n to = [ \"smtp://a.example\",\n \"http://a.example\" ] }; };",
+     "m:4: relay.routes[0].to[1]: \"http://a.example\" cannot be used: it begins with none of "
+     "smtp://, smtps://, lmtp://, qmtp:// and qmtps://; for example "
+     "\"smtp://smarthost.example.net:587\"\n"},
     {DOMAINS "relay = { routes = { to = \"smtp://a.example\";\n domain = \"a@b\" }; };",
      "m:3: relay.routes[0].domain: \"a@b\" is no domain pattern; \"*\", \"example.net\" or "
      "\"*.example.net\" (international names as xn--...)\n"},

@@ -107,7 +107,6 @@ static void defaults_are_as_designed(void **state)
 static void keys_without_effect_are_unknown(void **state)
 {
     static const char *const keys[] = {
-        "relay = { routes = { to = \"smtp://a.example\"; socks = \"\"; }; }",
         "relay = { routes = { to = \"smtp://a.example\"; sender = \"*\"; }; }",
         "relay = { routes = { to = \"smtp://a.example\"; login = \"*\"; }; }",
         "admin = { http = \"\"; }",
@@ -291,7 +290,8 @@ static void route_urls_are_parsed(void **state)
         {"qmtp://a.example", "a.example", RELAY_URL_QMTP, IP_NONE, 209},
         {"qmtp://127.0.0.1:2209", "127.0.0.1", RELAY_URL_QMTP, IP_V4, 2209},
         {"QMTPS://[2001:db8::1]/", "2001:db8::1", RELAY_URL_QMTPS, IP_V6, 6209},
-        {.url = "lmtp://a.example"},
+        {"lmtp://a.example", "a.example", RELAY_URL_LMTP, IP_NONE, 24},
+        {.url = "http://a.example"},
         {.url = "qmtp://"},
         {.url = "a.example:25"},
         {.url = "smtp://"},
@@ -348,6 +348,41 @@ static void routes_match_domains(void **state)
                          cases[i].match);
 }
 
+static void proxies_are_parsed(void **state)
+{
+    static const struct {
+        const char *url, *at, *user, *password; /* at NULL: refused */
+    } cases[] = {
+        {"socks5://127.0.0.1:9050", "127.0.0.1:9050", "", ""},
+        {"SOCKS5://127.0.0.1", "127.0.0.1:1080", "", ""},
+        {"socks5://[::1]:9050/", "[::1]:9050", "", ""},
+        {"socks5://u:p@192.0.2.1", "192.0.2.1:1080", "u", "p"},
+        {"socks5://u@192.0.2.1", "192.0.2.1:1080", "u", ""},
+        {"socks5://u:p:q@r@192.0.2.1:1", "192.0.2.1:1", "u", "p:q@r"},
+        {.url = "socks5://localhost:9050"},
+        {.url = "socks5://"},
+        {.url = "socks5://:p@127.0.0.1"},
+        {.url = "socks5://127.0.0.1:0"},
+        {.url = "socks4://127.0.0.1"},
+        {.url = "127.0.0.1:9050"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct relay_proxy_url url;
+        const char *wrong = NULL;
+        char at[IP_TEXT_MAX];
+        assert_int_equal(relay_options_proxy(sv_of(cases[i].url), &url, &wrong),
+                         cases[i].at != NULL);
+        if (!cases[i].at) {
+            assert_non_null(wrong);
+            continue;
+        }
+        assert_string_equal(ip_port_text(&url.at, at), cases[i].at);
+        assert_true(sv_eq(url.user, sv_of(cases[i].user)));
+        assert_true(sv_eq(url.password, sv_of(cases[i].password)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +396,7 @@ int main(void)
         cmocka_unit_test(memory_follows_the_machine),
         cmocka_unit_test(resolvers_are_parsed),
         cmocka_unit_test(route_urls_are_parsed),
+        cmocka_unit_test(proxies_are_parsed),
         cmocka_unit_test(dkim_times_are_parsed),
         cmocka_unit_test(routes_match_domains),
     };

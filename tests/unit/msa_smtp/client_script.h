@@ -29,7 +29,7 @@
 #define EHLO_CHUNKS "S250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
 #define OK1         "S250 2.1.0 ok\r\n250 2.1.5 ok\r\n"
 
-enum { OFFERED, REQUIRED, LOGIN, LOGIN_TLS, EIGHT, IMPLICIT, NONE, BINARY, CHUNKS_OFF };
+enum { OFFERED, REQUIRED, LOGIN, LOGIN_TLS, EIGHT, IMPLICIT, NONE, BINARY, CHUNKS_OFF, LMTP };
 
 static const char *const end_names[] = {
     "reply",       "timeout",     "lost",    "protocol", "no-tls",  "tls", "no-auth",
@@ -229,6 +229,7 @@ static inline void start(struct world *w, int flavour)
                                                      : SMTP_CLIENT_TLS_OFFERED,
         .tls_active = flavour == IMPLICIT,
         .login = flavour == LOGIN || flavour == LOGIN_TLS,
+        .lmtp = flavour == LMTP,
         .exts_off = flavour == CHUNKS_OFF ? SMTP_EXT_BIT(SMTP_EXT_CHUNKING) : 0,
     };
     arena_init(&w->arena);

@@ -2,6 +2,7 @@
 #include "tests/unit/msa_smtp/client_script.h"
 
 #define TO_READY "> EHLO me|\nready\n"
+#define TO_LMTP  "> LHLO me|\nready\n"
 #define ENVELOPE2 \
     "MAIL FROM:<a@a.example> SIZE=99|RCPT TO:<b@b.example>|RCPT TO:<c@b.example>|DATA|\n"
 #define OK2         "S250 2.1.0 ok\r\n250 2.1.5 ok\r\n250 2.1.5 ok\r\n354 go\r\n"
@@ -381,6 +382,41 @@ static const struct script scripts[] = {
      {HI, EHLO_FULL, "MR", "M1"},
      TO_READY "R0 unsupported RCPT 550 5.7.19 " NO_RRVS "\nready\n> MAIL FROM:<a@a.example> "
               "SIZE=99|RCPT TO:<b@b.example>|DATA|\n"},
+    {"LMTP: a reply for each recipient",
+     LMTP,
+     {HI, EHLO_FULL, "M2", OK2, "Zhi\r\n", "S250 2.0.0 b has it\r\n452 4.2.2 c is full\r\n", "M1"},
+     TO_LMTP "> " ENVELOPE2 "body?\n> hi|.|\nR0 reply END 250 2.0.0 b has it\n"
+             "R1 reply END 452 4.2.2 c is full\nready\n"
+             "> MAIL FROM:<a@a.example> SIZE=99|RCPT TO:<b@b.example>|DATA|\n"},
+    {"LMTP: who was refused has no reply",
+     LMTP,
+     {HI, EHLO_FULL, "M2", "S250 ok\r\n550 5.1.1 no b\r\n250 ok\r\n354 go\r\n", "Zx\r\n",
+      "S250 2.0.0 c has it\r\n"},
+     TO_LMTP "> " ENVELOPE2 "R0 reply RCPT 550 5.1.1 no b\nbody?\n> x|.|\n"
+             "R1 reply END 250 2.0.0 c has it\nready\n"},
+    {"LMTP: nobody is left, and so no reply comes",
+     LMTP,
+     {HI, EHLO_FULL, "M2", "S250 ok\r\n550 no b\r\n551 no c\r\n354 go\r\n", "M1"},
+     TO_LMTP "> " ENVELOPE2 "R0 reply RCPT 550 no b\nR1 reply RCPT 551 no c\n> .|\nready\n"
+             "> RSET|MAIL FROM:<a@a.example> SIZE=99|RCPT TO:<b@b.example>|DATA|\n"},
+    {"LMTP: lost between the replies",
+     LMTP,
+     {HI, EHLO_FULL, "M2", OK2, "Zx\r\n", "S250 2.0.0 b has it\r\n", "L"},
+     TO_LMTP "> " ENVELOPE2 "body?\n> x|.|\nR0 reply END 250 2.0.0 b has it\n"
+             "= lost END -104\nclosed lost END -104\n"},
+    {"LMTP: a reply too many",
+     LMTP,
+     {HI, EHLO_FULL, "M1", OK1, "S354 go\r\n", "Zx\r\n", "S250 b has it\r\n250 again\r\n"},
+     TO_LMTP "> MAIL FROM:<a@a.example> SIZE=99|RCPT TO:<b@b.example>|DATA|\nbody?\n> x|.|\n"
+             "R0 reply END 250 b has it\nready\nclosed protocol IDLE\n"},
+    {"LMTP: no other greeting is tried",
+     LMTP,
+     {HI, "S500 what\r\n"},
+     "> LHLO me|\n> QUIT|\nclosed reply EHLO 500 what\n"},
+    {"LMTP: no chunks",
+     LMTP,
+     {HI, EHLO_CHUNKS, "M1"},
+     TO_LMTP "> MAIL FROM:<a@a.example>|RCPT TO:<b@b.example>|DATA|\n"},
     {"null reverse-path", OFFERED, {HI, EHLO_BARE, "Mn"}, TO_READY "> MAIL FROM:<>|\n"},
 };
 

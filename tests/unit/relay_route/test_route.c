@@ -172,6 +172,51 @@ static void static_routes(void **state)
     zone_check(&zone, &in, "gone", "deferred 4.4.4"); /* not bounced for a fault of ours */
 }
 
+/* What a proxy resolves is asked of nobody, whatever it is called. */
+static void routes_by_a_proxy(void **state)
+{
+    static const char *const hidden[] = {"abc.onion", "a.b.i2p", "onion"};
+    const struct route_proxy proxy = {
+        .at = {{.family = IP_V4, .bytes = {127, 0, 0, 1}}, 9050}, .user = "u", .password = "p"};
+    struct route_target targets[] = {
+        {.host = "abc.onion", .port = 25, .tls = ROUTE_TLS_OPPORTUNISTIC, .proxy = &proxy},
+        {.host = "192.0.2.9", .port = 25, .proxy = &proxy},
+    };
+    struct route_input in = {.domain = "abc.onion",
+                             .targets = targets,
+                             .ntargets = 2,
+                             .credentials = -1,
+                             .static_name = "s"};
+    (void)state;
+    assert_true(ip_parse(SV("192.0.2.9"), &targets[1].ip));
+    struct route *r = route_new(&in);
+    assert_true(route_is_done(r));
+    const struct route_plan *plan = route_plan(r);
+    assert_int_equal(plan->nattempts, 2);
+    assert_int_equal(plan->attempts[0].to.ip.family, IP_NONE);
+    assert_int_equal(plan->attempts[1].to.ip.family, IP_V4);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(plan->attempts[i].proxy != &proxy); /* the plan's own */
+        assert_int_equal(plan->attempts[i].proxy->at.port, 9050);
+        assert_string_equal(plan->attempts[i].proxy->password, "p");
+        assert_int_equal(plan->attempts[i].to.port, 25);
+    }
+    route_free(r);
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+        struct route_question q;
+        r = route_new(&(struct route_input){.domain = hidden[i], .static_name = ""});
+        assert_false(route_next(r, &q));
+        assert_true(route_is_done(r));
+        assert_int_equal(route_plan(r)->verdict, ROUTE_FAILED);
+        assert_string_equal(route_plan(r)->status, "5.4.4");
+        route_free(r);
+    }
+    struct route_question q;
+    r = route_new(&(struct route_input){.domain = "onion.test", .static_name = ""});
+    assert_true(route_next(r, &q));
+    route_free(r);
+}
+
 static void listeners_on_all_addresses(void **state)
 {
     struct ip own = {.family = IP_V4, .bytes = {192, 0, 2, 2}};
@@ -346,6 +391,7 @@ int main(void)
         cmocka_unit_test(domains),
         cmocka_unit_test(static_routes),
         cmocka_unit_test(policy_is_asked_for),
+        cmocka_unit_test(routes_by_a_proxy),
         cmocka_unit_test(long_lists),
         cmocka_unit_test(many_addresses),
         cmocka_unit_test(words_name_the_setting),
