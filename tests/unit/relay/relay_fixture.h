@@ -158,6 +158,7 @@ static void open_relay(const struct relay_setup *setup)
                                          .to = {.items = to, .count = to[1] ? 2 : 1},
                                          .tls = setup->tls,
                                          .user = setup->user ? setup->user : "",
+                                         .socks = "",
                                          .password_file = ""};
     options.routes = (struct conf_list){.items = &route, .count = 1};
     if (!t.loop)

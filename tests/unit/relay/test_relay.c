@@ -108,6 +108,7 @@ static int set_up(void **state)
                                      .to = {.items = (const char **)(uintptr_t)to, .count = 2},
                                      .tls = RELAY_ROUTE_TLS_VERIFY,
                                      .user = "u",
+                                     .socks = "",
                                      .password_file = "f"};
     options.routes = (struct conf_list){.items = routes, .count = 1};
     loop = loop_new();
