@@ -3,6 +3,7 @@
 
 #include "msa/base/mem.h"
 #include "msa/loop/clock.h"
+#include "relay/choice.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -111,20 +112,6 @@ static enum route_mx6 mx6_state(struct relay_lookups *ls, const char *destinatio
     return find_failed(ls, destination) ? ROUTE_MX6_FAILED : ROUTE_MX6_ASK;
 }
 
-static bool find_route(const struct relay_settings *s, const char *domain,
-                       const struct relay_route_options **out, size_t *index_out)
-{
-    const struct relay_route_options *routes = s->relay->routes.items;
-    for (size_t i = 0; i < s->relay->routes.count; i++) {
-        if (!relay_options_match(sv_of(routes[i].domain), sv_of(domain)))
-            continue;
-        *out = &routes[i];
-        *index_out = i;
-        return true;
-    }
-    return false;
-}
-
 static enum route_tls tls_of(int option)
 {
     switch (option) {
@@ -214,12 +201,16 @@ static bool add_url(const struct relay_settings *s, const char *destination, str
     return true;
 }
 
-static void add_static(const struct relay_settings *s, const char *domain, struct arena *arena,
+static void add_static(const struct relay_settings *s, const char *key, struct arena *arena,
                        struct route_input *in)
 {
-    const struct relay_route_options *r;
     size_t index;
-    if (add_url(s, domain, arena, in) || !find_route(s, domain, &r, &index))
+    struct sv domain;
+    if (add_url(s, key, arena, in))
+        return;
+    const struct relay_route_options *r = relay_choice_row(s->relay, key, &index, &domain);
+    in->domain = arena_str(arena, domain);
+    if (!r)
         return;
     struct route_target *targets = arena_alloc(arena, (r->to.count + 1) * sizeof *targets);
     char *name = arena_printf(arena, "%zu", index);

@@ -36,7 +36,8 @@ void relay_lookups_free(struct relay_lookups *ls);
 void relay_lookups_set(struct relay_lookups *ls, struct relay_settings *settings);
 void relay_lookups_set_dns(struct relay_lookups *ls, struct dns *dns);
 
-/* destination: a domain in lower case, or an address literal; copied. */
+/* destination: a domain in lower case, an address literal, a key (relay/choice.h) or the URL of a
+ * next hop; copied. */
 void relay_lookup(struct relay_lookups *ls, const char *destination, relay_lookup_done *on_done,
                   void *arg);
 /* The same with the steps kept. */

@@ -139,6 +139,28 @@ bool relay_options_match(struct sv pattern, struct sv domain)
     return domain.len > below.len && sv_iends(domain, below);
 }
 
+bool relay_options_match_mail(struct sv pattern, struct sv mailbox)
+{
+    if (sv_eq(pattern, SV("*")))
+        return true;
+    if (!sv_starts(pattern, SV("@")))
+        return sv_ieq(pattern, mailbox);
+    size_t at = sv_rfind(mailbox, '@');
+    return at < mailbox.len && relay_options_match(sv_skip(pattern, 1), sv_skip(mailbox, at + 1));
+}
+
+static void check_mail_pattern(const char *value, struct conf_faults *faults)
+{
+    struct sv text = sv_of(value);
+    size_t at = sv_rfind(text, '@');
+    struct sv domain = sv_skip(text, at + 1);
+    if (at == 0 && sv_starts(domain, SV("*.")))
+        domain = sv_skip(domain, 2);
+    if (!sv_eq(text, SV("*")) && (at >= text.len || !is_domain(domain)))
+        conf_fault(faults, "\"*\", \"a@example.net\", \"@example.net\" or \"@*.example.net\"",
+                   "\"%s\" is no pattern of addresses", value);
+}
+
 static void check_url(const char *value, struct conf_faults *faults)
 {
     struct relay_url unused;
@@ -238,6 +260,19 @@ static const struct conf_option route_rows[] = {
              "\"*\" takes all mail, address literals too; \"example.net\" that domain; "
              "\"*.example.net\" the domains below it, not itself.",
              .flags = CONF_RELOAD, .check = check_pattern),
+    CONF_ROW(CONF_STRING, struct relay_route_options, sender, "sender", "*",
+             "whose mail goes this way, by its return path",
+             "\"*\" is everybody; \"a@example.net\" that address; \"@example.net\" those of that "
+             "domain; \"@*.example.net\" those below it. The null return path of reports is only "
+             "in \"*\".",
+             .flags = CONF_RELOAD, .check = check_mail_pattern,
+             .example = "\"@sales.example.net\""),
+    CONF_ROW(CONF_STRING, struct relay_route_options, login, "login", "*",
+             "whose mail goes this way, by who has logged in",
+             "As sender, of logins. Mail that was submitted without a login, and reports, are only "
+             "in \"*\".",
+             .flags = CONF_RELOAD, .check = check_mail_pattern,
+             .example = "\"newsletter@example.net\""),
     CONF_ROW(
         CONF_STRINGS, struct relay_route_options, to, "to", NULL, "where it goes",
         "URLs of next hops: smtp://HOST:PORT (port 25 if none is written) or "
@@ -391,14 +426,14 @@ const struct conf_option relay_options_rows[] = {
     CONF_ROW(CONF_GROUP, struct relay_options, tls, "tls", NULL, "transport security",
              "What connections to other mail servers have to prove, beyond what relay.routes says.",
              .rows = relay_tls_options_rows),
-    CONF_ROW(CONF_LIST, struct relay_options, routes, "routes", NULL,
-             "mail that does not go by MX records",
-             "Static routes, such as a smarthost. The first entry whose domain matches the "
-             "recipient's is taken, for each recipient at each try; changes also count for what "
-             "is queued already.",
-             .flags = CONF_RELOAD, .rows = route_rows,
-             .item_bytes = sizeof(struct relay_route_options),
-             .example = "( { domain = \"*\"; to = \"smtp://smarthost.example.net:587\"; } )"),
+    CONF_ROW(
+        CONF_LIST, struct relay_options, routes, "routes", NULL,
+        "mail that does not go by MX records",
+        "Static routes, such as a smarthost. The first entry whose domain, sender "
+        "and login match is taken, for each recipient at each try; changes also count for what "
+        "is queued already.",
+        .flags = CONF_RELOAD, .rows = route_rows, .item_bytes = sizeof(struct relay_route_options),
+        .example = "( { domain = \"*\"; to = \"smtp://smarthost.example.net:587\"; } )"),
     CONF_ROW(CONF_LIST, struct relay_options, bind, "bind", NULL,
              "our addresses that connections leave from",
              "Without an entry of the receiver's family the system chooses. Connections to "

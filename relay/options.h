@@ -21,6 +21,7 @@ enum relay_route_tls {
 };
 
 struct relay_route_options {
+    const char *sender, *login; /* for relay_options_match_mail() */
     const char *domain;        /* lower case: "*", "example.net" or "*.example.net" */
     struct conf_strings to;    /* for relay_options_url(); the next one when one fails */
     int tls;                   /* enum relay_route_tls */
@@ -105,5 +106,9 @@ bool relay_options_proxy(struct sv text, struct relay_proxy_url *out, const char
 /* Whether domain (a domain in any case, or an address literal with brackets; a host's name) falls
  * under the pattern: "*" takes all, "*.example.net" what is below, anything else itself. */
 bool relay_options_match(struct sv pattern, struct sv domain);
+/* Whether a mailbox, or a login, falls under the pattern: "*" takes all, also the null
+ * reverse-path; "@d" those of that domain, "@*.d" of those below it; anything else itself, without
+ * ASCII case. */
+bool relay_options_match_mail(struct sv pattern, struct sv mailbox);
 
 #endif

@@ -10,6 +10,7 @@
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
+#include "relay/choice.h"
 #include "relay/internal.h"
 #include "relay/lookup.h"
 #include "relay/sites.h"
@@ -159,7 +160,7 @@ static void on_explained(void *arg, const char *destination, struct route *route
     free(e);
 }
 
-void relay_explain(struct relay *r, const char *address,
+void relay_explain(struct relay *r, const char *address, const char *sender, const char *login,
                    void (*on_done)(void *arg, const struct route_plan *plan), void *arg)
 {
     struct sv text = sv_of(address);
@@ -170,7 +171,9 @@ void relay_explain(struct relay *r, const char *address,
         for (char *c = lower; *c; c++)
             *c = ascii_lower(*c);
     *e = (struct explanation){on_done, arg};
-    relay_lookup_explain(r->lookups, lower, on_explained, e);
+    char *key = relay_choice_key(r->settings->relay, lower, sender, login);
+    relay_lookup_explain(r->lookups, key ? key : lower, on_explained, e);
+    free(key);
     free(lower);
 }
 
@@ -203,6 +206,12 @@ struct relay_forms *relay_forms_of(void *relay)
     return ((struct relay *)relay)->forms;
 }
 
+static char *destination_of(void *arg, const char *domain, const struct queue_message *m)
+{
+    struct relay *r = arg;
+    return relay_choice_key(r->settings->relay, domain, m->reverse_path, m->login);
+}
+
 /* Not more than a quarter of the descriptors that there are. */
 static size_t slots_max(void)
 {
@@ -214,8 +223,8 @@ static size_t slots_max(void)
 
 void relay_set_workers(struct relay *r, struct relay_worker *const *workers, size_t n)
 {
-    static const struct sched_ops ops = {resolve,    run_job,   job_late,
-                                         close_slot, keep_plan, drop_plan};
+    static const struct sched_ops ops = {resolve,   run_job,   job_late,      close_slot,
+                                         keep_plan, drop_plan, destination_of};
     REQUIRE(!r->sched && n > 0);
     r->workers = mem_new(n, sizeof(struct relay_worker *));
     memcpy(r->workers, workers, n * sizeof(struct relay_worker *));
@@ -248,6 +257,7 @@ void relay_set(struct relay *r, struct relay_settings *settings)
     if (!r->sched)
         return;
     sched_set_per_site(r->sched, (size_t)settings->relay->per_site);
+    sched_refile(r->sched);
     sched_wake(r->sched); /* routes of the old configuration are forgotten */
 }
 

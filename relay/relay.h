@@ -57,7 +57,7 @@ struct relay_security *relay_security_of(struct relay *r);
 
 /* Every step of the route of one address or domain; on_done is always called, later, with what
  * lives during the call only. */
-void relay_explain(struct relay *r, const char *address,
+void relay_explain(struct relay *r, const char *address, const char *sender, const char *login,
                    void (*on_done)(void *arg, const struct route_plan *plan), void *arg);
 
 #endif

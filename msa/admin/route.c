@@ -63,5 +63,7 @@ void admin_route(struct request *r)
         request_end(r, ADMIN_USAGE, "route needs an address");
         return;
     }
-    relay_explain(server_relay(r->admin->server), address, on_plan, r);
+    const char *from = request_text(r, "from"), *user = request_text(r, "user");
+    relay_explain(server_relay(r->admin->server), address, from ? from : "", user ? user : "",
+                  on_plan, r);
 }

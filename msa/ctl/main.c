@@ -119,7 +119,7 @@ static const struct command commands[] = {
      "ID is a "
      "queue id, or the id at the end of a refusal; --diff: and who changed what in its header"},
     {"route", NULL, TAKES_ADDRESS, "route", show_route, run_ask, 0,
-     "ADDRESS  the way mail for it would take, step by step"},
+     "ADDRESS [--from A] [--user U]  the way mail for it would take, step by step"},
     {"explain", NULL, TAKES_FILE, NULL, NULL, run_letter, LETTER_EXPLAIN,
      "FILE --user U [--from A] [--to A ...] [--milters]  what would become of this message: "
      "verdict, "
@@ -161,10 +161,10 @@ static const struct command commands[] = {
 static const struct {
     const char *option, *argument;
     bool is_time;
-    const char *groups[4];
+    const char *groups[5];
 } valued[] = {
-    {"--user", "user", false, {"queue", "trace", "explain", "sign"}},
-    {"--from", "from", false, {"queue", "trace", "explain", "sign"}},
+    {"--user", "user", false, {"queue", "trace", "explain", "sign", "route"}},
+    {"--from", "from", false, {"queue", "trace", "explain", "sign", "route"}},
     {"--to", "to", false, {"queue", "trace", "explain", "sign"}},
     {"--domain", "domain", false, {"queue"}},
     {"--error", "error", false, {"queue"}},
@@ -458,9 +458,9 @@ static bool take_option(struct args *a, int argc, char **argv, int *at)
     return false;
 }
 
-static bool is_for(const char *const groups[4], const char *group)
+static bool is_for(const char *const groups[5], const char *group)
 {
-    for (size_t i = 0; i < 4 && groups[i]; i++)
+    for (size_t i = 0; i < 5 && groups[i]; i++)
         if (strcmp(groups[i], group) == 0)
             return true;
     return false;
@@ -474,7 +474,7 @@ static const char *misplaced(const struct command *c, const struct args *a)
                          (c->number == AUTH_ADMIN_ADD || c->number == AUTH_ADMIN_PASSWD);
     for (size_t i = 0; i < NVALUED; i++)
         if (json_object_get(a->filter, valued[i].argument) &&
-            (c->takes < TAKES_FILTER || c->takes == TAKES_ID || c->takes == TAKES_ADDRESS ||
+            (c->takes < TAKES_FILTER || c->takes == TAKES_ID ||
              !is_for(valued[i].groups, c->group)))
             return valued[i].option;
     if (a->dry_run && !changes)

@@ -313,6 +313,11 @@ static void check_route(struct checking *c, size_t index)
         WARNING(c, key, "\"verify\"", "the password of user is sent without TLS");
 }
 
+static bool takes(const char *before, const char *pattern)
+{
+    return strcmp(before, "*") == 0 || strcmp(before, pattern) == 0;
+}
+
 static void check_routes(struct checking *c)
 {
     const struct conf_list *routes = &c->o->relay.routes;
@@ -321,12 +326,14 @@ static void check_routes(struct checking *c)
         const struct relay_route_options *r = CONF_ITEM(*routes, i, struct relay_route_options);
         check_route(c, i);
         for (size_t j = 0; j < i; j++) {
-            const char *before = CONF_ITEM(*routes, j, struct relay_route_options)->domain;
-            if (strcmp(before, r->domain) != 0 && strcmp(before, "*") != 0)
+            const struct relay_route_options *before =
+                CONF_ITEM(*routes, j, struct relay_route_options);
+            if (!takes(before->domain, r->domain) || !takes(before->sender, r->sender) ||
+                !takes(before->login, r->login))
                 continue;
             snprintf(key, sizeof key, "relay.routes[%zu].domain", i);
             WARNING(c, key, "the more special route first",
-                    "never taken: relay.routes[%zu] takes \"%s\" before it", j, before);
+                    "never taken: relay.routes[%zu] takes \"%s\" before it", j, before->domain);
             break;
         }
     }

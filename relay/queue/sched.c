@@ -225,7 +225,7 @@ struct sched_job *sched_job_new(struct sched *s, struct sched_dest *d, struct qu
     struct sched_job *job = NEW(struct sched_job);
     struct sched_job_private *p = NEW(struct sched_job_private);
     job->batch = batch;
-    job->destination = d->name;
+    job->destination = d->domain;
     job->deadline_ms = sched_now(s) + s->config.job_deadline_ms;
     watch_clock(s);
     job->age_ms = age_of(&s->clock, batch->message->received_ms, clock_wall_ms());
@@ -239,6 +239,15 @@ struct sched_job *sched_job_new(struct sched *s, struct sched_dest *d, struct qu
     s->njobs++;
     DL_APPEND(s->jobs, p);
     return job;
+}
+
+/* What this destination's rows are claimed by may claim again. */
+static void look_again(struct sched *s, const char *domain)
+{
+    struct sched_dest *d;
+    HASH_FIND_STR(s->dests, domain, d);
+    if (d)
+        sched_dest_advance(s, d);
 }
 
 void sched_job_done(struct sched *s, struct sched_job *job)
@@ -269,6 +278,8 @@ void sched_job_done(struct sched *s, struct sched_job *job)
         sched_site_unuse(site);
     }
     sched_dest_advance(s, d);
+    if (strcmp(d->name, d->domain) != 0)
+        look_again(s, d->domain);
     sched_resolve_pump(s);
     look_idle(s);
 }
@@ -299,7 +310,7 @@ void sched_on_queued(struct sched *s, struct queue_batch *claimed)
     }
     struct sched_dest *d = sched_dest_get(s, claimed->rows[0].domain);
     sched_dest_admit(s, d, claimed, false);
-    if (d->nwaiting > s->config.wait_max || s->nwaiting > WAIT_IN_ALL) {
+    if (d->flows && (d->nwaiting > s->config.wait_max || s->nwaiting > WAIT_IN_ALL)) {
         sched_release(s, sched_wait_take_last(s, d));
         d->due = true;
     }
@@ -391,6 +402,9 @@ void sched_free(struct sched *s)
     {
         sched_slot_forget(s, slot);
     }
+    for (d = s->dests; d; d = d->hh.next) /* which names others */
+        while (d->flows)
+            queue_batch_free(sched_wait_take(s, d));
     HASH_ITER(hh, s->dests, d, dest_tmp)
     {
         sched_dest_free(s, d);

@@ -74,7 +74,7 @@ struct sched_job {
     struct queue_batch *batch; /* owned by whoever holds the job; NULL once it is in the store */
     enum sched_job_kind kind;
     void *plan;                /* SCHED_DELIVER: a reference, given back by the scheduler */
-    const char *destination;   /* valid while the job is out */
+    const char *destination;   /* the domain in it; valid while the job is out */
     const char *site;          /* SCHED_DELIVER: likewise */
     uint32_t slot;             /* id of the slot, never used twice; 0: not a delivery */
     unsigned worker;           /* index */
@@ -100,6 +100,9 @@ struct sched_ops {
     void (*close_slot)(void *arg, unsigned worker, uint32_t slot);
     void *(*keep_plan)(void *plan);
     void (*drop_plan)(void *plan);
+    /* Where rows of this domain (queue_row.domain) belong, by the rules of today, if that is not
+     * the domain itself: the name of a destination, to be freed; else NULL. */
+    char *(*destination_of)(void *arg, const char *domain, const struct queue_message *m);
 };
 
 struct sched_config {
@@ -135,6 +138,8 @@ void sched_resolved(struct sched *s, const char *destination, struct sched_route
 void sched_job_done(struct sched *s, struct sched_job *job);
 /* An idle connection of a slot went away by itself (the peer closed, or it was idle too long). */
 void sched_slot_closed(struct sched *s, uint32_t slot);
+/* destination_of() answers otherwise now: what waits moves. Before sched_wake(). */
+void sched_refile(struct sched *s);
 /* Operator: new due times are in the store already; forget routes and back-off, look again. */
 void sched_wake(struct sched *s);
 

@@ -27,6 +27,8 @@ struct sched_dest *sched_dest_get(struct sched *s, const char *name)
         return d;
     d = NEW(struct sched_dest);
     d->name = mem_str(name);
+    d->domain = mem_str(name);
+    d->domain[strcspn(name, "@")] = '\0';
     HASH_ADD_KEYPTR(hh, s->dests, d->name, strlen(d->name), d);
     return d;
 }
@@ -73,8 +75,42 @@ void sched_dest_admit(struct sched *s, struct sched_dest *d, struct queue_batch 
             queue_batch_free(batch);
         batch = rest;
     }
-    if (batch)
-        sched_wait_add(s, d, batch, claimed);
+    if (!batch)
+        return;
+    char *name = s->config.ops->destination_of
+                     ? s->config.ops->destination_of(s->config.arg, d->domain, batch->message)
+                     : NULL;
+    struct sched_dest *to = sched_dest_get(s, name ? name : d->domain);
+    free(name);
+    sched_wait_add(s, to, batch, claimed ? d : NULL);
+    if (to != d)
+        sched_dest_advance(s, to);
+}
+
+struct moved {
+    struct queue_batch *batch;
+    struct sched_dest *claimed_by;
+};
+
+void sched_refile(struct sched *s)
+{
+    struct moved *all = mem_new(s->nwaiting + 1, sizeof *all);
+    struct sched_dest *d, *tmp;
+    size_t n = 0;
+    HASH_ITER(hh, s->dests, d, tmp)
+    {
+        while (d->flows) {
+            all[n].claimed_by = d->flows->waits->claimed_by;
+            all[n++].batch = sched_wait_take(s, d);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        bool claimed = all[i].claimed_by != NULL;
+        d = claimed ? all[i].claimed_by : sched_dest_get(s, all[i].batch->rows[0].domain);
+        sched_dest_admit(s, d, all[i].batch, claimed);
+        sched_dest_advance(s, d);
+    }
+    free(all);
 }
 
 static bool may_run_no_attempt(const struct sched *s, const struct sched_dest *d)
@@ -288,6 +324,18 @@ void sched_resolved(struct sched *s, const char *destination, struct sched_route
     sched_resolve_pump(s);
 }
 
+/* By the first of each login: what was claimed has mostly been there before. */
+static bool has_new_mail(const struct sched_dest *d)
+{
+    const struct sched_flow *f;
+    DL_FOREACH(d->flows, f)
+    {
+        if (!f->waits->claimed_by)
+            return true;
+    }
+    return false;
+}
+
 static void leave_resolve_queue(struct sched *s, struct sched_dest *d)
 {
     DL_DELETE2(s->resolve_queue[d->again], d, resolve_prev, resolve_next);
@@ -301,13 +349,13 @@ void sched_dest_advance(struct sched *s, struct sched_dest *d)
         return;
     if (d->state == SCHED_DEST_ROUTED && !sched_dest_is_fresh(s, d))
         sched_dest_forget_route(s, d);
-    if (d->state == SCHED_DEST_QUEUED && d->again && d->nwaiting > d->nclaimed) {
+    if (d->state == SCHED_DEST_QUEUED && d->again && has_new_mail(d)) {
         leave_resolve_queue(s, d);
         d->state = SCHED_DEST_NEW;
     }
     if (d->state == SCHED_DEST_NEW) {
         d->state = SCHED_DEST_QUEUED;
-        d->again = d->nwaiting == d->nclaimed;
+        d->again = !has_new_mail(d);
         DL_APPEND2(s->resolve_queue[d->again], d, resolve_prev, resolve_next);
         sched_resolve_pump(s);
         return;
@@ -325,7 +373,7 @@ void sched_dest_advance(struct sched *s, struct sched_dest *d)
 
 bool sched_dest_is_unused(const struct sched *s, const struct sched_dest *d)
 {
-    return d->nwaiting == 0 && !d->due && !d->claiming && d->jobs == 0 &&
+    return d->nwaiting == 0 && !d->due && !d->claiming && d->jobs == 0 && d->nclaimed == 0 &&
            (d->state == SCHED_DEST_NEW ||
             (d->state == SCHED_DEST_ROUTED && !sched_dest_is_fresh(s, d)));
 }
@@ -339,5 +387,6 @@ void sched_dest_free(struct sched *s, struct sched_dest *d)
         queue_batch_free(sched_wait_take(s, d));
     HASH_DEL(s->dests, d);
     free(d->name);
+    free(d->domain);
     free(d);
 }

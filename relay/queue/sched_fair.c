@@ -124,19 +124,21 @@ static void insert(struct sched_flow *f, struct sched_wait *w)
         lane_move(f);
 }
 
-void sched_wait_add(struct sched *s, struct sched_dest *d, struct queue_batch *batch, bool claimed)
+void sched_wait_add(struct sched *s, struct sched_dest *d, struct queue_batch *batch,
+                    struct sched_dest *claimed_by)
 {
     struct sched_wait *w = NEW(struct sched_wait);
     w->batch = batch;
     w->since_ms = sched_now(s);
     w->cost = cost_of(batch);
     w->key = ++s->arrivals + weight_of(w);
-    w->claimed = claimed;
+    w->claimed_by = claimed_by;
     struct sched_flow *f = flow_get(d, hash(batch->message->login));
     insert(f, w);
     f->nwaits++;
     d->nwaiting++;
-    d->nclaimed += claimed;
+    if (claimed_by)
+        claimed_by->nclaimed++;
     s->nwaiting++;
 }
 
@@ -148,7 +150,8 @@ struct queue_batch *sched_wait_remove(struct sched *s, struct sched_flow *f, str
     DL_DELETE(f->waits, w);
     f->nwaits--;
     d->nwaiting--;
-    d->nclaimed -= w->claimed;
+    if (w->claimed_by)
+        w->claimed_by->nclaimed--;
     s->nwaiting--;
     free(w);
     if (!f->waits) {

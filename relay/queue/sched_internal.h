@@ -19,9 +19,9 @@
 struct sched_wait {
     struct queue_batch *batch;
     uint64_t since_ms;
-    int64_t key;  /* its place among what waits: sched_fair.c */
-    int64_t cost; /* what it takes of its login's share */
-    bool claimed; /* came by a claim, not from a put */
+    int64_t key;                   /* its place among what waits: sched_fair.c */
+    int64_t cost;                  /* what it takes of its login's share */
+    struct sched_dest *claimed_by; /* NULL: it came from a put */
     struct sched_wait *next, *prev;
 };
 
@@ -56,6 +56,7 @@ enum sched_dest_state {
 
 struct sched_dest {
     char *name;
+    char *domain; /* what stands before "@" in it */
     enum sched_dest_state state;
     struct sched_route route; /* site is NULL here: see below */
     uint64_t fresh_until_ms;
@@ -180,7 +181,8 @@ bool sched_dest_is_paused(const struct sched *s, const struct sched_dest *d);
 void sched_pauses_free(struct sched *s);
 
 /* ---- sched_fair.c ---- */
-void sched_wait_add(struct sched *s, struct sched_dest *d, struct queue_batch *batch, bool claimed);
+void sched_wait_add(struct sched *s, struct sched_dest *d, struct queue_batch *batch,
+                    struct sched_dest *claimed_by);
 /* Any of what waits; that of the login with the most that came last. */
 struct queue_batch *sched_wait_take(struct sched *s, struct sched_dest *d);
 struct queue_batch *sched_wait_take_last(struct sched *s, struct sched_dest *d);

@@ -298,6 +298,12 @@ static const struct bad bad[] = {
      "m:3: relay.sites[1].site: \"a@b\" is no domain pattern; \"*\", \"example.net\" or "
      "\"*.example.net\" (international names as xn--...)\n"
      "m:3: relay.sites[1].per_minute: 6001 is too large; 0 to 6000\n"},
+    {DOMAINS "relay = { routes = { to = \"smtp://a.example\";\n sender = \"example.net\";\n "
+             "login = \"@*.\" }; };",
+     "m:3: relay.routes[0].sender: \"example.net\" is no pattern of addresses; \"*\", "
+     "\"a@example.net\", \"@example.net\" or \"@*.example.net\"\n"
+     "m:4: relay.routes[0].login: \"@*.\" is no pattern of addresses; \"*\", "
+     "\"a@example.net\", \"@example.net\" or \"@*.example.net\"\n"},
     {DOMAINS "relay = { routes = { domain = \"*\" }; };",
      "m:2: relay.routes[0].to: no next hop is named; to = [ "
      "\"smtp://smarthost.example.net:587\" ];\n"},
@@ -342,6 +348,9 @@ static const struct bad bad[] = {
              "\"smtp://b.example\" } ); };",
      "m:3: relay.routes[1].domain: warning: never taken: relay.routes[0] takes \"*\" before it; "
      "the more special route first\n"},
+    {DOMAINS "relay = { routes = ( { sender = \"@s.example\"; to = \"smtp://a.example\" },\n"
+             " { domain = \"b.example\"; to = \"smtp://b.example\" } ); };",
+     ""},
     {DOMAINS "relay = { routes = ( { domain = \"[192.0.2.1]\"; to = \"smtp://a.example\" } ); };",
      ""},
     {DOMAINS "dns = { servers = \"dns.example\"; };",

@@ -155,6 +155,8 @@ static void open_relay(const struct relay_setup *setup)
     to[0] = setup->url;
     to[1] = setup->other_url;
     route = (struct relay_route_options){.domain = "*",
+                                         .sender = "*",
+                                         .login = "*",
                                          .to = {.items = to, .count = to[1] ? 2 : 1},
                                          .tls = setup->tls,
                                          .user = setup->user ? setup->user : "",

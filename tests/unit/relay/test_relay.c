@@ -105,6 +105,8 @@ static int set_up(void **state)
     options = (struct relay_options){.ipv6 = false, .per_site = 1, .capture = ""};
     routes[0] =
         (struct relay_route_options){.domain = "static.test",
+                                     .sender = "*",
+                                     .login = "*",
                                      .to = {.items = (const char **)(uintptr_t)to, .count = 2},
                                      .tls = RELAY_ROUTE_TLS_VERIFY,
                                      .user = "u",
@@ -150,7 +152,7 @@ static const struct dns_record address = {.ip = {.family = IP_V4, .bytes = {192,
 static void explains_a_domain(void **state)
 {
     (void)state;
-    relay_explain(relay, "Some.One@Example.TEST", on_plan, NULL);
+    relay_explain(relay, "Some.One@Example.TEST", "", "", on_plan, NULL);
     reply("example.test", DNS_MX, &mx);
     reply("mx.test", DNS_A, &address);
     assert_string_equal(told, ""); /* always later */
@@ -161,7 +163,7 @@ static void explains_a_domain(void **state)
 static void explains_what_needs_no_question(void **state)
 {
     (void)state;
-    relay_explain(relay, "a@[192.0.2.7]", on_plan, NULL);
+    relay_explain(relay, "a@[192.0.2.7]", "", "", on_plan, NULL);
     loop_run(loop);
     assert_string_equal(told, "deliver [192.0.2.7]=192.0.2.7:25/0/1/-1");
     assert_int_equal(resolvers[0].asked, 0);
@@ -170,7 +172,7 @@ static void explains_what_needs_no_question(void **state)
 static void static_routes_carry_tls_and_credentials(void **state)
 {
     (void)state;
-    relay_explain(relay, "a@static.test", on_plan, NULL);
+    relay_explain(relay, "a@static.test", "", "", on_plan, NULL);
     reply("smarthost.test", DNS_A, &address);
     loop_run(loop);
     assert_string_equal(told, "deliver 192.0.2.9=192.0.2.9:4650/1/3/0 "
@@ -181,10 +183,10 @@ static void static_routes_carry_tls_and_credentials(void **state)
 static void next_hops_by_url(void **state)
 {
     (void)state;
-    relay_explain(relay, "smtp://127.0.0.1:2525", on_plan, NULL);
+    relay_explain(relay, "smtp://127.0.0.1:2525", "", "", on_plan, NULL);
     loop_run(loop);
     assert_string_equal(told, "deliver 127.0.0.1=127.0.0.1:2525/0/1/-1");
-    relay_explain(relay, "smtps://192.0.2.9:4650", on_plan, NULL);
+    relay_explain(relay, "smtps://192.0.2.9:4650", "", "", on_plan, NULL);
     loop_run(loop);
     assert_string_equal(told, "deliver 192.0.2.9=192.0.2.9:4650/1/3/0");
 }
@@ -192,7 +194,7 @@ static void next_hops_by_url(void **state)
 static void another_resolver_is_asked_again(void **state)
 {
     (void)state;
-    relay_explain(relay, "a@example.test", on_plan, NULL);
+    relay_explain(relay, "a@example.test", "", "", on_plan, NULL);
     relay_set_dns(relay, &resolvers[1]);
     assert_int_equal(resolvers[0].canceled, 1);
     assert_int_equal(resolvers[1].asked, 1);
@@ -205,8 +207,8 @@ static void another_resolver_is_asked_again(void **state)
 static void freed_with_questions_open(void **state)
 {
     (void)state;
-    relay_explain(relay, "a@example.test", on_plan, NULL);
-    relay_explain(relay, "b@example.test", on_plan, NULL);
+    relay_explain(relay, "a@example.test", "", "", on_plan, NULL);
+    relay_explain(relay, "b@example.test", "", "", on_plan, NULL);
     reply("example.test", DNS_MX, &mx);
 }
 
