@@ -22,13 +22,13 @@ enum relay_route_tls {
 
 struct relay_route_options {
     const char *sender, *login; /* for relay_options_match_mail() */
-    const char *domain;        /* lower case: "*", "example.net" or "*.example.net" */
-    struct conf_strings to;    /* for relay_options_url(); the next one when one fails */
-    int tls;                   /* enum relay_route_tls */
-    const char *user;          /* "" : no AUTH */
-    const char *password_file; /* its first line is the password */
-    const char *socks;         /* for relay_options_proxy(); "": none. With it and without to: the
-                                  recipient's domain itself */
+    const char *domain;         /* lower case: "*", "example.net" or "*.example.net" */
+    struct conf_strings to;     /* for relay_options_url(); the next one when one fails */
+    int tls;                    /* enum relay_route_tls */
+    const char *user;           /* "" : no AUTH */
+    const char *password_file;  /* its first line is the password */
+    const char *socks;          /* for relay_options_proxy(); "": none. With it and without to: the
+                                   recipient's domain itself */
 };
 
 /* Limits of one site; 0: not limited. */

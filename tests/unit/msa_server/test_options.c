@@ -107,8 +107,6 @@ static void defaults_are_as_designed(void **state)
 static void keys_without_effect_are_unknown(void **state)
 {
     static const char *const keys[] = {
-        "relay = { routes = { to = \"smtp://a.example\"; sender = \"*\"; }; }",
-        "relay = { routes = { to = \"smtp://a.example\"; login = \"*\"; }; }",
         "admin = { http = \"\"; }",
     };
     (void)state;
