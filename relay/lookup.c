@@ -223,9 +223,9 @@ static void add_static(const struct relay_settings *s, const char *key, struct a
         name = arena_printf(arena, "%s %s", name, r->to.items[i]);
     }
     if (r->to.count == 0) {
-        targets[in->ntargets] = domain_itself(domain, arena);
+        targets[in->ntargets] = domain_itself(in->domain, arena);
         targets[in->ntargets++].tls = tls_of(r->tls);
-        name = arena_printf(arena, "%s %s", name, domain);
+        name = arena_printf(arena, "%s %s", name, in->domain);
     }
     for (size_t i = 0; i < in->ntargets; i++)
         targets[i].proxy = proxy_of(r, arena);
