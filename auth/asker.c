@@ -79,6 +79,7 @@ void auth_asker_close(struct auth_asker *a)
     auth_work_drop(a->host.oauth, &a->oauth);
     auth_work_drop(a->host.foreign, &a->foreign);
     auth_work_drop(a->host.directory, &a->directory);
+    auth_work_drop(a->host.grant, &a->grant);
     HASH_ITER(hh, a->talks, t, next)
     {
         if (t->in_job)
@@ -199,6 +200,16 @@ static bool may_ask_others(const struct job *j)
     return !is_login && auth_database_is_foreign(auth_sasl_options(j->now->sasl)) && !is_quick(j);
 }
 
+/* A login for which a token has to be fetched first. */
+static bool needs_token(const struct job *j)
+{
+    const struct auth_route_secret *s =
+        j->type == AUTH_WIRE_LOGIN_START ? auth_generation_secret(j->now, j->name) : NULL;
+
+    return s != NULL && s->grant != NULL &&
+           !auth_grant_is_ready(s->grant, (j->code & AUTH_START_AGAIN) != 0);
+}
+
 /* False: its lane is full. */
 static bool add_to_lane(struct auth_asker *a, struct job *j)
 {
@@ -206,6 +217,8 @@ static bool add_to_lane(struct auth_asker *a, struct job *j)
         return auth_work_add(a->host.sign, &a->sign, &j->work);
     if (j->type == AUTH_WIRE_FIND)
         return auth_work_add(a->host.directory, &a->directory, &j->work);
+    if (needs_token(j))
+        return auth_work_add(a->host.grant, &a->grant, &j->work);
     if (j->talk != NULL && auth_bearer_is(sv_of(j->talk->mechanism)))
         return auth_work_add(a->host.oauth, &a->oauth, &j->work);
     if (may_ask_others(j))

@@ -28,6 +28,7 @@ struct auth_asker_host {
     struct auth_work *oauth, *foreign; /* steps that may ask an issuer of tokens, or a foreign
                                           database of users */
     struct auth_work *directory;       /* certificates of recipients */
+    struct auth_work *grant;           /* logins that may ask an issuer for a token of ours */
     struct auth_gate *gate;
     void *arg;
     /* current: NULL before the first commit. earlier: newest first; some may be NULL. */

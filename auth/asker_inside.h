@@ -40,7 +40,7 @@ struct auth_asker {
     unsigned open;        /* of the talks, those that are not over */
     unsigned jobs, quick; /* quick: run on the loop in the turn of quick_ms */
     uint64_t quick_ms;
-    struct auth_work_lane sasl, sign, oauth, foreign, directory;
+    struct auth_work_lane sasl, sign, oauth, foreign, directory, grant;
 };
 
 /* One request on its way. */
@@ -58,7 +58,7 @@ struct job {
     enum auth_verdict verdict;
     struct sv answer_name, answer_data; /* the exchange's own, or into signature */
     struct sv answer_extra;             /* the exchange's own */
-    struct buf signature;
+    struct buf signature; /* or another answer that no exchange holds */
 };
 
 /* asker_run.c: on a pool thread. */

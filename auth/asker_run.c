@@ -2,6 +2,7 @@
  */
 #include "auth/asker_inside.h"
 #include "auth/lockout.h"
+#include "msa/base/log.h"
 
 static void run_server(struct job *j)
 {
@@ -26,22 +27,48 @@ static void run_server(struct job *j)
         j->answer_extra = sv_of(auth_exchange_app(j->talk->server)->label);
 }
 
+static void start_login(struct job *j, const struct auth_route_secret *secret,
+                        struct auth_login_result *r)
+{
+    struct auth_login_start start = {.mechanisms = j->data,
+                                     .host = j->extra,
+                                     .user = secret->user,
+                                     .password = secret->password,
+                                     .tls = (j->code & AUTH_START_TLS) != 0};
+    bool again = (j->code & AUTH_START_AGAIN) != 0;
+    struct buf token;
+    int err = 0;
+
+    buf_init(&token, AUTH_TOKEN_ACCESS_MAX, BUF_SECRET);
+    if (secret->grant != NULL) {
+        err = auth_grant_take(secret->grant, again, &token, &j->signature);
+        start.is_token = true;
+        start.password = buf_view(&token);
+    }
+    if (err == 0)
+        j->talk->login = auth_login_new(&start, r);
+    else
+        *r = (struct auth_login_result){.verdict = AUTH_TEMPORARY, .data = buf_view(&j->signature)};
+    buf_deinit(&token);
+}
+
+static void step_login(struct job *j, struct auth_login_result *r)
+{
+    auth_login_step(j->talk->login, j->data, r);
+    if (*auth_login_refusal(j->talk->login) != '\0')
+        log_event(LOG_WARNING, "token-refused", NULL, "a smarthost did not take our token: %s",
+                  auth_login_refusal(j->talk->login));
+}
+
 static void run_login(struct job *j)
 {
     struct auth_login_result r = {.verdict = AUTH_DENIED};
-    const struct keeper_secret *secret;
+    const struct auth_route_secret *secret;
 
-    if (j->type == AUTH_WIRE_LOGIN_STEP) {
-        auth_login_step(j->talk->login, j->data, &r);
-    } else if ((secret = auth_generation_secret(j->now, j->name)) != NULL) {
-        j->talk->login =
-            auth_login_new(&(struct auth_login_start){.mechanisms = j->data,
-                                                      .host = j->extra,
-                                                      .user = secret->user,
-                                                      .password = secret->password,
-                                                      .tls = (j->code & AUTH_START_TLS) != 0},
-                           &r);
-    }
+    if (j->type == AUTH_WIRE_LOGIN_STEP)
+        step_login(j, &r);
+    else if ((secret = auth_generation_secret(j->now, j->name)) != NULL)
+        start_login(j, secret, &r);
     j->verdict = r.verdict;
     j->answer_name = r.mechanism;
     j->answer_data = r.data;

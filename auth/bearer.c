@@ -3,6 +3,7 @@
 #include "auth/claim.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,8 +14,7 @@ bool auth_bearer_is(struct sv mechanism)
     return sv_ieq(mechanism, SV("OAUTHBEARER")) || sv_ieq(mechanism, SV("XOAUTH2"));
 }
 
-/* RFC 6750 2.1: what may stand in a token. */
-static bool is_token(struct sv text)
+bool auth_bearer_is_token(struct sv text)
 {
     size_t i = 0;
 
@@ -36,7 +36,7 @@ static bool read_auth(struct sv value, struct sv *token_out)
     while (value.len > 0 && value.ptr[0] == ' ')
         value = sv_skip(value, 1);
     *token_out = value;
-    return sv_ieq(scheme, SV("Bearer")) && is_token(value);
+    return sv_ieq(scheme, SV("Bearer")) && auth_bearer_is_token(value);
 }
 
 /* *( key "=" value kvsep ) kvsep; other keys than auth are for other schemes. */
@@ -116,5 +116,59 @@ void auth_bearer_refusal(struct sv mechanism, bool malformed, const char *scope,
     if (err < 0)
         buf_reset(out);
     free(text);
+    json_decref(all);
+}
+
+/* ---- the client's side ---- */
+
+/* RFC 5801 4: "," and "=" of a name are written "=2C" and "=3D". */
+static int put_saslname(struct buf *out, struct sv name)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < name.len && err == 0; i++) {
+        char c = name.ptr[i];
+
+        err = c == ',' ? buf_put(out, SV("=2C"))
+              : c == '=' ? buf_put(out, SV("=3D"))
+                         : buf_append(out, &c, 1);
+    }
+    return err;
+}
+
+int auth_bearer_write(struct buf *out, struct sv mechanism, struct sv user, struct sv host,
+                      struct sv token)
+{
+    int err;
+
+    if (sv_ieq(mechanism, SV("XOAUTH2")))
+        return buf_printf(out, "user=%.*s\001auth=Bearer %.*s\001\001", SV_ARG(user), SV_ARG(token));
+    err = buf_put(out, SV("n,a="));
+    if (err == 0)
+        err = put_saslname(out, user);
+    if (err == 0)
+        err = buf_printf(out, ",\001host=%.*s\001auth=Bearer %.*s\001\001", SV_ARG(host),
+                         SV_ARG(token));
+    return err;
+}
+
+struct sv auth_bearer_assent(struct sv mechanism)
+{
+    return sv_ieq(mechanism, SV("XOAUTH2")) ? SV("") : SV("\001");
+}
+
+void auth_bearer_status(struct sv refusal, char out[AUTH_BEARER_STATUS_MAX + 1])
+{
+    json_t *all = refusal.len > 0 ? json_loadb(refusal.ptr, refusal.len, 0, NULL) : NULL;
+    const char *text = json_string_value(json_object_get(all, "status"));
+    size_t len = text != NULL ? strlen(text) : 0;
+
+    if (len > AUTH_BEARER_STATUS_MAX)
+        len = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (!ascii_alpha(text[i]) && !ascii_digit(text[i]) && text[i] != '_')
+            len = 0;
+    }
+    snprintf(out, AUTH_BEARER_STATUS_MAX + 1, "%.*s", (int)len, len > 0 ? text : "");
     json_decref(all);
 }

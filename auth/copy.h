@@ -2,7 +2,8 @@
  * copy.h - copies of configured files that a library insists on opening itself.
  *
  * The keeper may not open configured files and gets their bytes with each generation; where a
- * library takes a path only, a copy stands beside users.db, 0600. Thread: the loop's.
+ * library takes a path only, a copy stands beside users.db, 0600. Any thread, one at a time for one
+ * name.
  */
 #ifndef AUTH_COPY_H
 #define AUTH_COPY_H

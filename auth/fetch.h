@@ -24,7 +24,7 @@ struct auth_fetch {
     const char *user, *password;
 };
 
-/* Appends the body of a 200. ERR_LIMIT: longer than out's maximum; ERR_TIMEOUT; -EPROTO: another
+/* Appends the body, which is the answer if the status was 200 and else what was said of it. ERR_LIMIT: longer than out's maximum; ERR_TIMEOUT; -EPROTO: another
  * answer; ERR_TLS or a negative error, with words in why. */
 int auth_fetch(const struct auth_fetch *f, struct buf *out, struct buf *why) MUST_CHECK;
 /* For a form: text percent-encoded, appended. */

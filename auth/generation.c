@@ -50,14 +50,19 @@ static int add_keys(struct auth_generation *g, const struct keeper_material *m, 
     return err;
 }
 
-static void add_secrets(struct auth_generation *g, const struct keeper_material *m)
+static void add_secrets(struct auth_generation *g, const struct keeper_material *m,
+                        struct auth_grants *grants)
 {
     g->secrets = mem_new(m->nsecrets + 1, sizeof(*g->secrets));
     g->nsecrets = m->nsecrets;
     for (size_t i = 0; i < m->nsecrets; i++) {
-        g->secrets[i] = (struct keeper_secret){.name = copy(m->secrets[i].name),
-                                               .user = copy(m->secrets[i].user),
-                                               .password = copy(m->secrets[i].password)};
+        const struct keeper_secret *s = &m->secrets[i];
+
+        g->secrets[i] = (struct auth_route_secret){
+            .name = copy(s->name), .user = copy(s->user), .password = copy(s->password)};
+        if (s->issuer.url.len > 0)
+            g->secrets[i].grant =
+                auth_grant_get(grants, m->options->accounts_path, s->user, &s->issuer);
     }
 }
 
@@ -164,8 +169,8 @@ void auth_generation_commit(const struct auth_generation *g)
                   o->accounts_path, err_text(err));
 }
 
-int auth_generation_new(const struct keeper_material *m, struct auth_check *check, struct buf *why,
-                        struct auth_generation **out)
+int auth_generation_new(const struct keeper_material *m, struct auth_check *check,
+                        struct auth_grants *grants, struct buf *why, struct auth_generation **out)
 {
     struct auth_generation *g = NEW(struct auth_generation);
     const char *missing;
@@ -176,7 +181,7 @@ int auth_generation_new(const struct keeper_material *m, struct auth_check *chec
     g->keys = auth_keys_new();
     g->sasl = auth_sasl_new(m->options, m->hostname, check);
     add_guard_rules(g, m->options);
-    add_secrets(g, m);
+    add_secrets(g, m, grants);
     g->keytab = copy(m->keytab);
     add_directory(g, m);
     err = add_keys(g, m, why);
@@ -213,6 +218,7 @@ void auth_generation_unref(struct auth_generation *g)
         drop(g->secrets[i].name);
         drop(g->secrets[i].user);
         drop(g->secrets[i].password);
+        auth_grant_drop(g->secrets[i].grant);
     }
     free(g->secrets);
     drop(g->keytab);
@@ -222,7 +228,7 @@ void auth_generation_unref(struct auth_generation *g)
     free(g);
 }
 
-const struct keeper_secret *auth_generation_secret(const struct auth_generation *g, struct sv name)
+const struct auth_route_secret *auth_generation_secret(const struct auth_generation *g, struct sv name)
 {
     for (size_t i = 0; i < g->nsecrets; i++) {
         if (sv_eq(g->secrets[i].name, name))

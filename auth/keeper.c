@@ -22,6 +22,7 @@
 #define SIGN_THREADS  2
 #define ASK_THREADS   8 /* they may wait for a foreign database of users, and before nobody else */
 #define FIND_THREADS  4 /* they wait for directories */
+#define GRANT_THREADS 4 /* they wait for issuers of the tokens by which we log in */
 #define SASL_LANE_MAX 256 /* requests of one asker that wait */
 #define SIGN_LANE_MAX 1024
 #define WAIT_MAX_MS   10000 /* less than AUTH_REQUEST_MAX_MS */
@@ -35,9 +36,10 @@ struct listed {
 struct keeper {
     struct loop *loop;
     struct mailbox *mailbox;
-    struct auth_work *sasl, *sign, *oauth, *foreign, *directory;
+    struct auth_work *sasl, *sign, *oauth, *foreign, *directory, *grant;
     struct auth_check *check;
     struct auth_gate *gate;
+    struct auth_grants *grants;
     struct auth_uses *uses; /* NULL before the first commit */
     struct auth_generation *prepared, *current, *earlier[AUTH_EARLIER_MAX];
     struct listed *askers;
@@ -72,6 +74,8 @@ struct keeper *keeper_new(struct loop *l)
     k->foreign = auth_work_new(l, k->mailbox, "users", ASK_THREADS, SASL_LANE_MAX, WAIT_MAX_MS);
     k->directory =
         auth_work_new(l, k->mailbox, "directory", FIND_THREADS, SASL_LANE_MAX, WAIT_MAX_MS);
+    k->grant = auth_work_new(l, k->mailbox, "token", GRANT_THREADS, SASL_LANE_MAX, WAIT_MAX_MS);
+    k->grants = auth_grants_new();
     k->sign = auth_work_new(l, k->mailbox, "sign", SIGN_THREADS, SIGN_LANE_MAX, WAIT_MAX_MS);
     timer_init(&k->sweep, l, on_sweep, k);
     timer_start(&k->sweep, SWEEP_MS);
@@ -82,7 +86,7 @@ int keeper_prepare(struct keeper *k, const struct keeper_material *m, struct buf
 {
     auth_generation_unref(k->prepared);
     k->prepared = NULL;
-    return auth_generation_new(m, k->check, why, &k->prepared);
+    return auth_generation_new(m, k->check, k->grants, why, &k->prepared);
 }
 
 /* The state folder is the same for the whole run. */
@@ -190,6 +194,7 @@ void keeper_attach(struct keeper *k, int fd)
                                    .oauth = k->oauth,
                                    .foreign = k->foreign,
                                    .directory = k->directory,
+                                   .grant = k->grant,
                                    .gate = k->gate,
                                    .on_login = on_login,
                                    .on_locked = on_locked,
@@ -238,6 +243,7 @@ bool keeper_can_free(struct keeper *k)
 {
     if (!auth_work_is_busy(k->foreign) && !auth_work_is_busy(k->directory))
         return true;
+    auth_grants_settle(k->grants);
     auth_uses_stop(k->uses);
     k->uses = NULL;
     return false;
@@ -255,16 +261,19 @@ void keeper_free(struct keeper *k)
     auth_work_stop(k->oauth);
     auth_work_stop(k->foreign);
     auth_work_stop(k->directory);
+    auth_work_stop(k->grant);
     mailbox_close(k->mailbox); /* the last done() of each job */
     auth_work_free(k->sasl);
     auth_work_free(k->sign);
     auth_work_free(k->oauth);
     auth_work_free(k->foreign);
     auth_work_free(k->directory);
+    auth_work_free(k->grant);
     auth_generation_unref(k->prepared);
     auth_generation_unref(k->current);
     for (size_t i = 0; i < AUTH_EARLIER_MAX; i++)
         auth_generation_unref(k->earlier[i]);
+    auth_grants_free(k->grants);
     auth_uses_stop(k->uses);
     auth_gate_free(k->gate);
     auth_check_free(k->check);

@@ -19,6 +19,7 @@
 #include "auth/directory.h"
 #include "auth/oauth.h"
 #include "auth/options.h"
+#include "auth/token.h"
 #include "msa/base/buf.h"
 #include "msa/loop/loop.h"
 
@@ -33,11 +34,12 @@ struct keeper_key {
     struct sv certificate; /* KEEPER_SMIME: PEM, with its chain; the id is made of it instead */
 };
 
-/* User and password of a smarthost. */
+/* User and password of a smarthost, or the issuer of its tokens. */
 struct keeper_secret {
     struct sv name; /* how askers name it (auth_login.secret) */
     struct sv user;
     struct sv password;
+    struct auth_token_issuer issuer; /* with a URL: in place of password */
 };
 
 /* All is copied; nothing given is kept. */

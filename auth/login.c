@@ -4,6 +4,7 @@
  */
 #include "auth/login.h"
 
+#include "auth/login_token.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 
@@ -20,6 +21,8 @@ struct auth_login_exchange {
     char *host, *user;
     sasl_secret_t *secret;
     size_t secret_bytes;
+    bool is_token;
+    struct auth_login_token token; /* of is_token; then nothing of the above */
 };
 
 /* Strongest first. */
@@ -112,6 +115,11 @@ struct auth_login_exchange *auth_login_new(const struct auth_login_start *start,
     const char *data = NULL;
     unsigned len = 0;
 
+    x->is_token = start->is_token;
+    if (x->is_token) {
+        auth_login_token_init(&x->token, start, out);
+        return x;
+    }
     x->host = sv_dup(start->host);
     x->user = sv_dup(start->user);
     x->secret = secret_new(start->password, &x->secret_bytes);
@@ -134,6 +142,10 @@ void auth_login_step(struct auth_login_exchange *x, struct sv bytes, struct auth
     unsigned len = 0;
     int rc;
 
+    if (x->is_token) {
+        auth_login_token_step(&x->token, bytes, out);
+        return;
+    }
     REQUIRE(x->conn != NULL && bytes.len <= AUTH_WIRE_DATA_MAX);
     rc = sasl_client_step(x->conn, bytes.ptr ? bytes.ptr : "", (unsigned)bytes.len, NULL, &data,
                           &len);
@@ -142,12 +154,19 @@ void auth_login_step(struct auth_login_exchange *x, struct sv bytes, struct auth
         out->data.ptr = "";
 }
 
+const char *auth_login_refusal(const struct auth_login_exchange *x)
+{
+    return x->is_token ? x->token.status : "";
+}
+
 void auth_login_free(struct auth_login_exchange *x)
 {
     if (x == NULL)
         return;
     if (x->conn != NULL)
         sasl_dispose(&x->conn);
+    if (x->is_token)
+        auth_login_token_deinit(&x->token);
     mem_wipe(x->secret, x->secret_bytes);
     free(x->secret);
     free(x->user);

@@ -2,7 +2,7 @@
  * login.h - we log in at another server: the client side of SASL, for smarthosts.
  *
  * PLAIN, LOGIN and SCRAM-SHA-256 by Cyrus' client library, the strongest that the other server
- * offers; PLAIN and LOGIN only over TLS. The password stays in the keeper. One exchange is used by
+ * offers; PLAIN and LOGIN only over TLS; or a token (login_token.h). Secrets stay in the keeper. One exchange is used by
  * one thread at a time, any thread; auth_cyrus_init() comes first.
  */
 #ifndef AUTH_LOGIN_H
@@ -16,6 +16,7 @@ struct auth_login_start {
     struct sv mechanisms; /* words of the other server's AUTH keyword, separated by spaces */
     struct sv host;
     struct sv user, password;
+    bool is_token; /* password is an access token: login_token.h */
     bool tls;
 };
 /* Views are valid until the next call on the exchange. */
@@ -31,6 +32,8 @@ struct auth_login_result {
 struct auth_login_exchange *auth_login_new(const struct auth_login_start *start,
                                            struct auth_login_result *out);
 void auth_login_step(struct auth_login_exchange *x, struct sv bytes, struct auth_login_result *out);
+/* Why the other server did not take a token, in its word; "": it did not say. */
+const char *auth_login_refusal(const struct auth_login_exchange *x);
 void auth_login_free(struct auth_login_exchange *x); /* NULL is allowed */
 
 #endif

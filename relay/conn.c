@@ -43,7 +43,7 @@ struct relay_conn {
     struct timer timer;
     bool pumping, body_wanted;
     int write_err;
-    const char *auth_fault; /* why there is no login, in words; static, or NULL */
+    const char *auth_fault; /* why there is no login, in words; static or in arena, or NULL */
     enum smtp_client_tls core_tls;
     bool clear_text, no_starttls; /* no_starttls: it was asked for in vain */
     uint32_t exts_off;
@@ -172,6 +172,8 @@ static void on_auth(void *arg, uint64_t id, const struct auth_answer *answer)
         if (answer->verdict == AUTH_DENIED)
             c->auth_fault =
                 c->auth_steps == 0 ? "it offers no mechanism that may be used here" : NO_PROOF;
+        else if (answer->data.len > 0)
+            c->auth_fault = arena_str(&c->arena, answer->data);
         c->type->auth_fail(c->core, answer->verdict == AUTH_DENIED ? ERR_NOT_FOUND : ERR_KEEPER,
                            now(c));
     }
@@ -185,8 +187,12 @@ static void auth_step(struct relay_conn *c, const struct smtp_client_action *a)
         struct auth_login login = {.secret = c->secret,
                                    .mechanisms = a->bytes,
                                    .host = sv_of(c->attempt->host),
-                                   .tls = relay_conn_is_tls(c)};
+                                   .tls = relay_conn_is_tls(c),
+                                   .again = c->auth_asked};
+        if (c->auth_id)
+            auth_client_cancel(c->auth, c->auth_id);
         c->auth_asked = true;
+        c->auth_steps = 0;
         c->auth_id = auth_client_login(c->auth, &login, on_auth, c);
     } else if (c->auth_id) {
         auth_client_step(c->auth, c->auth_id, a->bytes);

@@ -129,6 +129,14 @@ bool relay_options_proxy(struct sv text, struct relay_proxy_url *out, const char
     return true;
 }
 
+bool relay_options_network(const struct relay_options *o)
+{
+    for (size_t i = 0; i < o->routes.count; i++)
+        if (*CONF_ITEM(o->routes, i, struct relay_route_options)->oauth.token_url)
+            return true;
+    return false;
+}
+
 bool relay_options_match(struct sv pattern, struct sv domain)
 {
     if (sv_eq(pattern, SV("*")))
@@ -254,6 +262,40 @@ static const struct conf_option bind_rows[] = {
     CONF_END,
 };
 
+static const struct conf_option oauth_rows[] = {
+    CONF_ROW(CONF_STRING, struct relay_oauth_options, token_url, "token_url", NULL,
+             "where the issuer gives tokens",
+             "Its token endpoint (RFC 6749 3.2): https, or http on loopback. A token is kept until "
+             "shortly before it ends; while the issuer does not answer, mail waits in the queue. "
+             "The keeper is confined without a network until it has a server to reach: the first "
+             "one counts at the next start; a reload that brings it is refused.",
+             .flags = CONF_RELOAD, .example = "\"https://login.example.net/token\""),
+    CONF_ROW(CONF_STRING, struct relay_oauth_options, client_id, "client_id", NULL, "our name there",
+             "As the issuer has registered this server.", .flags = CONF_RELOAD,
+             .example = "\"msad\""),
+    CONF_ROW(CONF_PATH, struct relay_oauth_options, client_secret_file, "client_secret_file", NULL,
+             "file with our password there",
+             "Its first line. Only the keeper gets it; the issuer gets it in the form, as "
+             "client_secret.",
+             .flags = CONF_RELOAD | CONF_FILE | CONF_SECRET,
+             .example = "\"/etc/msa/smarthost.client\""),
+    CONF_ROW(CONF_PATH, struct relay_oauth_options, refresh_token_file, "refresh_token_file", NULL,
+             "file with the refresh token of user",
+             "Its first line (RFC 6749 6). Where the issuer hands out another one in its place, "
+             "that is kept in <state>/auth and used until this file has another content. Empty: "
+             "tokens are asked for in our own name (client_credentials, RFC 6749 4.4), which needs "
+             "client_secret_file.",
+             .flags = CONF_RELOAD | CONF_FILE | CONF_SECRET,
+             .example = "\"/etc/msa/smarthost.refresh\""),
+    CONF_ROW(CONF_STRING, struct relay_oauth_options, scope, "scope", NULL, "what a token is for",
+             "Words of the issuer, separated by spaces. Empty: what it gives by itself.",
+             .flags = CONF_RELOAD, .example = "\"https://outlook.office.com/SMTP.Send\""),
+    CONF_ROW(CONF_PATH, struct relay_oauth_options, ca, "ca", NULL,
+             "authorities of the issuer's own certificate", "A PEM file. Empty: the system's.",
+             .flags = CONF_RELOAD | CONF_FILE, .example = "\"/etc/msa/issuer-ca.pem\""),
+    CONF_END,
+};
+
 static const struct conf_option route_rows[] = {
     CONF_ROW(CONF_STRING, struct relay_route_options, domain, "domain", "*",
              "recipient domains that go this way",
@@ -292,7 +334,7 @@ static const struct conf_option route_rows[] = {
              "is set, else \"opportunistic\".",
              .flags = CONF_RELOAD, .names = route_tls_names),
     CONF_ROW(CONF_STRING, struct relay_route_options, user, "user", NULL, "login at the next hop",
-             "With it AUTH is used (RFC 4954), and password_file is needed. Without it the next "
+             "With it AUTH is used (RFC 4954), and password_file or oauth is needed. Without it the next "
              "hop must take our mail by our address.",
              .flags = CONF_RELOAD, .example = "\"gateway@example.net\""),
     CONF_ROW(CONF_PATH, struct relay_route_options, password_file, "password_file", NULL,
@@ -310,6 +352,12 @@ static const struct conf_option route_rows[] = {
              "no route takes is returned.",
              .flags = CONF_RELOAD | CONF_SECRET, .check = check_proxy,
              .example = "\"socks5://127.0.0.1:9050\""),
+    CONF_ROW(CONF_GROUP, struct relay_route_options, oauth, "oauth", NULL,
+             "login by token in place of a password",
+             "OAUTHBEARER (RFC 7628) where the next hop offers it, else XOAUTH2, always over TLS. "
+             "Needs user, token_url and client_id, and refresh_token_file or "
+             "client_secret_file.",
+             .rows = oauth_rows),
     CONF_END,
 };
 

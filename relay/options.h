@@ -20,6 +20,12 @@ enum relay_route_tls {
     RELAY_ROUTE_TLS_VERIFY,        /* must be used, certificate valid for the host */
 };
 
+/* Login by tokens, which the keeper fetches; token_url "": by password. */
+struct relay_oauth_options {
+    const char *token_url, *client_id, *scope;
+    const char *client_secret_file, *refresh_token_file, *ca; /* files */
+};
+
 struct relay_route_options {
     const char *sender, *login; /* for relay_options_match_mail() */
     const char *domain;         /* lower case: "*", "example.net" or "*.example.net" */
@@ -29,6 +35,7 @@ struct relay_route_options {
     const char *password_file;  /* its first line is the password */
     const char *socks;          /* for relay_options_proxy(); "": none. With it and without to: the
                                    recipient's domain itself */
+    struct relay_oauth_options oauth; /* in place of password_file */
 };
 
 /* Limits of one site; 0: not limited. */
@@ -68,6 +75,9 @@ struct relay_options {
 };
 
 extern const struct conf_option relay_options_rows[];
+
+/* Whether the keeper has to reach an issuer of tokens for a route. */
+bool relay_options_network(const struct relay_options *o);
 
 enum relay_url_scheme {
     RELAY_URL_SMTP,  /* STARTTLS as the route's tls says; port 25 */

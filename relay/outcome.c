@@ -99,8 +99,7 @@ static void judge_reply(const struct smtp_client_result *r, struct relay_outcome
 {
     o->status = status_of_reply(r);
     if (r->reply.code == 421 || is_session_phase(r->phase)) {
-        /* A wrong password is wrong at each host of the site. */
-        o->scope = r->phase == SMTP_PHASE_AUTH ? RELAY_SCOPE_SITE : RELAY_SCOPE_HOST;
+        o->scope = RELAY_SCOPE_HOST;
         o->verdict = RELAY_DEFERRED;
         o->status.class = 4; /* not final, whatever the host called it */
         return;
@@ -150,11 +149,10 @@ static void judge_end(const struct smtp_client_result *r, struct relay_outcome *
         break;
     case SMTP_END_NO_AUTH:
         o->status = SMTP_STATUS(4, 7, 4);
-        o->scope = RELAY_SCOPE_SITE;
         break;
-    case SMTP_END_CREDENTIALS:
+    case SMTP_END_CREDENTIALS: /* the host cannot be logged in at; or we have nothing to log in by */
         o->status = SMTP_STATUS(4, 7, 0);
-        o->scope = RELAY_SCOPE_LOCAL;
+        o->scope = r->err == ERR_NOT_FOUND ? RELAY_SCOPE_HOST : RELAY_SCOPE_LOCAL;
         break;
     case SMTP_END_UNSUPPORTED:
         o->status = r->reply.enhanced;

@@ -16,7 +16,7 @@
 struct rewrite_dkim_keys;
 struct tls_ctx;
 
-/* How the keeper names the password of relay.routes[%d]: the full key. */
+/* How the keeper names what logs in for relay.routes[%d], a password or tokens. */
 #define RELAY_SECRET_NAME "relay.routes[%d].password_file"
 
 struct relay_settings {

@@ -207,6 +207,8 @@ void relay_walk_result(struct relay_walk *w, size_t index, const struct smtp_cli
     if (asked && o->fails_at_last)
         row->lacks |= set_of(w, w->at, same_server);
     bool next = o->verdict == RELAY_DEFERRED && o->scope == RELAY_SCOPE_HOST;
+    if (asked && r->phase == SMTP_PHASE_AUTH && r->end == SMTP_END_REPLY)
+        row->may &= ~set_of(w, w->at, same_server); /* a login is not tried at each address */
     if (asked && o->verdict == RELAY_DEFERRED && o->scope != RELAY_SCOPE_SITE &&
         r->end == SMTP_END_REPLY && w->attempts[w->at].via == ROUTE_VIA_MX6 && !row->v4_only) {
         row->may &= ~set_of(w, w->at, same_target);

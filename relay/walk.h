@@ -11,6 +11,7 @@
  *   what a host says                         what follows for the row
  *   delivered, failed, deferred              done
  *   deferred by the host alone               put off: next attempt
+ *   login refused                            put off: hosts of another name
  *   lost after the end of data               done: it may have been taken
  *   extension that this host lacks           put off: hosts of another name
  *   MX6, 550 and a code of fallback          marked: IPv4 of the same target, else IPv4 by MX

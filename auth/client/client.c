@@ -314,7 +314,8 @@ uint64_t auth_client_login(struct auth_client *c, const struct auth_login *login
     send_first(c,
                &(struct auth_wire){.type = AUTH_WIRE_LOGIN_START,
                                    .id = id,
-                                   .code = login->tls ? AUTH_START_TLS : 0,
+                                   .code = (login->tls ? AUTH_START_TLS : 0) |
+                                           (login->again ? AUTH_START_AGAIN : 0),
                                    .name = login->secret,
                                    .data = sv_first(login->mechanisms, AUTH_WIRE_DATA_MAX),
                                    .extra = name_of(login->host)},

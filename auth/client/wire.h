@@ -25,14 +25,14 @@ enum auth_wire_type {
                                  channel: what TLS knows, code: AUTH_START_* */
     AUTH_WIRE_SASL_STEP,      /* data: client's response */
     AUTH_WIRE_LOGIN_START,    /* name: the route's secret, data: mechanisms the other server offers,
-                                 extra: its host name, code: AUTH_START_TLS */
+                                 extra: its host name, code: AUTH_START_TLS, _AGAIN */
     AUTH_WIRE_LOGIN_STEP,     /* data: server's challenge */
     AUTH_WIRE_SIGN,           /* name: key id, data: what to sign, code: enum auth_sign */
     AUTH_WIRE_CANCEL,         /* no answer */
     AUTH_WIRE_LOCK,           /* name: login, data: why; nobody logs in with it any more */
     AUTH_WIRE_FIND,           /* name: address of a recipient */
     AUTH_WIRE_ANSWER = 32,    /* code: enum auth_verdict, data: challenge, response, signature or
-                                 certificates, name: login when AUTH_OK, the name tried when
+                                 certificates; after LOGIN_START and AUTH_TEMPORARY: why, in words, name: login when AUTH_OK, the name tried when
                                  AUTH_DENIED or AUTH_BLOCKED, mechanism after LOGIN_START; extra:
                                  label of the app password when AUTH_OK by one */
     AUTH_WIRE_USER_CHANGED,   /* name: login whose sessions end, extra: only those by the app
@@ -41,6 +41,7 @@ enum auth_wire_type {
 
 #define AUTH_START_INITIAL 1u /* data is an initial response, though it may be empty */
 #define AUTH_START_TLS     2u /* the connection is protected by TLS */
+#define AUTH_START_AGAIN   4u /* of a login: the last token was refused a moment ago */
 
 /* What came of a start, a step or a signature. */
 enum auth_verdict {

@@ -53,6 +53,20 @@ static struct sv first_line(struct sv text)
     return text;
 }
 
+static struct auth_token_issuer collect_issuer(const struct generation *g, size_t i,
+                                               const struct relay_oauth_options *o)
+{
+    struct auth_token_issuer issuer = {.url = sv_of(o->token_url),
+                                       .client_id = sv_of(o->client_id),
+                                       .scope = sv_of(o->scope)};
+    generation_file_at(g, &issuer.client_secret, "relay.routes[%zu].oauth.client_secret_file", i);
+    generation_file_at(g, &issuer.refresh_token, "relay.routes[%zu].oauth.refresh_token_file", i);
+    generation_file_at(g, &issuer.ca_pem, "relay.routes[%zu].oauth.ca", i);
+    issuer.client_secret = first_line(issuer.client_secret);
+    issuer.refresh_token = first_line(issuer.refresh_token);
+    return issuer;
+}
+
 /* The secrets of routes, under the names by which the relay asks for them. */
 static size_t collect_secrets(const struct generation *g, struct arena *a,
                               struct keeper_secret **out)
@@ -61,14 +75,17 @@ static size_t collect_secrets(const struct generation *g, struct arena *a,
     size_t n = 0, count = g->options.relay.routes.count;
     struct keeper_secret *list = arena_alloc(a, (count + 1) * sizeof *list);
     for (size_t i = 0; i < count; i++) {
-        struct sv password;
-        if (!*r[i].user || !generation_file_at(g, &password, "relay.routes[%zu].password_file", i))
+        struct sv password = SV_NONE;
+        if (!*r[i].user ||
+            (!*r[i].oauth.token_url &&
+             !generation_file_at(g, &password, "relay.routes[%zu].password_file", i)))
             continue;
         password = first_line(password);
         list[n++] =
             (struct keeper_secret){.name = sv_of(arena_printf(a, RELAY_SECRET_NAME, (int)i)),
                                    .user = sv_of(r[i].user),
-                                   .password = password};
+                                   .password = password,
+                                   .issuer = collect_issuer(g, i, &r[i].oauth)};
     }
     *out = list;
     return n;
@@ -132,7 +149,8 @@ static struct auth_directory_config collect_directories(const struct generation 
 /* The first generation decides; the sandbox cannot be widened. */
 static bool confine(struct keeper_proc *p, const struct msa_options *o, struct buf *why)
 {
-    bool wanted = auth_options_network(&o->auth) || has_directory(&o->rewrite);
+    bool wanted = auth_options_network(&o->auth) || has_directory(&o->rewrite) ||
+                  relay_options_network(&o->relay);
     int err = 0, cut = 0;
     if (!p->is_confined) {
         p->is_confined = true;
@@ -143,7 +161,8 @@ static bool confine(struct keeper_proc *p, const struct msa_options *o, struct b
     } else if (wanted && !p->has_network) {
         err = -EAFNOSUPPORT;
         cut = buf_printf(why, "the first server that the keeper has to reach (auth: oauth, sql, "
-                              "ldapdb, keytab; rewrite.certificates: a directory) counts at the "
+                              "ldapdb, keytab; rewrite.certificates: a directory; relay.routes: "
+                              "oauth) counts at the "
                               "next start of msad, not at a reload: "
                               "the keeper is confined without a network");
     }

@@ -157,6 +157,29 @@ static void check_tokens(struct reading *r)
     buf_deinit(&why);
 }
 
+/* A secret is a file's first line; without one another way of asking would be taken. */
+static void check_first_line(struct reading *r, const char *key)
+{
+    struct sv text;
+    if (generation_file(r->g, key, &text) && sv_trim(sv_split(&text, '\n')).len == 0)
+        conf_fault_at(r->faults, r->src, false, key, "a file with the secret in its first line",
+                      "its first line is empty");
+}
+
+static void check_routes(struct reading *r)
+{
+    const struct conf_list *routes = &r->g->options.relay.routes;
+    char key[64];
+    for (size_t i = 0; i < routes->count; i++) {
+        snprintf(key, sizeof key, "relay.routes[%zu].oauth.token_url", i);
+        check_url(r, key, CONF_ITEM(*routes, i, struct relay_route_options)->oauth.token_url);
+        snprintf(key, sizeof key, "relay.routes[%zu].oauth.client_secret_file", i);
+        check_first_line(r, key);
+        snprintf(key, sizeof key, "relay.routes[%zu].oauth.refresh_token_file", i);
+        check_first_line(r, key);
+    }
+}
+
 static void check_keytab(struct reading *r)
 {
     struct sv keytab;
@@ -373,6 +396,7 @@ static struct generation *load(const char *path, uint32_t number, bool with_revi
         check_certificates(&r);
         check_clients(&r);
         check_tokens(&r);
+        check_routes(&r);
         check_keytab(&r);
         check_kerberos_realm(&r);
         check_database(&r);

@@ -275,6 +275,31 @@ static void check_queue(struct checking *c)
                 "not below queue.lifetime: there will be no delay reports");
 }
 
+static void check_route_oauth(struct checking *c, const struct relay_route_options *r, size_t index)
+{
+    const struct relay_oauth_options *o = &r->oauth;
+    char key[KEY_MAX];
+    snprintf(key, sizeof key, "relay.routes[%zu].oauth.token_url", index);
+    if (!o->token_url[0]) {
+        if (o->client_id[0] || o->client_secret_file[0] || o->refresh_token_file[0] ||
+            o->scope[0] || o->ca[0])
+            FAULT(c, key, "token_url = \"https://login.example.net/token\";",
+                  "is missing, but other keys of oauth are set");
+        return;
+    }
+    if (!r->user[0])
+        FAULT(c, key, "user = \"...\"; beside oauth", "is set without user");
+    if (r->tls == RELAY_ROUTE_TLS_NONE)
+        FAULT(c, key, "another value of tls", "tokens are shown under TLS only, but tls is \"none\"");
+    snprintf(key, sizeof key, "relay.routes[%zu].oauth.client_id", index);
+    if (!o->client_id[0])
+        FAULT(c, key, "client_id = \"msad\";", "is missing, but token_url is set");
+    snprintf(key, sizeof key, "relay.routes[%zu].oauth.refresh_token_file", index);
+    if (!o->refresh_token_file[0] && !o->client_secret_file[0])
+        FAULT(c, key, "refresh_token_file = \"/etc/msa/smarthost.refresh\";, or client_secret_file",
+              "is missing, and so is client_secret_file: there is nothing to get a token by");
+}
+
 static void check_route(struct checking *c, size_t index)
 {
     const struct relay_route_options *r =
@@ -294,9 +319,11 @@ static void check_route(struct checking *c, size_t index)
     if (r->to.count == 0 && !r->socks[0])
         FAULT(c, key, "to = [ \"smtp://smarthost.example.net:587\" ];", "no next hop is named");
     snprintf(key, sizeof key, "relay.routes[%zu].password_file", index);
-    if (r->user[0] && !r->password_file[0])
+    if (r->user[0] && !r->password_file[0] && !r->oauth.token_url[0])
         FAULT(c, key, "password_file = \"/etc/msa/smarthost.password\";",
               "is missing, but user is set");
+    if (r->password_file[0] && r->oauth.token_url[0])
+        FAULT(c, key, "password_file, or oauth", "counts nowhere beside oauth");
     if (!r->user[0] && r->password_file[0])
         FAULT(c, key, "user = \"...\"; beside it", "is set without user");
     snprintf(key, sizeof key, "relay.routes[%zu].user", index);
@@ -309,8 +336,9 @@ static void check_route(struct checking *c, size_t index)
     if (is_clear && !r->user[0] && r->tls >= RELAY_ROUTE_TLS_REQUIRE)
         FAULT(c, key, "\"opportunistic\", or qmtps:// in to",
               "qmtp:// in to is clear text, which has no TLS");
-    if (r->user[0] && r->tls == RELAY_ROUTE_TLS_NONE)
+    if (r->user[0] && r->tls == RELAY_ROUTE_TLS_NONE && !r->oauth.token_url[0])
         WARNING(c, key, "\"verify\"", "the password of user is sent without TLS");
+    check_route_oauth(c, r, index);
 }
 
 static bool takes(const char *before, const char *pattern)

@@ -222,6 +222,7 @@ static int put_auth(struct smtp_client *c, struct sv mechanism, struct sv respon
 {
     int err = 0;
     if (c->auth_first) {
+        c->by_token = sv_ieq(mechanism, SV("OAUTHBEARER")) || sv_ieq(mechanism, SV("XOAUTH2"));
         if ((err = buf_put(&c->secret, SV("AUTH "))) < 0 ||
             (err = buf_put(&c->secret, mechanism)) < 0)
             return err;

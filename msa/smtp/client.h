@@ -97,7 +97,8 @@ struct smtp_client_result {
 enum smtp_client_action_kind {
     SMTP_CLIENT_SEND,      /* bytes */
     SMTP_CLIENT_START_TLS, /* handshake now; nothing that was read before may be used */
-    SMTP_CLIENT_AUTH,      /* bytes: at first (is_first) the mechanisms offered, else a challenge */
+    SMTP_CLIENT_AUTH,      /* bytes: at first (is_first) the mechanisms offered, else a challenge;
+                              is_first a second time: the token was refused, another one may do */
     SMTP_CLIENT_NEED_BODY, /* the next piece of the content */
     SMTP_CLIENT_RECIPIENT, /* index in the envelope, result */
     SMTP_CLIENT_MESSAGE,   /* result */

@@ -60,6 +60,7 @@ struct smtp_client {
     bool has_recipient, has_message, has_timer, has_starttls, has_auth, has_body, has_ready,
         has_closed;
     bool auth_first;
+    bool by_token, token_tried; /* AUTH under way by a token; one was refused already */
     uint32_t recipient_index;
     uint64_t timeout_ms;
     struct smtp_client_result recipient, message, closed;

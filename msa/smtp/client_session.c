@@ -127,6 +127,11 @@ static void on_auth(struct smtp_client *c, const struct smtp_reply *r)
         c->logged_in = true;
         buf_release(&c->challenge);
         smtp_client_enter(c, SMTP_PHASE_IDLE);
+    } else if (c->by_token && !c->token_tried && smtp_reply_is_permanent(r)) {
+        /* It may have been withdrawn, and there may be a newer one: once more. A password that is
+         * wrong stays wrong. */
+        c->token_tried = true;
+        c->auth_first = c->has_auth = true;
     } else {
         finish_reply(c, true);
     }
