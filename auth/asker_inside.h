@@ -58,7 +58,7 @@ struct job {
     enum auth_verdict verdict;
     struct sv answer_name, answer_data; /* the exchange's own, or into signature */
     struct sv answer_extra;             /* the exchange's own */
-    struct buf signature; /* or another answer that no exchange holds */
+    struct buf signature;               /* or another answer that no exchange holds */
 };
 
 /* asker_run.c: on a pool thread. */

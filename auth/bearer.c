@@ -129,7 +129,7 @@ static int put_saslname(struct buf *out, struct sv name)
     for (size_t i = 0; i < name.len && err == 0; i++) {
         char c = name.ptr[i];
 
-        err = c == ',' ? buf_put(out, SV("=2C"))
+        err = c == ','   ? buf_put(out, SV("=2C"))
               : c == '=' ? buf_put(out, SV("=3D"))
                          : buf_append(out, &c, 1);
     }
@@ -142,7 +142,8 @@ int auth_bearer_write(struct buf *out, struct sv mechanism, struct sv user, stru
     int err;
 
     if (sv_ieq(mechanism, SV("XOAUTH2")))
-        return buf_printf(out, "user=%.*s\001auth=Bearer %.*s\001\001", SV_ARG(user), SV_ARG(token));
+        return buf_printf(out, "user=%.*s\001auth=Bearer %.*s\001\001", SV_ARG(user),
+                          SV_ARG(token));
     err = buf_put(out, SV("n,a="));
     if (err == 0)
         err = put_saslname(out, user);

@@ -24,8 +24,9 @@ struct auth_fetch {
     const char *user, *password;
 };
 
-/* Appends the body, which is the answer if the status was 200 and else what was said of it. ERR_LIMIT: longer than out's maximum; ERR_TIMEOUT; -EPROTO: another
- * answer; ERR_TLS or a negative error, with words in why. */
+/* Appends the body, which is the answer if the status was 200 and else what was said of it.
+ * ERR_LIMIT: longer than out's maximum; ERR_TIMEOUT; -EPROTO: another answer; ERR_TLS or a negative
+ * error, with words in why. */
 int auth_fetch(const struct auth_fetch *f, struct buf *out, struct buf *why) MUST_CHECK;
 /* For a form: text percent-encoded, appended. */
 void auth_fetch_encode(struct buf *out, struct sv text);

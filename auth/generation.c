@@ -228,7 +228,8 @@ void auth_generation_unref(struct auth_generation *g)
     free(g);
 }
 
-const struct auth_route_secret *auth_generation_secret(const struct auth_generation *g, struct sv name)
+const struct auth_route_secret *auth_generation_secret(const struct auth_generation *g,
+                                                       struct sv name)
 {
     for (size_t i = 0; i < g->nsecrets; i++) {
         if (sv_eq(g->secrets[i].name, name))

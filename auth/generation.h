@@ -1,5 +1,6 @@
 /*
- * generation.h - what the keeper holds of one generation: options, keys, what logs in at smarthosts.
+ * generation.h - what the keeper holds of one generation: options, keys, what logs in at
+ * smarthosts.
  *
  * Immutable after it is made; counted, by the loop's thread only. Pool threads read it while a job
  * holds a reference.
@@ -43,6 +44,7 @@ void auth_generation_commit(const struct auth_generation *g);
 struct auth_generation *auth_generation_ref(struct auth_generation *g);
 void auth_generation_unref(struct auth_generation *g); /* NULL is allowed */
 /* NULL if there is none of that name. */
-const struct auth_route_secret *auth_generation_secret(const struct auth_generation *g, struct sv name);
+const struct auth_route_secret *auth_generation_secret(const struct auth_generation *g,
+                                                       struct sv name);
 
 #endif

@@ -26,16 +26,16 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#define DIGEST_MAX (2 * SHA256_DIGEST_LENGTH) /* characters */
+#define DIGEST_MAX    (2 * SHA256_DIGEST_LENGTH) /* characters */
 #define KEPT_NAME_MAX 64
-#define KEPT_FILE_MAX  (DIGEST_MAX + AUTH_TOKEN_REFRESH_MAX + 3)
+#define KEPT_FILE_MAX (DIGEST_MAX + AUTH_TOKEN_REFRESH_MAX + 3)
 
 struct auth_grant {
     struct auth_grants *set;
     struct auth_grant *prev, *next;
     unsigned refs; /* of the loop's thread */
     char *accounts_path, *user, *url;
-    char name[KEPT_NAME_MAX];                /* of the file in which a refresh token is kept */
+    char name[KEPT_NAME_MAX];        /* of the file in which a refresh token is kept */
     struct auth_token_issuer issuer; /* copies */
     struct buf refresh;              /* of the thread that fetches */
     pthread_mutex_t lock;            /* of what follows */
@@ -192,8 +192,7 @@ static void keep_refresh(struct auth_grant *g, struct sv token)
     struct buf file;
     int err;
 
-    if (g->issuer.refresh_token.len == 0 || token.len == 0 ||
-        sv_eq(token, buf_view(&g->refresh)))
+    if (g->issuer.refresh_token.len == 0 || token.len == 0 || sv_eq(token, buf_view(&g->refresh)))
         return;
     buf_reset(&g->refresh);
     err = buf_put(&g->refresh, token);

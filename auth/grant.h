@@ -17,7 +17,7 @@
 
 #include "auth/token.h"
 
-#define AUTH_GRANT_RETRY_S   10  /* after a failure, and before a token that is refused is renewed */
+#define AUTH_GRANT_RETRY_S   10 /* after a failure, and before a token that is refused is renewed */
 #define AUTH_GRANT_AHEAD_S   300 /* renewed so long before its end, or a quarter of its life */
 #define AUTH_GRANT_MARGIN_S  30  /* not used any more so long before, or a tenth */
 #define AUTH_GRANT_WORDS_MAX 200
@@ -40,11 +40,11 @@ void auth_grant_drop(struct auth_grant *g); /* NULL is allowed */
 bool auth_grant_is_ready(struct auth_grant *g, bool refused);
 /* Appends the token to out. refused: the server did not take the last one, which is forgotten
  * unless it is newer than that. Negative: none can be had now; words in why. */
-int auth_grant_take(struct auth_grant *g, bool refused, struct buf *out, struct buf *why)
-    MUST_CHECK;
+int auth_grant_take(struct auth_grant *g, bool refused, struct buf *out,
+                    struct buf *why) MUST_CHECK;
 
 struct auth_grant_state {
-    int64_t expires_s;                     /* wall clock; 0: no token */
+    int64_t expires_s;                    /* wall clock; 0: no token */
     char fault[AUTH_GRANT_WORDS_MAX + 1]; /* of the last request to the issuer; "": it was good */
 };
 void auth_grant_tell(struct auth_grant *g, struct auth_grant_state *out);

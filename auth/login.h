@@ -2,8 +2,8 @@
  * login.h - we log in at another server: the client side of SASL, for smarthosts.
  *
  * PLAIN, LOGIN and SCRAM-SHA-256 by Cyrus' client library, the strongest that the other server
- * offers; PLAIN and LOGIN only over TLS; or a token (login_token.h). Secrets stay in the keeper. One exchange is used by
- * one thread at a time, any thread; auth_cyrus_init() comes first.
+ * offers; PLAIN and LOGIN only over TLS; or a token (login_token.h). Secrets stay in the keeper.
+ * One exchange is used by one thread at a time, any thread; auth_cyrus_init() comes first.
  */
 #ifndef AUTH_LOGIN_H
 #define AUTH_LOGIN_H

@@ -39,8 +39,8 @@ void auth_login_token_init(struct auth_login_token *x, const struct auth_login_s
     *x = (struct auth_login_token){.mechanism = choose(start)};
     *out = (struct auth_login_result){.verdict = AUTH_DENIED};
     buf_init(&x->message, AUTH_WIRE_DATA_MAX, BUF_SECRET);
-    if (x->mechanism.len == 0 || auth_bearer_write(&x->message, x->mechanism, start->user,
-                                                   start->host, start->password) < 0)
+    if (x->mechanism.len == 0 ||
+        auth_bearer_write(&x->message, x->mechanism, start->user, start->host, start->password) < 0)
         return;
     x->is_sent = fits_command(x);
     *out = (struct auth_login_result){.verdict = AUTH_CONTINUE,

@@ -1,6 +1,6 @@
 /*
- * login_token.h - we log in at another server by an access token: OAUTHBEARER (RFC 7628) where it is
- * offered, else XOAUTH2.
+ * login_token.h - we log in at another server by an access token: OAUTHBEARER (RFC 7628) where it
+ * is offered, else XOAUTH2.
  *
  * Only over TLS. The server takes the token at once; or it says in a challenge why not, which is
  * answered so that it can end the exchange. A message that is too long for a command line (RFC 4954

@@ -43,8 +43,8 @@ static int put_pair(struct buf *out, struct sv name, struct sv value)
 int auth_token_form(struct buf *out, const struct auth_token_issuer *issuer,
                     struct sv refresh_token)
 {
-    struct sv grant =
-        refresh_token.len > 0 ? SV("grant_type=refresh_token") : SV("grant_type=client_credentials");
+    struct sv grant = refresh_token.len > 0 ? SV("grant_type=refresh_token")
+                                            : SV("grant_type=client_credentials");
     int err = buf_put(out, grant);
 
     if (err == 0)
@@ -125,7 +125,8 @@ static void wipe_strings(json_t *all)
 
 static json_t *read_object(struct sv json)
 {
-    json_t *all = json.len > 0 ? json_loadb(json.ptr, json.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *all =
+        json.len > 0 ? json_loadb(json.ptr, json.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
 
     if (json_is_object(all))
         return all;

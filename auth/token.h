@@ -15,7 +15,7 @@
 #define AUTH_TOKEN_REFRESH_MAX 8192
 #define AUTH_TOKEN_ANSWER_MAX  65536
 #define AUTH_TOKEN_FORM_MAX    65536
-#define AUTH_TOKEN_LIFE_S      300               /* where the issuer does not say */
+#define AUTH_TOKEN_LIFE_S      300                 /* where the issuer does not say */
 #define AUTH_TOKEN_LIFE_MAX_S  (30 * 24 * 60 * 60) /* more is not believed */
 
 /* Of one route. */

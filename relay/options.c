@@ -270,8 +270,8 @@ static const struct conf_option oauth_rows[] = {
              "The keeper is confined without a network until it has a server to reach: the first "
              "one counts at the next start; a reload that brings it is refused.",
              .flags = CONF_RELOAD, .example = "\"https://login.example.net/token\""),
-    CONF_ROW(CONF_STRING, struct relay_oauth_options, client_id, "client_id", NULL, "our name there",
-             "As the issuer has registered this server.", .flags = CONF_RELOAD,
+    CONF_ROW(CONF_STRING, struct relay_oauth_options, client_id, "client_id", NULL,
+             "our name there", "As the issuer has registered this server.", .flags = CONF_RELOAD,
              .example = "\"msad\""),
     CONF_ROW(CONF_PATH, struct relay_oauth_options, client_secret_file, "client_secret_file", NULL,
              "file with our password there",
@@ -334,7 +334,8 @@ static const struct conf_option route_rows[] = {
              "is set, else \"opportunistic\".",
              .flags = CONF_RELOAD, .names = route_tls_names),
     CONF_ROW(CONF_STRING, struct relay_route_options, user, "user", NULL, "login at the next hop",
-             "With it AUTH is used (RFC 4954), and password_file or oauth is needed. Without it the next "
+             "With it AUTH is used (RFC 4954), and password_file or oauth is needed. Without it "
+             "the next "
              "hop must take our mail by our address.",
              .flags = CONF_RELOAD, .example = "\"gateway@example.net\""),
     CONF_ROW(CONF_PATH, struct relay_route_options, password_file, "password_file", NULL,

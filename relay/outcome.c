@@ -150,7 +150,8 @@ static void judge_end(const struct smtp_client_result *r, struct relay_outcome *
     case SMTP_END_NO_AUTH:
         o->status = SMTP_STATUS(4, 7, 4);
         break;
-    case SMTP_END_CREDENTIALS: /* the host cannot be logged in at; or we have nothing to log in by */
+    case SMTP_END_CREDENTIALS: /* the host cannot be logged in at; or we have nothing to log in by
+                                */
         o->status = SMTP_STATUS(4, 7, 0);
         o->scope = r->err == ERR_NOT_FOUND ? RELAY_SCOPE_HOST : RELAY_SCOPE_LOCAL;
         break;

@@ -190,10 +190,11 @@ static void on_message(void *arg, uint32_t type, struct sv payload, int *fds, si
     HASH_FIND(hh, c->table, &m.id, sizeof(m.id), r);
     if (r == NULL || !r->is_waiting || r->is_unsent || r->due_ms == 0)
         return; /* canceled, or answered by its deadline */
-    answer(
-        c, r,
-        &(struct auth_answer){
-            .verdict = (enum auth_verdict)m.code, .data = m.data, .login = m.name, .app = m.extra});
+    answer(c, r,
+           &(struct auth_answer){.verdict = (enum auth_verdict)m.code,
+                                 .data = m.data.len > 0 ? m.data : SV_NONE,
+                                 .login = m.name,
+                                 .app = m.extra});
 }
 
 static void on_end(void *arg, int err)

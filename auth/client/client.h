@@ -72,13 +72,14 @@ struct auth_start {
 uint64_t auth_client_start(struct auth_client *c, const struct auth_start *start,
                            auth_on_answer *done, void *arg);
 
-/* We log in at another server: secret names the route's user and password or tokens (keeper_secret.name),
- * mechanisms are the words of its AUTH keyword. The first answer has the mechanism in login and the
- * initial response in data (data.ptr NULL: send none), later ones the response to a challenge.
- * AUTH_CONTINUE: the other server must send a challenge; if it says 235 now it has not proved
- * itself (SCRAM) and is not to be trusted; cancel. By token (OAUTHBEARER, XOAUTH2) 235 may come now:
- * cancel as well. AUTH_TEMPORARY: data may say why, in words, as when no token can be had. AUTH_OK: data is our last response, then only
- * 235 counts. AUTH_DENIED: its proof or challenge is wrong, or no mechanism of its list is usable.
+/* We log in at another server: secret names the route's user and password or tokens
+ * (keeper_secret.name), mechanisms are the words of its AUTH keyword. The first answer has the
+ * mechanism in login and the initial response in data (data.ptr NULL: send none), later ones the
+ * response to a challenge. AUTH_CONTINUE: the other server must send a challenge; if it says 235
+ * now it has not proved itself (SCRAM) and is not to be trusted; cancel. By token (OAUTHBEARER,
+ * XOAUTH2) 235 may come now: cancel as well. AUTH_TEMPORARY: data may say why, in words, as when no
+ * token can be had. AUTH_OK: data is our last response, then only 235 counts. AUTH_DENIED: its
+ * proof or challenge is wrong, or no mechanism of its list is usable.
  */
 struct auth_login {
     struct sv secret;

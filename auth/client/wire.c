@@ -24,8 +24,10 @@ static bool code_max(uint32_t type, uint32_t *max_out)
 {
     switch (type) {
     case AUTH_WIRE_SASL_START:
-    case AUTH_WIRE_LOGIN_START:
         *max_out = AUTH_START_INITIAL | AUTH_START_TLS;
+        return true;
+    case AUTH_WIRE_LOGIN_START:
+        *max_out = AUTH_START_TLS | AUTH_START_AGAIN;
         return true;
     case AUTH_WIRE_SASL_STEP:
     case AUTH_WIRE_LOGIN_STEP:

@@ -56,9 +56,8 @@ static struct sv first_line(struct sv text)
 static struct auth_token_issuer collect_issuer(const struct generation *g, size_t i,
                                                const struct relay_oauth_options *o)
 {
-    struct auth_token_issuer issuer = {.url = sv_of(o->token_url),
-                                       .client_id = sv_of(o->client_id),
-                                       .scope = sv_of(o->scope)};
+    struct auth_token_issuer issuer = {
+        .url = sv_of(o->token_url), .client_id = sv_of(o->client_id), .scope = sv_of(o->scope)};
     generation_file_at(g, &issuer.client_secret, "relay.routes[%zu].oauth.client_secret_file", i);
     generation_file_at(g, &issuer.refresh_token, "relay.routes[%zu].oauth.refresh_token_file", i);
     generation_file_at(g, &issuer.ca_pem, "relay.routes[%zu].oauth.ca", i);

@@ -290,7 +290,8 @@ static void check_route_oauth(struct checking *c, const struct relay_route_optio
     if (!r->user[0])
         FAULT(c, key, "user = \"...\"; beside oauth", "is set without user");
     if (r->tls == RELAY_ROUTE_TLS_NONE)
-        FAULT(c, key, "another value of tls", "tokens are shown under TLS only, but tls is \"none\"");
+        FAULT(c, key, "another value of tls",
+              "tokens are shown under TLS only, but tls is \"none\"");
     snprintf(key, sizeof key, "relay.routes[%zu].oauth.client_id", index);
     if (!o->client_id[0])
         FAULT(c, key, "client_id = \"msad\";", "is missing, but token_url is set");

@@ -1,15 +1,14 @@
 """OAUTHBEARER and XOAUTH2: keys of a file, keys that an issuer publishes, and introspection."""
 
 import base64
-import http.server
 import json
 import subprocess
 import threading
 import time
-import urllib.parse
 
 from harness.case import check, equal, eventually, test
 from harness.client import session, without_id
+from harness.issuer import Issuer
 from harness.world import PASSWORD, USER
 
 ISSUER = "https://issuer.test"
@@ -51,43 +50,6 @@ class Key:
 
 def jwks(*keys):
     return json.dumps({"keys": [k.jwk() for k in keys]}).encode()
-
-
-class Issuer:
-    """The issuer's HTTP side: what answer() gives for (path, form, authorization)."""
-
-    def __init__(self, answer, port=8080):
-        self.requests = []
-        issuer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                length = int(self.headers.get("Content-Length", 0))
-                form = dict(urllib.parse.parse_qsl(self.rfile.read(length).decode()))
-                issuer.requests.append((self.command, self.path, form))
-                status, body = answer(self.path, form, self.headers.get("Authorization"))
-                self.send_response(status)
-                if status == 302:
-                    self.send_header("Location", "http://127.0.0.1:8080/moved")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                try:
-                    self.wfile.write(body)
-                except OSError:
-                    pass
-
-            do_POST = do_GET
-
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def said(mechanism, token, name=""):

@@ -89,6 +89,9 @@ PLACES = {
     "e2e/test_oauth.py": [
         "auth/fetch.c", "auth/oauth.c",
     ],
+    "e2e/test_smarthost.py": [
+        "auth/grant.c",
+    ],
     "unit/auth/test_jwt.c": [
         "auth/jwks.c",
     ],

@@ -101,7 +101,8 @@ static void smarthost(void **state)
 {
     static const char *lists[] = {"GSSAPI SCRAM-SHA-256 PLAIN", "PLAIN LOGIN", "LOGIN"};
     struct keeper_material m = material(1);
-    struct keeper_secret secret = {SV("route 1"), SV("alice"), SV("secret")};
+    struct keeper_secret secret = {
+        .name = SV("route 1"), .user = SV("alice"), .password = SV("secret")};
 
     (void)state;
     m.secrets = &secret;
@@ -109,10 +110,12 @@ static void smarthost(void **state)
     database_add(w.path, "alice", "secret");
     commit(&m);
     for (size_t i = 0; i < 3; i++) {
-        uint64_t ours = auth_client_login(
-            w.client,
-            &(struct auth_login){SV("route 1"), sv_of(lists[i]), SV("mail.example.net"), true},
-            on_answer, NULL);
+        uint64_t ours = auth_client_login(w.client,
+                                          &(struct auth_login){.secret = SV("route 1"),
+                                                               .mechanisms = sv_of(lists[i]),
+                                                               .host = SV("mail.example.net"),
+                                                               .tls = true},
+                                          on_answer, NULL);
         uint64_t theirs;
         bool has_initial;
         char mechanism[64];
@@ -139,12 +142,18 @@ static void smarthost(void **state)
         assert_int_equal(w.verdict, AUTH_OK);
         assert_string_equal(w.login, "alice@example.net");
     }
-    auth_client_login(w.client, &(struct auth_login){SV("route 2"), SV("PLAIN"), SV("h"), true},
-                      on_answer, NULL);
+    auth_client_login(
+        w.client,
+        &(struct auth_login){
+            .secret = SV("route 2"), .mechanisms = SV("PLAIN"), .host = SV("h"), .tls = true},
+        on_answer, NULL);
     wait_for(1);
     assert_int_equal(w.verdict, AUTH_DENIED);
     auth_client_login(w.client,
-                      &(struct auth_login){SV("route 1"), SV("PLAIN LOGIN"), SV("h"), false},
+                      &(struct auth_login){.secret = SV("route 1"),
+                                           .mechanisms = SV("PLAIN LOGIN"),
+                                           .host = SV("h"),
+                                           .tls = false},
                       on_answer, NULL);
     wait_for(1);
     assert_int_equal(w.verdict, AUTH_DENIED); /* no clear text without TLS */

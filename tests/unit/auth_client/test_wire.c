@@ -77,6 +77,7 @@ static void bad_values(void **state)
         {AUTH_WIRE_FIND, 0, 0},
         {AUTH_WIRE_SASL_START, 1, 4},
         {AUTH_WIRE_SASL_STEP, 1, 1},
+        {AUTH_WIRE_LOGIN_START, 1, (AUTH_START_TLS | AUTH_START_AGAIN) + 1},
         {AUTH_WIRE_SIGN, 1, AUTH_SIGNS},
         {AUTH_WIRE_ANSWER, 1, AUTH_VERDICTS},
         {AUTH_WIRE_LOCK, 1, 1},

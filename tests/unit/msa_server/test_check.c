@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#define ROUTE "relay = { routes = { to = \"smtp://a.example\"; "
+#define OAUTH                                                                         \
+    "oauth = { token_url = \"https://i/t\"; client_id = \"m\"; client_secret_file = " \
+    "\"/s\" } }; };"
 #define DOMAINS "domains = \"example.net\";\n"
 #define FINGERPRINT                                    \
     "00:11:22:33:44:55:66:77:88:99:aa:BB:cc:dd:ee:ff:" \
@@ -328,6 +332,21 @@ static const struct bad bad[] = {
      "\"/etc/msa/smarthost.password\";\n"},
     {DOMAINS "relay = { routes = { to = \"smtp://a.example\";\n password_file = \"/p\" }; };",
      "m:3: relay.routes[0].password_file: is set without user; user = \"...\"; beside it\n"},
+    {DOMAINS ROUTE "oauth = { client_id = \"m\" } }; };",
+     "m:2: relay.routes[0].oauth.token_url: is missing, but other keys of oauth are set; "
+     "token_url = \"https://login.example.net/token\";\n"},
+    {DOMAINS ROUTE "oauth = { token_url = \"https://i\" } }; };",
+     "m:2: relay.routes[0].oauth.token_url: is set without user; user = \"...\"; beside oauth\n"
+     "m:2: relay.routes[0].oauth.client_id: is missing, but token_url is set; client_id = "
+     "\"msad\";\n"
+     "m:2: relay.routes[0].oauth.refresh_token_file: is missing, and so is client_secret_file: "
+     "there is nothing to get a token by; refresh_token_file = \"/etc/msa/smarthost.refresh\";, or "
+     "client_secret_file\n"},
+    {DOMAINS ROUTE "user = \"u\"; password_file = \"/p\"; tls = \"none\"; " OAUTH,
+     "m:2: relay.routes[0].password_file: counts nowhere beside oauth; password_file, or oauth\n"
+     "m:2: relay.routes[0].oauth.token_url: tokens are shown under TLS only, but tls is \"none\"; "
+     "another value of tls\n"},
+    {DOMAINS ROUTE "user = \"u\"; " OAUTH, ""},
     {DOMAINS "relay = { routes = { to = \"smtps://a.example\"; tls = \"none\" }; };",
      "m:2: relay.routes[0].tls: \"none\" contradicts TLS from the first byte, which to asks for; "
      "another value of tls, or smtp:// or qmtp:// in to\n"},

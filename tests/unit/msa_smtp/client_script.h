@@ -198,6 +198,9 @@ static inline void step(struct world *w, const char *s, unsigned piece)
     case 'P':
         smtp_client_auth(w->client, SV("PLAIN"), SV("\0u\0p"), 1);
         break;
+    case 'O':
+        smtp_client_auth(w->client, SV("XOAUTH2"), sv_of(s + 1), 1);
+        break;
     case 'a':
         smtp_client_auth_fail(w->client, ERR_NOT_FOUND, 1);
         break;

@@ -202,6 +202,22 @@ static const struct script scripts[] = {
      LOGIN,
      {HI, "S250-mx\r\n250 AUTH PLAIN\r\n", "Ax", "S535 5.7.8 no\r\n"},
      "> EHLO me|\nauth first PLAIN\n> AUTH PLAIN eA==|\n> QUIT|\nclosed reply AUTH 535 5.7.8 no\n"},
+    {"AUTH by a token that is refused: once more",
+     LOGIN,
+     {HI, "S250-mx\r\n250 AUTH XOAUTH2\r\n", "Ox", "S535 5.7.8 no\r\n", "Oy", "S235 in\r\n"},
+     "> EHLO me|\nauth first XOAUTH2\n> AUTH XOAUTH2 eA==|\nauth first XOAUTH2\n"
+     "> AUTH XOAUTH2 eQ==|\nready\n"},
+    {"AUTH by a token that is refused: no third time",
+     LOGIN,
+     {HI, "S250-mx\r\n250 AUTH XOAUTH2\r\n", "Ox", "S334 e30=\r\n", "A", "S535 5.7.8 no\r\n", "Oy",
+      "S535 5.7.8 no\r\n"},
+     "> EHLO me|\nauth first XOAUTH2\n> AUTH XOAUTH2 eA==|\nauth {}\n> |\nauth first XOAUTH2\n"
+     "> AUTH XOAUTH2 eQ==|\n> QUIT|\nclosed reply AUTH 535 5.7.8 no\n"},
+    {"AUTH by a token that cannot be checked now",
+     LOGIN,
+     {HI, "S250-mx\r\n250 AUTH XOAUTH2\r\n", "Ox", "S454 4.7.0 later\r\n"},
+     "> EHLO me|\nauth first XOAUTH2\n> AUTH XOAUTH2 eA==|\n> QUIT|\nclosed reply AUTH 454 4.7.0 "
+     "later\n"},
     {"AUTH, a bad challenge",
      LOGIN,
      {HI, "S250-mx\r\n250 AUTH PLAIN\r\n", "Ax", "S334 ?\r\n"},

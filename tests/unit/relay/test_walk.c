@@ -55,6 +55,7 @@ static const struct {
     SAYS('e', EHLO, 451, 3, 0, "later"),
     SAYS('G', GREETING, 554, 7, 1, "no"),
     SAYS('p', EHLO, 550, 5, 0, "no"),
+    SAYS('w', AUTH, 535, 7, 8, "wrong"),
     /* fallback: at the greeting, EHLO, MAIL, RCPT, DATA, end of data */
     SAYS('1', GREETING, 550, 5, 604, "please IPv4"),
     SAYS('2', EHLO, 550, 5, 604, "please IPv4"),
@@ -175,6 +176,7 @@ static const struct {
     {"lost before that: another", PLAN(mx), "0:qq 1:kk", "DD"},
     {"a host that lacks is not asked again", PLAN(mx), "0:uk 2:k-", "DD"},
     {"every host lacks", PLAN(mx), "0:uk 2:u-", "PD"},
+    {"a login that is refused: another host, no other address", PLAN(mx), "0:ww 2:kk", "DD"},
 
     /* MX6: the fallback code, at each stage, for whom it is said */
     {"no code, no fallback", PLAN(mx6), "0:kk", "DD"},
