@@ -13,6 +13,7 @@
 #include "auth/accounts.h"
 #include "auth/blocks.h"
 #include "auth/options.h"
+#include "auth/tokens.h"
 #include "msa/base/arena.h"
 #include "msa/base/buf.h"
 #include "msa/loop/loop.h"
@@ -108,6 +109,8 @@ struct auth_admin_ops {
     /* "msactl block", on the loop: the answer is filled at once. */
     void (*on_blocks)(void *arg, const struct auth_blocks_request *request,
                       struct auth_blocks *answer);
+    /* "msactl status", likewise. */
+    void (*on_tokens)(void *arg, struct auth_tokens *answer);
 };
 int auth_admin_new(struct loop *l, int listen_fd, const struct auth_admin_ops *ops, void *arg,
                    struct auth_admin **out) MUST_CHECK;

@@ -171,6 +171,22 @@ static bool answer_blocks(struct conn *c, struct sv payload)
     return good;
 }
 
+static bool answer_tokens(struct conn *c)
+{
+    struct auth_tokens answer;
+    struct buf out;
+    bool good;
+
+    auth_tokens_init(&answer);
+    buf_init(&out, AUTH_ADMIN_MAX, 0);
+    c->admin->ops.on_tokens(c->admin->arg, &answer);
+    auth_tokens_write(&out, &answer);
+    good = chan_send(c->chan, AUTH_ADMIN_TOKENS, buf_view(&out), NULL, 0) == 0;
+    buf_deinit(&out);
+    auth_tokens_deinit(&answer);
+    return good;
+}
+
 static void on_message(void *arg, uint32_t type, struct sv payload, int *fds, size_t nfds)
 {
     struct conn *c = arg;
@@ -178,6 +194,11 @@ static void on_message(void *arg, uint32_t type, struct sv payload, int *fds, si
 
     for (size_t i = 0; i < nfds; i++)
         close(fds[i]);
+    if (type == AUTH_ADMIN_TOKENS && nfds == 0 && !c->in_job && o != NULL) {
+        if (!answer_tokens(c))
+            drop(c);
+        return;
+    }
     if (type == AUTH_ADMIN_BLOCKS && nfds == 0 && !c->in_job && o != NULL) {
         if (!answer_blocks(c, payload))
             drop(c);

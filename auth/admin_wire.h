@@ -10,6 +10,7 @@
 #define AUTH_ADMIN_REQUEST 1u
 #define AUTH_ADMIN_ANSWER  2u
 #define AUTH_ADMIN_BLOCKS  3u          /* both ways: auth/blocks.h */
+#define AUTH_ADMIN_TOKENS  4u          /* both ways, empty as a request: auth/tokens.h */
 #define AUTH_ADMIN_MAX     (16u << 20) /* bytes of an answer: what a chan takes */
 
 void auth_admin_request_write(struct buf *out, const struct auth_admin_request *r);

@@ -43,7 +43,6 @@ struct auth_grant {
     bool is_fetching;
     struct buf access;        /* empty: none */
     uint64_t got_ms, life_ms; /* monotonic */
-    int64_t expires_s;        /* wall clock, to be told */
     uint64_t retry_ms;        /* not before; 0: at once */
     char fault[AUTH_GRANT_WORDS_MAX + 1];
 };
@@ -369,7 +368,6 @@ static int fetch(struct auth_grant *g)
         REQUIRE(buf_put(&g->access, buf_view(&token.access)) == 0); /* the same maximum */
         g->got_ms = clock_mono_ms();
         g->life_ms = token.life_s * 1000ull;
-        g->expires_s = clock_wall_s() + token.life_s;
         log_event(LOG_INFO, "token", NULL, "%s: a token for %lu s from %s", g->user,
                   (unsigned long)token.life_s, g->url);
     } else {
@@ -421,10 +419,25 @@ int auth_grant_take(struct auth_grant *g, bool refused, struct buf *out, struct 
     return err;
 }
 
-void auth_grant_tell(struct auth_grant *g, struct auth_grant_state *out)
+static void tell(struct auth_grant *g, struct auth_tokens *out)
 {
+    struct auth_tokens_entry e = {.user = g->user, .url = g->url, .fault = g->fault};
+    uint64_t age_ms;
+
     pthread_mutex_lock(&g->lock);
-    out->expires_s = buf_len(&g->access) > 0 ? g->expires_s : 0;
-    snprintf(out->fault, sizeof(out->fault), "%s", g->fault);
+    age_ms = clock_mono_ms() - g->got_ms;
+    if (buf_len(&g->access) > 0 && age_ms < g->life_ms)
+        e.left_s = (uint32_t)((g->life_ms - age_ms + 999) / 1000);
+    auth_tokens_add(out, &e);
     pthread_mutex_unlock(&g->lock);
+}
+
+void auth_grants_tell(struct auth_grants *s, struct auth_tokens *out)
+{
+    struct auth_grant *g;
+
+    DL_FOREACH(s->all, g)
+    {
+        tell(g, out);
+    }
 }

@@ -16,6 +16,7 @@
 #define AUTH_GRANT_H
 
 #include "auth/token.h"
+#include "auth/tokens.h"
 
 #define AUTH_GRANT_RETRY_S   10 /* after a failure, and before a token that is refused is renewed */
 #define AUTH_GRANT_AHEAD_S   300 /* renewed so long before its end, or a quarter of its life */
@@ -31,6 +32,9 @@ void auth_grants_free(struct auth_grants *s); /* all references have been droppe
  * then on. */
 void auth_grants_settle(struct auth_grants *s);
 
+/* Appends how each stands. */
+void auth_grants_tell(struct auth_grants *s, struct auth_tokens *out);
+
 /* All is copied. accounts_path names the folder of what is kept. */
 struct auth_grant *auth_grant_get(struct auth_grants *s, const char *accounts_path, struct sv user,
                                   const struct auth_token_issuer *issuer);
@@ -42,11 +46,5 @@ bool auth_grant_is_ready(struct auth_grant *g, bool refused);
  * unless it is newer than that. Negative: none can be had now; words in why. */
 int auth_grant_take(struct auth_grant *g, bool refused, struct buf *out,
                     struct buf *why) MUST_CHECK;
-
-struct auth_grant_state {
-    int64_t expires_s;                    /* wall clock; 0: no token */
-    char fault[AUTH_GRANT_WORDS_MAX + 1]; /* of the last request to the issuer; "": it was good */
-};
-void auth_grant_tell(struct auth_grant *g, struct auth_grant_state *out);
 
 #endif

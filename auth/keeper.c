@@ -231,9 +231,17 @@ static void on_blocks(void *arg, const struct auth_blocks_request *request,
     auth_gate_serve(k->gate, k->current, request, answer);
 }
 
+static void on_tokens(void *arg, struct auth_tokens *answer)
+{
+    struct keeper *k = arg;
+
+    auth_grants_tell(k->grants, answer);
+}
+
 int keeper_listen(struct keeper *k, int fd)
 {
-    static const struct auth_admin_ops ops = {options_of, on_changed, on_unlocked, on_blocks};
+    static const struct auth_admin_ops ops = {options_of, on_changed, on_unlocked, on_blocks,
+                                              on_tokens};
 
     REQUIRE(k->admin == NULL);
     return auth_admin_new(k->loop, fd, &ops, k, &k->admin);

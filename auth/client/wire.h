@@ -31,13 +31,13 @@ enum auth_wire_type {
     AUTH_WIRE_CANCEL,         /* no answer */
     AUTH_WIRE_LOCK,           /* name: login, data: why; nobody logs in with it any more */
     AUTH_WIRE_FIND,           /* name: address of a recipient */
-    AUTH_WIRE_ANSWER =
-        32,                 /* code: enum auth_verdict, data: challenge, response, signature or
-                               certificates; after LOGIN_START and AUTH_TEMPORARY: why, in words, name: login when
-                               AUTH_OK, the name tried when                 AUTH_DENIED or AUTH_BLOCKED, mechanism after
-                               LOGIN_START; extra:                 label of the app password when AUTH_OK by one */
-    AUTH_WIRE_USER_CHANGED, /* name: login whose sessions end, extra: only those by the app
-                               password of this label; id 0 */
+    AUTH_WIRE_ANSWER = 32,    /* code: enum auth_verdict, data: challenge, response, signature or
+                                 certificates; after LOGIN_START and AUTH_TEMPORARY: why, in words.
+                                 name: login when AUTH_OK, the name tried when AUTH_DENIED or
+                                 AUTH_BLOCKED, mechanism after LOGIN_START; extra: label of the app
+                                 password when AUTH_OK by one */
+    AUTH_WIRE_USER_CHANGED,   /* name: login whose sessions end, extra: only those by the app
+                                 password of this label; id 0 */
 };
 
 #define AUTH_START_INITIAL 1u /* data is an initial response, though it may be empty */

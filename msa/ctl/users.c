@@ -180,6 +180,26 @@ void users_warn(const struct msa_options *o, const char *login)
     auth_admin_answer_deinit(&answer);
 }
 
+/* Logins at smarthosts by token; nothing where the keeper is away, as is said already. */
+static void show_tokens(const struct msa_options *o, void (*on_line)(void *arg, json_t *line),
+                        void *arg)
+{
+    char socket_path[4096];
+    struct auth_tokens tokens;
+    auth_tokens_init(&tokens);
+    snprintf(socket_path, sizeof socket_path, "%s/auth/keeper.sock", o->state);
+    int err = auth_tokens_ask(socket_path, &tokens);
+    for (size_t i = 0; err == 0 && i < tokens.count; i++) {
+        const struct auth_tokens_entry *e = &tokens.entries[i];
+        json_t *line =
+            json_pack("{s:s, s:s, s:s, s:i, s:s}", "process", "token", "user", e->user, "issuer",
+                      e->url, "seconds_left", (int)e->left_s, "last_error", e->fault);
+        on_line(arg, line);
+        json_decref(line);
+    }
+    auth_tokens_deinit(&tokens);
+}
+
 void users_health(const struct msa_options *o, void (*on_line)(void *arg, json_t *line), void *arg)
 {
     struct auth_admin_request request = {.verb = AUTH_ADMIN_PROBE};
@@ -193,4 +213,6 @@ void users_health(const struct msa_options *o, void (*on_line)(void *arg, json_t
         json_decref(line);
     }
     auth_admin_answer_deinit(&answer);
+    if (err == 0)
+        show_tokens(o, on_line, arg);
 }

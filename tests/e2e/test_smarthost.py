@@ -114,6 +114,9 @@ def token_by_refresh_token(w):
     equal(issuer.requests, [("POST", "/token", {
         "grant_type": "refresh_token", "refresh_token": "the refresh/token", "scope": "mail send",
         "client_id": "msad", "client_secret": "client&secret"})], "one request for all")
+    told = w.status()["token"]
+    equal((told["user"], told["issuer"], told["last_error"], 0 < told["seconds_left"] <= 6),
+          (USER, "https://127.0.0.1:8443/token", "", True), "status")
     time.sleep(6)
     host.good = {"token-2"}
     w.submit("late@else.test")
@@ -261,6 +264,8 @@ def issuer_that_gives_no_token(w):
     nowhere(w, "refresh-")
     asked = len(issuer.requests)
     check(asked <= 2 * len(faults), asked, "an issuer that fails is left alone for a while")
+    told = {x["last_error"] for x in w.ask("status")[1] if x["process"] == "token"}
+    check("the answer's status is 400: invalid_grant" in told, told)
     hold.set()
     tokens.instead = {}
     late = Issuer(tokens, 8444, (w.path("issuer.pem"), w.path("issuer.key")))
