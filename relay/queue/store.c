@@ -31,14 +31,18 @@
 
 /* ---- the turn ---- */
 
-void store_write(struct store *s, struct task *task, const struct store_write_ops *ops)
+void store_writes_add(struct store_writes *w, const struct store_write *write)
 {
-    struct store_writes *w = &s->writes;
     if (w->count == w->cap) {
         w->cap = w->cap ? w->cap * 2 : 64;
         w->list = mem_resize(w->list, w->cap, sizeof *w->list);
     }
-    w->list[w->count++] = (struct store_write){.ops = ops, .task = task};
+    w->list[w->count++] = *write;
+}
+
+void store_write(struct store *s, struct task *task, const struct store_write_ops *ops)
+{
+    store_writes_add(&s->writes, &(struct store_write){.ops = ops, .task = task});
 }
 
 void store_read_later(struct store *s, struct task *task)
@@ -104,11 +108,14 @@ static void refuse_writes(struct store *s, int err)
     size_t kept = 0;
     for (size_t i = 0; i < s->writes.count; i++) {
         struct store_write w = s->writes.list[i];
-        if (w.applied && w.ops->refuse && !is_own_fault(w.err))
+        bool in_doubt = w.applied && w.ops->refuse && !is_own_fault(w.err);
+        if (in_doubt)
             w.ops->refuse(s, w.task);
         w.applied = false;
         if (w.ops->waits)
             s->writes.list[kept++] = w;
+        else if (in_doubt)
+            store_writes_add(&s->doubt, &w);
         else
             w.ops->settle(s, w.task, is_own_fault(w.err) ? w.err : err);
     }
@@ -474,6 +481,7 @@ static void free_store(struct store *s)
     pthread_mutex_destroy(&s->lock);
     free(s->writes.list);
     free(s->refused);
+    free(s->doubt.list);
     free((char *)s->config.vfs);
     free((char *)s->config.dir);
     free(s->path);
@@ -519,6 +527,7 @@ void store_close(struct store *s)
     store_checkpoint_close(s);
     for (size_t i = 0; i < s->writes.count; i++)
         s->writes.list[i].ops->settle(s, s->writes.list[i].task, ERR_CANCELED);
+    store_tell_refused(s);
     /* All frames into the database: a copy of the one file is then the whole queue. Should it
      * fail, the log holds them. */
     int rc = sqlite3_wal_checkpoint_v2(s->db.handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);

@@ -10,6 +10,9 @@
  *
  *     accepting --failed transaction--> down --compensation committed--> accepting
  *                                        ^--failed again: a second later--'
+ *
+ * Who put those messages is told after that, or after DOUBT_MS: should the power go before, a
+ * client that has no answer may find its message delivered, but not one that was refused.
  */
 #include "msa/base/log.h"
 #include "msa/loop/clock.h"
@@ -19,6 +22,7 @@
 #include <stdlib.h>
 
 #define TRY_EVERY_MS 1000
+#define DOUBT_MS     5000
 
 void store_go_down(struct store *s, int err)
 {
@@ -29,6 +33,7 @@ void store_go_down(struct store *s, int err)
     s->down = true;
     s->down_err = err;
     s->next_try_ms = clock_mono_ms();
+    s->doubt_until_ms = s->next_try_ms + DOUBT_MS;
     atomic_store(&s->want_tick, true);
     if (err == -ENOSPC)
         history_pause(s->history);
@@ -63,6 +68,13 @@ static int compensate(struct store *s)
     return store_end_transaction(s, err);
 }
 
+void store_tell_refused(struct store *s)
+{
+    for (size_t i = 0; i < s->doubt.count; i++)
+        s->doubt.list[i].ops->settle(s, s->doubt.list[i].task, s->down_err);
+    s->doubt.count = 0;
+}
+
 void store_try_up(struct store *s)
 {
     if (!s->down || clock_mono_ms() < s->next_try_ms)
@@ -72,9 +84,12 @@ void store_try_up(struct store *s)
     if (err < 0) {
         s->down_err = err;
         s->next_try_ms = clock_mono_ms() + TRY_EVERY_MS;
+        if (clock_mono_ms() >= s->doubt_until_ms)
+            store_tell_refused(s);
         return;
     }
     s->down = false;
+    store_tell_refused(s);
     atomic_store(&s->want_tick, s->may_vacuum);
     for (size_t i = 0; i < s->nrefused; i++)
         if (s->refused[i].spooled)

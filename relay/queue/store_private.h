@@ -148,6 +148,7 @@ struct store_writes {
     struct store_write *list;
     size_t count, cap;
 };
+void store_writes_add(struct store_writes *w, const struct store_write *write);
 
 struct store_refused {
     char id[QUEUE_ID_LEN + 1];
@@ -193,6 +194,8 @@ struct store {
     uint64_t next_try_ms; /* monotonic */
     struct store_refused *refused;
     size_t nrefused, refused_cap;
+    struct store_writes doubt; /* puts that are answered then, but not later than: */
+    uint64_t doubt_until_ms;   /* monotonic */
 
     /* Unfinished messages (store_partial.c). */
     struct partial_hold *holds; /* hash of the transactions that sessions hold */
@@ -268,6 +271,7 @@ void store_settle_provenance(struct store *s, int err);
 /* store_compensate.c */
 void store_go_down(struct store *s, int err);
 void store_try_up(struct store *s);
+void store_tell_refused(struct store *s); /* the failure to all that waits in doubt */
 
 /* store_partial.c */
 int store_partial_open(struct store *s) MUST_CHECK;
