@@ -6,6 +6,7 @@ import os
 import random
 
 from harness.case import check, equal, eventually, test
+from harness.pki import Ca
 from harness.postfix import Postfix
 from harness.receiver import EVERY, Aiosmtpd, Receiver, without
 from harness.world import NETWORK, USER, message, stuffed
@@ -28,18 +29,25 @@ SINCE = "RRVS=2026-01-01T00:00:00Z"
 
 
 class Hops:
-    """One domain for each receiver, named as it; messages and reports are told apart by ENVID."""
+    """One domain for each receiver, named as it; messages and reports are told apart by ENVID. proven:
+    domains and their hosts that the operator vouches for, as REQUIRETLS asks where nothing is signed."""
 
-    def __init__(self, w, names, over=None):
+    def __init__(self, w, names, over=None, proven=None):
         self.w, self.count, self.receivers = w, 0, {}
         self.author = Receiver(NETWORK + "20")
         self.at = {name: f"{NETWORK}{30 + i}" for i, name in enumerate(names)}
         w.serve_dns(ZONE + "".join(f"{n}.test. MX 10 mx.{n}.test.\nmx.{n}.test. A {a}\n"
                                    for n, a in self.at.items()))
-        w.start(over or QUICK)
+        self.ca = Ca(w.path("hops"))
+        w.start({**(over or QUICK), "relay": {
+            "tls": {"ca": self.ca.path},
+            "routes": [{"domain": domain, "to": [f"smtp://{host}" for host in hosts], "tls": "verify"}
+                       for domain, hosts in (proven or {}).items()]}})
         self.session = w.session()
 
     def receiver(self, name, extensions, **how):
+        if how.get("certificate"):
+            how["certificate"] = self.ca.server(f"mx.{name}.test", "mx1.two.test", "mx2.two.test").files
         self.receivers[name] = Receiver(self.at[name], extensions=extensions, **how)
 
     def send(self, name, mail="", rcpt="", content=None, chunks=0, local="bob"):
@@ -88,7 +96,7 @@ def sent_by(receiver):
 @test()
 def each_extension_reaches_a_hop_that_has_it(w):
     """Every parameter at once, under TLS, as it was given or as the rules of its RFC have it."""
-    h = Hops(w, ["every"])
+    h = Hops(w, ["every"], proven={"every.test": ["mx.every.test"]})
     h.receiver("every", EVERY, certificate=w.certificate)
     envid = h.send("every", content=message("every", extra=SOLICITATION),
                    mail=f" RET=HDRS BODY=8BITMIME SOLICIT=net.example:ADV MTRK={CERTIFIER}:864000"
@@ -198,7 +206,7 @@ RETURNED = [
 
 @test()
 def hops_that_lack_one_extension(w):
-    h = Hops(w, LACKING)
+    h = Hops(w, LACKING, proven={f"{n}.test": [f"mx.{n}.test"] for n in ("requiretls", "notls")})
     for name, keywords in LACKING.items():
         h.receiver(name, without(*keywords), watch=name == "pipelining",
                    certificate=None if name in ("notls", "pipelining") else w.certificate)
@@ -292,7 +300,7 @@ def limits_of_size_time_and_number(w):
 @test()
 def another_host_may_have_it(w):
     """What the first MX lacks the second is asked for; what both lack fails at once."""
-    h = Hops(w, ["first", "second"])
+    h = Hops(w, ["first", "second"], proven={"two.test": ["mx1.two.test", "mx2.two.test"]})
     w.dns.replace(ZONE + f"two.test. MX 10 mx1.two.test.\ntwo.test. MX 20 mx2.two.test.\n"
                          f"mx1.two.test. A {h.at['first']}\nmx2.two.test. A {h.at['second']}\n")
     h.receiver("first", without("RRVS", "MTRK"), certificate=w.certificate)
