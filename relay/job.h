@@ -37,7 +37,7 @@ struct relay_job {
     bool has_answer;
     bool waits_for_form;  /* the connection is ready, and so is the part */
     size_t race_at, race; /* what was opened: so many attempts from this one on; 0: nothing yet */
-    bool clear_text;      /* of the attempt in use: TLS has failed */
+    bool clear_text;      /* TLS has failed at the attempt in use: nothing of any other */
     bool reused;          /* the connection was idle when the job came */
     bool sent;            /* a transaction is under way */
     struct relay_outcome

@@ -82,7 +82,9 @@ static void skip_known_dead(struct relay_job *j)
 void relay_job_next(struct relay_job *j, size_t index)
 {
     bool in_time = !j->given_up && relay_job_now(j) < j->run->job->deadline_ms;
+    size_t before = j->walk.at;
     if (in_time && relay_walk_next(&j->walk, index)) {
+        j->clear_text = j->clear_text && j->walk.at == before; /* TLS is tried at any other host */
         relay_job_open(j);
         return;
     }

@@ -24,7 +24,9 @@ struct smarthost {
     const struct cert *cert;
     bool implicit_tls, no_starttls;
     bool requiretls;        /* offers REQUIRETLS, under TLS */
+    bool breaks_tls;        /* closes where the handshake should begin */
     bool injects;           /* says more in clear, in the segment of its reply to STARTTLS */
+    const char *to_mail;    /* its reply to MAIL; NULL: 250 */
     const char *mechanisms; /* NULL: no AUTH */
     enum { PROOF_TRUE, PROOF_FALSE, PROOF_NONE } proof; /* of itself, in SCRAM */
     /* what it saw */
@@ -225,7 +227,7 @@ static bool obey(struct wire *w, char *line, size_t room)
         greet(w);
     } else if (strcmp(line, "STARTTLS") == 0) {
         wire_say(w, w->host->injects ? "220 go\r\n250-smarthost.test\r\n250 AUTH PLAIN" : "220 go");
-        return wire_tls(w);
+        return !w->host->breaks_tls && wire_tls(w);
     } else if (strncmp(line, "AUTH ", 5) == 0) {
         auth(w, line + 5);
     } else if (strcmp(line, "DATA") == 0) {
@@ -234,8 +236,9 @@ static bool obey(struct wire *w, char *line, size_t room)
         wire_say(w, "221 2.0.0 bye");
         return false;
     } else {
-        atomic_fetch_add(&w->host->mails, strncmp(line, "MAIL", 4) == 0);
-        wire_say(w, "250 2.0.0 ok");
+        bool is_mail = strncmp(line, "MAIL", 4) == 0;
+        atomic_fetch_add(&w->host->mails, is_mail);
+        wire_say(w, is_mail && w->host->to_mail ? w->host->to_mail : "250 2.0.0 ok");
     }
     return true;
 }

@@ -394,6 +394,36 @@ static void requiretls(void **state)
     }
 }
 
+/* TLS fails at the first host, which then takes no mail: that says nothing of the second. */
+static void clear_text_is_for_one_host(void **state)
+{
+    static const char *const to[] = {"a@x.test"};
+    struct smarthost broken = {.cert = &trusted, .breaks_tls = true, .to_mail = "451 4.3.0 later"};
+    struct smarthost sound = {.cert = &trusted};
+    char url[64], other_url[64];
+    (void)state;
+    t.loop = loop_new();
+    smarthost_start(&broken);
+    smarthost_start(&sound);
+    snprintf(url, sizeof url, "smtp://127.0.0.1:%u", broken.port);
+    snprintf(other_url, sizeof other_url, "smtp://127.0.0.1:%u", sound.port);
+    open_relay(&(struct relay_setup){.url = url,
+                                     .other_url = other_url,
+                                     .tls = RELAY_ROUTE_TLS_OPPORTUNISTIC,
+                                     .ca_pem = sv_of(authority.pem),
+                                     .messages = &sound.messages});
+    submit("me@our.test", to, 1, "Subject: x\r\n\r\nbody\r\n");
+    run_until(0, 1);
+    stop_relay();
+    close_stopped_relay();
+    free_loop();
+    smarthost_stop(&broken);
+    smarthost_stop(&sound);
+    assert_int_equal(atomic_load(&broken.connections), 2); /* with TLS, and in clear */
+    assert_int_equal(atomic_load(&broken.mails), 1);
+    assert_int_equal(atomic_load(&sound.messages_in_clear), 0);
+}
+
 static int make_certs(void **state)
 {
     (void)state;
@@ -421,6 +451,7 @@ int main(void)
         cmocka_unit_test(login_of_a_route),
         cmocka_unit_test(no_keeper),
         cmocka_unit_test(requiretls),
+        cmocka_unit_test(clear_text_is_for_one_host),
     };
     return cmocka_run_group_tests(tests, make_certs, free_certs);
 }
