@@ -247,7 +247,10 @@ static struct route *make_route(struct relay_lookups *ls, const char *destinatio
 {
     const struct relay_settings *s = ls->settings;
     struct arena arena;
+    struct dns_stats dns = {.stripped = false};
     arena_init(&arena);
+    if (ls->dns)
+        dns_get_stats(ls->dns, &dns);
     struct route_input in = {.domain = destination,
                              .static_name = "",
                              .credentials = -1,
@@ -257,6 +260,7 @@ static struct route *make_route(struct relay_lookups *ls, const char *destinatio
                              .mxps = s->relay->mxps,
                              .dane = s->relay->tls.dane,
                              .mta_sts = ls->sts && s->relay->tls.mta_sts,
+                             .stripped = dns.stripped,
                              .tls_worked = ls->tls_worked,
                              .arg = ls->arg,
                              .listeners = s->listeners,

@@ -69,22 +69,37 @@ bool relay_needs_allow(const struct relay_needs *n, const struct route_attempt *
            (n->by_qmtp && (level <= ROUTE_TLS_OPPORTUNISTIC || a->implicit_tls));
 }
 
-struct relay_outcome relay_needs_unmet(struct arena *arena, const struct relay_needs *n,
-                                       const struct route_attempt *attempts, size_t nattempts)
+bool relay_needs_another_plan(const struct relay_needs *n, const struct route_plan *plan)
 {
-    if (n->requires_tls)
+    return n->requires_tls && plan->unsure;
+}
+
+static const struct route_attempt *first_barred(const struct relay_needs *n,
+                                                const struct route_plan *plan)
+{
+    for (size_t i = 0; i < plan->nattempts; i++)
+        if (relay_needs_level(n, &plan->attempts[i]) == ROUTE_TLS_BARRED)
+            return &plan->attempts[i];
+    return NULL;
+}
+
+struct relay_outcome relay_needs_unmet(struct arena *arena, const struct relay_needs *n,
+                                       const struct route_plan *plan)
+{
+    const struct route_attempt *barred = first_barred(n, plan);
+    struct relay_outcome o;
+    if (n->requires_tls && !relay_needs_another_plan(n, plan))
         return relay_outcome_of_failure(arena, RELAY_FAILURE_NOT_PROVEN, 0, SV_NONE);
-    for (size_t i = 0; i < nattempts; i++) {
-        const struct route_attempt *a = &attempts[i];
-        if (relay_needs_level(n, a) != ROUTE_TLS_BARRED)
-            continue;
-        struct relay_outcome o =
-            relay_outcome_of_failure(arena, RELAY_FAILURE_BARRED, 0, sv_of(a->host));
-        relay_outcome_name_rule(arena, &o, a->rule, a->host);
-        if (a->barred)
-            o.text = arena_printf(arena, "%s (%s)", o.text, a->barred);
-        return o;
+    if (n->requires_tls) {
+        o = relay_outcome_of_failure(arena, RELAY_FAILURE_UNSURE, 0, SV_NONE);
+    } else if (barred) {
+        o = relay_outcome_of_failure(arena, RELAY_FAILURE_BARRED, 0, sv_of(barred->host));
+        relay_outcome_name_rule(arena, &o, barred->rule, barred->host);
+    } else {
+        return relay_outcome_of_failure(arena, n->by_qmtp ? RELAY_FAILURE_QMTP_CLEAR : n->no_qmtp,
+                                        0, SV_NONE);
     }
-    return relay_outcome_of_failure(arena, n->by_qmtp ? RELAY_FAILURE_QMTP_CLEAR : n->no_qmtp, 0,
-                                    SV_NONE);
+    if (barred && barred->barred)
+        o.text = arena_printf(arena, "%s (%s)", o.text, barred->barred);
+    return o;
 }

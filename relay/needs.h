@@ -30,8 +30,10 @@ struct relay_needs relay_needs_of(const struct queue_message *m, const struct sm
 bool relay_needs_allow(const struct relay_needs *n, const struct route_attempt *a);
 /* The level of TLS that the attempt is made at. */
 enum route_tls relay_needs_level(const struct relay_needs *n, const struct route_attempt *a);
+/* Whether a later plan may have a host for the message that this one has not. */
+bool relay_needs_another_plan(const struct relay_needs *n, const struct route_plan *plan);
 /* Why no attempt of the plan is allowed. */
 struct relay_outcome relay_needs_unmet(struct arena *arena, const struct relay_needs *n,
-                                       const struct route_attempt *attempts, size_t nattempts);
+                                       const struct route_plan *plan);
 
 #endif

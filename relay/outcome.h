@@ -60,6 +60,8 @@ struct relay_outcome {
     XX(BARRED, DEFERRED, (4, 7, 5), MESSAGE, "no host meets what is demanded of TLS")            \
     XX(NOT_PROVEN, FAILED, (5, 7, 10), MESSAGE,                                                  \
        "REQUIRETLS: the domain has no host with TLS that DNSSEC or MTA-STS vouches for")         \
+    XX(UNSURE, DEFERRED, (4, 7, 5), MESSAGE,                                                     \
+       "REQUIRETLS: whether DNSSEC or MTA-STS vouches for TLS there cannot be found out now")    \
     XX(QMTP_TLS, FAILED, (5, 7, 30), MESSAGE, "REQUIRETLS cannot be passed on by QMTP")          \
     XX(QMTP_UTF8, FAILED, (5, 6, 7), MESSAGE, "SMTPUTF8 cannot be passed on by QMTP")            \
     XX(QMTP_PARAMS, FAILED, (5, 3, 3), MESSAGE,                                                  \

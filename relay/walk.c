@@ -68,7 +68,8 @@ void relay_walk_init(struct relay_walk *w, const struct route_plan *plan,
                      struct relay_walk_row *rows, size_t nrows)
 {
     uint64_t allowed = 0, for_v4_only = 0;
-    *w = (struct relay_walk){.attempts = plan->attempts,
+    *w = (struct relay_walk){.plan = plan,
+                             .attempts = plan->attempts,
                              .nattempts = plan->nattempts,
                              .needs = needs,
                              .options = options,
@@ -157,7 +158,7 @@ struct relay_outcome relay_walk_barred(struct arena *arena, const struct relay_w
     for (size_t i = 0; i < w->nattempts; i++)
         if (relay_needs_allow(w->needs, &w->attempts[i])) /* and yet the row has none */
             return relay_outcome_of_failure(arena, RELAY_FAILURE_NO_IPV4, 0, SV_NONE);
-    return relay_needs_unmet(arena, w->needs, w->attempts, w->nattempts);
+    return relay_needs_unmet(arena, w->needs, w->plan);
 }
 
 void relay_walk_skip(struct relay_walk *w, size_t attempt)
@@ -221,5 +222,6 @@ void relay_walk_result(struct relay_walk *w, size_t index, const struct smtp_cli
 bool relay_walk_is_lacked(const struct relay_walk *w, size_t index)
 {
     const struct relay_walk_row *row = &w->rows[index];
-    return row->lacks && (row->might & ~row->lacks) == 0;
+    return row->lacks && (row->might & ~row->lacks) == 0 &&
+           !relay_needs_another_plan(w->needs, w->plan);
 }

@@ -40,7 +40,8 @@ struct relay_walk_row {
 };
 
 struct relay_walk {
-    const struct route_attempt *attempts;
+    const struct route_plan *plan;
+    const struct route_attempt *attempts; /* of plan */
     size_t nattempts;
     const struct relay_needs *needs;
     const struct relay_options *options; /* mx6_fallback_codes, mx6_any_550 */
@@ -77,7 +78,7 @@ void relay_walk_reached(struct relay_walk *w);
  * May change *o: what asks for IPv4 is no failure. */
 void relay_walk_result(struct relay_walk *w, size_t row, const struct smtp_client_result *r,
                        struct relay_outcome *o);
-/* Whether every host that is of use for the row lacks what it needs. */
+/* Whether every host that is of use for the row, or may turn out to be, lacks what it needs. */
 bool relay_walk_is_lacked(const struct relay_walk *w, size_t row);
 
 #endif

@@ -532,4 +532,5 @@ void dns_get_stats(const struct dns *d, struct dns_stats *out)
     *out = d->stats;
     out->in_flight = HASH_COUNT(d->flights);
     out->validating = d->validating;
+    out->stripped = d->anchor && !d->validating;
 }

@@ -52,6 +52,7 @@ struct dns_stats {
     uint64_t questions, merged, timeouts, tempfails, bogus;
     size_t in_flight;
     bool validating; /* an anchor is in use */
+    bool stripped;   /* none is, because the resolver does not pass DNSSEC on for now */
 };
 void dns_get_stats(const struct dns *d, struct dns_stats *out);
 

@@ -83,7 +83,8 @@ struct route_work {
     size_t nasked, nanswered;
     bool mx_known; /* the list of hosts is complete */
     bool mx_secure, srv_secure;
-    bool ended;                   /* the plan is complete */
+    bool unsure; /* whether the domain proves its hosts: DNSSEC or the policy cannot be had now */
+    bool ended;  /* the plan is complete */
     struct sts_policy sts;        /* mode and mx; mode none: there is no policy */
     const char *domain_canonical; /* NULL: the domain is no alias */
     size_t steps_room;
@@ -146,7 +147,8 @@ void route_on_alias(struct route *r, struct route_host *h, const struct route_qu
                     const struct dns_answer *a);
 void route_on_tlsa(struct route *r, struct route_host *h, const struct route_question *q,
                    const struct dns_answer *a);
-/* What a connection to the host has to be: fills tls, rule, barred, names and tlsa of *out. */
+/* What a connection to the host has to be: fills tls, rule, barred, names and tlsa of *out; notes
+ * what the plan is unsure of. */
 void route_set_tls(struct route *r, const struct route_host *h, struct route_attempt *out);
 /* Whether the policies of the domain leave MX6 the target. */
 bool route_allows_target(struct route *r, const struct route_host *h);

@@ -103,9 +103,10 @@ struct route_input {
     enum route_mx6 mx6;
     const uint16_t *mx6_ports; /* that are used; others are skipped */
     size_t nmx6_ports;
-    bool mxps;    /* preferences may say QMTP */
-    bool dane;    /* TLSA records are asked for */
-    bool mta_sts; /* the domain's policy is asked for */
+    bool mxps;     /* preferences may say QMTP */
+    bool dane;     /* TLSA records are asked for */
+    bool mta_sts;  /* the domain's policy is asked for */
+    bool stripped; /* the resolver cannot validate for now: secure answers seem insecure */
     /* Whether TLS has worked at the host before and so is required from now on; NULL: nothing is
      * remembered, or it is no matter. Called before route_is_done(). */
     bool (*tls_worked)(void *arg, const char *host);
@@ -167,6 +168,10 @@ struct route_plan {
     const char *site; /* ROUTE_DELIVER: the set of hosts, sorted: equal for equal sets */
     const struct route_attempt *attempts;
     size_t nattempts;
+    /* ROUTE_DELIVER: a host may be fit for REQUIRETLS that does not look so, because something
+     * could not be found out for now: its addresses or TLSA records, the domain's MTA-STS policy,
+     * or whether answers are secure. */
+    bool unsure;
     bool srv_failed; /* the look-up of SRV: for ROUTE_MX6_FAILED */
     uint32_t ttl_s;  /* least of the answers used, with bounds for use */
     const struct route_step *steps;

@@ -125,6 +125,7 @@ void route_on_policy(struct route *r, const struct sts_answer *a)
     if (a->left_s < r->plan.ttl_s)
         r->plan.ttl_s = a->left_s;
     if (a->status != STS_PRESENT) {
+        w->unsure = w->unsure || a->status == STS_UNKNOWN;
         route_step(r, "policy", "the domain is treated as without MTA-STS policy", "%s", a->why);
         return;
     }
@@ -203,6 +204,15 @@ static bool has_worked(const struct route_input *in, const char *host)
     return in->tls_worked && in->tls_worked(in->arg, host);
 }
 
+/* RFC 8689 4.2.1: mail with REQUIRETLS fails where no host will do, but not for what a later
+ * look-up may find. */
+static bool is_unsure(const struct route_work *w, const struct route_host *h, bool secure)
+{
+    if (h->via == ROUTE_VIA_STATIC)
+        return false;
+    return secure ? h->dane == ROUTE_DANE_FAILED || (h->error && h->naddresses == 0) : w->unsure;
+}
+
 void route_set_tls(struct route *r, const struct route_host *h, struct route_attempt *out)
 {
     const struct route_input *in = &r->work->input;
@@ -227,6 +237,7 @@ void route_set_tls(struct route *r, const struct route_host *h, struct route_att
         set_name(r, h, out);
         out->unlisted = !sts_policy_allows(&r->work->sts, h->name);
     }
+    r->plan.unsure = r->plan.unsure || is_unsure(r->work, h, out->secure);
 }
 
 /* A host that cannot be looked up may be under DANE: nothing is to lead around it. */

@@ -39,6 +39,7 @@ struct dns {
 #define SLOW   ((enum dns_type)65282)
 
 static struct record *zone;
+static bool zone_stripped;
 static uint64_t zone_delay_ms;
 static size_t zone_questions;
 
@@ -53,10 +54,16 @@ static void record_free(struct record *r)
     free(r);
 }
 
+void sim_dns_strip(bool stripped)
+{
+    zone_stripped = stripped;
+}
+
 void sim_dns_reset(void)
 {
     while (zone)
         record_free(zone);
+    zone_stripped = false;
     zone_delay_ms = 1;
     zone_questions = 0;
 }
@@ -281,4 +288,5 @@ void dns_get_stats(const struct dns *d, struct dns_stats *out)
     const struct dns_query *q;
     *out = d->stats;
     DL_COUNT(d->queries, q, out->in_flight);
+    out->stripped = zone_stripped;
 }

@@ -24,6 +24,8 @@ void sim_dns_alias(const char *name, const char *canonical);
 /* Every answer for suffix and what is below is validated, denials too; one that leads through an
  * alias only if its canonical name is under such a suffix as well. */
 void sim_dns_sign(const char *suffix);
+/* Whether resolvers say so of themselves (dns_stats); answers stay as they are. */
+void sim_dns_strip(bool stripped);
 /* Of all answers from here on. A delay beyond a question's deadline is a DNS_TEMPFAIL. */
 void sim_dns_delay(uint64_t delay_ms);
 /* Of this question alone, in place of the other delay. */

@@ -97,8 +97,9 @@ static void on_done(void *arg, const char *destination, struct route *route)
     char text[IP_TEXT_MAX];
     const struct route_plan *p = route_plan(route);
     (void)arg;
-    int used = snprintf(told, sizeof told, "%s %s", destination,
-                        p->verdict == ROUTE_DELIVER ? "deliver" : p->status);
+    int used =
+        snprintf(told, sizeof told, "%s %s%s", destination,
+                 p->verdict == ROUTE_DELIVER ? "deliver" : p->status, p->unsure ? " unsure" : "");
     for (size_t i = 0; i < p->nattempts; i++)
         used += snprintf(told + used, sizeof told - (size_t)used, " %s",
                          ip_port_text(&p->attempts[i].to, text));
@@ -186,6 +187,15 @@ static void set(void)
     relay_settings_drop(settings);
     settings = make_settings();
     relay_lookups_set(lookups, settings);
+}
+
+static void without_validation_nothing_is_sure(void **state)
+{
+    (void)state;
+    sim_dns_strip(true);
+    check("plain.test", "plain.test deliver unsure 192.0.2.1:25", 0);
+    sim_dns_strip(false);
+    check("plain.test", "plain.test deliver 192.0.2.1:25", 0);
 }
 
 static void mx6_needs_ipv6(void **state)
@@ -287,6 +297,7 @@ int main(void)
         CASE(other_questions_have_their_own_time),
         CASE(a_failed_srv_is_remembered_for_an_hour),
         CASE(another_resolver_may_know),
+        CASE(without_validation_nothing_is_sure),
         CASE(mx6_needs_ipv6),
         CASE(ports_are_the_operators),
         CASE(a_new_resolver_or_configuration_begins_again),

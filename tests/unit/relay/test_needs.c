@@ -171,6 +171,12 @@ static void test_unmet(void **state)
     (void)state;
     static const struct route_attempt barred[] = {
         {.host = "mx.example", .tls = ROUTE_TLS_BARRED, .rule = ROUTE_RULE_DANE}};
+    static const struct route_attempt failed[] = {{.host = "mx.example",
+                                                   .tls = ROUTE_TLS_BARRED,
+                                                   .rule = ROUTE_RULE_DANE,
+                                                   .barred = "look-up failed",
+                                                   .secure = true}};
+    static const struct route_attempt unproven[] = {{.host = "mx.example", .tls = OPP}};
     static const struct route_attempt qmtp[] = {
         {.host = "mx.example", .protocol = ROUTE_QMTP, .tls = OPP, .rule = ROUTE_RULE_STATIC}};
     static const struct route_attempt strict_qmtp[] = {
@@ -180,38 +186,67 @@ static void test_unmet(void **state)
         const struct route_attempt *attempt;
         enum relay_verdict verdict;
         const char *status, *text, *remote;
+        bool unsure;
     } rows[] = {
         {{.by_qmtp = true},
          barred,
          RELAY_DEFERRED,
          "4.7.5",
          "no host meets what is demanded of TLS; DANE (TLSA records) demands TLS for mx.example",
-         "mx.example"},
+         "mx.example",
+         false},
         {{.requires_tls = true},
          barred,
          RELAY_FAILED,
          "5.7.10",
          "REQUIRETLS: the domain has no host with TLS that DNSSEC or MTA-STS vouches for",
-         ""},
+         "",
+         false},
+        {{.requires_tls = true},
+         failed,
+         RELAY_DEFERRED,
+         "4.7.5",
+         "REQUIRETLS: whether DNSSEC or MTA-STS vouches for TLS there cannot be found out now "
+         "(look-up failed)",
+         "",
+         true},
+        {{.requires_tls = true},
+         unproven,
+         RELAY_DEFERRED,
+         "4.7.5",
+         "REQUIRETLS: whether DNSSEC or MTA-STS vouches for TLS there cannot be found out now",
+         "",
+         true},
+        {{.requires_tls = true},
+         unproven,
+         RELAY_FAILED,
+         "5.7.10",
+         "REQUIRETLS: the domain has no host with TLS that DNSSEC or MTA-STS vouches for",
+         "",
+         false},
         {{.no_qmtp = RELAY_FAILURE_QMTP_UTF8},
          qmtp,
          RELAY_FAILED,
          "5.6.7",
          "SMTPUTF8 cannot be passed on by QMTP",
-         ""},
+         "",
+         false},
         {{.by_qmtp = true},
          strict_qmtp,
          RELAY_DEFERRED,
          "4.7.4",
          "TLS is required here, but QMTP goes in clear",
-         ""},
+         "",
+         false},
     };
     struct arena arena;
     arena_init(&arena);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char status[SMTP_STATUS_TEXT_MAX];
         assert_false(relay_needs_allow(&rows[i].needs, rows[i].attempt));
-        struct relay_outcome o = relay_needs_unmet(&arena, &rows[i].needs, rows[i].attempt, 1);
+        struct route_plan plan = {
+            .attempts = rows[i].attempt, .nattempts = 1, .unsure = rows[i].unsure};
+        struct relay_outcome o = relay_needs_unmet(&arena, &rows[i].needs, &plan);
         assert_int_equal(o.verdict, rows[i].verdict);
         assert_string_equal(smtp_status_text(o.status, status), rows[i].status);
         assert_string_equal(o.text, rows[i].text);

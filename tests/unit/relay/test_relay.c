@@ -62,6 +62,11 @@ void dns_cancel(struct dns_query *q)
     forget(q);
 }
 
+void dns_get_stats(const struct dns *d, struct dns_stats *out)
+{
+    *out = (struct dns_stats){.questions = d->asked, .in_flight = nopen};
+}
+
 /* Answers the first open question with one record, or none. */
 static void reply(const char *name, enum dns_type type, const struct dns_record *record)
 {

@@ -422,6 +422,13 @@ static void test_lacked(void **state)
     run("each lacks, or one could not be asked", &w, "0:ux 1:-u 2:ux", "PP");
     assert_true(relay_walk_is_lacked(&w, 0));
     assert_false(relay_walk_is_lacked(&w, 1));
+    /* REQUIRETLS: a later plan may have another host */
+    plan.unsure = true;
+    assert_true(relay_walk_is_lacked(&w, 0));
+    needs.requires_tls = true;
+    assert_false(relay_walk_is_lacked(&w, 0));
+    plan.unsure = false;
+    assert_true(relay_walk_is_lacked(&w, 0));
 }
 
 /* A connection that was open before: what it does not take goes along the whole plan. */

@@ -289,11 +289,13 @@ static void a_resolver_without_dnssec_is_used_insecurely(void **state)
     assert_int_equal(dns_new(&config, &dns, &why), 0);
     dns_get_stats(dns, &st);
     assert_true(st.validating);
+    assert_false(st.stripped);
     timer_init(&poll_timer, loop, on_poll, NULL);
     timer_start(&poll_timer, 10);
     loop_run(loop);
     dns_get_stats(dns, &st);
     assert_false(st.validating);
+    assert_true(st.stripped);
     left = 1;
     dns_query(dns, "mail.test", DNS_MX, 20000, on_answer, &want);
     loop_run(loop);

@@ -94,6 +94,17 @@ static const char *const lines[] = {
     "rescue.dom.test STS enforce fail.sig.test",
     "tst.dom.test MX 1 ee.sig.test",
     "tst.dom.test STS testing ee.sig.test",
+    "wait.test MX 1 a.host.test",
+    "wait.test STS unknown",
+    "wait.dom.test MX 1 none.sig.test",
+    "wait.dom.test STS unknown",
+    "waiterr.test MX 1 err.host.test",
+    "waiterr.test MX 2 a.host.test",
+    "waiterr.test STS enforce *.host.test",
+    "err.host.test A !",
+    "half.dom.test MX 1 half.sig.test",
+    "half.sig.test A 192.0.2.33",
+    "half.sig.test AAAA !",
     "wrk.test MX 1 w.host.test",
     "w.host.test A 192.0.2.40",
     "w.host.test WORKED yes",
@@ -157,12 +168,13 @@ static void levels(void **state)
         {"insecure.test", "deliver ee.sig.test=192.0.2.1:25", "name the host are insecure"},
         {"[192.0.2.1]", "deliver [192.0.2.1]=192.0.2.1:25", NULL},
         /* (b) nobody knows: the host is barred, the next one is not */
-        {"fail.dom.test", "deliver but 4.7.5 fail.sig.test=192.0.2.8:25/barred:dane+secure",
+        {"fail.dom.test", "deliver but 4.7.5 unsure fail.sig.test=192.0.2.8:25/barred:dane+secure",
          "SERVFAIL"},
-        {"bogus.dom.test", "deliver but 4.7.5 bogus.sig.test=192.0.2.9:25/barred:dane+secure",
+        {"bogus.dom.test",
+         "deliver but 4.7.5 unsure bogus.sig.test=192.0.2.9:25/barred:dane+secure",
          "bad signature"},
         {"next.dom.test",
-         "deliver bogus.sig.test=192.0.2.9:25/barred:dane+secure "
+         "deliver unsure bogus.sig.test=192.0.2.9:25/barred:dane+secure "
          "none.sig.test=192.0.2.7:25+secure",
          NULL},
         {"noaddress.dom.test", "deliver none.sig.test=192.0.2.7:25+secure", NULL},
@@ -191,9 +203,14 @@ static void levels(void **state)
          "deliver ee.sig.test=192.0.2.1:25/dane:dane+secure "
          "none.sig.test=192.0.2.7:25/verify:sts+secure a.host.test=192.0.2.30:25/barred:sts+secure",
          NULL},
-        {"rescue.dom.test", "deliver but 4.7.5 fail.sig.test=192.0.2.8:25/barred:dane+secure",
-         NULL},
+        {"rescue.dom.test",
+         "deliver but 4.7.5 unsure fail.sig.test=192.0.2.8:25/barred:dane+secure", NULL},
         {"tst.dom.test", "deliver ee.sig.test=192.0.2.1:25/dane:dane+secure", NULL},
+        /* what only a later look-up can tell: nothing where DNSSEC vouches for the host anyway */
+        {"wait.test", "deliver unsure a.host.test=192.0.2.30:25", "without MTA-STS policy"},
+        {"wait.dom.test", "deliver none.sig.test=192.0.2.7:25+secure", NULL},
+        {"waiterr.test", "deliver unsure a.host.test=192.0.2.30:25/verify:sts+secure", NULL},
+        {"half.dom.test", "deliver half.sig.test=192.0.2.33:25+secure", NULL},
         /* (e) */
         {"enfnone.test",
          "deliver but 4.7.5 b.other.test=192.0.2.31:25/barred:sts "
@@ -229,8 +246,9 @@ static void mx6_does_not_lead_around_a_policy(void **state)
          "mx6:x.sig.test=[2001:db8::4]:25/require:dane+secure "
          "mx6:p.test=[2001:db8::5]:25+secure none.sig.test=192.0.2.7:25+secure",
          "the look-up of its TLSA records failed"},
-        {"lost.dom.test", "deliver but 4.7.5 fail.sig.test=192.0.2.8:25/barred:dane+secure", NULL},
-        {"err.dom.test", "deliver none.sig.test=192.0.2.7:25+secure", NULL},
+        {"lost.dom.test", "deliver but 4.7.5 unsure fail.sig.test=192.0.2.8:25/barred:dane+secure",
+         NULL},
+        {"err.dom.test", "deliver unsure none.sig.test=192.0.2.7:25+secure", NULL},
         {"six.enf.test",
          "deliver mx6:p.test=[2001:db8::5]:25/verify:sts "
          "a.host.test=192.0.2.30:25/verify:sts+secure",
@@ -336,6 +354,12 @@ static void nothing_is_signed(void **state)
     zone_check(&bare, &in, "DANE", "deliver ee.sig.test=192.0.2.1:25");
     in.domain = "fail.dom.test";
     zone_check(&bare, &in, "no TLSA is asked for", "deliver fail.sig.test=192.0.2.8:25");
+    in.stripped = true;
+    zone_check(&bare, &in, "for now", "deliver unsure fail.sig.test=192.0.2.8:25");
+    in.domain = "none.dom.test";
+    zone_check(&zone, &in, "an answer of before", "deliver none.sig.test=192.0.2.7:25+secure");
+    in.domain = "[192.0.2.1]";
+    zone_check(&bare, &in, "no name", "deliver [192.0.2.1]=192.0.2.1:25");
 }
 
 int main(void)

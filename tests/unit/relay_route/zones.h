@@ -3,11 +3,12 @@
  *
  * A zone is lines of "name TYPE data". Data "!" is a failed look-up, "bogus" one, "-" no such
  * record, "~" no answer ever; names that do not stand there do not exist. CNAME is followed. Types
- * that are no DNS: STS ("enforce mx.test *.x.test", of a domain), WORKED (TLS did, at a host).
+ * that are no DNS: STS ("enforce mx.test *.x.test", "unknown", of a domain), WORKED (TLS did, at a
+ * host).
  *
- * The plan: "deliver", or its verdict and status, and the attempts in order, each
- * [mx6:][qmtp:]host=address:port[/level:rule][+secure][+testing[+unlisted]], level and rule only
- * where they are not opportunistic and none.
+ * The plan: "deliver", or its verdict and status, "unsure" where it is, and the attempts in order,
+ * each [mx6:][qmtp:]host=address:port[/level:rule][+secure][+testing[+unlisted]], level and rule
+ * only where they are not opportunistic and none.
  */
 #ifndef TESTS_UNIT_RELAY_ROUTE_ZONES_H
 #define TESTS_UNIT_RELAY_ROUTE_ZONES_H
@@ -144,6 +145,8 @@ static inline struct sts_answer zone_policy(const struct zone *z, const char *do
     if (!line)
         return (struct sts_answer){.status = STS_ABSENT, .left_s = 3600, .why = "no record"};
     struct sv rest = sv_of(line);
+    if (sv_eq(rest, SV("unknown")))
+        return (struct sts_answer){.status = STS_UNKNOWN, .left_s = 1, .why = "being fetched"};
     struct sts_policy *p = arena_alloc(a, sizeof *p);
     const char **mx = arena_alloc(a, 10 * sizeof *mx);
     struct sv mode = sv_split(&rest, ' ');
@@ -186,9 +189,9 @@ static inline void zone_write_plan(const struct route_plan *p, char out[ZONE_PLA
     const char *verdict = p->verdict == ROUTE_DELIVER  ? "deliver"
                           : p->verdict == ROUTE_FAILED ? "failed "
                                                        : "deferred ";
-    int used = snprintf(out, ZONE_PLAN_MAX, "%s%s%s", verdict,
+    int used = snprintf(out, ZONE_PLAN_MAX, "%s%s%s%s", verdict,
                         p->verdict == ROUTE_DELIVER && p->status ? " but " : "",
-                        p->status ? p->status : "");
+                        p->status ? p->status : "", p->unsure ? " unsure" : "");
     for (size_t i = 0; i < p->nattempts; i++)
         used += zone_attempt(&p->attempts[i], out + used, (size_t)(ZONE_PLAN_MAX - used));
     for (size_t i = 0; i < p->nsteps; i++)
