@@ -1,7 +1,8 @@
 /*
  *   we: methods -> proxy: chosen -> [we: login -> proxy: verdict] -> we: connect -> proxy: reply
  *
- * Each reply is gathered until it is whole; its length is known after at most five bytes.
+ * Each reply is gathered until it is whole; its length is known after at most five bytes. A reply
+ * that comes before what it answers was taken to be sent is no reply: out never holds two requests.
  */
 #include "relay/socks.h"
 
@@ -158,6 +159,8 @@ enum relay_socks_state relay_socks_feed(struct relay_socks *s, struct sv bytes, 
             on_reply(s);
         } else if (used == bytes.len) {
             break;
+        } else if (s->out_len > 0) {
+            fail(s, "the proxy answers before it is asked");
         } else {
             s->in[s->in_len++] = bytes.ptr[used++];
         }

@@ -77,6 +77,14 @@ static const struct row rows[] = {
     {"silence", NULL, NULL, LIT(""), RELAY_SOCKS_MORE, LIT(HELLO), NULL, false, 0},
 };
 
+/* The proxy waits for what it answers: the end of the reply that begins at or before this byte. */
+static size_t end_of_reply(const struct row *row, size_t at)
+{
+    bool login = row->user && row->in.len > 1 && row->in.ptr[1] == 2;
+    size_t end = at < 2 ? 2 : at < 4 && login ? 4 : row->in.len;
+    return end < row->in.len ? end : row->in.len;
+}
+
 static void try_row(const struct row *row, size_t most)
 {
     struct relay_socks s;
@@ -98,7 +106,8 @@ static void try_row(const struct row *row, size_t most)
         if (at == row->in.len || state != RELAY_SOCKS_MORE)
             break;
         size_t used;
-        struct sv piece = sv_first(sv_skip(row->in, at), most);
+        size_t whole = end_of_reply(row, at) - at;
+        struct sv piece = sv_first(sv_skip(row->in, at), most < whole ? most : whole);
         state = relay_socks_feed(&s, piece, &used);
         assert_true(used == piece.len || state != RELAY_SOCKS_MORE);
         at += used;
@@ -143,11 +152,35 @@ static void the_longest_texts_fit(void **state)
     assert_int_equal((uint8_t)out.ptr[out.len - 1], 255);
 }
 
+/* What comes before we asked is refused, and does not make us say more than there is room for. */
+static void answers_ahead_are_refused(void **state)
+{
+    static char text[RELAY_SOCKS_TEXT_MAX];
+    static const struct sv ahead[] = {LIT("\5\2\1\0"), LIT("\5\2\1\0" BOUND), LIT("\5\0" BOUND),
+                                      LIT("\5\2\1")};
+    struct sv longest = {text, sizeof text};
+    (void)state;
+    memset(text, 'x', sizeof text);
+    for (size_t i = 0; i < sizeof ahead / sizeof *ahead; i++) {
+        struct relay_socks s;
+        struct relay_socks_request r = {
+            .host = longest, .port = 25, .user = longest, .password = longest};
+        size_t used;
+        relay_socks_init(&s, &r);
+        assert_int_equal(relay_socks_out(&s).len, 4);
+        assert_int_equal(relay_socks_feed(&s, ahead[i], &used), RELAY_SOCKS_FAILED);
+        assert_non_null(strstr(relay_socks_fault(&s), "before it is asked"));
+        assert_false(s.is_hosts);
+        assert_int_equal(used, 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conversations),
         cmocka_unit_test(the_longest_texts_fit),
+        cmocka_unit_test(answers_ahead_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
