@@ -177,6 +177,31 @@ void relay_explain(struct relay *r, const char *address, const char *sender, con
     free(lower);
 }
 
+/* ---- plans that are wrong since ---- */
+
+static bool allows_clear_text(void *host, const void *plan)
+{
+    const struct route *route = ((const struct relay_plan *)plan)->route;
+    const struct route_plan *p = route ? route_plan(route) : NULL;
+    for (size_t i = 0; p && i < p->nattempts; i++) {
+        const struct route_attempt *a = &p->attempts[i];
+        if (a->tls == ROUTE_TLS_OPPORTUNISTIC && a->rule == ROUTE_RULE_NONE &&
+            strcmp(a->host, host) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* They have been made before TLS worked there (relay.tls.refuse_downgrade). */
+static void on_tls_worked(void *arg, const char *host)
+{
+    struct relay *r = arg;
+    char *name = mem_str(host);
+    if (r->sched)
+        sched_forget_plans(r->sched, allows_clear_text, name);
+    free(name);
+}
+
 /* ---- life ---- */
 
 struct relay *relay_new(const struct relay_config *config)
@@ -189,7 +214,9 @@ struct relay *relay_new(const struct relay_config *config)
                                                                      .dir = config->dir,
                                                                      .mailbox = config->mailbox,
                                                                      .store = config->store,
-                                                                     .signer = config->signer});
+                                                                     .signer = config->signer,
+                                                                     .on_tls_worked = on_tls_worked,
+                                                                     .arg = r});
     relay_security_set(r->security, r->settings, config->dns);
     r->lookups =
         relay_lookups_new(&(struct relay_lookups_config){.loop = config->loop,

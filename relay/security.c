@@ -67,13 +67,16 @@ bool relay_security_tls_worked(void *security, const char *host)
 /* What a connection has shown; a host that was not connected to shows nothing. */
 static void remember(struct relay_security *s, const struct tls_event *e)
 {
-    if (e->established)
-        tls_memory_worked(s->memory, e->host);
-    else if (e->result && e->remote.family != IP_NONE && tls_memory_is_news(s->memory, e->host))
+    if (e->established) {
+        bool is_new = tls_memory_worked(s->memory, e->host);
+        if (is_new && s->config.on_tls_worked && s->settings->relay->tls.refuse_downgrade)
+            s->config.on_tls_worked(s->config.arg, e->host);
+    } else if (e->result && e->remote.family != IP_NONE && tls_memory_is_news(s->memory, e->host)) {
         log_event(LOG_WARNING, "downgrade", NULL,
                   "%s has had TLS and has none now (%s%s%s), mail for %s %s", e->host, e->result,
                   *e->reason ? ": " : "", e->reason, e->domain,
                   s->settings->relay->tls.refuse_downgrade ? "waits" : "goes in clear");
+    }
 }
 
 void relay_security_on_tls(struct relay_security *s, struct tls_event *e)

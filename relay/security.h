@@ -24,6 +24,10 @@ struct relay_security_config {
     struct mailbox *mailbox;
     struct store *store;
     struct relay_signer *signer;
+    /* relay_security_tls_worked() says yes from now on: plans that let mail go there in clear are
+     * wrong. May be NULL. */
+    void (*on_tls_worked)(void *arg, const char *host);
+    void *arg;
 };
 
 struct relay_security;

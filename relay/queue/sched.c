@@ -346,6 +346,18 @@ void sched_wake(struct sched *s)
     sweep(s);
 }
 
+void sched_forget_plans(struct sched *s, bool (*is_stale)(void *arg, const void *plan), void *arg)
+{
+    struct sched_dest *d, *tmp;
+    HASH_ITER(hh, s->dests, d, tmp)
+    {
+        if (d->state == SCHED_DEST_RESOLVING)
+            d->outdated = d->outdated || !is_stale;
+        else if (!is_stale || (d->route.plan && is_stale(arg, d->route.plan)))
+            d->fresh_until_ms = 0;
+    }
+}
+
 void sched_set_per_site(struct sched *s, size_t per_site)
 {
     struct sched_site *site, *tmp;

@@ -142,6 +142,10 @@ void sched_slot_closed(struct sched *s, uint32_t slot);
 void sched_refile(struct sched *s);
 /* Operator: new due times are in the store already; forget routes and back-off, look again. */
 void sched_wake(struct sched *s);
+/* What is known since makes plans wrong: those that is_stale says so of, or all routes (NULL),
+ * serve no other job until they have been asked for again. Back-off and what is due stay as they
+ * are. */
+void sched_forget_plans(struct sched *s, bool (*is_stale)(void *arg, const void *plan), void *arg);
 
 /* Nothing begins at the site that a pattern names ("mx.example", "*.mx.example": a host of it), or
  * anywhere (NULL), until that is taken back. A pattern is paused once. */

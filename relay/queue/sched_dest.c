@@ -301,9 +301,12 @@ void sched_resolved(struct sched *s, const char *destination, struct sched_route
     if (!d->route_late)
         s->resolving[d->again]--;
     d->route_late = false;
-    if (s->stopping) {
+    if (s->stopping || d->outdated) {
+        d->outdated = false;
         d->state = SCHED_DEST_NEW;
         drop_route(s, route);
+        sched_dest_advance(s, d);
+        sched_resolve_pump(s);
         return;
     }
     d->state = SCHED_DEST_ROUTED;

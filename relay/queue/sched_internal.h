@@ -60,6 +60,7 @@ struct sched_dest {
     enum sched_dest_state state;
     struct sched_route route; /* site is NULL here: see below */
     uint64_t fresh_until_ms;
+    bool outdated;             /* RESOLVING: what is asked for is already wrong */
     struct sched_site *site;   /* holds a use of it; NULL: the route is a failure */
     struct sched_flow *flows;  /* what waits */
     size_t nwaiting, nclaimed; /* all; those that came by a claim */

@@ -77,18 +77,20 @@ static void write_row(struct tls_memory *m, struct host *h)
     buf_deinit(&row);
 }
 
-void tls_memory_worked(struct tls_memory *m, const char *host)
+bool tls_memory_worked(struct tls_memory *m, const char *host)
 {
+    bool is_new = !tls_memory_has(m, host);
     struct host *h = find(m, host);
     if (!h && strlen(host) <= NAME_BYTES)
         h = add(m, sv_of(host));
     if (!h)
-        return;
+        return false;
     h->day = today();
     h->told = 0;
     DL_DELETE(m->order, h);
     DL_PREPEND(m->order, h);
     write_row(m, h);
+    return is_new;
 }
 
 bool tls_memory_has(const struct tls_memory *m, const char *host)

@@ -24,8 +24,8 @@ void tls_memory_free(struct tls_memory *m);
 void tls_memory_remember(struct tls_memory *m, struct sv key, struct sv value);
 void tls_memory_set_keep(struct tls_memory *m, struct keep *keep);
 
-/* TLS was established with the host. */
-void tls_memory_worked(struct tls_memory *m, const char *host);
+/* TLS was established with the host; true: until now tls_memory_has() did not say so. */
+bool tls_memory_worked(struct tls_memory *m, const char *host);
 bool tls_memory_has(const struct tls_memory *m, const char *host);
 /* TLS did not come about with a host that has had it; true: has not been told today. */
 bool tls_memory_is_news(struct tls_memory *m, const char *host);

@@ -349,3 +349,29 @@ def other_ways(w):
               Case("kept: testing", TLS, policy=policy("{host}", mode="testing"), **opportunistic),
               Case("kept: then REQUIRETLS", NEVER, secure=False, after=True, mail=" REQUIRETLS")]
     World(w, cases).check_all()
+
+
+@test(timeout=300)
+def what_has_worked_before(w):
+    """relay.tls.refuse_downgrade: where TLS has worked no mail goes in clear any more, not
+    by a plan that was made before either."""
+    attacks = {name: options for name, options in ATTACKS.items() if "context" not in options}
+    cases = [Case(name, TLS, secure=False) for name in attacks]
+    cases.append(Case("never had TLS", CLEAR, names=None, secure=False))
+    world = World(w, cases, {"relay": {"tls": {"ca": w.path("ca", "ca.pem"), "refuse_downgrade": True}}})
+    world.check_all()
+    for c in cases[:-1]:
+        options = attacks[c.name]
+        c.receiver.script, c.outcome = options.get("script"), WAITS
+        if "names" in options:
+            c.receiver.context = None
+    for c in cases:
+        c.receiver.messages.clear()
+        c.receiver.seen.clear()
+        for session in list(c.receiver.open):
+            session.sock.shutdown(socket.SHUT_RDWR)
+    cases[-1].receiver.clear = 0
+    eventually(lambda: not any(c.receiver.open for c in cases), "connections are closed")
+    for c in cases:
+        c.id = world.submit(c, "again")
+    world.check_all()

@@ -166,9 +166,53 @@ static void test_off(void **state)
     options.capture = "";
 }
 
+static void on_tls_worked(void *arg, const char *host)
+{
+    size_t *told = arg;
+    assert_string_equal(host, "mx.d.test");
+    (*told)++;
+}
+
+static void tls_at(const char *host, bool established)
+{
+    struct tls_event *e = tls_event_new();
+    e->domain = "d.test";
+    e->host = arena_str(&e->arena, sv_of(host));
+    e->remote.family = IP_V4;
+    e->reason = "";
+    e->established = established;
+    e->result = established ? NULL : "starttls-not-supported";
+    relay_security_on_tls(t.security, e);
+}
+
+/* Plans that were made before are wrong from the first time on that TLS works at a host. */
+static void test_tls_worked(void **state)
+{
+    size_t told = 0;
+    (void)state;
+    relay_security_free(t.security);
+    t.security = relay_security_new(&(struct relay_security_config){
+        .loop = t.loop, .on_tls_worked = on_tls_worked, .arg = &told});
+    options.tls.refuse_downgrade = true;
+    relay_security_set(t.security, t.settings, t.dns);
+    tls_at("mx.d.test", false);
+    assert_int_equal(told, 0);
+    tls_at("mx.d.test", true);
+    assert_int_equal(told, 1);
+    tls_at("mx.d.test", true); /* no news */
+    tls_at("mx.d.test", false);
+    assert_int_equal(told, 1);
+    sim_run_for(91 * UINT64_C(86400000)); /* it was forgotten */
+    tls_at("mx.d.test", true);
+    assert_int_equal(told, 2);
+    options.tls.refuse_downgrade = false;
+    tls_at("mx2.d.test", true);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {TEST(test_kept), TEST(test_reload), TEST(test_off)};
+    const struct CMUnitTest tests[] = {TEST(test_kept), TEST(test_reload), TEST(test_off),
+                                       TEST(test_tls_worked)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -273,6 +273,59 @@ static void wake_forgets_back_off(void **state)
         finish(out[0], OK);
 }
 
+static bool is_stale(void *arg, const void *plan)
+{
+    assert_ptr_equal(plan, &plans);
+    return *(const bool *)arg;
+}
+
+/* Only routes are asked for again: a site that is down stays down. */
+static void plans_are_forgotten(void **state)
+{
+    bool stale = false;
+    struct sched_stats st;
+    (void)state;
+    add_rows("a.test", 1, WALL0);
+    add_rows("dead.test", 5, WALL0);
+    sched_start(sched);
+    settle(100);
+    assert_int_equal(resolves_made, 2);
+    for (int turn = 0; turn < 3; turn++) {
+        size_t before = resolves_made;
+        stale = turn > 0;
+        sched_forget_plans(sched, turn == 2 ? NULL : is_stale, &stale);
+        size_t i = add_rows("a.test", 1, clock_wall_ms());
+        sched_on_queued(sched, batch_of((uint32_t)i));
+        settle(100);
+        assert_int_equal(resolves_made, before + stale);
+        assert_true(rows[i].gone);
+    }
+    sched_get_stats(sched, &st);
+    assert_int_equal(st.sites_down, 1);
+}
+
+/* What is under way when all is forgotten has been asked of a world that is no more. */
+static void answers_of_before_are_not_used(void **state)
+{
+    (void)state;
+    auto_resolve = false;
+    add_rows("a.test", 1, WALL0);
+    sched_start(sched);
+    store_turn();
+    assert_int_equal(nasking, 1);
+    sched_forget_plans(sched, NULL, NULL);
+    nasking = 0;
+    resolved("a.test", "before", 3600000);
+    assert_int_equal(nout, 0);
+    assert_int_equal(nasking, 1); /* again */
+    nasking = 0;
+    resolved("a.test", "after", 3600000);
+    store_turn();
+    assert_int_equal(nout, 1);
+    assert_string_equal(out[0]->site, "after");
+    finish(out[0], OK);
+}
+
 static void what_falls_due_later_is_found(void **state)
 {
     (void)state;
@@ -340,12 +393,20 @@ static void the_wall_clock_jumps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(a_dead_domain_delays_nobody),       CASE(a_dead_site_is_probed_by_one_job),
-        CASE(a_site_that_asks_is_left_alone),    CASE(a_failed_route_ends_rows_without_a_slot),
-        CASE(a_stale_route_is_asked_again),      CASE(waiting_too_long_is_put_off),
-        CASE(a_late_job_gives_its_slot_back),    CASE(a_look_up_without_an_answer),
-        CASE(an_idle_slot_is_not_kept_for_ever), CASE(wake_forgets_back_off),
-        CASE(what_falls_due_later_is_found),     CASE(the_wall_clock_jumps),
+        CASE(a_dead_domain_delays_nobody),
+        CASE(a_dead_site_is_probed_by_one_job),
+        CASE(a_site_that_asks_is_left_alone),
+        CASE(a_failed_route_ends_rows_without_a_slot),
+        CASE(a_stale_route_is_asked_again),
+        CASE(waiting_too_long_is_put_off),
+        CASE(a_late_job_gives_its_slot_back),
+        CASE(a_look_up_without_an_answer),
+        CASE(an_idle_slot_is_not_kept_for_ever),
+        CASE(wake_forgets_back_off),
+        CASE(plans_are_forgotten),
+        CASE(answers_of_before_are_not_used),
+        CASE(what_falls_due_later_is_found),
+        CASE(the_wall_clock_jumps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

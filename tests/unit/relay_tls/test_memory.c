@@ -65,7 +65,8 @@ static void test_memory(void **state)
     (void)state;
     assert_false(tls_memory_has(m, "mx.test"));
     assert_false(tls_memory_is_news(m, "mx.test"));
-    tls_memory_worked(m, "mx.test");
+    assert_true(tls_memory_worked(m, "mx.test"));
+    assert_false(tls_memory_worked(m, "mx.test"));
     assert_true(tls_memory_has(m, "mx.test"));
     assert_false(tls_memory_has(m, "mx2.test"));
     /* told once a day, and again when it has worked meanwhile */
