@@ -13,8 +13,9 @@
  * on for the next mail.
  *
  * Ownership: what an answer names lives during its callback only. Thread: main.
- * Bounds: STS_DOMAINS_MAX domains, STS_BYTES_MAX of policies, those asked for the longest ago are
- * forgotten; STS_FETCHES_MAX fetches at once, one a domain.
+ * Bounds: STS_DOMAINS_MAX domains, STS_BYTES_MAX of policies: those without a policy in force are
+ * forgotten first, of these and of the others the ones asked for the longest ago; STS_FETCHES_MAX
+ * fetches at once, one a domain.
  *
  *     q = sts_ask(s, "example.net", on_policy, self);      later: on_policy(self, &answer)
  */

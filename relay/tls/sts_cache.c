@@ -26,17 +26,27 @@ static bool is_idle(const struct sts_entry *e)
 }
 
 /* Those that nobody has asked for the longest go first. */
-static void make_room(struct sts *s)
+static void evict(struct sts *s, bool in_force)
 {
+    uint64_t now_ms = loop_now_ms(s->config.loop);
     struct sts_entry *e = s->order ? s->order->prev : NULL; /* the last */
     while (e && (s->count > STS_DOMAINS_MAX || s->bytes > STS_BYTES_MAX)) {
         struct sts_entry *before = e == s->order ? NULL : e->prev;
-        if (is_idle(e) && e != s->order) {
+        bool helps = s->count > STS_DOMAINS_MAX || e->text;
+        if (helps && is_idle(e) && e != s->order && sts_entry_holds(e, now_ms) == in_force) {
             sts_entry_drop_policy(e);
             sts_entry_free(e);
         }
         e = before;
     }
+}
+
+/* What has no policy in force costs a question at most. A policy in force may be one that somebody
+ * keeps from being had again (RFC 8461 10.2): it goes only where all the others are such, too. */
+static void make_room(struct sts *s)
+{
+    evict(s, false);
+    evict(s, true);
 }
 
 struct sts_entry *sts_entry_get(struct sts *s, const char *domain)

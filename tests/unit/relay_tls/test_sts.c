@@ -1,4 +1,6 @@
 /* Policies found out, cached, kept and refreshed, in virtual time. */
+#include "msa/base/pack.h"
+#include "msa/loop/clock.h"
 #include "tests/sim/loop/sim.h"
 #include "tests/unit/relay_tls/sts_world.h"
 
@@ -328,10 +330,55 @@ static void test_bounds(void **state)
     }
     sim_run_for(1000);
     sts_get_stats(w.sts, &st);
-    assert_int_equal(st.policies, 0); /* they were asked for the longest ago */
+    assert_int_equal(st.policies, n); /* asked for the longest ago, but in force */
     sim_run_for(2 * 3600 * 1000);
     sts_get_stats(w.sts, &st);
-    assert_int_equal(st.domains, 0); /* forgotten, not kept */
+    assert_int_equal(st.domains, n); /* the others are forgotten, not kept */
+    restart();
+    sts_get_stats(w.sts, &st);
+    assert_int_equal(st.policies, n); /* on the disk, too */
+}
+
+static void know(unsigned number)
+{
+    struct buf row;
+    char domain[20];
+    snprintf(domain, sizeof domain, "d%u.test", number);
+    buf_init(&row, 200, 0);
+    pack_u8(&row, 1);
+    pack_sv(&row, SV("1"));
+    pack_u64(&row, (uint64_t)clock_wall_ms());
+    pack_u64(&row, (uint64_t)clock_wall_ms());
+    pack_sv(&row, SV("version: STSv1\nmode: none\nmax_age: 8640000\n"));
+    sts_remember(w.sts, sv_of(domain), buf_view(&row));
+    buf_deinit(&row);
+}
+
+static bool is_known(const char *domain)
+{
+    struct arena arena;
+    struct sts_policy p;
+    arena_init(&arena);
+    bool known = sts_look(w.sts, domain, &arena, &p);
+    arena_deinit(&arena);
+    return known;
+}
+
+/* Nothing but policies in force: the one that nobody has asked for the longest makes room. */
+static void test_full_of_policies(void **state)
+{
+    char domain[20];
+    (void)state;
+    for (unsigned i = 0; i < STS_DOMAINS_MAX; i++)
+        know(i);
+    assert_int_equal(ask_for("d0.test"), STS_PRESENT);
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(domain, sizeof domain, "x%u.test", i);
+        assert_int_equal(ask_for(domain), STS_ABSENT);
+        assert_true(is_known("d0.test"));
+        assert_false(is_known("d1.test"));
+        assert_true(is_known("d2.test")); /* the x before made room for this one */
+    }
 }
 
 static void test_kept(void **state)
@@ -411,11 +458,22 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_found),     TEST(test_absent), TEST(test_faults),
-        TEST(test_addresses), TEST(test_stays),  TEST(test_new_id),
-        TEST(test_refresh),   TEST(test_slow),   TEST(test_tiny_max_age),
-        TEST(test_merged),    TEST(test_bounds), TEST(test_kept),
-        TEST(test_reload),    TEST(test_freed),  TEST(test_ended_while_down),
+        TEST(test_found),
+        TEST(test_absent),
+        TEST(test_faults),
+        TEST(test_addresses),
+        TEST(test_stays),
+        TEST(test_new_id),
+        TEST(test_refresh),
+        TEST(test_slow),
+        TEST(test_tiny_max_age),
+        TEST(test_merged),
+        TEST(test_bounds),
+        TEST(test_kept),
+        TEST(test_reload),
+        TEST(test_freed),
+        TEST(test_ended_while_down),
+        TEST(test_full_of_policies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
