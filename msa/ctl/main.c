@@ -132,10 +132,10 @@ static const struct command commands[] = {
      "[--site S]  the sites that mail goes to now or has failed at: state, connections, last "
      "error"},
     {"pause", NULL, TAKES_WHAT, "pause", show_pause, run_ask, 0,
-     "submission | relay [--site S]  take no new mail; deliver nothing, there or anywhere; also "
+     "WHAT [--site S]  submission: take no new mail; relay: deliver nothing, there or anywhere; "
+     "also "
      "after a restart"},
-    {"resume", NULL, TAKES_WHAT, "resume", show_pause, run_ask, 0,
-     "submission | relay [--site S]  end that"},
+    {"resume", NULL, TAKES_WHAT, "resume", show_pause, run_ask, 0, "WHAT [--site S]  end that"},
     {"status", NULL, TAKES_NOTHING, "status", show_status, run_ask, 0, "processes and figures"},
     {"stats", NULL, TAKES_NOTHING, "stats", show_stats, run_ask, 0,
      "what clients did since start, and those that had trouble today and yesterday"},
