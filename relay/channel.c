@@ -111,7 +111,7 @@ static void tell_write_error(struct relay_channel *ch)
 
 /* ---- TLS ---- */
 
-/* An opportunistic attempt with names is a policy's that is only being tested (RFC 8461 5). */
+/* RFC 8461 5: of a policy that is being tested the check is only told. */
 static void describe_peer(const struct relay_channel *ch, struct tls_stream_peer *out)
 {
     const struct route_attempt *a = attempt_of(ch);
@@ -123,9 +123,10 @@ static void describe_peer(const struct relay_channel *ch, struct tls_stream_peer
         out->name = SV_NONE;
     if (a->tls == ROUTE_TLS_DANE) {
         out->trust = AUTH_TLS_TRUST_DANE;
+        out->must_verify = ch->config.must_verify;
         if (a->nnames > 0)
             out->name = sv_of(a->names[0]); /* the TLSA base domain: RFC 7672 8.1 */
-    } else if (a->tls == ROUTE_TLS_VERIFY || (a->tls == ROUTE_TLS_OPPORTUNISTIC && a->nnames > 0)) {
+    } else if (a->tls == ROUTE_TLS_VERIFY || a->testing) {
         out->trust = AUTH_TLS_TRUST_VERIFY;
         out->report_only = a->tls != ROUTE_TLS_VERIFY;
     }

@@ -43,6 +43,7 @@ struct relay_channel_config {
     struct tls_ctx *tls;                  /* a reference is taken; NULL: no TLS can be had */
     const struct route_attempt *attempts; /* raced (dial.h); borrowed */
     size_t nattempts;
+    bool must_verify;                /* tls_stream_peer.must_verify */
     uint32_t connect_ms;             /* how long connecting to each may take */
     struct relay_families *families; /* NULL: nothing is remembered */
     const struct conf_list *bind;    /* of struct relay_bind_options; NULL: none */

@@ -431,6 +431,7 @@ struct relay_conn *relay_conn_open(const struct relay_conn_config *config,
                                            .connect_ms = c->type->connect_ms,
                                            .attempts = c->attempts,
                                            .nattempts = c->nattempts,
+                                           .must_verify = config->must_verify,
                                            .families = config->families,
                                            .bind = config->bind,
                                            .queue_id = c->queue_id};
@@ -524,11 +525,13 @@ size_t relay_conn_index(const struct relay_conn *c)
 }
 
 bool relay_conn_serves(const struct relay_conn *c, const struct route_attempt *a,
-                       enum route_tls level)
+                       enum route_tls level, bool must_verify)
 {
     struct route_attempt wanted = *a;
+    struct relay_channel_tls tls;
+    relay_channel_get_tls(c->channel, &tls);
     wanted.tls = level;
-    return route_attempt_eq(&wanted, c->attempt);
+    return route_attempt_eq(&wanted, c->attempt) && (tls.verified || !must_verify);
 }
 
 void relay_conn_get_tls(const struct relay_conn *c, struct relay_channel_tls *out)

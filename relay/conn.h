@@ -40,6 +40,7 @@ struct relay_conn_config {
     const struct route_attempt *attempts;
     size_t nattempts;
     enum route_tls level;            /* theirs, or what the message makes of it; never BARRED */
+    bool must_verify;                /* under DANE: whatever TLSA records there are */
     struct relay_families *families; /* the worker's; may be NULL */
     const struct conf_list *bind;    /* of struct relay_bind_options; NULL: none; used before
                                         on_ready only */
@@ -79,9 +80,9 @@ unsigned relay_conn_converts(const struct relay_conn *c, const struct smtp_clien
 size_t relay_conn_index(const struct relay_conn *c);
 const struct route_attempt *relay_conn_attempt(const struct relay_conn *c);
 /* Whether it is what this attempt at this level would have opened: what was checked of the host is
- * what it asks. */
+ * what it asks. must_verify: and it was checked. */
 bool relay_conn_serves(const struct relay_conn *c, const struct route_attempt *a,
-                       enum route_tls level);
+                       enum route_tls level, bool must_verify);
 bool relay_conn_is_tls(const struct relay_conn *c);
 /* Legal up to the end of on_closed; failure also tells that STARTTLS was asked for in vain. */
 void relay_conn_get_tls(const struct relay_conn *c, struct relay_channel_tls *out);

@@ -31,6 +31,7 @@ void relay_job_open(struct relay_job *j)
         .attempts = a,
         .nattempts = j->race,
         .level = relay_needs_level(&j->needs, a),
+        .must_verify = j->needs.requires_tls,
         .families = relay_worker_families(j->run->worker),
         .bind = &j->run->settings->relay->bind,
         .secret = a->credentials < 0
@@ -165,7 +166,7 @@ static bool fits(struct relay_job *j, const struct relay_conn *conn)
     size_t row;
     for (size_t i = 0; i < j->walk.nattempts; i++) {
         const struct route_attempt *a = &j->walk.attempts[i];
-        if (!relay_conn_serves(conn, a, relay_needs_level(&j->needs, a)))
+        if (!relay_conn_serves(conn, a, relay_needs_level(&j->needs, a), j->needs.requires_tls))
             continue;
         relay_walk_stand(&j->walk, i);
         if (relay_job_taken(j, &row) > 0)

@@ -76,7 +76,7 @@ void tls_check_begin(SSL *ssl, const struct tls_stream_peer *peer, struct tls_ch
     if (peer->trust == AUTH_TLS_TRUST_DANE) {
         REQUIRE(SSL_dane_enable(ssl, NULL) == 1);
         out->no_usable_tlsa = add_tlsa(ssl, peer) == 0;
-        out->verifies = !out->no_usable_tlsa;
+        out->verifies = !out->no_usable_tlsa || peer->must_verify;
     }
     SSL_set_verify(ssl, out->verifies ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     if (out->verifies)
@@ -120,7 +120,7 @@ static enum tls_failure failure_of(long verdict)
 
 enum tls_failure tls_check_failure(const struct tls_check *c, const SSL *ssl)
 {
-    if (c->no_usable_tlsa)
+    if (c->no_usable_tlsa && !c->verifies)
         return AUTH_TLS_FAILURE_TLSA_INVALID;
     return c->verifies ? failure_of(SSL_get_verify_result(ssl)) : AUTH_TLS_FAILURE_NONE;
 }
@@ -140,7 +140,7 @@ char *tls_check_session_name(const struct tls_stream_peer *peer)
         return NULL;
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     REQUIRE(md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1);
-    const uint8_t how[] = {(uint8_t)peer->trust, peer->report_only};
+    const uint8_t how[] = {(uint8_t)peer->trust, peer->report_only, peer->must_verify};
     digest_field(md, (struct sv){(const char *)how, sizeof how});
     digest_field(md, peer->name);
     digest_field(md, peer->session_key);

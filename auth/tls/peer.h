@@ -7,7 +7,8 @@
  *   DANE    one of the TLSA records matches: usage 3 looks at nothing but the certificate or its
  *           key, whatever its names and dates; usage 2 needs a chain to that authority, dates, and
  *           one of the names. Records of other usages, and broken ones, cannot be used; where none
- *           can, the connection is encrypted but not verified (RFC 7672 2.2, 3.1.3).
+ *           can, the connection is encrypted but not verified (RFC 7672 2.2, 3.1.3), or, where it
+ *           must be, verified as under VERIFY.
  * Plain values, views of the caller's, needed during tls_stream_client() only.
  */
 #ifndef AUTH_TLS_PEER_H
@@ -25,6 +26,7 @@ struct tls_stream_tlsa { /* RFC 6698 2.1 */
 struct tls_stream_peer {
     struct sv name; /* DNS name (sent as SNI) or an IP address; may be empty under ANY */
     enum tls_stream_trust trust;
+    bool must_verify; /* DANE: also where no record can be used (RFC 8689 4.2.1) */
     bool report_only; /* what the check says is told (tls_stream_info), but nothing fails by it */
     /* One of these must match; none: name. An address only where it is the only one. For DANE the
      * first is the TLSA base domain. */

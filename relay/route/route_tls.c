@@ -64,13 +64,30 @@ void route_on_alias(struct route *r, struct route_host *h, const struct route_qu
     }
 }
 
-/* RFC 7672 3.1: usage 2 and 3 alone; a digest of a length that it cannot have matches nothing. */
+/* A DER sequence that fills the data, as certificates and keys are (X.690 8.1.3, 8.9). */
+static bool is_sequence(struct sv data)
+{
+    const uint8_t *b = (const uint8_t *)data.ptr;
+    size_t len = 0, head = 2;
+    if (data.len < head || b[0] != 0x30)
+        return false;
+    if (b[1] < 0x80)
+        return data.len == head + b[1];
+    head += b[1] & 0x7f;
+    if (head > 2 + 4 || data.len < head)
+        return false;
+    for (size_t i = 2; i < head; i++)
+        len = len << 8 | b[i];
+    return data.len - head == len;
+}
+
+/* RFC 7672 3.1: usage 2 and 3 alone; what can be no certificate, key or digest matches nothing. */
 static bool is_usable(const struct dns_record *t)
 {
     static const size_t length[] = {0, 32, 64};
     if ((t->usage != 2 && t->usage != 3) || t->selector > 1 || t->matching > 2)
         return false;
-    return t->matching == 0 || t->text.len == length[t->matching];
+    return t->matching == 0 ? is_sequence(t->text) : t->text.len == length[t->matching];
 }
 
 static void use_records(struct route *r, struct route_host *h, const struct route_question *q,
@@ -119,7 +136,7 @@ void route_on_policy(struct route *r, const struct sts_answer *a)
     static const char *const meaning[] = {
         [STS_MODE_NONE] = "nothing follows from it",
         [STS_MODE_TESTING] = "what fails is only reported",
-        [STS_MODE_ENFORCE] = "a host that is not under DANE must be in it, and prove its name",
+        [STS_MODE_ENFORCE] = "a host that DANE does not check must be in it, and prove its name",
     };
     struct route_work *w = r->work;
     if (a->left_s < r->plan.ttl_s)
@@ -199,6 +216,13 @@ static void set_dane(struct route *r, const struct route_host *h, struct route_a
     }
 }
 
+/* RFC 8461 2: a policy is not to override DANE that fails. Records that nobody can match are none,
+ * and must not switch the policy off. */
+static bool is_left_to_policy(const struct route_work *w, const struct route_host *h)
+{
+    return h->dane == ROUTE_DANE_UNUSABLE && w->sts.mode == STS_MODE_ENFORCE;
+}
+
 static bool has_worked(const struct route_input *in, const char *host)
 {
     return in->tls_worked && in->tls_worked(in->arg, host);
@@ -220,7 +244,7 @@ void route_set_tls(struct route *r, const struct route_host *h, struct route_att
     if (h->via == ROUTE_VIA_STATIC) {
         out->tls = h->static_tls;
         out->rule = ROUTE_RULE_STATIC;
-    } else if (h->dane != ROUTE_DANE_NONE) {
+    } else if (h->dane != ROUTE_DANE_NONE && !is_left_to_policy(r->work, h)) {
         set_dane(r, h, out);
     } else if (r->work->sts.mode == STS_MODE_ENFORCE) {
         set_policy(r, h, out);

@@ -209,6 +209,38 @@ static void dane_records_that_cannot_be_used(void **state)
     free((void *)(uintptr_t)bad.ptr);
 }
 
+/* Where the host must be verified in any case, PKIX takes the place of records that cannot be used,
+ * and of no others. */
+static void dane_that_must_verify(void **state)
+{
+    struct sv bad = tlsa_data(alone.cert.x509, 1, 1);
+    const struct tls_stream_tlsa der = {3, 0, 0, SV("no DER")}, wrong = {3, 1, 1, bad};
+    const struct {
+        const struct server *meets;
+        const char *ca;
+        struct tls_stream_tlsa record;
+        enum tls_failure failure;
+    } rows[] = {
+        {&right, ca.pem, der, OK},           {&right, NULL, der, UNTRUSTED},
+        {&elsewhere, ca.pem, der, MISMATCH}, {&alone, ca.pem, der, UNTRUSTED},
+        {&right, ca.pem, wrong, INVALID},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct tls_stream_peer peer = {.name = SV(MX),
+                                       .trust = AUTH_TLS_TRUST_DANE,
+                                       .must_verify = true,
+                                       .tlsa = &rows[i].record,
+                                       .ntlsa = 1};
+        struct tls_stream_info info;
+        enum tls_stream_state end = meet(rows[i].meets, rows[i].ca, &peer, &info);
+        assert_int_equal(info.failure, rows[i].failure);
+        assert_int_equal(info.verified, rows[i].failure == OK);
+        assert_int_equal(end, rows[i].failure == OK ? AUTH_TLS_OPEN : AUTH_TLS_FAILED);
+    }
+    free((void *)(uintptr_t)bad.ptr);
+}
+
 /* PKIX for one of several names, and what is only reported. */
 static void pkix_names_and_reports(void **state)
 {
@@ -295,6 +327,12 @@ static void session_names(void **state)
          .trust = AUTH_TLS_TRUST_DANE,
          .tlsa = records + 2,
          .ntlsa = 1},
+        {.name = SV("n"),
+         .session_key = SV("k"),
+         .trust = AUTH_TLS_TRUST_DANE,
+         .must_verify = true,
+         .tlsa = records,
+         .ntlsa = 1},
     };
     enum { COUNT = sizeof peers / sizeof *peers };
     char *made[COUNT];
@@ -363,6 +401,7 @@ int main(void)
         cmocka_unit_test(dane_end_entity),
         cmocka_unit_test(dane_authority),
         cmocka_unit_test(dane_records_that_cannot_be_used),
+        cmocka_unit_test(dane_that_must_verify),
         cmocka_unit_test(pkix_names_and_reports),
         cmocka_unit_test(session_names),
         cmocka_unit_test(resumed_sessions_keep_the_verdict),

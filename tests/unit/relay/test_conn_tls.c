@@ -66,6 +66,8 @@ static int teardown(void **state)
     return 0;
 }
 
+static bool must_verify, testing; /* of all rows that are tried */
+
 struct row {
     const struct cert *cert;
     enum { STARTTLS, NO_STARTTLS, IMPLICIT } server;
@@ -85,6 +87,7 @@ static void try_row(const struct row *row, enum route_protocol protocol)
     struct tls_ctx *ctx = client_ctx(authority.pem, 10);
     struct route_tlsa tlsa = {.usage = 3, .selector = 0, .matching = 0};
     unsigned char *der = NULL;
+    char again[2048]; /* the same data */
     struct route_attempt a = {.host = HOST,
                               .protocol = protocol,
                               .tls = ROUTE_TLS_BARRED, /* the level decides, not this */
@@ -93,11 +96,14 @@ static void try_row(const struct row *row, enum route_protocol protocol)
                               .nnames = row->name != NULL,
                               .tlsa = &tlsa,
                               .ntlsa = row->record_of != NULL,
+                              .testing = testing,
                               .credentials = -1};
     if (row->record_of) {
         int len = i2d_X509(row->record_of->x509, &der);
         assert_true(len > 0);
         tlsa.data = (struct sv){(char *)der, (size_t)len};
+        assert_true(tlsa.data.len <= sizeof again);
+        memcpy(again, der, tlsa.data.len);
     }
     smarthost_start(&h);
     loop = loop_new();
@@ -111,12 +117,20 @@ static void try_row(const struct row *row, enum route_protocol protocol)
                                        .attempts = &a,
                                        .nattempts = 1,
                                        .level = row->level,
+                                       .must_verify = must_verify,
                                        .qmtp_recipients = 1,
                                        .queue_id = ""};
     conn = relay_conn_open(&config, &ops, NULL);
     OPENSSL_free(der); /* copied */
+    struct route_tlsa same = tlsa;
     memset(&tlsa, 0xff, sizeof tlsa);
     loop_run(loop);
+    if (row->ready) { /* for another message, which asks for no more, or for a proof */
+        same.data.ptr = again;
+        tlsa = same;
+        assert_true(relay_conn_serves(conn, &a, row->level, false));
+        assert_int_equal(relay_conn_serves(conn, &a, row->level, true), row->verified);
+    }
     assert_int_equal(seen.ready, row->ready);
     assert_int_equal(seen.tls.active, row->encrypted);
     assert_int_equal(seen.tls.verified, row->verified);
@@ -150,10 +164,8 @@ static void levels(void **state)
         {&other, STARTTLS, OPPORTUNISTIC, NULL, NULL, true, true, false, NONE, 0},
         {&other, NO_STARTTLS, OPPORTUNISTIC, NULL, NULL, true, false, false, MISSING, 0},
         {&other, IMPLICIT, OPPORTUNISTIC, NULL, NULL, true, true, false, NONE, 0},
-        /* a policy that is only being tested */
-        {&right, STARTTLS, OPPORTUNISTIC, HOST, NULL, true, true, true, NONE, 0},
-        {&other, STARTTLS, OPPORTUNISTIC, HOST, NULL, true, true, false, MISMATCH, 0},
-        {&right, NO_STARTTLS, OPPORTUNISTIC, HOST, NULL, true, false, false, MISSING, 0},
+        /* names of a policy that the message waives */
+        {&other, STARTTLS, OPPORTUNISTIC, HOST, NULL, true, true, false, NONE, 0},
 
         {&other, STARTTLS, ROUTE_TLS_REQUIRE, NULL, NULL, true, true, false, NONE, 0},
         {&right, NO_STARTTLS, ROUTE_TLS_REQUIRE, NULL, NULL, false, false, false, MISSING,
@@ -187,6 +199,39 @@ static void levels(void **state)
     }
 }
 
+/* A policy that is only being tested. */
+static void only_told(void **state)
+{
+    const struct row rows[] = {
+        {&right, STARTTLS, OPPORTUNISTIC, HOST, NULL, true, true, true, NONE, 0},
+        {&other, STARTTLS, OPPORTUNISTIC, HOST, NULL, true, true, false, MISMATCH, 0},
+        {&right, NO_STARTTLS, OPPORTUNISTIC, HOST, NULL, true, false, false, MISSING, 0},
+        {&other, STARTTLS, ROUTE_TLS_REQUIRE, HOST, NULL, true, true, false, MISMATCH, 0},
+        {&other, STARTTLS, ROUTE_TLS_VERIFY, HOST, NULL, false, true, false, MISMATCH,
+         SMTP_END_TLS},
+    };
+    (void)state;
+    testing = true;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        try_row(&rows[i], ROUTE_SMTP);
+    testing = false;
+}
+
+/* REQUIRETLS: records that cannot be used prove nothing. */
+static void dane_without_usable_records(void **state)
+{
+    const struct row rows[] = {
+        {&right, STARTTLS, ROUTE_TLS_DANE, HOST, NULL, true, true, true, NONE, 0},
+        {&other, STARTTLS, ROUTE_TLS_DANE, HOST, NULL, false, true, false, MISMATCH, SMTP_END_TLS},
+        {&other, STARTTLS, ROUTE_TLS_DANE, HOST, &other, true, true, true, NONE, 0},
+    };
+    (void)state;
+    must_verify = true;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        try_row(&rows[i], ROUTE_SMTP);
+    must_verify = false;
+}
+
 /* QMTP has no STARTTLS that could be missed. */
 static void qmtp(void **state)
 {
@@ -206,6 +251,8 @@ static void qmtp(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(levels), cmocka_unit_test(qmtp)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(levels), cmocka_unit_test(only_told),
+                                       cmocka_unit_test(dane_without_usable_records),
+                                       cmocka_unit_test(qmtp)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

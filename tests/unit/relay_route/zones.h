@@ -75,6 +75,23 @@ static inline uint16_t zone_number(struct sv *rest)
     return (uint16_t)number;
 }
 
+static inline struct sv zone_data(struct sv *rest, struct arena *a)
+{
+    struct sv kind = sv_split(rest, ' ');
+    uint64_t len;
+    bool is_der = sv_eq(kind, SV("der"));
+    assert_true(sv_u64(is_der ? *rest : kind, 65535, &len));
+    uint8_t *data = arena_alloc(a, len + 1);
+    if (is_der) {
+        assert_true(len >= 4);
+        data[0] = 0x30;
+        data[1] = 0x82;
+        data[2] = (uint8_t)((len - 4) >> 8);
+        data[3] = (uint8_t)(len - 4);
+    }
+    return (struct sv){(char *)data, len};
+}
+
 static inline struct dns_record zone_record(enum dns_type type, const char *data, struct arena *a)
 {
     struct dns_record r = {.name = ""};
@@ -92,12 +109,11 @@ static inline struct dns_record zone_record(enum dns_type type, const char *data
     case DNS_CNAME:
         r.name = arena_str(a, rest);
         break;
-    case DNS_TLSA: /* the last number is the length of the data */
+    case DNS_TLSA: /* the last number is the length of the data; "der": of a DER sequence */
         r.usage = (uint8_t)zone_number(&rest);
         r.selector = (uint8_t)zone_number(&rest);
         r.matching = (uint8_t)zone_number(&rest);
-        r.text.len = zone_number(&rest);
-        r.text.ptr = arena_alloc(a, r.text.len + 1);
+        r.text = zone_data(&rest, a);
         break;
     default:
         assert_true(ip_parse(rest, &r.ip));
