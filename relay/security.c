@@ -73,9 +73,9 @@ static void remember(struct relay_security *s, const struct tls_event *e)
             s->config.on_tls_worked(s->config.arg, e->host);
     } else if (e->result && e->remote.family != IP_NONE && tls_memory_is_news(s->memory, e->host)) {
         log_event(LOG_WARNING, "downgrade", NULL,
-                  "%s has had TLS and has none now (%s%s%s), mail for %s %s", e->host, e->result,
-                  *e->reason ? ": " : "", e->reason, e->domain,
-                  s->settings->relay->tls.refuse_downgrade ? "waits" : "goes in clear");
+                  "TLS with %s has worked before and does not now (%s%s%s), mail for %s %s",
+                  e->host, e->result, *e->reason ? ": " : "", e->reason, e->domain,
+                  e->held ? "waits" : "goes in clear");
     }
 }
 

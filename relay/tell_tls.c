@@ -46,6 +46,7 @@ static struct tls_event *event_of(const struct relay_job *j, const struct route_
     e->policy = a->rule == ROUTE_RULE_DANE                ? TLS_POLICY_TLSA
                 : a->rule == ROUTE_RULE_STS || a->testing ? TLS_POLICY_STS
                                                           : TLS_POLICY_NONE;
+    e->held = relay_needs_level(&j->needs, a) > ROUTE_TLS_OPPORTUNISTIC;
     e->waived = j->needs.waives_tls;
     add_tlsa(e, a);
     return e;

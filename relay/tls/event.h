@@ -29,6 +29,7 @@ struct tls_event {
     /* A result type of RFC 8460 4.3, also of what the connection did not fail by; NULL: none. */
     const char *result;
     const char *reason; /* words for it, or "" */
+    bool held;          /* TLS is demanded: where it failed, the mail is not sent in clear */
     bool waived;        /* by TLS-Required: No: not reported (RFC 8460 3) */
 };
 

@@ -29,9 +29,13 @@ static struct {
     char why[200];
 } t;
 
-static void drop_line(void *arg, const char *line, size_t len)
+static char downgrade[500]; /* the last line that says so */
+
+static void on_line(void *arg, const char *line, size_t len)
 {
-    (void)arg, (void)line, (void)len;
+    (void)arg;
+    if (strstr(line, "downgrade"))
+        snprintf(downgrade, sizeof downgrade, "%.*s", (int)len, line);
 }
 
 static void release(void *tls)
@@ -74,7 +78,7 @@ static int set_up(void **state)
 {
     (void)state;
     memset(&t, 0, sizeof t);
-    log_set_sink(drop_line, NULL);
+    log_set_sink(on_line, NULL);
     sim_start(1);
     sim_vfs_register();
     sqlite3_vfs_register(sqlite3_vfs_find(SIM_VFS), 1);
@@ -173,16 +177,21 @@ static void on_tls_worked(void *arg, const char *host)
     (*told)++;
 }
 
-static void tls_at(const char *host, bool established)
+static void tell(const char *host, const char *result, bool held)
 {
     struct tls_event *e = tls_event_new();
     e->domain = "d.test";
-    e->host = arena_str(&e->arena, sv_of(host));
-    e->remote.family = IP_V4;
-    e->reason = "";
-    e->established = established;
-    e->result = established ? NULL : "starttls-not-supported";
+    e->host = host;
+    e->established = !result;
+    e->result = result;
+    e->held = held;
+    assert_true(ip_parse(SV("192.0.2.1"), &e->remote));
     relay_security_on_tls(t.security, e);
+}
+
+static void tls_at(const char *host, bool established)
+{
+    tell(host, established ? NULL : "starttls-not-supported", false);
 }
 
 /* Plans that were made before are wrong from the first time on that TLS works at a host. */
@@ -209,10 +218,38 @@ static void test_tls_worked(void **state)
     tls_at("mx2.d.test", true);
 }
 
+/* What is said of the mail is what becomes of it, whatever the memory is used for. */
+static void test_downgrade(void **state)
+{
+    static const struct {
+        bool refuse, held;
+        const char *says;
+    } rows[] = {
+        {false, false, "goes in clear"},
+        {false, true, "mail for d.test waits"}, /* DANE, MTA-STS */
+        {true, true, "mail for d.test waits"},
+        {true, false, "goes in clear"}, /* TLS-Required: No */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char host[16];
+        snprintf(host, sizeof host, "mx%zu.test", i);
+        options.tls.refuse_downgrade = rows[i].refuse;
+        downgrade[0] = '\0';
+        tell(host, "validation-failure", rows[i].held);
+        assert_string_equal(downgrade, ""); /* it never had any */
+        tell(host, NULL, rows[i].held);
+        tell(host, "certificate-not-trusted", rows[i].held);
+        if (!strstr(downgrade, rows[i].says) || !strstr(downgrade, "certificate-not-trusted"))
+            fail_msg("row %zu: %s", i, downgrade);
+    }
+    options.tls.refuse_downgrade = false;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {TEST(test_kept), TEST(test_reload), TEST(test_off),
-                                       TEST(test_tls_worked)};
+                                       TEST(test_tls_worked), TEST(test_downgrade)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
