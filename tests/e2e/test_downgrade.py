@@ -198,6 +198,15 @@ UNUSABLE = {"PKIX-TA": "0 0 1 " + "ab" * 32, "PKIX-EE": "1 1 1 " + "ab" * 32, "u
 ENFORCE = policy("{host}")
 
 
+def nothing(w, c):
+    return [UNUSABLE["PKIX-EE"]]
+
+
+def no_certificate(w, c):
+    """Data that look like a certificate from outside only."""
+    return ["3 0 0 30020101"]
+
+
 @test(timeout=300)
 def dane(w):
     good = {f"{u} {s} {m}": right(u, s, m) for u in (3,) for s in (0, 1) for m in (0, 1, 2)}
@@ -217,6 +226,8 @@ def dane(w):
     cases += [Case("unusable beside another key", WAITS, tlsa=wrong(UNUSABLE["PKIX-EE"])),
               Case("several, one right", TLS, tlsa=lambda w, c: wrong()(w, c) + right(3, 1, 1)(w, c)),
               Case("enforce does not help", WAITS, tlsa=wrong(), policy=ENFORCE),
+              Case("unusable beside enforce", TLS, tlsa=nothing, policy=ENFORCE),
+              Case("unusable beside enforce, a stranger", WAITS, tlsa=nothing, policy=ENFORCE, stranger=True),
               Case("the author allows it", CLEAR, tlsa=right(3, 1, 1), names=None, header=b"TLS-Required: No\r\n"),
               # nothing forbids clear text
               Case("no records", CLEAR, names=None),
@@ -313,7 +324,10 @@ def requiretls(w):
               Case("said in clear only", FAILS, tlsa=right(3, 1, 1), mail=" REQUIRETLS",
                    script=lambda verb, args, s: "250-receiver.test\r\n250-REQUIRETLS\r\n250 STARTTLS"
                    if verb == "EHLO" and not s.tls else None),
-              Case("another key", NEVER, tlsa=wrong(), **asks), Case("bogus", NEVER, tlsa="bogus", **asks),
+              Case("another key", NEVER, tlsa=wrong(), **asks),
+              Case("bogus", WAITS, tlsa="bogus", **asks), Case("dead", WAITS, tlsa="dead", **asks),
+              Case("no certificate in the record", TLS, tlsa=no_certificate, **asks),
+              Case("no certificate in the record, a stranger", NEVER, tlsa=no_certificate, stranger=True, **asks),
               Case("insecure, no policy", NEVER, secure=False, **asks),
               Case("the author contradicts himself", NEVER, tlsa=right(3, 1, 1), header=b"TLS-Required: No\r\n",
                    mail=" REQUIRETLS", names=None)]
