@@ -158,6 +158,7 @@ struct sts *sts_new(const struct sts_config *config)
     struct sts *s = NEW(struct sts);
     s->config = *config;
     timer_init(&s->sweep, config->loop, on_sweep, s);
+    timer_init(&s->crowd, config->loop, sts_on_crowd, s);
     return s;
 }
 
@@ -200,6 +201,7 @@ void sts_free(struct sts *s)
         sts_entry_free(e);
     }
     timer_stop(&s->sweep);
+    timer_stop(&s->crowd);
     free(s);
 }
 

@@ -15,7 +15,8 @@
  * Ownership: what an answer names lives during its callback only. Thread: main.
  * Bounds: STS_DOMAINS_MAX domains, STS_BYTES_MAX of policies: those without a policy in force are
  * forgotten first, of these and of the others the ones asked for the longest ago; STS_FETCHES_MAX
- * fetches at once, one a domain.
+ * fetches at once, one a domain; where others wait for them one ends after STS_WAIT_MS. A domain
+ * whose fetch ran out of time is not asked again for a while, under another id neither.
  *
  *     q = sts_ask(s, "example.net", on_policy, self);      later: on_policy(self, &answer)
  */

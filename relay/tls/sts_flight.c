@@ -25,6 +25,7 @@
 #define TROUBLE_S   60u   /* the same, where there was an error */
 #define AGAIN_S     300u  /* RFC 8461 3.3: of one id, no more often than every five minutes */
 #define AGAIN_MAX_S 14400u
+#define CROWD_MS    1000u
 
 struct sts_flight {
     struct sts_entry *entry;
@@ -32,6 +33,7 @@ struct sts_flight {
     struct fetch *fetch;
     char id[STS_ID_MAX + 1];
     bool waits;
+    uint64_t began_ms;              /* fetch */
     struct sts_flight *next, *prev; /* while it waits */
 };
 
@@ -139,6 +141,7 @@ static void on_policy(void *arg, const struct https_answer *answer)
         fault = STS_FAULT_INVALID;
         text = arena_printf(&arena, "it is no policy: %s", wrong);
     }
+    e->failed_late = answer->end == HTTPS_TIMEOUT;
     if (text) {
         failed(f, fault, text);
     } else {
@@ -159,6 +162,7 @@ static void start_fetch(struct sts_flight *f)
     snprintf(host, sizeof host, "mta-sts.%s", f->entry->domain);
     s->fetching++;
     s->stats.fetches++;
+    f->began_ms = now_of(f);
     f->fetch = fetch_start(&s->world,
                            &(struct https_ask){.host = host,
                                                .port = PORT,
@@ -176,6 +180,28 @@ static void start_waiting(struct sts *s)
         f->waits = false;
         start_fetch(f);
     }
+    if (s->waiting)
+        timer_start(&s->crowd, CROWD_MS);
+}
+
+/* Whoever has waited for this one waits no longer, and others do: hosts that are slow on purpose
+ * are not to keep everybody's slots. */
+void sts_on_crowd(void *sts)
+{
+    struct sts *s = sts;
+    struct sts_entry *e, *tmp;
+    HASH_ITER(hh, s->table, e, tmp)
+    {
+        struct sts_flight *f = e->flight;
+        if (!s->waiting)
+            return;
+        if (!f || !f->fetch || now_of(f) - f->began_ms < STS_WAIT_MS)
+            continue;
+        e->failed_late = true;
+        failed(f, STS_FAULT_FETCH, "no answer in time, and others waited");
+        land(f);
+    }
+    start_waiting(s);
 }
 
 /* ---- the record ---- */
@@ -195,7 +221,7 @@ static bool wants_fetch(const struct sts_flight *f)
 {
     const struct sts_entry *e = f->entry;
     uint64_t now_ms = now_of(f);
-    if (strcmp(f->id, e->failed_id) == 0 && now_ms < e->failed_until_ms)
+    if ((e->failed_late || strcmp(f->id, e->failed_id) == 0) && now_ms < e->failed_until_ms)
         return false;
     return !sts_entry_holds(e, now_ms) || strcmp(f->id, e->id) != 0 || now_ms >= e->refresh_ms;
 }

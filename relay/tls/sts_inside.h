@@ -30,6 +30,7 @@ struct sts_entry {
     char *trouble;           /* what was wrong; NULL: nothing */
     char failed_id[STS_ID_MAX + 1];
     uint64_t failed_until_ms; /* no fetch of failed_id before */
+    bool failed_late;         /* it was the time that ran out: nor of another id */
     unsigned failures;        /* in a row */
 
     struct sts_flight *flight; /* NULL: nobody is looking */
@@ -47,6 +48,7 @@ struct sts {
     size_t count, bytes;
     struct sts_flight *waiting; /* for a slot of STS_FETCHES_MAX */
     size_t fetching;
+    struct timer crowd; /* while some wait */
     struct timer sweep;
     struct sts_stats stats;
 };
@@ -65,6 +67,7 @@ void sts_entry_trouble(struct sts_entry *e, const char *text); /* NULL: none; co
 /* ---- sts_flight.c ---- */
 void sts_flight_start(struct sts_entry *e);
 void sts_flight_cancel(struct sts_entry *e); /* if there is one */
+void sts_on_crowd(void *sts);                /* crowd's */
 
 /* ---- sts.c ---- */
 /* The flight is over: all who ask are answered. */

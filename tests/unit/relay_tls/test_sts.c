@@ -339,6 +339,34 @@ static void test_bounds(void **state)
     assert_int_equal(st.policies, n); /* on the disk, too */
 }
 
+/* Hosts that take their time, and new ids all the while, do not keep the others' slots. */
+static void test_slow_hosts(void **state)
+{
+    char domain[20];
+    uint64_t began = sim_now();
+    (void)state;
+    sim_https_delay(STS_FETCH_MS);
+    for (unsigned i = 0; i < STS_FETCHES_MAX; i++) {
+        snprintf(domain, sizeof domain, "s%u.test", i);
+        set_record(domain, "v=STSv1; id=1");
+        set_body(domain, SV("version: STSv1\nmode: none\nmax_age: 86400\n"));
+        sts_ask(w.sts, domain, on_answer, &began);
+    }
+    sim_run_for(STS_WAIT_MS + 5000); /* nobody waits: they may go on */
+    assert_int_equal(sim_https_asked()->under_way, STS_FETCHES_MAX);
+    sim_https_delay(100);
+    publish("1", "enforce", "mx.d.test", 604800);
+    assert_int_equal(ask(), STS_PRESENT);
+    assert_in_range(w.took_ms, 1, 2000);
+    size_t before = fetches();
+    set_record("s0.test", "v=STSv1; id=2");
+    sim_run_for(100 * 1000);
+    assert_int_equal(ask_for("s0.test"), STS_UNKNOWN);
+    assert_int_equal(fetches(), before);
+    sim_run_for(300 * 1000);
+    assert_int_equal(ask_for("s0.test"), STS_PRESENT);
+}
+
 static void know(unsigned number)
 {
     struct buf row;
@@ -474,6 +502,7 @@ int main(void)
         TEST(test_freed),
         TEST(test_ended_while_down),
         TEST(test_full_of_policies),
+        TEST(test_slow_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
