@@ -288,6 +288,12 @@ void relay_set(struct relay *r, struct relay_settings *settings)
     sched_wake(r->sched); /* routes of the old configuration are forgotten */
 }
 
+void relay_on_validating(struct relay *r)
+{
+    if (r->sched)
+        sched_forget_plans(r->sched, NULL, NULL);
+}
+
 void relay_set_dns(struct relay *r, struct dns *dns)
 {
     r->config.dns = dns;

@@ -41,6 +41,8 @@ void relay_start(struct relay *r);
 void relay_set(struct relay *r, struct relay_settings *settings); /* takes a reference */
 /* Another resolver; the old one may be freed afterwards. */
 void relay_set_dns(struct relay *r, struct dns *dns);
+/* The resolver in use begins to validate, or ends it: plans are made anew. */
+void relay_on_validating(struct relay *r);
 /* relay/queue/sched.h: sched_pause(), after relay_set_workers(); sched_each_site(). */
 void relay_pause(struct relay *r, const char *site, bool paused);
 void relay_each_site(struct relay *r, void (*on_site)(void *arg, const struct sched_site_info *i),

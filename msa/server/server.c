@@ -209,6 +209,14 @@ static bool same_dns(const struct generation *a, const struct generation *b)
     return sv_eq(x, y);
 }
 
+/* The one of a generation that is still to come probes, too: then nothing is lost but look-ups. */
+static void on_validating(void *arg)
+{
+    struct server *s = arg;
+    if (s->relay)
+        relay_on_validating(s->relay);
+}
+
 static struct dns *make_dns(struct server *s, const struct generation *g, struct buf *why)
 {
     struct ip_port servers[DNS_SERVERS_MAX];
@@ -218,7 +226,9 @@ static struct dns *make_dns(struct server *s, const struct generation *g, struct
     bool captured = *g->options.relay.capture != '\0';
     struct dns_config config = {.loop = s->loop,
                                 .servers = servers,
-                                .dnssec = g->options.dns.dnssec != DNS_DNSSEC_OFF && !captured};
+                                .dnssec = g->options.dns.dnssec != DNS_DNSSEC_OFF && !captured,
+                                .on_validating = on_validating,
+                                .arg = s};
     for (size_t i = 0; i < g->options.dns.servers.count && config.nservers < DNS_SERVERS_MAX; i++)
         if (dns_options_server(sv_of(g->options.dns.servers.items[i]), &servers[config.nservers]))
             config.nservers++;

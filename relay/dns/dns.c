@@ -15,6 +15,7 @@
 #include "msa/base/require.h"
 #include "msa/loop/watch.h"
 #include "relay/dns/rdata.h"
+#include "relay/dns/trust.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +24,6 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#define PROBE_EVERY_MS    600000
-#define PROBE_AGAIN_MS    30000 /* the probe itself found no answer */
 #define PROBE_DEADLINE_MS 8000
 #define SERVERS_MAX       8
 #define KEY_MAX           (DNS_NAME_MAX + 8)
@@ -52,8 +51,6 @@ struct flight {
     UT_hash_handle hh;
 };
 
-enum probe_verdict { PROBE_UNKNOWN, PROBE_SECURE, PROBE_STRIPPED };
-
 struct dns {
     struct loop *loop;
     struct ip_port servers[SERVERS_MAX];
@@ -68,7 +65,10 @@ struct dns {
     struct ub_ctx *trial;
     struct watch *trial_watch;
     bool probing;
-    enum probe_verdict verdict;
+    enum dns_proof verdict;
+    struct dns_trust trust; /* what the probes say; validating is what is done */
+    void (*on_validating)(void *arg);
+    void *arg;
     struct timer probe_timer;
     struct dns_stats stats;
 };
@@ -380,6 +380,8 @@ static void rebuild(struct dns *d, bool validate)
     use_context(d, ctx, validate);
     for (struct flight *f = d->flights; f; f = f->hh.next)
         launch(f);
+    if (d->on_validating)
+        d->on_validating(d->arg);
 }
 
 /* Root keys that do not validate, or come unsigned, or not at all: DNSSEC is stripped. No answer
@@ -393,7 +395,7 @@ static void on_probed(void *arg, int err, struct ub_result *res)
     if (err == 0)
         decode(res, DNS_DNSKEY, &arena, &a);
     if (a.status != DNS_TEMPFAIL)
-        d->verdict = a.status == DNS_OK && a.secure ? PROBE_SECURE : PROBE_STRIPPED;
+        d->verdict = a.status == DNS_OK && a.secure ? DNS_PROOF_SECURE : DNS_PROOF_STRIPPED;
     if (res)
         ub_resolve_free(res);
     arena_deinit(&arena);
@@ -410,7 +412,7 @@ static void on_trial_ready(void *arg, int events)
 /* A context of its own, so that the cache of the one in use says nothing about today. */
 static void start_probe(struct dns *d)
 {
-    d->verdict = PROBE_UNKNOWN;
+    d->verdict = DNS_PROOF_NONE;
     timer_start(&d->probe_timer, PROBE_DEADLINE_MS);
     if (make_context(d, true, &d->trial) != 0) {
         d->trial = NULL;
@@ -440,12 +442,12 @@ static void on_probe_timer(void *arg)
     }
     d->probing = false;
     drop_trial(d);
-    timer_start(&d->probe_timer, d->verdict == PROBE_UNKNOWN ? PROBE_AGAIN_MS : PROBE_EVERY_MS);
-    if (d->verdict == PROBE_STRIPPED && d->validating) {
+    timer_start(&d->probe_timer, dns_trust_probed(&d->trust, d->verdict));
+    if (!d->trust.validates && d->validating) {
         log_event(LOG_WARNING, "dns-insecure", NULL,
                   "the resolver does not pass DNSSEC on: its answers are used without validation");
         rebuild(d, false);
-    } else if (d->verdict == PROBE_SECURE && !d->validating) {
+    } else if (d->trust.validates && !d->validating) {
         log_event(LOG_INFO, "dns-secure", NULL,
                   "the resolver passes DNSSEC on: answers are validated");
         rebuild(d, true);
@@ -499,6 +501,9 @@ int dns_new(const struct dns_config *config, struct dns **out, const char **why_
         return ERR_DNS;
     }
     use_context(d, ctx, validate);
+    d->trust.validates = validate;
+    d->on_validating = config->on_validating;
+    d->arg = config->arg;
     timer_init(&d->probe_timer, d->loop, on_probe_timer, d);
     if (validate)
         timer_start(&d->probe_timer, 0);

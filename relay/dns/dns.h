@@ -5,7 +5,8 @@
  * Identical questions in flight are asked once. Every question has its own deadline: the library's
  * may take minutes. At the start and every 10 minutes ". DNSKEY" is probed: a resolver that strips
  * DNSSEC makes every signed zone bogus, so the context is rebuilt without the trust anchor, all
- * answers are insecure, one warning is logged and mail goes on.
+ * answers are insecure, one warning is logged and mail goes on. Where answers have been validated
+ * before, one probe alone does not end that: a second one some seconds later has to say the same.
  *
  * No file is opened here: resolv.conf and the trust anchor are given as contents. Where servers are
  * named and all of them are on loopback, the library's built-in answers for "test." are
@@ -32,6 +33,10 @@ struct dns_config {
     struct sv resolv_conf;         /* contents; only "nameserver" lines count */
     bool dnssec;                   /* validate if possible */
     struct sv trust_anchor;        /* contents of a file of DS or DNSKEY records; may be empty */
+    /* Answers are validated from now on, or are not any more: what rests on earlier ones is wrong.
+     * Not from inside dns_new(); may be NULL. */
+    void (*on_validating)(void *arg);
+    void *arg;
 };
 
 /* 0, or ERR_DNS with *why_out (static or the library's text): nothing is usable then. */

@@ -271,6 +271,14 @@ static void on_poll(void *arg)
         timer_start(&poll_timer, 10);
 }
 
+static unsigned changes;
+
+static void on_validating(void *arg)
+{
+    assert_ptr_equal(arg, &changes);
+    changes++;
+}
+
 /* Validation is given up where it would make every answer bogus, and mail goes on. */
 static void a_resolver_without_dnssec_is_used_insecurely(void **state)
 {
@@ -282,6 +290,8 @@ static void a_resolver_without_dnssec_is_used_insecurely(void **state)
         .servers = &server,
         .nservers = 1,
         .dnssec = true,
+        .on_validating = on_validating,
+        .arg = &changes,
         .trust_anchor = SV("; the root\n. 172800 IN DS 20326 8 2 "
                            "E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\r\n")};
     (void)state;
@@ -296,6 +306,7 @@ static void a_resolver_without_dnssec_is_used_insecurely(void **state)
     dns_get_stats(dns, &st);
     assert_false(st.validating);
     assert_true(st.stripped);
+    assert_int_equal(changes, 1);
     left = 1;
     dns_query(dns, "mail.test", DNS_MX, 20000, on_answer, &want);
     loop_run(loop);
