@@ -140,6 +140,12 @@ static struct sv keep(struct job *j, struct sv text, size_t *at)
     return kept;
 }
 
+/* What is named by something of a generation, which need not be the current one. */
+static bool asks_earlier(enum auth_wire_type type)
+{
+    return type == AUTH_WIRE_SIGN || type == AUTH_WIRE_LOGIN_START;
+}
+
 static struct job *job_new(struct auth_asker *a, const struct auth_wire *m, struct talk *t)
 {
     struct auth_generation *const *earlier = a->host.earlier(a->host.arg);
@@ -149,7 +155,7 @@ static struct job *job_new(struct auth_asker *a, const struct auth_wire *m, stru
     j->asker = a;
     j->talk = t;
     j->now = auth_generation_ref(a->host.current(a->host.arg));
-    for (size_t i = 0; m->type == AUTH_WIRE_SIGN && i < AUTH_EARLIER_MAX && earlier[i]; i++)
+    for (size_t i = 0; asks_earlier(m->type) && i < AUTH_EARLIER_MAX && earlier[i]; i++)
         j->earlier[i] = auth_generation_ref(earlier[i]);
     j->type = m->type;
     j->id = m->id;
@@ -203,8 +209,7 @@ static bool may_ask_others(const struct job *j)
 /* A login for which a token has to be fetched first. */
 static bool needs_token(const struct job *j)
 {
-    const struct auth_route_secret *s =
-        j->type == AUTH_WIRE_LOGIN_START ? auth_generation_secret(j->now, j->name) : NULL;
+    const struct auth_route_secret *s = j->type == AUTH_WIRE_LOGIN_START ? asker_secret(j) : NULL;
 
     return s != NULL && s->grant != NULL &&
            !auth_grant_is_ready(s->grant, (j->code & AUTH_START_AGAIN) != 0);

@@ -20,7 +20,7 @@
 struct auth_asker;
 
 /* What an asker needs of the keeper. */
-#define AUTH_EARLIER_MAX 8 /* generations whose keys still sign */
+#define AUTH_EARLIER_MAX 8 /* generations whose keys still sign, whose secrets log in */
 
 struct auth_asker_host {
     struct loop *loop;

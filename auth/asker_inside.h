@@ -48,7 +48,8 @@ struct job {
     struct auth_work_job work; /* first */
     struct auth_asker *asker;
     struct talk *talk; /* NULL: a signature, a lock, a question */
-    struct auth_generation *now, *earlier[AUTH_EARLIER_MAX]; /* some NULL; of a signature */
+    struct auth_generation *now;
+    struct auth_generation *earlier[AUTH_EARLIER_MAX]; /* some NULL; of a signature, a login */
     enum auth_wire_type type;
     uint64_t id;
     uint32_t code;
@@ -63,6 +64,8 @@ struct job {
 
 /* asker_run.c: on a pool thread. */
 void asker_run(struct auth_work_job *work);
+/* Of a login's start; on any thread. NULL: no generation has it any more, or yet. */
+const struct auth_route_secret *asker_secret(const struct job *j);
 
 /* asker_answer.c: on the loop. */
 void asker_done(struct auth_work_job *work, bool has_run);

@@ -4,6 +4,8 @@
 #include "auth/lockout.h"
 #include "msa/base/log.h"
 
+#define UNKNOWN_SECRET "the login is of a configuration that is no longer, or not yet, in use"
+
 static void run_server(struct job *j)
 {
     struct auth_sasl_result r;
@@ -60,14 +62,23 @@ static void step_login(struct job *j, struct auth_login_result *r)
                   auth_login_refusal(j->talk->login));
 }
 
+const struct auth_route_secret *asker_secret(const struct job *j)
+{
+    const struct auth_route_secret *s = auth_generation_secret(j->now, j->name);
+
+    for (size_t i = 0; s == NULL && i < AUTH_EARLIER_MAX && j->earlier[i] != NULL; i++)
+        s = auth_generation_secret(j->earlier[i], j->name);
+    return s;
+}
+
 static void run_login(struct job *j)
 {
-    struct auth_login_result r = {.verdict = AUTH_DENIED};
+    struct auth_login_result r = {.verdict = AUTH_TEMPORARY, .data = SV(UNKNOWN_SECRET)};
     const struct auth_route_secret *secret;
 
     if (j->type == AUTH_WIRE_LOGIN_STEP)
         step_login(j, &r);
-    else if ((secret = auth_generation_secret(j->now, j->name)) != NULL)
+    else if ((secret = asker_secret(j)) != NULL)
         start_login(j, secret, &r);
     j->verdict = r.verdict;
     j->answer_name = r.mechanism;

@@ -10,8 +10,10 @@
  * keeper_attach and keeper_listen at any time; keeper_free before the loop stops.
  * Before the first commit every request is answered with AUTH_TEMPORARY. Exchanges begun under an
  * older generation end under it; keys of the eight generations before the current one still sign (a
- * session keeps the certificate and the DKIM rows that it began with, whatever is reloaded). One
- * keeper a process (Cyrus SASL has global state). Thread: the loop's.
+ * session keeps the certificate and the DKIM rows that it began with, whatever is reloaded), and
+ * their secrets still log in, under names that no other generation has (a delivery goes on by the
+ * route that it began with, and that one's password is for that one's host). One keeper a process
+ * (Cyrus SASL has global state). Thread: the loop's.
  */
 #ifndef AUTH_KEEPER_H
 #define AUTH_KEEPER_H
@@ -36,7 +38,7 @@ struct keeper_key {
 
 /* User and password of a smarthost, or the issuer of its tokens. */
 struct keeper_secret {
-    struct sv name; /* how askers name it (auth_login.secret) */
+    struct sv name; /* how askers name it (auth_login.secret); no other generation has it */
     struct sv user;
     struct sv password;
     struct auth_token_issuer issuer; /* with a URL: in place of password */

@@ -34,9 +34,9 @@ void relay_job_open(struct relay_job *j)
         .must_verify = j->needs.requires_tls,
         .families = relay_worker_families(j->run->worker),
         .bind = &j->run->settings->relay->bind,
-        .secret = a->credentials < 0
-                      ? SV_NONE
-                      : sv_of(arena_printf(&j->arena, RELAY_SECRET_NAME, a->credentials)),
+        .secret = a->credentials < 0 ? SV_NONE
+                                     : sv_of(arena_printf(&j->arena, RELAY_SECRET_NAME,
+                                                          a->credentials, a->generation)),
         .exts_off = j->run->settings->exts_off,
         .clear_text = j->clear_text,
         .queue_id = j->batch->message->id,

@@ -254,6 +254,7 @@ static struct route *make_route(struct relay_lookups *ls, const char *destinatio
     struct route_input in = {.domain = destination,
                              .static_name = "",
                              .credentials = -1,
+                             .generation = s->generation,
                              .ipv6 = s->relay->ipv6,
                              .allow_loopback = s->relay->allow_loopback,
                              .mx6 = mx6_state(ls, destination),

@@ -11,15 +11,18 @@
 #include "relay/options.h"
 #include "relay/queue/options.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
 
 struct rewrite_dkim_keys;
 struct tls_ctx;
 
-/* How the keeper names what logs in for relay.routes[%d], a password or tokens. */
-#define RELAY_SECRET_NAME "relay.routes[%d].password_file"
+/* How the keeper names what logs in for relay.routes[%d] of a generation, a password or tokens: the
+ * same index may be another host's after a reload. */
+#define RELAY_SECRET_NAME "relay.routes[%d].password_file of generation %" PRIu32
 
 struct relay_settings {
+    uint32_t generation;    /* its number, as the keeper knows it */
     const char *hostname;   /* our name in EHLO and reports */
     const char *postmaster; /* told in reports; mailbox */
     const struct relay_options *relay;

@@ -78,8 +78,9 @@ uint64_t auth_client_start(struct auth_client *c, const struct auth_start *start
  * response to a challenge. AUTH_CONTINUE: the other server must send a challenge; if it says 235
  * now it has not proved itself (SCRAM) and is not to be trusted; cancel. By token (OAUTHBEARER,
  * XOAUTH2) 235 may come now: cancel as well. AUTH_TEMPORARY: data may say why, in words, as when no
- * token can be had. AUTH_OK: data is our last response, then only 235 counts. AUTH_DENIED: its
- * proof or challenge is wrong, or no mechanism of its list is usable.
+ * token can be had, or the keeper has no generation with that secret. AUTH_OK: data is our last
+ * response, then only 235 counts. AUTH_DENIED: its proof or challenge is wrong, or no mechanism of
+ * its list is usable.
  */
 struct auth_login {
     struct sv secret;

@@ -80,11 +80,11 @@ static size_t collect_secrets(const struct generation *g, struct arena *a,
              !generation_file_at(g, &password, "relay.routes[%zu].password_file", i)))
             continue;
         password = first_line(password);
-        list[n++] =
-            (struct keeper_secret){.name = sv_of(arena_printf(a, RELAY_SECRET_NAME, (int)i)),
-                                   .user = sv_of(r[i].user),
-                                   .password = password,
-                                   .issuer = collect_issuer(g, i, &r[i].oauth)};
+        list[n++] = (struct keeper_secret){
+            .name = sv_of(arena_printf(a, RELAY_SECRET_NAME, (int)i, g->number)),
+            .user = sv_of(r[i].user),
+            .password = password,
+            .issuer = collect_issuer(g, i, &r[i].oauth)};
     }
     *out = list;
     return n;

@@ -259,6 +259,7 @@ static bool make_relay(struct service *s, struct buf *why)
     const struct msa_listen_options *l = o->listen.items;
     struct tls_ctx_client_options client = {.session_count = TLS_SESSIONS};
     struct relay_settings values = {
+        .generation = g->number,
         .hostname = o->hostname,
         .postmaster = o->postmaster,
         .relay = &o->relay,

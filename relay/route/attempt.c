@@ -59,7 +59,8 @@ static bool same_but_address(const struct route_attempt *a, const struct route_a
 {
     return a->to.port == b->to.port && a->protocol == b->protocol && a->tls == b->tls &&
            a->implicit_tls == b->implicit_tls && a->credentials == b->credentials &&
-           strcmp(a->host, b->host) == 0 && same_names(a, b) && same_tlsa(a, b) && same_proxy(a, b);
+           a->generation == b->generation && strcmp(a->host, b->host) == 0 && same_names(a, b) &&
+           same_tlsa(a, b) && same_proxy(a, b);
 }
 
 bool route_attempt_eq(const struct route_attempt *a, const struct route_attempt *b)

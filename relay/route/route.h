@@ -97,6 +97,7 @@ struct route_input {
     const struct route_target *targets;
     size_t ntargets;
     int credentials;
+    uint32_t generation;     /* of the owner's settings */
     const char *static_name; /* the route as written, for the steps and the site key */
     bool ipv6;
     bool allow_loopback;
@@ -144,6 +145,9 @@ struct route_attempt {
     bool secure;        /* domain to host is proven: DNSSEC, an enforced MTA-STS policy, or the
                            configuration (REQUIRETLS, RFC 8689 4.2.1) */
     int credentials;    /* -1: none */
+    /* Of the settings that made the plan: credentials are theirs, and a kept connection serves no
+     * others. */
+    uint32_t generation;
 };
 
 enum route_verdict {

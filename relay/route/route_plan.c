@@ -156,8 +156,8 @@ static void add_host(struct route *r, const struct route_host *h, unsigned index
                                    .via = h->via,
                                    .host_index = index,
                                    .implicit_tls = h->implicit_tls,
-                                   .credentials =
-                                       h->via == ROUTE_VIA_STATIC ? in->credentials : -1};
+                                   .credentials = h->via == ROUTE_VIA_STATIC ? in->credentials : -1,
+                                   .generation = in->generation};
     route_set_tls(r, h, &values);
     if (h->via == ROUTE_VIA_MX && h->protocol == ROUTE_QMTP &&
         values.tls != ROUTE_TLS_OPPORTUNISTIC) {

@@ -327,6 +327,39 @@ def failover_between_smarthosts(w):
 
 
 @test()
+def routes_swapped_before_the_login(w):
+    """While a host does not greet, a reload gives its route's place to another host's: the delivery
+    under way goes on with the password that is meant for that host, the next one by the new rows."""
+    def row(name):
+        return {"domain": f"{name}.test", "to": f"smtp://{name}.test", "tls": "verify",
+                "user": name, "password_file": secret_file(w, name, f"only for {name}")}
+
+    rows = [row("smarthost"), row("other")]
+    start(w, rows)
+    asked, greets = threading.Event(), threading.Event()
+
+    def late(_session, usual):
+        asked.set()
+        greets.wait(30)
+        return usual
+
+    first, second = PlainHost(w, FIRST, greeting=late), PlainHost(w, SECOND)
+    w.submit("bob@smarthost.test")
+    check(asked.wait(30), "connected")
+    w.write({"queue": RETRY, "relay": {"tls": {"ca": w.certificate[0]}, "sites": ONE_EACH,
+                                       "routes": rows[::-1]}})
+    w.ctl("reload")
+    greets.set()
+    eventually(lambda: len(first.messages) == 1, "delivered", 60)
+    for name in ("smarthost", "other"):
+        w.submit(f"bob@{name}.test")
+    w.wait_empty()
+    for host, name, count in ((first, "smarthost", 2), (second, "other", 1)):
+        login = base64.b64encode(f"\0{name}\0only for {name}".encode()).decode()
+        equal([m.login for m in host.messages], [f"PLAIN {login}"] * count, name)
+
+
+@test()
 def smarthost_without_tls_gets_nothing(w):
     """Required but not offered; refused; a certificate for another name, or of nobody's authority."""
     start(w, [plain(w, "smtp://smarthost.test", tls="require", domain="require.test"),

@@ -251,7 +251,7 @@ static inline void ask(struct msactl *m, const char *socket, enum auth_admin_ver
 }
 
 /* The keeper listens; the path of its socket. */
-static const char *administer(void)
+static inline const char *administer(void)
 {
     static char path[80];
     struct sockaddr_un at = {.sun_family = AF_UNIX};

@@ -96,69 +96,6 @@ static void locks(void **state)
     assert_int_equal(w.verdict, AUTH_DENIED);
 }
 
-/* We log in at a "smarthost", whose part an exchange of this keeper's own plays. */
-static void smarthost(void **state)
-{
-    static const char *lists[] = {"GSSAPI SCRAM-SHA-256 PLAIN", "PLAIN LOGIN", "LOGIN"};
-    struct keeper_material m = material(1);
-    struct keeper_secret secret = {
-        .name = SV("route 1"), .user = SV("alice"), .password = SV("secret")};
-
-    (void)state;
-    m.secrets = &secret;
-    m.nsecrets = 1;
-    database_add(w.path, "alice", "secret");
-    commit(&m);
-    for (size_t i = 0; i < 3; i++) {
-        uint64_t ours = auth_client_login(w.client,
-                                          &(struct auth_login){.secret = SV("route 1"),
-                                                               .mechanisms = sv_of(lists[i]),
-                                                               .host = SV("mail.example.net"),
-                                                               .tls = true},
-                                          on_answer, NULL);
-        uint64_t theirs;
-        bool has_initial;
-        char mechanism[64];
-
-        wait_for(1);
-        assert_true(w.verdict == AUTH_OK || w.verdict == AUTH_CONTINUE);
-        snprintf(mechanism, sizeof(mechanism), "%.60s", w.login);
-        assert_string_equal(mechanism, i == 0 ? "SCRAM-SHA-256" : i == 1 ? "PLAIN" : "LOGIN");
-        has_initial = w.data_len > 0;
-        theirs = auth_client_start(w.client,
-                                   &(struct auth_start){.mechanism = sv_of(mechanism),
-                                                        .initial = {w.data, w.data_len},
-                                                        .has_initial = has_initial,
-                                                        .tls = true,
-                                                        .client = SV("192.0.2.1")},
-                                   on_answer, NULL);
-        wait_for(1);
-        while (w.verdict == AUTH_CONTINUE) {
-            auth_client_step(w.client, ours, (struct sv){w.data, w.data_len});
-            wait_for(1);
-            auth_client_step(w.client, theirs, (struct sv){w.data, w.data_len});
-            wait_for(1);
-        }
-        assert_int_equal(w.verdict, AUTH_OK);
-        assert_string_equal(w.login, "alice@example.net");
-    }
-    auth_client_login(
-        w.client,
-        &(struct auth_login){
-            .secret = SV("route 2"), .mechanisms = SV("PLAIN"), .host = SV("h"), .tls = true},
-        on_answer, NULL);
-    wait_for(1);
-    assert_int_equal(w.verdict, AUTH_DENIED);
-    auth_client_login(w.client,
-                      &(struct auth_login){.secret = SV("route 1"),
-                                           .mechanisms = SV("PLAIN LOGIN"),
-                                           .host = SV("h"),
-                                           .tls = false},
-                      on_answer, NULL);
-    wait_for(1);
-    assert_int_equal(w.verdict, AUTH_DENIED); /* no clear text without TLS */
-}
-
 static struct sv pem_of(EVP_PKEY *key, BIO **bio)
 {
     char *at;
@@ -442,7 +379,6 @@ int main(void)
         T(logins),
         T(steps),
         T(locks),
-        T(smarthost),
         T(signatures),
         T(bad_generation),
         T(restart),

@@ -21,7 +21,8 @@ static void on_line(void *arg, const char *line, size_t len)
 
 static struct cert authority, trusted, foreign, other_name;
 
-static void start_keeper(const char *password)
+/* The next generation of the keeper's, whose route has this password. */
+static void commit_secret(uint32_t generation, const char *password)
 {
     static const char *realms[] = {"our.test"}, *mechanisms[] = {"PLAIN"};
     static const struct auth_options auth_options = {.path = "/nonexistent/sasldb2",
@@ -29,26 +30,33 @@ static void start_keeper(const char *password)
                                                      .mechanisms = {mechanisms, 1},
                                                      .require_tls = true,
                                                      .max_failures = 5};
-    const struct keeper_secret secret = {
-        .name = SV("relay.routes[0].password_file"), .user = SV("u"), .password = sv_of(password)};
+    char name[80];
     struct buf why;
-    int fds[2];
+    snprintf(name, sizeof name, RELAY_SECRET_NAME, 0, generation);
+    const struct keeper_secret secret = {
+        .name = sv_of(name), .user = SV("u"), .password = sv_of(password)};
     buf_init(&why, 1000, 0);
-    keeper = keeper_new(t.loop);
-    assert_non_null(keeper);
     assert_int_equal(keeper_prepare(keeper,
-                                    &(struct keeper_material){.generation = 1,
+                                    &(struct keeper_material){.generation = generation,
                                                               .options = &auth_options,
                                                               .hostname = SV("our.test"),
                                                               .secrets = &secret,
                                                               .nsecrets = 1},
                                     &why),
                      0);
-    keeper_commit(keeper, 1);
+    keeper_commit(keeper, generation);
+    buf_deinit(&why);
+}
+
+static void start_keeper(const char *password)
+{
+    int fds[2];
+    keeper = keeper_new(t.loop);
+    assert_non_null(keeper);
+    commit_secret(0, password);
     assert_int_equal(chan_pair(fds), 0);
     keeper_attach(keeper, fds[0]);
     t.auth = auth_client_new(t.loop, fds[1], NULL, NULL);
-    buf_deinit(&why);
 }
 
 static void stop_keeper(void)
@@ -316,6 +324,60 @@ static void no_keeper(void **state)
     assert_int_equal(atomic_load(&h.mails), 0);
 }
 
+/* A connection that is kept is logged in as its own generation says: mail of the next one goes by
+ * another, with that one's password. */
+static void reload_ends_kept_connections(void **state)
+{
+    static const struct {
+        const char *name, *password; /* after the reload; NULL: there is none */
+        unsigned connections, logins, delivered;
+    } rows[] = {
+        {"without a reload", NULL, 1, 1, 2},
+        {"the same password", "secret", 2, 2, 2},
+        {"another password", "wrong", 2, 1, 1},
+    };
+    static const char *const to[] = {"a@x.test"};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct smarthost h = {.cert = &trusted, .mechanisms = "PLAIN"};
+        char url[64];
+        t.loop = loop_new();
+        start_keeper("secret");
+        smarthost_start(&h);
+        snprintf(url, sizeof url, "smtp://127.0.0.1:%u", h.port);
+        open_relay(&(struct relay_setup){.url = url,
+                                         .tls = RELAY_ROUTE_TLS_VERIFY,
+                                         .user = "u",
+                                         .ca_pem = sv_of(authority.pem),
+                                         .messages = &h.messages});
+        submit("me@our.test", to, 1, "Subject: x\r\n\r\nbody\r\n");
+        run_until(0, 1);
+        if (rows[i].password) {
+            struct relay_settings values = {.generation = 1,
+                                            .hostname = t.settings->hostname,
+                                            .postmaster = t.settings->postmaster,
+                                            .relay = t.settings->relay,
+                                            .queue = t.settings->queue,
+                                            .dns_timeout_ms = t.settings->dns_timeout_ms,
+                                            .tls = t.tls};
+            struct relay_settings *next = relay_settings_new(&values);
+            relay_set(t.relay, next);
+            relay_settings_drop(next);
+            commit_secret(1, rows[i].password);
+        }
+        submit("me@our.test", to, 1, "Subject: x\r\n\r\nbody\r\n");
+        run_until(2 - rows[i].delivered, rows[i].delivered);
+        stop_relay();
+        close_stopped_relay();
+        stop_keeper();
+        free_loop();
+        smarthost_stop(&h);
+        print_message("%s\n", rows[i].name);
+        assert_int_equal(atomic_load(&h.connections), rows[i].connections);
+        assert_int_equal(atomic_load(&h.logins), rows[i].logins);
+    }
+}
+
 /* RFC 8689 4.2.1: the certificate is checked whatever the route says of others' mail, and the host
  * must promise the same. What fails comes back as a report, which goes by the same host. */
 static void requiretls(void **state)
@@ -447,9 +509,8 @@ static int free_certs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tls_of_a_route),
-        cmocka_unit_test(login_of_a_route),
-        cmocka_unit_test(no_keeper),
+        cmocka_unit_test(tls_of_a_route), cmocka_unit_test(login_of_a_route),
+        cmocka_unit_test(no_keeper),      cmocka_unit_test(reload_ends_kept_connections),
         cmocka_unit_test(requiretls),
         cmocka_unit_test(clear_text_is_for_one_host),
     };

@@ -68,6 +68,7 @@ static void attempts_that_are_alike(void **state)
         TLS,
         IMPLICIT,
         LOGIN,
+        GENERATION,
         NAMES,
         NAME,
         TLSAS,
@@ -95,6 +96,8 @@ static void attempts_that_are_alike(void **state)
             b.implicit_tls = true;
         else if (i == LOGIN)
             b.credentials = 0;
+        else if (i == GENERATION)
+            b.generation = 1;
         else if (i == NAMES)
             b.nnames = 1;
         else if (i == NAME)
