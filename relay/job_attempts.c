@@ -104,7 +104,7 @@ static bool wants_clear_text(const struct relay_job *j, const struct smtp_client
     const struct route_attempt *a = relay_conn_attempt(j->conn);
     return !j->clear_text && !j->sent && !j->given_up &&
            !smtp_envelope_has(&j->all, SMTP_MAIL_REQUIRETLS) && a->tls == ROUTE_TLS_OPPORTUNISTIC &&
-           !a->implicit_tls &&
+           !a->implicit_tls && a->credentials < 0 && /* a login is not shown to who breaks TLS */
            (why->end == SMTP_END_TLS || why->phase == SMTP_PHASE_HANDSHAKE ||
             why->phase == SMTP_PHASE_STARTTLS);
 }

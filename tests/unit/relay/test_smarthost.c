@@ -126,6 +126,12 @@ static void tls_of_a_route(void **state)
          RELAY_ROUTE_TLS_OPPORTUNISTIC,
          .mechanism = "",
          .connections = 1},
+        {"opportunistic: clear text where TLS is broken",
+         {.cert = &trusted, .breaks_tls = true},
+         RELAY_ROUTE_TLS_OPPORTUNISTIC,
+         .mechanism = "",
+         .connections = 2,
+         .in_clear = true},
         {"opportunistic: clear text where nothing is offered",
          {.cert = &trusted, .no_starttls = true},
          RELAY_ROUTE_TLS_OPPORTUNISTIC,
@@ -245,6 +251,14 @@ static void login_of_a_route(void **state)
          "SCRAM-SHA-256",
          1,
          .in_clear = true},
+        {"not in clear text where TLS is broken",
+         {.cert = &trusted, .mechanisms = "PLAIN SCRAM-SHA-256", .breaks_tls = true},
+         RELAY_ROUTE_TLS_OPPORTUNISTIC,
+         "secret",
+         "",
+         1,
+         .deferred = true,
+         .said = "in the TLS handshake"},
         {"a wrong password",
          {.cert = &trusted, .mechanisms = "PLAIN"},
          verify,
@@ -511,8 +525,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tls_of_a_route), cmocka_unit_test(login_of_a_route),
         cmocka_unit_test(no_keeper),      cmocka_unit_test(reload_ends_kept_connections),
-        cmocka_unit_test(requiretls),
-        cmocka_unit_test(clear_text_is_for_one_host),
+        cmocka_unit_test(requiretls),     cmocka_unit_test(clear_text_is_for_one_host),
     };
     return cmocka_run_group_tests(tests, make_certs, free_certs);
 }
