@@ -1,6 +1,7 @@
 /*
- * What a hostile proxy may say: whole and in pieces it means the same. First byte: bits of the
- * request; second: size of the pieces; then the proxy.
+ * What a hostile proxy may say: whole and in pieces it means the same, but that only what came in
+ * pieces may have been asked for. First byte: bits of the request; second: size of the pieces;
+ * then the proxy.
  */
 #include "msa/base/require.h"
 #include "relay/socks.h"
@@ -35,6 +36,11 @@ static struct end talk(const struct relay_socks_request *r, struct sv bytes, siz
     return e;
 }
 
+static bool is_ahead(const struct end *e)
+{
+    return strcmp(e->fault, "the proxy answers before it is asked") == 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct ip addresses[] = {
@@ -49,6 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     struct sv bytes = {(const char *)data + 2, size - 2};
     struct end whole = talk(&r, bytes, SIZE_MAX), parts = talk(&r, bytes, (size_t)data[1] + 1);
+    if (is_ahead(&whole) || is_ahead(&parts))
+        return 0;
     REQUIRE(whole.state == parts.state && strcmp(whole.fault, parts.fault) == 0);
     REQUIRE(whole.used == parts.used && whole.said == parts.said);
     return 0;

@@ -463,6 +463,7 @@ static void refused_and_failed(void **state)
     client_expect(c, "354 ");
     disk_set_capacity(disk_used());
     client_say(c, ".\r\n");
+    sim_run_for(6000); /* the store tries to make sure that nothing of it stays */
     client_expect(c, "452 4.3.1");
     disk_set_capacity(UINT64_MAX);
     sim_run_for(5000);
