@@ -49,7 +49,8 @@ PLACES = {
         "msa/loop/addr.c", "msa/loop/listener.c",
     ],
     "unit/msa_server/test_conn.c": [
-        "msa/server/server.c", "msa/server/service.c", "msa/server/submission.c",
+        "msa/server/server.c", "msa/server/server_config.c", "msa/server/server_facts.c",
+        "msa/server/service.c", "msa/server/submission.c",
         "msa/server/submission_end.c", "msa/server/submission_envelope.c",
         "msa/server/submission_log.c", "msa/server/submission_return.c",
         "msa/server/worker.c",
