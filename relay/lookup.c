@@ -150,14 +150,8 @@ static enum route_protocol protocol_of(const struct relay_url *url)
 static struct route_target domain_itself(const char *domain, struct arena *arena)
 {
     struct route_target t = {.host = arena_str(arena, sv_of(domain)), .port = 25};
-    struct sv text = sv_of(domain);
-    if (*domain == '[') {
-        text = sv_skip(sv_first(text, text.len - 1), 1);
-        if (sv_istarts(text, SV("IPv6:")))
-            text = sv_skip(text, 5);
-        if (!ip_parse(text, &t.ip))
-            t.ip.family = IP_NONE;
-    }
+    if (!ip_literal_parse(sv_of(domain), &t.ip))
+        t.ip.family = IP_NONE;
     return t;
 }
 

@@ -141,6 +141,9 @@ bool relay_options_match(struct sv pattern, struct sv domain)
 {
     if (sv_eq(pattern, SV("*")))
         return true;
+    struct ip wanted, literal;
+    if (ip_literal_parse(pattern, &wanted) && ip_literal_parse(domain, &literal))
+        return ip_eq(&wanted, &literal);
     if (!sv_starts(pattern, SV("*.")))
         return sv_ieq(pattern, domain);
     struct sv below = sv_skip(pattern, 1);
@@ -193,16 +196,11 @@ static void check_pattern(const char *value, struct conf_faults *faults)
     if (sv_eq(text, SV("*")))
         return;
     struct ip unused;
-    bool literal = text.len > 2 && text.ptr[0] == '[' && text.ptr[text.len - 1] == ']';
-    if (literal) {
-        struct sv inside = sv_skip(sv_first(text, text.len - 1), 1);
-        if (sv_istarts(inside, SV("IPv6:")))
-            inside = sv_skip(inside, 5);
-        literal = ip_parse(inside, &unused);
-    }
-    if (!literal && !is_domain(sv_starts(text, SV("*.")) ? sv_skip(text, 2) : text))
+    if (!ip_literal_parse(text, &unused) &&
+        !is_domain(sv_starts(text, SV("*.")) ? sv_skip(text, 2) : text))
         conf_fault(faults,
-                   "\"*\", \"example.net\" or \"*.example.net\" (international names as xn--...)",
+                   "\"*\", \"example.net\", \"*.example.net\" (international names as xn--...) or "
+                   "\"[IPv6:2001:db8::1]\"",
                    "\"%s\" is no domain pattern", value);
 }
 

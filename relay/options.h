@@ -114,7 +114,8 @@ struct relay_proxy_url {
  * rest as above. */
 bool relay_options_proxy(struct sv text, struct relay_proxy_url *out, const char **wrong_out);
 /* Whether domain (a domain in any case, or an address literal with brackets; a host's name) falls
- * under the pattern: "*" takes all, "*.example.net" what is below, anything else itself. */
+ * under the pattern: "*" takes all, "*.example.net" what is below, anything else itself, an address
+ * literal however it is written. */
 bool relay_options_match(struct sv pattern, struct sv domain);
 /* Whether a mailbox, or a login, falls under the pattern: "*" takes all, also the null
  * reverse-path; "@d" those of that domain, "@*.d" of those below it; anything else itself, without

@@ -134,7 +134,7 @@ static void judge_end(const struct smtp_client_result *r, struct relay_outcome *
     case SMTP_END_LOST:
     case SMTP_END_QUIT:
         if (r->phase == SMTP_PHASE_CONNECT)
-            o->status = failures[RELAY_FAILURE_CONNECT].status;
+            o->status = SMTP_STATUS(4, 4, 1);
         o->maybe_taken = r->phase == SMTP_PHASE_END_OF_DATA;
         break;
     case SMTP_END_PROTOCOL:
@@ -193,8 +193,7 @@ static const char *end_text(struct arena *a, const struct smtp_client_result *r,
     const char *part = *what ? ": " : "";
     unsigned long long s = r->elapsed_ms / 1000;
     if (r->phase == SMTP_PHASE_CONNECT)
-        return arena_printf(a, "%s after %llu s%s%s", failures[RELAY_FAILURE_CONNECT].words, s,
-                            part, what);
+        return arena_printf(a, "connection failed after %llu s%s%s", s, part, what);
     if (r->end == SMTP_END_TIMEOUT || r->end == SMTP_END_LOST || r->end == SMTP_END_PROTOCOL)
         return arena_printf(a, "%s after %llu s, %s%s%s%s", smtp_end_text(r->end), s,
                             smtp_phase_text(r->phase), part, what,

@@ -47,7 +47,6 @@ struct relay_outcome {
 /* Failures without an SMTP session: name, verdict, status, scope, words. What the route says
  * (no domain, null MX, ...) comes with its own status and words. */
 #define RELAY_FAILURES(XX)                                                                       \
-    XX(CONNECT, DEFERRED, (4, 4, 1), HOST, "connection failed")                                  \
     XX(NO_HOST, DEFERRED, (4, 4, 1), SITE, "no host could be reached")                           \
     XX(CAPTURE, DEFERRED, (4, 3, 0), LOCAL, "the capture folder could not be written")           \
     XX(FORM, DEFERRED, (4, 3, 0), LOCAL, "the content could not be re-encoded")                  \

@@ -22,6 +22,19 @@ bool ip_parse(struct sv text, struct ip *out)
     return true;
 }
 
+bool ip_literal_parse(struct sv text, struct ip *out)
+{
+    if (text.len < 2 || text.ptr[0] != '[' || text.ptr[text.len - 1] != ']')
+        return false;
+    struct sv inside = sv_first(sv_skip(text, 1), text.len - 2);
+    bool tagged = sv_istarts(inside, SV("IPv6:"));
+    struct ip ip;
+    if (!ip_parse(sv_skip(inside, tagged ? 5 : 0), &ip) || tagged != (ip.family == IP_V6))
+        return false;
+    *out = ip;
+    return true;
+}
+
 const char *ip_text(const struct ip *ip, char buf[IP_TEXT_MAX])
 {
     if (ip->family == IP_NONE ||

@@ -1,7 +1,7 @@
 /*
  * ip.h - IP addresses as values: text and classes. No sockets.
  *
- * RFC 4291, RFC 5952 (text form of IPv6). Any thread.
+ * RFC 4291, RFC 5952 (text form of IPv6), RFC 5321 4.1.3 (address literals). Any thread.
  */
 #ifndef MSA_BASE_IP_H
 #define MSA_BASE_IP_H
@@ -28,6 +28,9 @@ struct ip_net {
 #define IP_TEXT_MAX 48 /* bytes with NUL; also holds [address]:port */
 
 bool ip_parse(struct sv text, struct ip *out); /* without brackets, zone or port */
+/* An address literal: "[192.0.2.1]" or "[IPv6:2001:db8::1]", the tag in any case. False also for
+ * one of another tag, which names no address. */
+bool ip_literal_parse(struct sv text, struct ip *out);
 /* Writes the text form and returns buf. */
 const char *ip_text(const struct ip *ip, char buf[IP_TEXT_MAX]);
 const char *ip_port_text(const struct ip_port *a, char buf[IP_TEXT_MAX]); /* [v6]:port, v4:port */

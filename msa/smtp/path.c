@@ -414,11 +414,7 @@ struct smtp_reply smtp_path_refusal(enum smtp_path_verdict v, enum smtp_path_use
 
 bool smtp_path_ip(const struct smtp_path *p, struct ip *out)
 {
-    struct sv text = smtp_path_domain(p);
-    if (p->kind != SMTP_PATH_LITERAL)
-        return false;
-    text = sv_first(sv_skip(text, 1), text.len - 2);
-    return ip_parse(sv_istarts(text, SV("IPv6:")) ? sv_skip(text, 5) : text, out);
+    return p->kind == SMTP_PATH_LITERAL && ip_literal_parse(smtp_path_domain(p), out);
 }
 
 bool smtp_path_same(const struct smtp_path *a, const struct smtp_path *b)

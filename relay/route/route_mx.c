@@ -25,12 +25,8 @@ void route_start_static(struct route *r)
 void route_start_literal(struct route *r)
 {
     const char *domain = r->work->input.domain;
-    struct sv text = sv_of(domain);
-    text = sv_first(sv_skip(text, 1), text.len - 2);
-    if (sv_istarts(text, SV("IPv6:")))
-        text = sv_skip(text, 5);
     struct ip ip;
-    if (!ip_parse(text, &ip)) {
+    if (!ip_literal_parse(sv_of(domain), &ip)) {
         route_step(r, "address literal", "of no use", "%s", domain);
         route_end(r, ROUTE_FAILED, "5.1.2", "the address literal is none that mail can go to");
         return;

@@ -6,10 +6,10 @@
 #include "relay/tls/sts_policy.h"
 
 #include "msa/base/utf8.h"
+#include "relay/tls/txt_record.h"
 
 #include <string.h>
 
-#define NAME_MAX_BYTES   32
 #define DOMAIN_MAX_BYTES 253
 
 static const char *const mode_texts[] = {
@@ -26,17 +26,6 @@ const char *sts_mode_text(enum sts_mode mode)
 static bool is_alnum(char c)
 {
     return ascii_alpha(c) || ascii_digit(c);
-}
-
-/* sts-policy-ext-name, sts-ext-name: the fields that we know are of this form, too. */
-static bool is_name(struct sv name)
-{
-    if (name.len == 0 || name.len > NAME_MAX_BYTES || !is_alnum(name.ptr[0]))
-        return false;
-    for (size_t i = 1; i < name.len; i++)
-        if (!is_alnum(name.ptr[i]) && !memchr("_-.", name.ptr[i], 3))
-            return false;
-    return true;
 }
 
 /* ---- the policy ---- */
@@ -130,7 +119,7 @@ static const char *take_line(struct reading *r, struct sv line)
     };
     size_t colon = sv_find(line, ':');
     struct sv name = sv_first(line, colon), value = sv_trim(sv_skip(line, colon + 1));
-    if (colon == line.len || !is_name(name) || value.len == 0)
+    if (colon == line.len || !txt_record_is_name(name) || value.len == 0)
         return "a line is not of the form \"name: value\"";
     if (!utf8_is_printable(value))
         return "a line holds control characters or is not UTF-8";
@@ -203,29 +192,6 @@ bool sts_policy_allows(const struct sts_policy *p, const char *host)
 
 /* ---- the record ---- */
 
-static bool is_wsp(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static bool begins_record(struct sv text)
-{
-    struct sv rest = sv_skip(text, 7);
-    if (!sv_starts(text, SV("v=STSv1")))
-        return false;
-    while (rest.len && is_wsp(rest.ptr[0]))
-        rest = sv_skip(rest, 1);
-    return rest.len > 0 && rest.ptr[0] == ';';
-}
-
-static bool is_value(struct sv value)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if (value.ptr[i] <= ' ' || value.ptr[i] > '~' || value.ptr[i] == '=')
-            return false;
-    return value.len > 0;
-}
-
 static bool is_id(struct sv value)
 {
     for (size_t i = 0; i < value.len; i++)
@@ -234,17 +200,13 @@ static bool is_id(struct sv value)
     return value.len >= 1 && value.len <= STS_ID_MAX;
 }
 
-/* What follows the version: fields, of which one is the id; the last may have ";" behind it. */
+/* What follows the version: fields, of which one is the id. */
 static bool take_fields(struct sv rest, char id_out[STS_ID_MAX + 1])
 {
-    while (rest.len) {
-        bool is_last = sv_find(rest, ';') == rest.len;
-        struct sv field = sv_trim(sv_split(&rest, ';'));
-        if (is_last && field.len == 0)
-            break;
-        size_t equals = sv_find(field, '=');
-        struct sv name = sv_first(field, equals), value = sv_skip(field, equals + 1);
-        if (equals == field.len || !is_name(name) || !is_value(value))
+    struct sv name, value;
+    int more;
+    while ((more = txt_record_next(&rest, &name, &value)) > 0) {
+        if (!txt_record_is_value(value))
             return false;
         if (!sv_eq(name, SV("id")) || id_out[0])
             continue;
@@ -253,23 +215,17 @@ static bool take_fields(struct sv rest, char id_out[STS_ID_MAX + 1])
         memcpy(id_out, value.ptr, value.len);
         id_out[value.len] = '\0';
     }
-    return id_out[0] != '\0';
+    return more == 0 && id_out[0] != '\0';
 }
 
 enum sts_record sts_record_find(const struct sv *texts, size_t n, char id_out[STS_ID_MAX + 1])
 {
-    const struct sv *found = NULL;
+    struct sv rest;
+    size_t found = txt_record_find(texts, n, SV("v=STSv1"), &rest);
     id_out[0] = '\0';
-    for (size_t i = 0; i < n; i++) {
-        if (!begins_record(texts[i]))
-            continue;
-        if (found)
-            return STS_RECORD_INVALID;
-        found = &texts[i];
-    }
-    if (!found)
+    if (found == 0)
         return STS_RECORD_NONE;
-    if (take_fields(sv_skip(*found, sv_find(*found, ';') + 1), id_out))
+    if (found == 1 && take_fields(rest, id_out))
         return STS_RECORD_FOUND;
     id_out[0] = '\0';
     return STS_RECORD_INVALID;

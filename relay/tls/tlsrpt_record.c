@@ -1,23 +1,14 @@
 #include "relay/tls/tlsrpt_record.h"
 
+#include "relay/tls/txt_record.h"
+
 #include <string.h>
 
-#define NAME_BYTES 32
-#define URI_BYTES  1000
+#define URI_BYTES 1000
 
 static bool is_alnum(char c)
 {
     return ascii_alpha(c) || ascii_digit(c);
-}
-
-static bool is_name(struct sv name)
-{
-    if (name.len == 0 || name.len > NAME_BYTES || !is_alnum(name.ptr[0]))
-        return false;
-    for (size_t i = 1; i < name.len; i++)
-        if (!is_alnum(name.ptr[i]) && !memchr("_-.", name.ptr[i], 3))
-            return false;
-    return true;
 }
 
 static bool is_visible(struct sv text)
@@ -113,39 +104,21 @@ static size_t take_uris(struct sv list, struct arena *arena, struct tlsrpt_targe
     return n;
 }
 
-static bool begins_record(struct sv text)
-{
-    struct sv rest = sv_trim(sv_skip(text, 10));
-    return sv_starts(text, SV("v=TLSRPTv1")) && sv_starts(rest, SV(";"));
-}
-
 size_t tlsrpt_record_targets(const struct sv *texts, size_t n, struct arena *arena,
                              struct tlsrpt_target out[TLSRPT_TARGETS_MAX])
 {
-    const struct sv *found = NULL;
-    for (size_t i = 0; i < n; i++) {
-        if (!begins_record(texts[i]))
-            continue;
-        if (found)
-            return 0;
-        found = &texts[i];
-    }
-    if (!found)
+    struct sv rest, name, value, uris = SV_NONE;
+    int more;
+    if (txt_record_find(texts, n, SV("v=TLSRPTv1"), &rest) != 1)
         return 0;
-    struct sv rest = sv_skip(*found, sv_find(*found, ';') + 1), uris = SV_NONE;
-    while (rest.len) {
-        bool is_last = sv_find(rest, ';') == rest.len;
-        struct sv field = sv_trim(sv_split(&rest, ';'));
-        if (is_last && field.len == 0)
-            break;
-        size_t equals = sv_find(field, '=');
-        struct sv name = sv_first(field, equals), value = sv_skip(field, equals + 1);
-        if (!is_name(name) || value.len == 0)
+    while ((more = txt_record_next(&rest, &name, &value)) > 0) {
+        bool is_rua = sv_eq(name, SV("rua"));
+        if (value.len == 0 || (!is_rua && !txt_record_is_value(value)))
             return 0;
-        if (sv_eq(name, SV("rua")) && !uris.len)
+        if (is_rua && !uris.len)
             uris = value;
-        else if (!sv_eq(name, SV("rua")) && !is_visible(value))
-            return 0;
     }
+    if (more < 0)
+        return 0;
     return take_uris(uris, arena, out);
 }

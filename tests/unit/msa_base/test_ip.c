@@ -52,6 +52,44 @@ static void text_forms(void **state)
     assert_string_equal(ip_port_text(&a, text), "192.0.2.1:25");
 }
 
+static void literals(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in, *out; /* out NULL: refused */
+    } rows[] = {
+        {"[192.0.2.1]", "192.0.2.1"},
+        {"[IPv6:2001:db8::1]", "2001:db8::1"},
+        {"[ipv6:2001:DB8:0:0::1]", "2001:db8::1"},
+        {"[IPv6:::ffff:192.0.2.1]", "::ffff:192.0.2.1"},
+        {"[2001:db8::1]", NULL}, /* RFC 5321 4.1.3: with its tag */
+        {"[IPv6:192.0.2.1]", NULL},
+        {"[IPv6:]", NULL},
+        {"[IPv6 2001:db8::1]", NULL},
+        {"[x400:c=de]", NULL},
+        {"[192.0.2.01]", NULL},
+        {"[192.0.2.1", NULL},
+        {"192.0.2.1]", NULL},
+        {"192.0.2.1", NULL},
+        {"[192.0.2.1] ", NULL},
+        {"[[192.0.2.1]]", NULL},
+        {"[]", NULL},
+        {"[", NULL},
+        {"]", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct ip ip = {.family = 9};
+        char text[IP_TEXT_MAX];
+        if (ip_literal_parse(sv_of(rows[i].in), &ip) != (rows[i].out != NULL))
+            fail_msg("%s is %s", rows[i].in, rows[i].out ? "refused" : "taken");
+        if (rows[i].out)
+            assert_string_equal(ip_text(&ip, text), rows[i].out);
+        else
+            assert_int_equal(ip.family, 9); /* as it was */
+    }
+}
+
 static void classes(void **state)
 {
     (void)state;
@@ -167,11 +205,9 @@ static void unmapped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_forms),
-        cmocka_unit_test(classes),
-        cmocka_unit_test(equality_and_client),
-        cmocka_unit_test(networks),
-        cmocka_unit_test(unmapped),
+        cmocka_unit_test(text_forms), cmocka_unit_test(literals),
+        cmocka_unit_test(classes),    cmocka_unit_test(equality_and_client),
+        cmocka_unit_test(networks),   cmocka_unit_test(unmapped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

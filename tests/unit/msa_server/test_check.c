@@ -93,7 +93,8 @@ static const struct bad bad[] = {
      "(international names as xn--...)\n"},
     {DOMAINS "relay = { routes = { to = \"smtp://a.example\"; domain = \"bücher.example\" }; };",
      "m:2: relay.routes[0].domain: \"bücher.example\" is no domain pattern; \"*\", "
-     "\"example.net\" or \"*.example.net\" (international names as xn--...)\n"},
+     "\"example.net\", \"*.example.net\" (international names as xn--...) or "
+     "\"[IPv6:2001:db8::1]\"\n"},
     {DOMAINS "relay = { routes = { to = \"smtp://bücher.example\" }; };",
      "m:2: relay.routes[0].to: \"smtp://bücher.example\" cannot be used: its host is neither a "
      "name nor an address; for example \"smtp://smarthost.example.net:587\"\n"},
@@ -299,8 +300,8 @@ static const struct bad bad[] = {
     {DOMAINS
      "relay = { sites = ( { connections = 2 },\n { site = \"a@b\"; per_minute = 6001 } ) };",
      "m:2: relay.sites[0].site: is missing; site = \"*.mx.example.net\";\n"
-     "m:3: relay.sites[1].site: \"a@b\" is no domain pattern; \"*\", \"example.net\" or "
-     "\"*.example.net\" (international names as xn--...)\n"
+     "m:3: relay.sites[1].site: \"a@b\" is no domain pattern; \"*\", \"example.net\", "
+     "\"*.example.net\" (international names as xn--...) or \"[IPv6:2001:db8::1]\"\n"
      "m:3: relay.sites[1].per_minute: 6001 is too large; 0 to 6000\n"},
     {DOMAINS "relay = { routes = { to = \"smtp://a.example\";\n sender = \"example.net\";\n "
              "login = \"@*.\" }; };",
@@ -325,8 +326,8 @@ static const struct bad bad[] = {
      "smtp://, smtps://, lmtp://, qmtp:// and qmtps://; for example "
      "\"smtp://smarthost.example.net:587\"\n"},
     {DOMAINS "relay = { routes = { to = \"smtp://a.example\";\n domain = \"a@b\" }; };",
-     "m:3: relay.routes[0].domain: \"a@b\" is no domain pattern; \"*\", \"example.net\" or "
-     "\"*.example.net\" (international names as xn--...)\n"},
+     "m:3: relay.routes[0].domain: \"a@b\" is no domain pattern; \"*\", \"example.net\", "
+     "\"*.example.net\" (international names as xn--...) or \"[IPv6:2001:db8::1]\"\n"},
     {DOMAINS "relay = { routes = {\n to = \"smtp://a.example\"; user = \"u\" }; };",
      "m:2: relay.routes[0].password_file: is missing, but user is set; password_file = "
      "\"/etc/msa/smarthost.password\";\n"},
@@ -372,6 +373,13 @@ static const struct bad bad[] = {
      ""},
     {DOMAINS "relay = { routes = ( { domain = \"[192.0.2.1]\"; to = \"smtp://a.example\" } ); };",
      ""},
+    {DOMAINS
+     "relay = { routes = { domain = \"[IPv6:2001:db8::1]\"; to = \"smtp://a.example\" }; };",
+     ""},
+    {DOMAINS "relay = { routes = { domain = \"[2001:db8::1]\"; to = \"smtp://a.example\" }; };",
+     "m:2: relay.routes[0].domain: \"[2001:db8::1]\" is no domain pattern; \"*\", "
+     "\"example.net\", \"*.example.net\" (international names as xn--...) or "
+     "\"[IPv6:2001:db8::1]\"\n"},
     {DOMAINS "dns = { servers = \"dns.example\"; };",
      "m:2: dns.servers: \"dns.example\" is no address of a resolver; an address, \"192.0.2.53\" "
      "or \"127.0.0.1@5353\"\n"},

@@ -339,6 +339,9 @@ static void routes_match_domains(void **state)
         {"*.a.example", "a.example", false},
         {"*.a.example", "ba.example", false},
         {"[192.0.2.1]", "[192.0.2.1]", true},
+        {"[192.0.2.1]", "[192.0.2.2]", false},
+        {"[IPv6:2001:DB8:0::1]", "[ipv6:2001:db8::1]", true},
+        {"[IPv6:2001:db8::1]", "[ipv6:2001:db8::2]", false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)

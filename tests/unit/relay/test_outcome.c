@@ -352,8 +352,9 @@ static void test_failures(void **state)
     struct arena a;
     arena_init(&a);
     struct relay_outcome o =
-        relay_outcome_of_failure(&a, RELAY_FAILURE_CONNECT, ERR_TIMEOUT, SV("mx.example"));
-    check("connect", &o, RELAY_DEFERRED, RELAY_SCOPE_HOST, "4.4.1", "connection failed: timed out");
+        relay_outcome_of_failure(&a, RELAY_FAILURE_FORM, ERR_TIMEOUT, SV("mx.example"));
+    check("form", &o, RELAY_DEFERRED, RELAY_SCOPE_LOCAL, "4.3.0",
+          "the content could not be re-encoded: timed out");
     assert_string_equal(o.remote, "mx.example");
     o = relay_outcome_of_failure(&a, RELAY_FAILURE_ENVELOPE, 0, SV_NONE);
     check("envelope", &o, RELAY_FAILED, RELAY_SCOPE_LOCAL, "5.3.0",

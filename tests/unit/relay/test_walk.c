@@ -253,13 +253,6 @@ static const char *const codes[] = {"5.5.604", "5.5.XXX"};
 static struct relay_options options = {
     .mx6_fallback_codes = {.items = (const char **)(uintptr_t)codes, .count = 2}};
 
-static struct relay_outcome outcome_of(struct arena *a, const struct smtp_client_result *r)
-{
-    return r->phase == SMTP_PHASE_CONNECT
-               ? relay_outcome_of_failure(a, RELAY_FAILURE_CONNECT, 0, SV_NONE)
-               : relay_outcome_of_result(a, r, SV_NONE);
-}
-
 /* What one attempt says, "kt": of each recipient. */
 static void say(const char *label, struct relay_walk *w, struct arena *a, const char *what,
                 struct relay_outcome *outcomes)
@@ -276,7 +269,7 @@ static void say(const char *label, struct relay_walk *w, struct arena *a, const 
     for (size_t i = 0; i < w->nrows; i++) {
         if (what[i] == '-')
             continue;
-        outcomes[i] = outcome_of(a, what_is(what[i]));
+        outcomes[i] = relay_outcome_of_result(a, what_is(what[i]), SV_NONE);
         relay_walk_result(w, i, what_is(what[i]), &outcomes[i]);
     }
 }

@@ -52,6 +52,7 @@ static const struct {
     {"case", {LIT("v=tlsrptv1;rua=mailto:a@b")}, 1, ""},
     {"no rua", {LIT("v=TLSRPTv1;")}, 1, ""},
     {"bad field", {LIT("v=TLSRPTv1;rua=mailto:a@b;rubbish")}, 1, ""},
+    {"bad field value", {LIT("v=TLSRPTv1;rua=mailto:a@b;x=y=z")}, 1, ""},
     {"bad field name", {LIT("v=TLSRPTv1;rua=mailto:a@b;-x=1")}, 1, ""},
     {"exclamation", {LIT("v=TLSRPTv1;rua=mailto:a@b!10m")}, 1, ""},
 };
