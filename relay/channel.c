@@ -123,6 +123,8 @@ static void describe_peer(const struct relay_channel *ch, struct tls_stream_peer
         out->name = SV_NONE;
     if (a->tls == ROUTE_TLS_DANE) {
         out->trust = AUTH_TLS_TRUST_DANE;
+        out->tlsa = a->tlsa;
+        out->ntlsa = a->ntlsa;
         out->must_verify = ch->config.must_verify;
         if (a->nnames > 0)
             out->name = sv_of(a->names[0]); /* the TLSA base domain: RFC 7672 8.1 */
@@ -137,22 +139,12 @@ static void begin_tls(struct relay_channel *ch)
     const struct route_attempt *a = attempt_of(ch);
     struct tls_stream_peer peer;
     char literal[IP_TEXT_MAX];
-    struct tls_stream_tlsa *tlsa = NULL;
     snprintf(ch->session_key, sizeof ch->session_key, "%s", ip_port_text(&a->to, literal));
     describe_peer(ch, &peer);
     if (peer.trust != AUTH_TLS_TRUST_ANY && peer.name.len == 0)
         peer.name = sv_of(ip_text(&a->to.ip, literal));
-    if (peer.trust == AUTH_TLS_TRUST_DANE && a->ntlsa > 0) {
-        tlsa = mem_new(a->ntlsa, sizeof *tlsa);
-        for (size_t i = 0; i < a->ntlsa; i++)
-            tlsa[i] = (struct tls_stream_tlsa){a->tlsa[i].usage, a->tlsa[i].selector,
-                                               a->tlsa[i].matching, a->tlsa[i].data};
-        peer.tlsa = tlsa;
-        peer.ntlsa = a->ntlsa;
-    }
     buf_reset(&ch->plain);
     ch->tls = tls_stream_client(ch->config.tls, &peer, &ch->tls_out);
-    free(tlsa);
     flush_tls(ch);
 }
 

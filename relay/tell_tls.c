@@ -19,7 +19,7 @@ static void add_tlsa(struct tls_event *e, const struct route_attempt *a)
     static const char hex[] = "0123456789ABCDEF";
     const char **texts = arena_alloc(&e->arena, (a->ntlsa + 1) * sizeof *texts);
     for (size_t i = 0; i < a->ntlsa; i++) {
-        const struct route_tlsa *t = &a->tlsa[i];
+        const struct tls_stream_tlsa *t = &a->tlsa[i];
         char *digits = arena_alloc(&e->arena, 2 * t->data.len + 1);
         for (size_t k = 0; k < t->data.len; k++) {
             digits[2 * k] = hex[(unsigned char)t->data.ptr[k] >> 4];

@@ -9,9 +9,6 @@
 
 #include <stdlib.h>
 
-#define USAGE_DANE_TA 2
-#define USAGE_DANE_EE 3
-
 void tls_check_use(SSL_CTX *ssl)
 {
     REQUIRE(SSL_CTX_dane_enable(ssl) == 1);
@@ -32,10 +29,14 @@ static bool is_ip(const char *name)
     return ip_parse(sv_of(name), &ip);
 }
 
-static void expect_names(SSL *ssl, const struct tls_stream_peer *peer, const char *name)
+/* RFC 7672 3.2.3: DANE alone looks at the subject, where subjectAltName has no DNS name. */
+static void expect_names(SSL *ssl, const struct tls_stream_peer *peer, const char *name,
+                         bool by_tlsa)
 {
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    X509_VERIFY_PARAM_set_hostflags(
+        param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                   (by_tlsa ? 0u : (unsigned)X509_CHECK_FLAG_NEVER_CHECK_SUBJECT));
     if (peer->nnames == 1)
         name = peer->names[0];
     if (peer->nnames <= 1 && is_ip(name)) {
@@ -56,9 +57,8 @@ static size_t add_tlsa(SSL *ssl, const struct tls_stream_peer *peer)
     size_t usable = 0;
     for (size_t i = 0; i < peer->ntlsa; i++) {
         const struct tls_stream_tlsa *r = &peer->tlsa[i];
-        if (r->usage != USAGE_DANE_TA && r->usage != USAGE_DANE_EE)
-            continue; /* RFC 7672 3.1.3 */
-        usable += SSL_dane_tlsa_add(ssl, r->usage, r->selector, r->matching,
+        usable += tls_tlsa_is_usable(r) &&
+                  SSL_dane_tlsa_add(ssl, r->usage, r->selector, r->matching,
                                     (const unsigned char *)r->data.ptr, r->data.len) == 1;
     }
     ERR_clear_error();
@@ -69,18 +69,20 @@ void tls_check_begin(SSL *ssl, const struct tls_stream_peer *peer, struct tls_ch
 {
     REQUIRE(peer->trust == AUTH_TLS_TRUST_ANY || peer->name.len > 0);
     char *name = host_name(peer->name);
+    bool by_tlsa = false;
     *out = (struct tls_check){.verifies = peer->trust != AUTH_TLS_TRUST_ANY,
                               .report_only = peer->report_only};
     if (*name && !is_ip(name))
         SSL_set_tlsext_host_name(ssl, name);
     if (peer->trust == AUTH_TLS_TRUST_DANE) {
         REQUIRE(SSL_dane_enable(ssl, NULL) == 1);
-        out->no_usable_tlsa = add_tlsa(ssl, peer) == 0;
+        by_tlsa = add_tlsa(ssl, peer) > 0;
+        out->no_usable_tlsa = !by_tlsa;
         out->verifies = !out->no_usable_tlsa || peer->must_verify;
     }
     SSL_set_verify(ssl, out->verifies ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     if (out->verifies)
-        expect_names(ssl, peer, name);
+        expect_names(ssl, peer, name, by_tlsa);
     if (!out->verifies || out->report_only)
         SSL_set_security_level(ssl, 0); /* weak keys are still better than clear text */
     free(name);

@@ -3,25 +3,23 @@
  *
  * RFC 6125, 5280 (PKIX), RFC 7672, 7671, 6698 (DANE), RFC 8460 4.3 (words for failures).
  *   ANY     encrypted, the certificate is not checked (RFC 7435)
- *   VERIFY  PKIX: a chain to a trusted authority, and one of the names in subjectAltName
+ *   VERIFY  PKIX: a chain to a trusted authority, and one of the names in subjectAltName, never
+ *           in the subject (RFC 8461 4.2, RFC 9525 6.3)
  *   DANE    one of the TLSA records matches: usage 3 looks at nothing but the certificate or its
  *           key, whatever its names and dates; usage 2 needs a chain to that authority, dates, and
- *           one of the names. Records of other usages, and broken ones, cannot be used; where none
- *           can, the connection is encrypted but not verified (RFC 7672 2.2, 3.1.3), or, where it
- *           must be, verified as under VERIFY.
+ *           one of the names, in the subject where subjectAltName has no DNS name (RFC 7672 3.2.3).
+ *           Records that cannot be used (tlsa.h) are passed over; where none can, the connection is
+ *           encrypted but not verified (RFC 7672 2.2, 3.1.3), or, where it must be, verified as
+ *           under VERIFY.
  * Plain values, views of the caller's, needed during tls_stream_client() only.
  */
 #ifndef AUTH_TLS_PEER_H
 #define AUTH_TLS_PEER_H
 
+#include "auth/tls/tlsa.h"
 #include "msa/base/buf.h"
 
 enum tls_stream_trust { AUTH_TLS_TRUST_ANY, AUTH_TLS_TRUST_VERIFY, AUTH_TLS_TRUST_DANE };
-
-struct tls_stream_tlsa { /* RFC 6698 2.1 */
-    uint8_t usage, selector, matching;
-    struct sv data;
-};
 
 struct tls_stream_peer {
     struct sv name; /* DNS name (sent as SNI) or an IP address; may be empty under ANY */

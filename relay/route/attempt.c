@@ -6,7 +6,7 @@ void route_attempt_copy(struct arena *arena, const struct route_attempt *from,
                         struct route_attempt *out)
 {
     const char **names = arena_alloc(arena, from->nnames * sizeof *names);
-    struct route_tlsa *tlsa = arena_alloc(arena, from->ntlsa * sizeof *tlsa);
+    struct tls_stream_tlsa *tlsa = arena_alloc(arena, from->ntlsa * sizeof *tlsa);
     *out = *from;
     out->host = arena_str(arena, sv_of(from->host));
     if (from->barred)

@@ -47,7 +47,7 @@ struct route_host {
     enum route_dane dane;
     const char *dane_base; /* the name that the TLSA records belong to: RFC 7672 2.2.3 */
     const char *dane_text; /* FAILED: why */
-    struct route_tlsa *tlsa;
+    struct tls_stream_tlsa *tlsa;
     size_t ntlsa;
 };
 

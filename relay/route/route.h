@@ -22,6 +22,7 @@
 #ifndef RELAY_ROUTE_ROUTE_H
 #define RELAY_ROUTE_ROUTE_H
 
+#include "auth/tls/tlsa.h"
 #include "relay/dns/answer.h"
 #include "relay/tls/sts_policy.h"
 
@@ -57,12 +58,6 @@ enum route_via {
     ROUTE_VIA_STATIC,
     ROUTE_VIA_MX6, /* a target of _mx6._tcp */
     ROUTE_VIA_MX,  /* MX records, the domain itself without any, or an address literal */
-};
-
-/* One usable TLSA record (RFC 6698 2.1). */
-struct route_tlsa {
-    uint8_t usage, selector, matching;
-    struct sv data;
 };
 
 /* A SOCKS5 proxy (RFC 1928). */
@@ -137,7 +132,7 @@ struct route_attempt {
     const char *const *names; /* reference identifiers of VERIFY and DANE; of OPPORTUNISTIC: the
                                  certificate is checked, the result only told (MTA-STS testing) */
     size_t nnames;
-    const struct route_tlsa *tlsa; /* DANE */
+    const struct tls_stream_tlsa *tlsa; /* DANE: those that are usable */
     size_t ntlsa;
     const char *barred; /* BARRED: which rule, what is wrong with the host; for reports */
     bool testing;       /* the domain's MTA-STS policy is in testing mode */

@@ -64,44 +64,19 @@ void route_on_alias(struct route *r, struct route_host *h, const struct route_qu
     }
 }
 
-/* A DER sequence that fills the data, as certificates and keys are (X.690 8.1.3, 8.9). */
-static bool is_sequence(struct sv data)
-{
-    const uint8_t *b = (const uint8_t *)data.ptr;
-    size_t len = 0, head = 2;
-    if (data.len < head || b[0] != 0x30)
-        return false;
-    if (b[1] < 0x80)
-        return data.len == head + b[1];
-    head += b[1] & 0x7f;
-    if (head > 2 + 4 || data.len < head)
-        return false;
-    for (size_t i = 2; i < head; i++)
-        len = len << 8 | b[i];
-    return data.len - head == len;
-}
-
-/* RFC 7672 3.1: usage 2 and 3 alone; what can be no certificate, key or digest matches nothing. */
-static bool is_usable(const struct dns_record *t)
-{
-    static const size_t length[] = {0, 32, 64};
-    if ((t->usage != 2 && t->usage != 3) || t->selector > 1 || t->matching > 2)
-        return false;
-    return t->matching == 0 ? is_sequence(t->text) : t->text.len == length[t->matching];
-}
-
 static void use_records(struct route *r, struct route_host *h, const struct route_question *q,
                         const struct dns_answer *a)
 {
     h->tlsa = arena_alloc(&r->arena, ROUTE_TLSA_MAX * sizeof *h->tlsa);
     for (size_t i = 0; i < a->nrecords; i++) {
         const struct dns_record *t = &a->records[i];
-        bool usable = is_usable(t) && h->ntlsa < ROUTE_TLSA_MAX;
+        const struct tls_stream_tlsa record = {t->usage, t->selector, t->matching, t->text};
+        bool usable = h->ntlsa < ROUTE_TLSA_MAX && tls_tlsa_is_usable(&record);
         route_step_dns(r, "tlsa", q, a, usable ? "must match (DANE)" : "cannot be used",
                        "%u %u %u, %zu bytes", t->usage, t->selector, t->matching, t->text.len);
         if (usable)
-            h->tlsa[h->ntlsa++] = (struct route_tlsa){t->usage, t->selector, t->matching,
-                                                      arena_sv(&r->arena, t->text)};
+            h->tlsa[h->ntlsa++] = (struct tls_stream_tlsa){t->usage, t->selector, t->matching,
+                                                           arena_sv(&r->arena, t->text)};
     }
     h->dane = h->ntlsa > 0 ? ROUTE_DANE_USABLE : ROUTE_DANE_UNUSABLE;
 }

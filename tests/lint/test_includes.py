@@ -24,7 +24,7 @@ ALLOWED = {
     "auth/client": ["msa/base", "msa/loop"],
     "auth": ["msa/base", "msa/loop", "msa/sql", "auth/tls", "auth/client"],
     "relay/route": ["msa/base", "relay/options.h", "relay/dns/answer.h",
-                    "relay/tls/sts_policy.h"],
+                    "relay/tls/sts_policy.h", "auth/tls/tlsa.h"],
     "relay/https": ["msa/base", "msa/loop", "auth/tls"],
     "relay/tls": ["msa/base", "msa/loop", "msa/sql", "auth/tls", "relay/dns", "relay/https",
                   "relay/options.h"],

@@ -46,19 +46,18 @@ UNUSED static void add_ext(X509 *x, int nid, const char *value)
     X509_EXTENSION_free(e);
 }
 
-/* san: "DNS:a.example,DNS:b.example" or NULL; issuer NULL: signed by itself, and an authority. */
-UNUSED static struct cert make_cert(EVP_PKEY *key, const char *san, long from_s, long to_s,
-                                    const struct cert *issuer)
+/* cn: the subject. san: "DNS:a.example,DNS:b.example" or NULL; issuer NULL: signed by itself, and
+ * an authority. */
+UNUSED static struct cert make_cert_for(EVP_PKEY *key, const char *cn, const char *san, long from_s,
+                                        long to_s, const struct cert *issuer)
 {
     static long serial;
     struct cert c = {.key = key, .x509 = X509_new()};
-    char cn[32];
     REQUIRE(key && c.x509);
-    snprintf(cn, sizeof cn, "test %ld", ++serial);
     X509_set_version(c.x509, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(c.x509), serial);
+    ASN1_INTEGER_set(X509_get_serialNumber(c.x509), ++serial);
     X509_NAME_add_entry_by_txt(X509_get_subject_name(c.x509), "CN", MBSTRING_ASC,
-                               (unsigned char *)cn, -1, -1, 0);
+                               (const unsigned char *)cn, -1, -1, 0);
     X509_set_issuer_name(c.x509, X509_get_subject_name(issuer ? issuer->x509 : c.x509));
     X509_gmtime_adj(X509_getm_notBefore(c.x509), from_s);
     X509_gmtime_adj(X509_getm_notAfter(c.x509), to_s);
@@ -76,6 +75,16 @@ UNUSED static struct cert make_cert(EVP_PKEY *key, const char *san, long from_s,
     PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
     c.key_pem = bio_text(bio);
     return c;
+}
+
+/* The same under a subject of its own. */
+UNUSED static struct cert make_cert(EVP_PKEY *key, const char *san, long from_s, long to_s,
+                                    const struct cert *issuer)
+{
+    static long count;
+    char cn[32];
+    snprintf(cn, sizeof cn, "test %ld", ++count);
+    return make_cert_for(key, cn, san, from_s, to_s, issuer);
 }
 
 UNUSED static struct cert ec_cert(const char *san, const struct cert *issuer)

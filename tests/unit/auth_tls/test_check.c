@@ -16,6 +16,7 @@ struct server {
 
 static struct cert ca, stranger;
 static struct server right, expired, elsewhere, alone; /* alone: signed by itself, no chain */
+static struct server subject, both; /* MX as the subject: without other names, and with one */
 
 static struct server make_server(struct cert cert, const struct cert *issuer)
 {
@@ -48,6 +49,9 @@ static int setup(void **state)
     expired = make_server(make_cert(EVP_EC_gen("P-256"), "DNS:" MX, -9 * DAY_S, -DAY_S, &ca), &ca);
     elsewhere = make_server(ec_cert("DNS:else.example.org", &ca), &ca);
     alone = make_server(make_cert(EVP_EC_gen("P-256"), NULL, -9 * DAY_S, -DAY_S, NULL), NULL);
+    subject = make_server(make_cert_for(EVP_EC_gen("P-256"), MX, NULL, -DAY_S, DAY_S, &ca), &ca);
+    both = make_server(
+        make_cert_for(EVP_EC_gen("P-256"), MX, "DNS:else.example.org", -DAY_S, DAY_S, &ca), &ca);
     return 0;
 }
 
@@ -60,6 +64,8 @@ static int teardown(void **state)
     free_server(&expired);
     free_server(&elsewhere);
     free_server(&alone);
+    free_server(&subject);
+    free_server(&both);
     tls_key_thread_stop();
     return 0;
 }
@@ -149,6 +155,8 @@ static void dane_authority(void **state)
         {&elsewhere, &ca, MX, 0, MISMATCH},
         {&elsewhere, &ca, "else.example.org.", 0, OK},
         {&alone, &ca, MX, 0, INVALID},
+        {&subject, &ca, MX, 0, OK}, /* RFC 7672 3.2.3 */
+        {&both, &ca, MX, 0, MISMATCH},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -223,7 +231,7 @@ static void dane_that_must_verify(void **state)
     } rows[] = {
         {&right, ca.pem, der, OK},           {&right, NULL, der, UNTRUSTED},
         {&elsewhere, ca.pem, der, MISMATCH}, {&alone, ca.pem, der, UNTRUSTED},
-        {&right, ca.pem, wrong, INVALID},
+        {&right, ca.pem, wrong, INVALID},    {&subject, ca.pem, der, MISMATCH},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -263,6 +271,8 @@ static void pkix_names_and_reports(void **state)
         {&right, NULL, 0, UNTRUSTED, NULL},
         {&right, stranger.pem, 0, UNTRUSTED, NULL},
         {&alone, ca.pem, 0, UNTRUSTED, NULL},
+        {&subject, ca.pem, 0, MISMATCH, NULL},
+        {&both, ca.pem, 0, MISMATCH, NULL},
     };
     (void)state;
     for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {

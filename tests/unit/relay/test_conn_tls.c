@@ -85,7 +85,7 @@ static void try_row(const struct row *row, enum route_protocol protocol)
                           .implicit_tls = row->server == IMPLICIT,
                           .no_starttls = row->server == NO_STARTTLS};
     struct tls_ctx *ctx = client_ctx(authority.pem, 10);
-    struct route_tlsa tlsa = {.usage = 3, .selector = 0, .matching = 0};
+    struct tls_stream_tlsa tlsa = {.usage = 3, .selector = 0, .matching = 0};
     unsigned char *der = NULL;
     char again[2048]; /* the same data */
     struct route_attempt a = {.host = HOST,
@@ -122,7 +122,7 @@ static void try_row(const struct row *row, enum route_protocol protocol)
                                        .queue_id = ""};
     conn = relay_conn_open(&config, &ops, NULL);
     OPENSSL_free(der); /* copied */
-    struct route_tlsa same = tlsa;
+    struct tls_stream_tlsa same = tlsa;
     memset(&tlsa, 0xff, sizeof tlsa);
     loop_run(loop);
     if (row->ready) { /* for another message, which asks for no more, or for a proof */

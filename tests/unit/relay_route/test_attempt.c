@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const char *const names[] = {"mx.example.net", "example.net"};
-static const struct route_tlsa tlsa[] = {{3, 1, 1, SV("data")}, {2, 0, 1, SV("DATA")}};
+static const struct tls_stream_tlsa tlsa[] = {{3, 1, 1, SV("data")}, {2, 0, 1, SV("DATA")}};
 
 static struct route_attempt make_attempt(void)
 {
@@ -29,7 +29,7 @@ static void a_copy_stands_alone(void **state)
 {
     struct arena arena;
     struct route_attempt a = make_attempt(), copy;
-    struct route_tlsa records[2];
+    struct tls_stream_tlsa records[2];
     char host[] = "mx.example.net", data[] = "data", name[] = "mx.example.net", why[] = "why";
     const char *own[] = {name, names[1]};
     (void)state;
@@ -56,8 +56,8 @@ static void a_copy_stands_alone(void **state)
 /* What does not change the connection is not compared; everything else is. */
 static void attempts_that_are_alike(void **state)
 {
-    static const struct route_tlsa usage[] = {{2, 1, 1, SV("data")}, {2, 0, 1, SV("DATA")}},
-                                   data[] = {{3, 1, 1, SV("date")}, {2, 0, 1, SV("DATA")}};
+    static const struct tls_stream_tlsa usage[] = {{2, 1, 1, SV("data")}, {2, 0, 1, SV("DATA")}},
+                                        data[] = {{3, 1, 1, SV("date")}, {2, 0, 1, SV("DATA")}};
     static const char *const other[] = {"mx.example.net", "example.org"};
     enum {
         SAME,

@@ -17,6 +17,8 @@
 
 #include "msa/base/mem.h"
 
+#include <openssl/x509.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +70,24 @@ static inline bool zone_is_signed(const struct zone *z, struct sv name)
     return false;
 }
 
+static inline struct sv zone_der(bool is_key, struct arena *a)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *x = X509_new();
+    unsigned char *der = NULL;
+    assert_true(key && x && X509_set_pubkey(x, key));
+    X509_gmtime_adj(X509_getm_notBefore(x), 0);
+    X509_gmtime_adj(X509_getm_notAfter(x), 86400);
+    assert_true(X509_sign(x, key, EVP_sha256()) > 0);
+    int len = is_key ? i2d_PUBKEY(key, &der) : i2d_X509(x, &der);
+    assert_true(len > 0);
+    struct sv data = arena_sv(a, (struct sv){(const char *)der, (size_t)len});
+    OPENSSL_free(der);
+    X509_free(x);
+    EVP_PKEY_free(key);
+    return data;
+}
+
 static inline uint16_t zone_number(struct sv *rest)
 {
     uint64_t number = 0;
@@ -75,10 +95,13 @@ static inline uint16_t zone_number(struct sv *rest)
     return (uint16_t)number;
 }
 
+/* A length; "der" and a length: of an ASN.1 sequence; "key": a public key; "certificate". */
 static inline struct sv zone_data(struct sv *rest, struct arena *a)
 {
     struct sv kind = sv_split(rest, ' ');
     uint64_t len;
+    if (sv_eq(kind, SV("key")) || sv_eq(kind, SV("certificate")))
+        return zone_der(kind.ptr[0] == 'k', a);
     bool is_der = sv_eq(kind, SV("der"));
     assert_true(sv_u64(is_der ? *rest : kind, 65535, &len));
     uint8_t *data = arena_alloc(a, len + 1);
@@ -109,7 +132,7 @@ static inline struct dns_record zone_record(enum dns_type type, const char *data
     case DNS_CNAME:
         r.name = arena_str(a, rest);
         break;
-    case DNS_TLSA: /* the last number is the length of the data; "der": of a DER sequence */
+    case DNS_TLSA:
         r.usage = (uint8_t)zone_number(&rest);
         r.selector = (uint8_t)zone_number(&rest);
         r.matching = (uint8_t)zone_number(&rest);
