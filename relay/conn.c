@@ -14,6 +14,7 @@
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 #include "relay/core.h"
+#include "relay/outcome.h"
 #include "relay/route/attempt.h"
 
 #include <errno.h>
@@ -143,7 +144,8 @@ static void end(struct relay_conn *c, const struct smtp_client_result *result)
         return;
     why.detail = detail_of(c, result);
     c->no_starttls = c->no_starttls || why.end == SMTP_END_NO_TLS ||
-                     (why.end == SMTP_END_REPLY && why.phase == SMTP_PHASE_STARTTLS);
+                     (why.end == SMTP_END_REPLY && why.phase == SMTP_PHASE_STARTTLS &&
+                      !relay_outcome_is_goodbye(&why));
     remember_end(c);
     shut(c);
     c->ops = NULL;

@@ -177,7 +177,8 @@ void relay_job_finish(struct relay_job *j)
     uint32_t slot = run->job->slot;
     relay_body_stop(&j->body);
     relay_job_end_form(j);
-    if (j->conn && relay_conn_takes(j->conn, sv_of(run->job->destination)) == 0)
+    /* what is in clear because TLS failed there is for this message alone */
+    if (j->conn && (j->clear_text || relay_conn_takes(j->conn, sv_of(run->job->destination)) == 0))
         relay_job_drop_conn(j);
     struct relay_conn *conn = j->conn;
     fail_at_last(j);

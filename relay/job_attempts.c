@@ -4,7 +4,8 @@
  *
  * An idle connection that dies before it took anything is no attempt: the plan starts at its
  * beginning. One that ends while it waits for a form of ours is opened again with the form. A TLS
- * handshake that fails where TLS is opportunistic is tried once more in clear.
+ * handshake that fails where TLS is opportunistic is tried once more in clear, over a connection
+ * that serves no other job.
  */
 #include "relay/job.h"
 
@@ -105,6 +106,7 @@ static bool wants_clear_text(const struct relay_job *j, const struct smtp_client
     return !j->clear_text && !j->sent && !j->given_up &&
            !smtp_envelope_has(&j->all, SMTP_MAIL_REQUIRETLS) && a->tls == ROUTE_TLS_OPPORTUNISTIC &&
            !a->implicit_tls && a->credentials < 0 && /* a login is not shown to who breaks TLS */
+           !relay_outcome_is_goodbye(why) &&
            (why->end == SMTP_END_TLS || why->phase == SMTP_PHASE_HANDSHAKE ||
             why->phase == SMTP_PHASE_STARTTLS);
 }

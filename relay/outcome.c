@@ -98,7 +98,7 @@ static bool is_too_many_recipients(const struct smtp_client_result *r)
 static void judge_reply(const struct smtp_client_result *r, struct relay_outcome *o)
 {
     o->status = status_of_reply(r);
-    if (r->reply.code == 421 || is_session_phase(r->phase)) {
+    if (relay_outcome_is_goodbye(r) || is_session_phase(r->phase)) {
         o->scope = RELAY_SCOPE_HOST;
         o->verdict = RELAY_DEFERRED;
         o->status.class = 4; /* not final, whatever the host called it */
@@ -227,6 +227,11 @@ struct relay_outcome relay_outcome_of_failure(struct arena *a, enum relay_failur
                              err < 0 ? err_text(err) : ""),
         .remote = arena_str(a, remote),
     };
+}
+
+bool relay_outcome_is_goodbye(const struct smtp_client_result *r)
+{
+    return r->end == SMTP_END_REPLY && r->reply.code == 421;
 }
 
 void relay_outcome_back_off(struct relay_outcome *o, const struct conf_strings *codes)

@@ -82,6 +82,8 @@ struct relay_outcome relay_outcome_of_result(struct arena *a, const struct smtp_
 /* err: 0 or the environment error behind it. */
 struct relay_outcome relay_outcome_of_failure(struct arena *a, enum relay_failure what, int err,
                                               struct sv remote);
+/* 421: the host goes away (RFC 5321 3.8), which says nothing of what it was asked for. */
+bool relay_outcome_is_goodbye(const struct smtp_client_result *r);
 /* Where the status is one of these codes ("4.7.28") the site backs off, and what was deferred tries
  * no other host of it. */
 void relay_outcome_back_off(struct relay_outcome *o, const struct conf_strings *codes);

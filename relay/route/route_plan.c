@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TTL_MIN_S        60
+#define TTL_MIN_S        60 /* also of what is unsure: the next look-up may know */
 #define TTL_DEFER_S      30 /* how long a failed look-up is believed */
 #define MX6_ATTEMPTS_MAX 16 /* so that there is room for the MX hosts */
 
@@ -20,7 +20,7 @@ static void set_ttl(struct route *r, enum route_verdict verdict)
 {
     if (verdict == ROUTE_DEFERRED)
         r->plan.ttl_s = TTL_DEFER_S;
-    else if (r->plan.ttl_s < TTL_MIN_S)
+    else if (r->plan.ttl_s < TTL_MIN_S || r->plan.unsure)
         r->plan.ttl_s = TTL_MIN_S;
 }
 

@@ -199,7 +199,7 @@ def put_off(status):
     return "4" + status[1:] if status else None
 
 
-def reply_case(verb, code, status, words):
+def reply_case(verb, code, status, words, **more):
     """What RFC 5321 and the relay's own table make of one reply."""
     text = f"{code} {status + ' ' if status else ''}{words}"
     script = at(verb, text, BAD if verb == "RCPT" else None)
@@ -212,7 +212,7 @@ def reply_case(verb, code, status, words):
         if verb == "HELO":
             refuse = script
             script = lambda got, args, s: "502 5.5.1 what" if got == "EHLO" else refuse(got, args, s)
-        return Case(name, script, later, PHASE[verb], put_off(status), text)
+        return Case(name, script, later, PHASE[verb], put_off(status), text, **more)
     if verb == "RCPT" and code == 552 and status in ("", "5.5.3"):
         return Case(name, script, (DEFERRED, DELIVERED), PHASE[verb], "4.5.3", text)
     verdict = DEFERRED if code < 500 else FAILED
@@ -464,12 +464,14 @@ def under_tls(verb, reply):
 
 @test(timeout=300)
 def starttls_in_all_its_ways(w):
-    """Opportunistic: who refuses it or fails at it gets the mail in clear; who puts words behind the
-    reply, or closes with a 421, is asked again in clear; what is said under TLS counts, and what was
-    said before does not."""
+    """Opportunistic: who refuses it or fails at it gets the mail in clear, but for who says 421: it goes
+    away and is left alone; who puts words behind the reply is asked again in clear; what is said under
+    TLS counts, and what was said before does not."""
     tls = {"certificate": w.certificate}
     cases = [Case(f"STARTTLS {code} {status}", at("STARTTLS", f"{code} {status} {words}"),
-                  (DELIVERED, DELIVERED), "END_OF_DATA", **tls) for code, status, words in FOUR + FIVE]
+                  (DELIVERED, DELIVERED), "END_OF_DATA", **tls)
+             for code, status, words in FOUR + FIVE if code != 421]
+    cases += [reply_case("STARTTLS", *row, **tls) for row in FOUR if row[0] == 421]
     for name, octets in (("a reply", b"250 ok\r\n"), ("an EHLO", b"250-x\r\n250 AUTH PLAIN\r\n"), ("an octet", b"x"),
                          ("replies", b"250 2.1.0 ok\r\n250 2.1.5 ok\r\n354 go\r\n250 2.0.0 taken\r\n")):
         cases.append(Case(f"{name} behind it", at("STARTTLS", swallows(octets)), (DELIVERED, DELIVERED),
@@ -486,6 +488,8 @@ def starttls_in_all_its_ways(w):
     run = Run(w, cases)
     run.all()
     for case in cases:
+        if "421" in case.name:  # the second one when it has recovered
+            equal((case.receiver.connections, [m.tls for m in case.receiver.seen]), (2, [True]), case.name)
         if "behind it" in case.name or "handshake" in case.name:
             equal([m.tls for m in case.receiver.seen], [False], case.name)
             equal(case.receiver.connections, 2, case.name)

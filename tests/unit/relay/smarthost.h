@@ -23,11 +23,12 @@ struct smarthost {
     /* what it does */
     const struct cert *cert;
     bool implicit_tls, no_starttls;
-    bool requiretls;        /* offers REQUIRETLS, under TLS */
-    bool breaks_tls;        /* closes where the handshake should begin */
-    bool injects;           /* says more in clear, in the segment of its reply to STARTTLS */
-    const char *to_mail;    /* its reply to MAIL; NULL: 250 */
-    const char *mechanisms; /* NULL: no AUTH */
+    bool requiretls;         /* offers REQUIRETLS, under TLS */
+    bool breaks_tls;         /* closes where the handshake should begin */
+    bool injects;            /* says more in clear, in the segment of its reply to STARTTLS */
+    const char *to_mail;     /* its reply to MAIL; NULL: 250 */
+    const char *to_starttls; /* that refuses it, the connection stays open; NULL: 220 */
+    const char *mechanisms;  /* NULL: no AUTH */
     enum { PROOF_TRUE, PROOF_FALSE, PROOF_NONE } proof; /* of itself, in SCRAM */
     /* what it saw */
     atomic_uint connections, messages, messages_in_clear, mails, logins;
@@ -225,6 +226,8 @@ static bool obey(struct wire *w, char *line, size_t room)
 {
     if (strncmp(line, "EHLO", 4) == 0) {
         greet(w);
+    } else if (strcmp(line, "STARTTLS") == 0 && w->host->to_starttls) {
+        wire_say(w, w->host->to_starttls);
     } else if (strcmp(line, "STARTTLS") == 0) {
         wire_say(w, w->host->injects ? "220 go\r\n250-smarthost.test\r\n250 AUTH PLAIN" : "220 go");
         return !w->host->breaks_tls && wire_tls(w);

@@ -216,6 +216,11 @@ static void a_failed_handshake_is_followed_by_clear_text(void **state)
     run_until(0, 1);
     assert_int_equal(atomic_load(&r.handshakes), 1);
     assert_int_equal(atomic_load(&r.connections), 2);
+    /* and is not kept: the next message tries TLS again */
+    submit("me@our.test", to, 1, CONTENT);
+    run_until(0, 2);
+    assert_int_equal(atomic_load(&r.handshakes), 2);
+    assert_int_equal(atomic_load(&r.connections), 4);
     close_all();
 }
 

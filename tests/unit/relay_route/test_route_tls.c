@@ -389,6 +389,26 @@ static void nothing_is_signed(void **state)
     zone_check(&bare, &in, "no name", "deliver [192.0.2.1]=192.0.2.1:25");
 }
 
+/* What a later look-up may know is asked again soon. */
+static void unsure_plans_are_short_lived(void **state)
+{
+    static const struct {
+        const char *domain;
+        bool stripped;
+        uint32_t ttl_s;
+    } cases[] = {{"none.dom.test", false, 300}, {"next.dom.test", false, 60},
+                 {"waiterr.test", false, 60},   {"insecure.test", false, 300},
+                 {"insecure.test", true, 60},   {"none.dom.test", true, 300}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct route_input in = zone_input(cases[i].domain);
+        in.stripped = cases[i].stripped;
+        struct route *r = zone_route(&zone, &in, false);
+        assert_int_equal(route_plan(r)->ttl_s, cases[i].ttl_s);
+        route_free(r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +419,7 @@ int main(void)
         cmocka_unit_test(words),
         cmocka_unit_test(switched_off),
         cmocka_unit_test(nothing_is_signed),
+        cmocka_unit_test(unsure_plans_are_short_lived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
