@@ -51,6 +51,11 @@ static void quit(void *core, uint64_t now_ms)
     smtp_client_quit(core, now_ms);
 }
 
+static void flushed(void *core, uint64_t now_ms)
+{
+    smtp_client_flushed(core, now_ms);
+}
+
 static void tls_done(void *core, int err, uint64_t now_ms)
 {
     smtp_client_tls_done(core, err, now_ms);
@@ -93,6 +98,7 @@ const struct relay_core_type relay_core_smtp = {
     .body = body,
     .body_fail = body_fail,
     .quit = quit,
+    .flushed = flushed,
     .tls_done = tls_done,
     .auth = auth,
     .auth_fail = auth_fail,

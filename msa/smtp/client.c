@@ -162,6 +162,36 @@ static bool has_actions(const struct smtp_client *c)
     return c->has_recipient || c->has_message || c->has_starttls || c->has_auth || c->has_closed;
 }
 
+/* Whether the server still owes a reply to what was given out. */
+static bool is_owed(const struct smtp_client *c)
+{
+    switch (c->phase) {
+    case SMTP_PHASE_RSET:
+    case SMTP_PHASE_MAIL:
+    case SMTP_PHASE_RCPT:
+    case SMTP_PHASE_DATA:
+        return c->step_replied != c->step_sent;
+    case SMTP_PHASE_BODY:
+        return smtp_client_awaits_chunk(c);
+    case SMTP_PHASE_END_OF_DATA:
+        return smtp_client_awaits_chunk(c) || (c->config.lmtp && !c->discards);
+    default:
+        return false;
+    }
+}
+
+/* What comes ahead of our next word is no answer to it, and must not be counted as one (RFC 2920
+ * 3.1). In the content it may be a refusal; behind 220 to STARTTLS it is not the server's (RFC 3207
+ * and CVE-2021-38371). */
+static void look_behind(struct smtp_client *c, bool is_more)
+{
+    c->early = c->phase == SMTP_PHASE_BODY && is_more && !is_owed(c);
+    if (!is_more || c->early || c->phase == SMTP_PHASE_CLOSED || is_owed(c))
+        return;
+    smtp_client_protocol(c, c->phase == SMTP_PHASE_HANDSHAKE ? "data behind the reply to STARTTLS"
+                                                             : "a reply ahead of the command");
+}
+
 size_t smtp_client_feed(struct smtp_client *c, struct sv bytes, uint64_t now_ms)
 {
     size_t used = 0;
@@ -172,16 +202,14 @@ size_t smtp_client_feed(struct smtp_client *c, struct sv bytes, uint64_t now_ms)
         return 0;
     switch (smtp_reply_parse_feed(&c->parser, bytes, &used)) {
     case SMTP_REPLY_MORE:
+        c->early = c->phase == SMTP_PHASE_BODY && !is_owed(c);
         break;
     case SMTP_REPLY_BAD:
         smtp_client_protocol(c, smtp_reply_fault_text(c->parser.fault));
         break;
     case SMTP_REPLY_DONE:
         smtp_client_on_reply(c);
-        /* RFC 3207 and CVE-2021-38371: what stands in clear behind the reply is not the server's.
-         */
-        if (c->phase == SMTP_PHASE_HANDSHAKE && used < bytes.len)
-            smtp_client_protocol(c, "data behind the reply to STARTTLS");
+        look_behind(c, used < bytes.len);
         break;
     }
     return used;
@@ -277,7 +305,7 @@ void smtp_client_quit(struct smtp_client *c, uint64_t now_ms)
 
 /* ---- actions ---- */
 
-static bool give(struct smtp_client_action *out, enum smtp_client_action_kind kind, bool *flag)
+bool smtp_client_give(struct smtp_client_action *out, enum smtp_client_action_kind kind, bool *flag)
 {
     if (!*flag)
         return false;
@@ -288,14 +316,14 @@ static bool give(struct smtp_client_action *out, enum smtp_client_action_kind ki
 
 static bool give_result(struct smtp_client *c, struct smtp_client_action *out)
 {
-    if (give(out, SMTP_CLIENT_RECIPIENT, &c->has_recipient)) {
+    if (smtp_client_give(out, SMTP_CLIENT_RECIPIENT, &c->has_recipient)) {
         out->index = c->recipient_index;
         out->result = c->recipient;
         if (c->recipient.end == SMTP_END_UNSUPPORTED)
             smtp_client_next_kept_back(c, out->index + 1);
         return true;
     }
-    if (give(out, SMTP_CLIENT_MESSAGE, &c->has_message)) {
+    if (smtp_client_give(out, SMTP_CLIENT_MESSAGE, &c->has_message)) {
         out->result = c->message;
         return true;
     }
@@ -306,6 +334,8 @@ static bool give_bytes(struct smtp_client *c, struct smtp_client_action *out)
 {
     struct sv run = SV_NONE;
     drop_sent(c);
+    if (c->early)
+        return false;
     if (buf_len(&c->secret)) {
         run = buf_view(&c->secret);
     } else {
@@ -317,7 +347,7 @@ static bool give_bytes(struct smtp_client *c, struct smtp_client_action *out)
     if (!run.len)
         return false;
     /* A run that is a view of the body leaves both buffers empty: resetting them does nothing. */
-    c->was_sent = true;
+    c->was_sent = c->in_flight = true;
     *out = (struct smtp_client_action){.kind = SMTP_CLIENT_SEND, .bytes = run};
     return true;
 }
@@ -326,25 +356,25 @@ bool smtp_client_next(struct smtp_client *c, struct smtp_client_action *out)
 {
     if (give_result(c, out) || give_bytes(c, out))
         return true;
-    if (give(out, SMTP_CLIENT_SET_TIMER, &c->has_timer)) {
+    if (smtp_client_give(out, SMTP_CLIENT_SET_TIMER, &c->has_timer)) {
         out->timeout_ms = c->timeout_ms;
         return true;
     }
-    if (give(out, SMTP_CLIENT_START_TLS, &c->has_starttls))
+    if (smtp_client_give(out, SMTP_CLIENT_START_TLS, &c->has_starttls))
         return true;
-    if (give(out, SMTP_CLIENT_AUTH, &c->has_auth)) {
+    if (smtp_client_give(out, SMTP_CLIENT_AUTH, &c->has_auth)) {
         c->auth_waiting = true;
         out->is_first = c->auth_first;
         out->bytes = c->auth_first ? sv_of(c->peer.auth) : buf_view(&c->challenge);
         return true;
     }
-    if (give(out, SMTP_CLIENT_NEED_BODY, &c->has_body)) {
+    if (smtp_client_give(out, SMTP_CLIENT_NEED_BODY, &c->has_body)) {
         c->body_asked = true;
         return true;
     }
-    if (give(out, SMTP_CLIENT_READY, &c->has_ready))
+    if (smtp_client_give(out, SMTP_CLIENT_READY, &c->has_ready))
         return true;
-    if (give(out, SMTP_CLIENT_CLOSED, &c->has_closed)) {
+    if (smtp_client_give(out, SMTP_CLIENT_CLOSED, &c->has_closed)) {
         out->result = c->closed;
         return true;
     }

@@ -18,6 +18,11 @@
  *     START_TLS -> smtp_client_tls_done()     AUTH      -> smtp_client_auth() or _auth_fail()
  *     NEED_BODY -> smtp_client_body()/_body_fail()     SET_TIMER -> smtp_client_timeout() when due
  *
+ * smtp_client_flushed() must be called whenever all bytes that were given out are with the kernel:
+ * only then can the server have the end of data, and only what it says afterwards is its verdict.
+ * An answer that comes before its question breaks the protocol; 4yz or 5yz while content is on its
+ * way is believed.
+ *
  * Results: RECIPIENT, at once, for each recipient that the server refuses, and before a word is
  * said for each that must not go to this server (UNSUPPORTED); MESSAGE, at most once, for all that
  * have no result by then; in LMTP RECIPIENT, good or not, for each, at the end of data. When READY
@@ -145,6 +150,7 @@ bool smtp_client_next(struct smtp_client *c, struct smtp_client_action *out);
 
 /* ---- events ---- */
 size_t smtp_client_feed(struct smtp_client *c, struct sv bytes, uint64_t now_ms);
+void smtp_client_flushed(struct smtp_client *c, uint64_t now_ms);
 void smtp_client_timeout(struct smtp_client *c, uint64_t now_ms);
 /* The peer closed (err ERR_EOF) or the connection failed. */
 void smtp_client_lost(struct smtp_client *c, int err, uint64_t now_ms);
@@ -170,5 +176,10 @@ unsigned smtp_client_converts(const struct smtp_client *c, const struct smtp_cli
 const char *smtp_phase_text(enum smtp_phase phase); /* words: "in AUTH" */
 const char *smtp_phase_name(enum smtp_phase phase); /* one word: "AUTH" */
 const char *smtp_end_text(enum smtp_end end);
+
+/* ---- for cores of other protocols that give such actions (relay/core.h) ---- */
+/* An action without contents, if the flag is set, which is cleared. */
+bool smtp_client_give(struct smtp_client_action *out, enum smtp_client_action_kind kind,
+                      bool *flag);
 
 #endif

@@ -15,10 +15,13 @@
 
 #include "msa/base/require.h"
 
+static const char before_end[] = "a reply before the end of data";
+
 void smtp_client_begin_body(struct smtp_client *c)
 {
     smtp_stuff_init(&c->stuff, !c->bdat);
     c->chunks_sent = c->chunks_replied = 0;
+    c->early = false;
     c->has_body = true;
     smtp_client_enter(c, SMTP_PHASE_BODY);
 }
@@ -90,6 +93,18 @@ static size_t next_run(struct smtp_client *c, struct sv *run)
     return run->len;
 }
 
+bool smtp_client_is_whole(const struct smtp_client *c)
+{
+    return c->phase == SMTP_PHASE_BODY && c->body_last && !c->in_piece;
+}
+
+/* From here on the server may have all of it. */
+static void end_content(struct smtp_client *c)
+{
+    if (smtp_client_is_whole(c) && !c->early && !c->in_flight && !buf_len(&c->out))
+        smtp_client_enter(c, SMTP_PHASE_END_OF_DATA);
+}
+
 static void end_piece(struct smtp_client *c)
 {
     c->in_piece = false;
@@ -101,7 +116,14 @@ static void end_piece(struct smtp_client *c)
     }
     if (!is_raw(c))
         smtp_client_put(c, smtp_stuff_end(&c->stuff));
-    smtp_client_enter(c, SMTP_PHASE_END_OF_DATA);
+    end_content(c);
+}
+
+void smtp_client_flushed(struct smtp_client *c, uint64_t now_ms)
+{
+    smtp_client_event(c, now_ms);
+    c->in_flight = false;
+    end_content(c);
 }
 
 struct sv smtp_client_fill_body(struct smtp_client *c)
@@ -129,9 +151,9 @@ struct sv smtp_client_fill_body(struct smtp_client *c)
 
 /* ---- replies ---- */
 
-static bool is_waiting(const struct smtp_client *c)
+bool smtp_client_awaits_chunk(const struct smtp_client *c)
 {
-    return c->chunks_replied != c->chunks_sent;
+    return c->bdat && c->chunks_replied != c->chunks_sent;
 }
 
 /* Nothing more of the content is sent. */
@@ -149,29 +171,34 @@ static void on_chunk(struct smtp_client *c, const struct smtp_reply *r)
         return;
     }
     c->chunks_replied++;
+    bool is_last = !smtp_client_awaits_chunk(c);
+    if (is_ok && is_last && !c->decided && smtp_client_is_whole(c)) {
+        smtp_client_protocol(c, before_end);
+        return;
+    }
     if (!c->decided && !is_ok) {
         smtp_client_decide_reply(c);
         stop_content(c);
     }
-    if (!c->decided && c->phase == SMTP_PHASE_END_OF_DATA && !is_waiting(c)) {
+    if (!c->decided && c->phase == SMTP_PHASE_END_OF_DATA && is_last) {
         c->need_rset = false;
         smtp_client_decide_reply(c);
     }
-    if (!c->decided && c->phase == SMTP_PHASE_BODY)
+    if (!c->decided && c->phase == SMTP_PHASE_BODY && !smtp_client_is_whole(c))
         want_body(c);
-    smtp_client_enter(c, c->decided && !is_waiting(c) ? SMTP_PHASE_IDLE : c->phase);
+    smtp_client_enter(c, c->decided && is_last ? SMTP_PHASE_IDLE : c->phase);
 }
 
 /* A reply while content is on its way: to a chunk; else it cannot be good, and the rest cannot be
  * taken back. */
 void smtp_client_on_body(struct smtp_client *c, const struct smtp_reply *r)
 {
-    if (c->bdat && is_waiting(c)) {
+    if (smtp_client_awaits_chunk(c)) {
         on_chunk(c, r);
         return;
     }
     if (r->code < 400) {
-        smtp_client_protocol(c, "a reply before the end of data");
+        smtp_client_protocol(c, before_end);
         return;
     }
     struct smtp_client_result end = smtp_client_result_of(c, SMTP_END_REPLY);

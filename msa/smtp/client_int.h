@@ -5,7 +5,7 @@
  * one RCPT a recipient (who must not go to this server is passed over), then DATA, unless content
  * goes by BDAT. step_sent and step_replied walk over them, then chunks_sent and chunks_replied over
  * the chunks; replies are matched by counting alone (RFC 2920 3.1). phase is that of the next
- * reply, but that it is END_OF_DATA as soon as all of the content is out.
+ * reply, but that it is END_OF_DATA as soon as all of the content is with the kernel.
  */
 #ifndef MSA_SMTP_CLIENT_INT_H
 #define MSA_SMTP_CLIENT_INT_H
@@ -35,6 +35,7 @@ struct smtp_client {
     struct buf secret;    /* the same for AUTH lines */
     struct buf challenge; /* decoded */
     bool was_sent;        /* out, secret were given out by the last next() */
+    bool in_flight;       /* what was given out is not known to be with the kernel */
 
     struct smtp_client_mail mail;
     bool in_mail;                               /* a transaction is under way */
@@ -50,6 +51,8 @@ struct smtp_client {
     struct smtp_stuff stuff;
     struct sv body; /* what is left of the piece */
     bool body_asked, in_piece, body_last, in_chunk;
+    bool early; /* the server has begun to answer ahead of the end: nothing goes out before it is
+                   known what it says */
     uint32_t chunks_sent, chunks_replied;
 
     /* what LIMITS are about */
@@ -90,6 +93,8 @@ void smtp_client_next_kept_back(struct smtp_client *c, uint32_t from); /* its RE
 void smtp_client_begin_body(struct smtp_client *c);
 void smtp_client_on_body(struct smtp_client *c, const struct smtp_reply *r);
 void smtp_client_on_end_of_data(struct smtp_client *c, const struct smtp_reply *r);
+bool smtp_client_is_whole(const struct smtp_client *c);     /* all of the content was given out */
+bool smtp_client_awaits_chunk(const struct smtp_client *c); /* a chunk is not answered yet */
 /* Content that may go out now: into out, or a view of a long run. */
 struct sv smtp_client_fill_body(struct smtp_client *c);
 

@@ -428,15 +428,6 @@ void qmtp_client_quit(struct qmtp_client *c, uint64_t now_ms)
 
 /* ---- actions ---- */
 
-static bool give(struct smtp_client_action *out, enum smtp_client_action_kind kind, bool *flag)
-{
-    if (!*flag)
-        return false;
-    *flag = false;
-    *out = (struct smtp_client_action){.kind = kind};
-    return true;
-}
-
 static bool give_recipient(struct qmtp_client *c, struct smtp_client_action *out)
 {
     while (c->has_results && c->given < c->mail.envelope->count) {
@@ -476,21 +467,21 @@ bool qmtp_client_next(struct qmtp_client *c, struct smtp_client_action *out)
     /* bytes before results: content that proves wrong makes some */
     if (give_bytes(c, out) || give_recipient(c, out))
         return true;
-    if (give(out, SMTP_CLIENT_MESSAGE, &c->has_message)) {
+    if (smtp_client_give(out, SMTP_CLIENT_MESSAGE, &c->has_message)) {
         out->result = c->message;
         return true;
     }
-    if (give(out, SMTP_CLIENT_SET_TIMER, &c->has_timer)) {
+    if (smtp_client_give(out, SMTP_CLIENT_SET_TIMER, &c->has_timer)) {
         out->timeout_ms = c->timeout_ms;
         return true;
     }
-    if (give(out, SMTP_CLIENT_NEED_BODY, &c->has_body)) {
+    if (smtp_client_give(out, SMTP_CLIENT_NEED_BODY, &c->has_body)) {
         c->body_asked = true;
         return true;
     }
-    if (give(out, SMTP_CLIENT_READY, &c->has_ready))
+    if (smtp_client_give(out, SMTP_CLIENT_READY, &c->has_ready))
         return true;
-    if (give(out, SMTP_CLIENT_CLOSED, &c->has_closed)) {
+    if (smtp_client_give(out, SMTP_CLIENT_CLOSED, &c->has_closed)) {
         out->result = c->closed;
         return true;
     }

@@ -1,6 +1,7 @@
 /*
  * What a hostile server may say: the reply parser, whole and byte by byte, and the client session
- * driven by it. First byte: bits of the session; second: size of the pieces; then the server.
+ * driven by it. First byte: bits of the session; second: size of the pieces, which a slow kernel
+ * goes with from 128 on; then the server.
  */
 #include "msa/base/require.h"
 #include "msa/smtp/client.h"
@@ -36,7 +37,8 @@ struct world {
     struct smtp_envelope envelope;
     unsigned mails;
     bool in_mail, decided, refused[2], closed;
-    size_t piece; /* next */
+    bool is_slow, kept; /* what is sent is not with the kernel at once; it is not */
+    size_t piece;       /* next */
     /* sent */
     bool binary, after_chunk;
     char line[4096];
@@ -105,6 +107,12 @@ static void next_mail(struct world *w)
     smtp_client_send(w->client, &mail, 0);
 }
 
+static void flush(struct world *w)
+{
+    w->kept = false;
+    smtp_client_flushed(w->client, 0);
+}
+
 static void act(struct world *w, const struct smtp_client_action *a)
 {
     REQUIRE(!w->closed);
@@ -113,6 +121,9 @@ static void act(struct world *w, const struct smtp_client_action *a)
         REQUIRE(a->bytes.len);
         for (size_t i = 0; i < a->bytes.len; i++)
             read_octet(w, a->bytes.ptr[i]);
+        w->kept = true;
+        if (!w->is_slow)
+            flush(w);
         break;
     case SMTP_CLIENT_START_TLS:
         smtp_client_tls_done(w->client, 0, 0);
@@ -132,6 +143,9 @@ static void act(struct world *w, const struct smtp_client_action *a)
     case SMTP_CLIENT_MESSAGE:
         REQUIRE(w->in_mail && !w->decided && !(w->refused[0] && w->refused[1]));
         w->decided = true;
+        /* nothing is delivered that is not with the server as a whole */
+        if (a->result.end == SMTP_END_REPLY && smtp_reply_is_ok(&a->result.reply))
+            REQUIRE(!w->kept && w->piece == PIECES && w->chunk_left == 0);
         break;
     case SMTP_CLIENT_SET_TIMER:
         break;
@@ -172,7 +186,8 @@ static void run_session(uint8_t bits, size_t piece, struct sv bytes)
         .lmtp = bits & BIT_LMTP,
         .exts_off = bits & BIT_NO_CHUNKING ? SMTP_EXT_BIT(SMTP_EXT_CHUNKING) : 0,
     };
-    struct world w = {.client = smtp_client_new(&config, 0), .binary = bits & BIT_BINARY};
+    struct world w = {
+        .client = smtp_client_new(&config, 0), .binary = bits & BIT_BINARY, .is_slow = piece > 128};
     struct arena arena;
     arena_init(&arena);
     smtp_envelope_init(&w.envelope, &arena);
@@ -182,7 +197,11 @@ static void run_session(uint8_t bits, size_t piece, struct sv bytes)
                                      bits & BIT_RRVS ? SV("<c@b.example> RRVS=2026-01-01T00:00:00Z")
                                                      : SV("<c@b.example>")) == 0);
     drain(&w);
-    while (bytes.len && !w.closed) {
+    for (size_t i = 0; bytes.len && !w.closed; i++) {
+        if (i % 3 == 2) {
+            flush(&w);
+            drain(&w);
+        }
         size_t used = smtp_client_feed(w.client, sv_first(bytes, piece), 0);
         drain(&w);
         if (!used && !w.closed)

@@ -5,6 +5,8 @@
  * Steps:  S bytes of the server   M next mail   B more content   Z last content   K/k TLS up/failed
  *         A response of PLAIN   P the same with NULs   a no credentials   T timeout   L lost
  *         z content lost   Q quit   - a line in the trace
+ *         H the kernel takes nothing from here on   F until now
+ *         PROMPT: all of the content, "hi", comes as soon as it is asked for
  * Trace:  "> " bytes sent ("|" is CRLF), R a refused recipient, = the message's result, and words.
  */
 #ifndef TESTS_UNIT_MSA_SMTP_CLIENT_SCRIPT_H
@@ -29,7 +31,19 @@
 #define EHLO_CHUNKS "S250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
 #define OK1         "S250 2.1.0 ok\r\n250 2.1.5 ok\r\n"
 
-enum { OFFERED, REQUIRED, LOGIN, LOGIN_TLS, EIGHT, IMPLICIT, NONE, BINARY, CHUNKS_OFF, LMTP };
+enum {
+    OFFERED,
+    REQUIRED,
+    LOGIN,
+    LOGIN_TLS,
+    EIGHT,
+    IMPLICIT,
+    NONE,
+    BINARY,
+    CHUNKS_OFF,
+    LMTP,
+    PROMPT
+};
 
 static const char *const end_names[] = {
     "reply",       "timeout",     "lost",    "protocol", "no-tls",  "tls", "no-auth",
@@ -44,7 +58,7 @@ struct world {
     struct smtp_envelope envelope;
     struct buf trace;
     char *body; /* of the last B or Z step */
-    bool starts_auth;
+    bool starts_auth, is_held;
     int flavour;
     uint64_t timer;
 };
@@ -83,6 +97,8 @@ static inline void drain(struct world *w)
                 if (a.bytes.ptr[i] != '\n')
                     note(w, "%c", a.bytes.ptr[i] == '\r' ? '|' : a.bytes.ptr[i]);
             note(w, "\n");
+            if (!w->is_held)
+                smtp_client_flushed(w->client, 1);
             break;
         case SMTP_CLIENT_START_TLS:
             note(w, "tls\n");
@@ -93,6 +109,8 @@ static inline void drain(struct world *w)
             break;
         case SMTP_CLIENT_NEED_BODY:
             note(w, "body?\n");
+            if (w->flavour == PROMPT)
+                smtp_client_body(w->client, SV("hi\r\n"), true, 1);
             break;
         case SMTP_CLIENT_RECIPIENT:
             snprintf(label, sizeof(label), "R%u", a.index);
@@ -209,6 +227,12 @@ static inline void step(struct world *w, const char *s, unsigned piece)
         break;
     case 'L':
         smtp_client_lost(w->client, -ECONNRESET, 1);
+        break;
+    case 'H':
+    case 'F':
+        w->is_held = *s == 'H';
+        if (!w->is_held)
+            smtp_client_flushed(w->client, 1);
         break;
     case '-':
         note(w, "-\n");

@@ -128,10 +128,6 @@ static const struct script scripts[] = {
      {HI, EHLO_FULL, "M1", "S250 a\r\n250 b\r\n250 c\r\n"},
      TO_READY "> MAIL FROM:<a@a.example> SIZE=99|RCPT TO:<b@b.example>|DATA|\n"
               "= protocol DATA\nclosed protocol DATA\n"},
-    {"a reply too many",
-     OFFERED,
-     {HI, EHLO_BARE "250 more\r\n"},
-     TO_READY "closed protocol IDLE\n"},
     {"no code", OFFERED, {"Shello\r\n"}, "closed protocol GREETING\n"},
     {"mixed codes after the end of data",
      OFFERED,
@@ -420,11 +416,6 @@ static const struct script scripts[] = {
      {HI, EHLO_FULL, "M2", OK2, "Zx\r\n", "S250 2.0.0 b has it\r\n", "L"},
      TO_LMTP "> " ENVELOPE2 "body?\n> x|.|\nR0 reply END 250 2.0.0 b has it\n"
              "= lost END -104\nclosed lost END -104\n"},
-    {"LMTP: a reply too many",
-     LMTP,
-     {HI, EHLO_FULL, "M1", OK1, "S354 go\r\n", "Zx\r\n", "S250 b has it\r\n250 again\r\n"},
-     TO_LMTP "> MAIL FROM:<a@a.example> SIZE=99|RCPT TO:<b@b.example>|DATA|\nbody?\n> x|.|\n"
-             "R0 reply END 250 b has it\nready\nclosed protocol IDLE\n"},
     {"LMTP: no other greeting is tried",
      LMTP,
      {HI, "S500 what\r\n"},
