@@ -119,8 +119,36 @@ static void test_ahead(void **state)
         }
 }
 
+/* The last octets go out as a view of the content, with nothing of ours behind them. */
+static void test_large_chunk(void **state)
+{
+    (void)state;
+    static char body[100000];
+    for (int flushed = 0; flushed < 2; flushed++) {
+        struct world w;
+        memset(body, 'x', sizeof body);
+        memcpy(body + sizeof body - 2, "\r\n", 2);
+        start(&w, OFFERED);
+        step(&w, HI, 0);
+        step(&w, EHLO_CHUNKS, 0);
+        step(&w, "M1", 0);
+        step(&w, OK1, 0);
+        step(&w, "H", 0);
+        smtp_client_body(w.client, (struct sv){body, sizeof body}, true, 1);
+        drain(&w);
+        buf_reset(&w.trace);
+        step(&w, flushed ? "F" : "-", 0);
+        step(&w, "S250 taken\r\n", 0);
+        assert_true(
+            sv_eq(buf_view(&w.trace), flushed ? SV("= reply END 250 taken\nready\n")
+                                              : SV("-\n= protocol BODY\nclosed protocol BODY\n")));
+        stop(&w);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ahead)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ahead),
+                                       cmocka_unit_test(test_large_chunk)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
