@@ -1,6 +1,6 @@
 /*
- * partial_private.h - the inside of a handle, for partial.c (its owner's side: the file) and
- * store_partial.c (the store thread's side: the record). Not for others.
+ * partial_private.h - the inside of a handle, for partial.c (its owner's side: the file),
+ * store_partial.c and store_partial_room.c (the store thread's side: the record). Not for others.
  *
  * A handle asks the store one thing at a time; while asking is set, the fields of the request
  * belong to the store thread.
@@ -71,7 +71,18 @@ struct partial {
 
 /* partial.c: the answer has come. */
 void partial_on_answer(struct task *ask);
-/* store_partial.c: on the store thread. */
+/* What follows is of the store thread. store_partial.c: */
 void store_partial_ask(struct task *ask);
+bool store_partial_is_held(struct store *s, const char *login, const char *transid);
+
+/* store_partial_room.c: */
+/* The record, which counts so many bytes, is deleted. */
+int store_partial_end(struct store *s, const char *login, const char *transid,
+                      uint64_t bytes) MUST_CHECK;
+/* The record of p has been written with so many bytes, of those that it will have: others go for
+ * it (1), or it goes itself (0). */
+int store_partial_make_room(struct store *s, struct partial *p, uint64_t bytes,
+                            uint64_t expected) MUST_CHECK;
+void store_partial_sweep(struct store *s); /* those whose time is over go in this turn's writes */
 
 #endif

@@ -3,15 +3,13 @@
  *
  * Who holds what is in memory only: no session survives the process. A record is written by OPEN
  * (before content is asked for), GROW (after octets were synced), the put that finishes it, and
- * ended by RELEASE, by want of room or by age. A file is removed after the commit that ended its
- * record, by the handle's RELEASE while there is one; what a crash leaves between the two is no
- * longer named by an unfinished record, and goes at the next start.
+ * ended by RELEASE, by want of room or by age (store_partial_room.c). A file is removed after the
+ * commit that ended its record, by the handle's RELEASE while there is one; what a crash leaves
+ * between the two is no longer named by an unfinished record, and goes at the next start.
  */
-#include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 #include "msa/loop/clock.h"
-#include "msa/loop/file.h"
 #include "relay/queue/partial_private.h"
 
 #include <errno.h>
@@ -19,10 +17,7 @@
 #include <string.h>
 #include <uthash.h>
 
-#define RECORD_BYTES   512 /* what a record counts beside its texts and its content */
-#define SHARES         4   /* most of the room for one login: a part in so many */
-#define SWEEP_RECORDS  100 /* in one transaction */
-#define SWEEP_AGAIN_MS 60000
+#define RECORD_BYTES 512 /* what a record counts beside its texts and its content */
 
 /* partial.state */
 enum { RECORD_LINES, RECORD_ANY_OFFSET, RECORD_FINISHED };
@@ -51,6 +46,11 @@ static struct partial_hold *find_hold(struct store *s, const char *login, const 
     }
     free(key);
     return h;
+}
+
+bool store_partial_is_held(struct store *s, const char *login, const char *transid)
+{
+    return find_hold(s, login, transid, false) != NULL;
 }
 
 static void answer(struct partial *p, int err)
@@ -149,132 +149,6 @@ static void let_go(struct store *s, struct partial *p)
     }
 }
 
-/* ---- room ---- */
-
-static void remember_file(struct store_names *names, const char *file)
-{
-    if (!queue_id_valid(sv_of(file)))
-        return;
-    if (names->count == names->cap) {
-        names->cap = names->cap ? names->cap * 2 : 16;
-        names->list = mem_resize(names->list, names->cap, sizeof *names->list);
-    }
-    memcpy(names->list[names->count++], file, sizeof *names->list);
-}
-
-static int end_record(struct store *s, const char *login, const char *transid, uint64_t bytes)
-{
-    sqlite3_stmt *st = sql_use(&s->db, STORE_PARTIAL_END);
-    sql_text(st, 1, login);
-    sql_text(st, 2, transid);
-    int err = sql_run(&s->db, st);
-    if (err == 0)
-        s->put_partial_bytes -= (int64_t)bytes;
-    return err;
-}
-
-/* A look through the records, the longest untouched first. */
-struct walk {
-    const char *login; /* of this one only; NULL: of all */
-    int64_t expiry_ms, row;
-};
-
-/* The next record that no session holds is ended, if it expired by until_ms: 1; 0: there is none,
- * *next_ms is then when the next expires (INT64_MAX: none), held ones apart. */
-static int end_oldest(struct store *s, struct walk *w, int64_t until_ms, int64_t *next_ms)
-{
-    *next_ms = INT64_MAX;
-    for (;;) {
-        sqlite3_stmt *st =
-            sql_use(&s->db, w->login ? STORE_PARTIAL_OLDEST_OF : STORE_PARTIAL_OLDEST);
-        sql_int(st, 1, w->expiry_ms);
-        sql_int(st, 2, w->row);
-        if (w->login)
-            sql_text(st, 3, w->login);
-        int got = sql_step(&s->db, st);
-        if (got != 1)
-            return got;
-        int64_t expiry_ms = sqlite3_column_int64(st, 0);
-        if (expiry_ms > until_ms) {
-            *next_ms = expiry_ms;
-            sqlite3_reset(st);
-            return 0;
-        }
-        w->expiry_ms = expiry_ms;
-        w->row = sqlite3_column_int64(st, 1);
-        char *login = mem_str(sql_column(st, 2)), *transid = mem_str(sql_column(st, 3));
-        uint64_t bytes = (uint64_t)sqlite3_column_int64(st, 4);
-        bool held = find_hold(s, login, transid, false) != NULL;
-        if (!held)
-            remember_file(&s->partial_ended, sql_column(st, 5));
-        sqlite3_reset(st);
-        int err = held ? 0 : end_record(s, login, transid, bytes);
-        free(login);
-        free(transid);
-        if (err < 0 || !held)
-            return err < 0 ? err : 1;
-    }
-}
-
-/* 1: the login's records have room in its share; 0: they cannot have. */
-static int fit_share(struct store *s, const char *login, uint64_t share)
-{
-    struct walk w = {.login = login};
-    for (;;) {
-        int64_t count, bytes, next_ms;
-        sqlite3_stmt *st = sql_use(&s->db, STORE_PARTIAL_SHARE);
-        sql_text(st, 1, login);
-        int got = sql_step(&s->db, st);
-        if (got != 1)
-            return got < 0 ? got : 1;
-        count = sqlite3_column_int64(st, 0);
-        bytes = sqlite3_column_int64(st, 1);
-        sqlite3_reset(st);
-        if (count <= PARTIAL_RECORDS && (uint64_t)bytes <= share)
-            return 1;
-        got = end_oldest(s, &w, INT64_MAX, &next_ms);
-        if (got != 1)
-            return got;
-    }
-}
-
-static int fit_all(struct store *s, uint64_t max)
-{
-    struct walk w = {.login = NULL};
-    for (;;) {
-        int64_t next_ms;
-        if (s->partial_bytes + (uint64_t)s->put_partial_bytes <= max)
-            return 1;
-        int got = end_oldest(s, &w, INT64_MAX, &next_ms);
-        if (got != 1)
-            return got;
-    }
-}
-
-/* The record of p has been written with so many bytes: others go for it (1), or it goes itself (0).
- */
-static int make_room(struct store *s, struct partial *p, uint64_t bytes, uint64_t expected)
-{
-    uint64_t max = atomic_load(&s->partial_max), share = max / SHARES;
-    int fits = bytes <= share && expected <= share;
-    if (fits == 1)
-        fits = fit_share(s, p->login, share);
-    if (fits == 1)
-        fits = fit_all(s, max);
-    if (fits != 0)
-        return fits;
-    remember_file(&s->partial_ended, p->file);
-    return end_record(s, p->login, p->transid, bytes);
-}
-
-/* The same for what p asked for: it is told. */
-static int make_room_or_tell(struct store *s, struct partial *p, uint64_t bytes, uint64_t expected)
-{
-    int fits = make_room(s, p, bytes, expected);
-    p->no_room = fits == 0;
-    return fits < 0 ? fits : 0;
-}
-
 /* ---- records ---- */
 
 static uint64_t record_bytes(const struct partial *p)
@@ -333,6 +207,14 @@ static int put_record(struct store *s, struct partial *p, int state, uint64_t le
     return err;
 }
 
+/* The same for what p asked for: it is told. */
+static int make_room_or_tell(struct store *s, struct partial *p, uint64_t bytes, uint64_t expected)
+{
+    int fits = store_partial_make_room(s, p, bytes, expected);
+    p->no_room = fits == 0;
+    return fits < 0 ? fits : 0;
+}
+
 static int open_apply(struct store *s, struct task *ask)
 {
     struct partial *p = of_ask(ask);
@@ -382,7 +264,7 @@ static int forget_apply(struct store *s, struct task *ask)
     int64_t bytes;
     bool unfinished;
     int err = record_now(s, p, &bytes, &unfinished);
-    return err < 0 ? err : end_record(s, p->login, p->transid, (uint64_t)bytes);
+    return err < 0 ? err : store_partial_end(s, p->login, p->transid, (uint64_t)bytes);
 }
 
 /* Where the record could not be ended it stays, with its file, until it expires. */
@@ -439,7 +321,8 @@ int store_partial_finish(struct store *s, struct partial *p, const char *id)
     int err = put_record(s, p, RECORD_FINISHED, p->size, "", id, "", bytes);
     REQUIRE(err != ERR_EXISTS);
     if (err == 0)
-        err = make_room(s, p, bytes, 0); /* the message counts, whether this is remembered or not */
+        err = store_partial_make_room(
+            s, p, bytes, 0); /* the message counts, whether this is remembered or not */
     return err < 0 ? err : 0;
 }
 
@@ -450,40 +333,13 @@ int store_partial_refused(struct store *s, const char *id)
     return sql_run(&s->db, st);
 }
 
-/* ---- age, and the turn ---- */
-
-static int sweep_apply(struct store *s, struct task *task)
-{
-    struct walk w = {.login = NULL};
-    (void)task;
-    for (unsigned n = 0; n < SWEEP_RECORDS; n++) {
-        int got = end_oldest(s, &w, s->wall_ms, &s->partial_next_ms);
-        if (got != 1)
-            return got;
-    }
-    s->partial_next_ms = s->wall_ms;
-    return 0;
-}
-
-static void sweep_settle(struct store *s, struct task *task, int err)
-{
-    int64_t again_ms = s->wall_ms + SWEEP_AGAIN_MS;
-    (void)task;
-    /* what a session holds, or could not be ended, is looked at again */
-    bool held = s->holds && s->partial_next_ms > again_ms;
-    atomic_store(&s->partial_due_ms, err < 0 || held ? again_ms : s->partial_next_ms);
-    if (err == 0 && s->partial_ended.count > 0)
-        log_event(LOG_INFO, "partial-expired", NULL, "%zu unfinished messages removed",
-                  s->partial_ended.count);
-}
-
-static const struct store_write_ops sweep_ops = {.apply = sweep_apply, .settle = sweep_settle};
+/* ---- the turn ---- */
 
 void store_partial_turn(struct store *s)
 {
     struct partial_hold *h, *next;
     if (!s->down && s->wall_ms >= atomic_load(&s->partial_due_ms))
-        store_write(s, &s->partial_sweep, &sweep_ops);
+        store_partial_sweep(s);
     if (s->partial_waiting == 0)
         return;
     HASH_ITER(hh, s->holds, h, next)
@@ -494,63 +350,15 @@ void store_partial_turn(struct store *s)
     atomic_store(&s->partial_wants_tick, s->partial_waiting > 0);
 }
 
-void store_partial_settle(struct store *s, int err)
-{
-    if (err == 0)
-        s->partial_bytes += (uint64_t)s->put_partial_bytes;
-    for (size_t i = 0; i < s->partial_ended.count && err == 0; i++)
-        store_remove_partial(s, s->partial_ended.list[i]);
-    s->put_partial_bytes = 0;
-    s->partial_ended.count = 0;
-}
-
 /* ---- life ---- */
-
-struct orphans {
-    struct store *store;
-    int err;
-    size_t removed;
-};
-
-static void check_file(void *arg, const char *name)
-{
-    struct orphans *o = arg;
-    struct store *s = o->store;
-    if (o->err < 0 || !queue_id_valid(sv_of(name)))
-        return;
-    sqlite3_stmt *st = sql_use(&s->db, STORE_PARTIAL_NAMED);
-    sql_text(st, 1, name);
-    int got = sql_step(&s->db, st);
-    if (got == 1) {
-        sqlite3_reset(st);
-    } else if (got < 0) {
-        o->err = got;
-    } else {
-        struct buf path;
-        store_partial_path(s, name, &path);
-        int err = file_unlink(buf_view(&path).ptr);
-        o->removed += err == 0;
-        buf_deinit(&path);
-    }
-}
 
 int store_partial_open(struct store *s)
 {
-    struct orphans o = {.store = s};
     int64_t bytes = 0, due_ms = 0;
-    int err = file_mkdir(s->partial_dir);
-    if (err == 0)
-        err = file_list(s->partial_dir, check_file, &o);
-    if (err == 0)
-        err = o.err;
-    if (err == 0)
-        err = sql_value(&s->db, "SELECT ifnull(sum(bytes),0) FROM partial", &bytes);
+    int err = sql_value(&s->db, "SELECT ifnull(sum(bytes),0) FROM partial", &bytes);
     if (err == 0)
         err = sql_value(&s->db, "SELECT ifnull(min(expiry),9223372036854775807) FROM partial",
                         &due_ms);
-    if (o.removed > 0)
-        log_event(LOG_INFO, "partial-cleaned", NULL, "%zu files of no unfinished message removed",
-                  o.removed);
     s->partial_bytes = (uint64_t)bytes;
     atomic_store(&s->partial_due_ms, due_ms);
     atomic_store(&s->partial_max, s->config.partial_bytes);

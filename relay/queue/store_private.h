@@ -35,7 +35,7 @@
     XX(END_ROWS, "DELETE FROM recipient WHERE id BETWEEN ?1 AND ?2")                               \
     XX(END_MESSAGE, "DELETE FROM message WHERE seq=?1 RETURNING id")                               \
     XX(END_CONTENT, "DELETE FROM content WHERE seq=?1 RETURNING provenance")                       \
-    XX(FIND_ID, "SELECT seq, spooled FROM message WHERE id=?1")                                    \
+    XX(FIND_ID, "SELECT seq FROM message WHERE id=?1")                                             \
     XX(GET_MESSAGE, "SELECT id, received, reverse_path, params, login, client, message_id, size,"  \
                     " flags, spooled, prefix FROM message WHERE seq=?1")                           \
     XX(GET_ROW, "SELECT destination, due, state, address, params, attempts, warned, status, text," \
@@ -55,6 +55,7 @@
     XX(REDIRECT_ROW, "UPDATE recipient SET due=?2, destination=?3, address=?4, params=?5,"         \
                      " attempts=0, warned=warned&~4, status='', text='' WHERE id=?1 AND state<>2") \
     XX(SET_DUE, "UPDATE recipient SET due=?2 WHERE id=?1 AND state=0 AND due>?2")                  \
+    XX(SPOOL_NAMED, "SELECT 1 FROM message WHERE id=?1 AND spooled<>0")                            \
     XX(PARTIAL_GET, "SELECT state, length, bytes, file, message, mail, recipients FROM partial"    \
                     " WHERE login=?1 AND transid=?2")                                              \
     XX(PARTIAL_PUT, "REPLACE INTO partial VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")                 \
@@ -229,17 +230,25 @@ struct store {
     struct store_stats stats;
 };
 
-/* store.c */
+/* store_turn.c */
+void store_turn(void *arg, struct task *list); /* batch_start()'s; arg: the store */
+void store_keep_stats(struct store *s);
 void store_write(struct store *s, struct task *task, const struct store_write_ops *ops);
 void store_read_later(struct store *s, struct task *task); /* task->run() after the commit */
+/* Commits; where err, or the commit, is negative, rolls back and returns that. */
+int store_end_transaction(struct store *s, int err) MUST_CHECK;
+
+/* store_spool.c */
 void store_spool_path(struct store *s, const char *id, struct buf *out); /* NUL behind it */
 void store_remove_spool(struct store *s, const char *id); /* later, on the disk pool */
 void store_partial_path(struct store *s, const char *file, struct buf *out); /* likewise */
 void store_remove_partial(struct store *s, const char *file);
+int store_remove_orphans(struct store *s) MUST_CHECK; /* content that no row and no record names */
+
+/* store_readers.c */
 struct store_reader *store_reader_take(struct store *s, int *err); /* any thread; NULL: err */
 void store_reader_give(struct store *s, struct store_reader *r, bool healthy);
-/* Commits; where err, or the commit, is negative, rolls back and returns that. */
-int store_end_transaction(struct store *s, int err) MUST_CHECK;
+void store_readers_free(struct store *s); /* all are given back */
 
 /* store_schema.c */
 int store_schema_open(struct store *s, struct buf *error) MUST_CHECK;
@@ -273,7 +282,7 @@ void store_go_down(struct store *s, int err);
 void store_try_up(struct store *s);
 void store_tell_refused(struct store *s); /* the failure to all that waits in doubt */
 
-/* store_partial.c */
+/* store_partial.c, store_partial_room.c */
 int store_partial_open(struct store *s) MUST_CHECK;
 /* In the transaction of a put: the message with this id completes p. */
 int store_partial_finish(struct store *s, struct partial *p, const char *id) MUST_CHECK;

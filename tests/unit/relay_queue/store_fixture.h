@@ -163,6 +163,16 @@ static inline void fixture_run_for(struct fixture *f, uint64_t ms)
         loop_run(f->loop);
 }
 
+/* Until a callback has set *flag. */
+static inline void fixture_until(struct fixture *f, const bool *flag)
+{
+    uint64_t end_ms = clock_mono_ms() + 20000;
+    while (!*flag) {
+        assert_true(clock_mono_ms() < end_ms);
+        fixture_run_for(f, 2);
+    }
+}
+
 static inline void fixture_answer(struct fixture *f, int err)
 {
     f->err = err;
@@ -250,6 +260,59 @@ static inline struct store_claim *ask_claim(struct fixture *f, const char *desti
     return c;
 }
 
+static inline struct store_stats fixture_stats(struct fixture *f)
+{
+    struct store_stats stats;
+    store_get_stats(f->store, &stats);
+    return stats;
+}
+
+/* Turns for the store: what a failed transaction has left in doubt is decided by the next one, and
+ * need not wait for the tick. */
+struct fixture_turns {
+    struct fixture *f;
+    struct timer timer;
+    unsigned pending;
+};
+
+static inline void fixture_on_turned(struct store_claim *c)
+{
+    ((struct fixture_turns *)c->arg)->pending--;
+    store_claim_free(c);
+}
+
+static inline void fixture_next_turn(void *arg)
+{
+    struct fixture_turns *t = arg;
+    t->pending++;
+    store_claim(t->f->store, store_claim_new("nobody.example", clock_wall_ms(), 1, t->f->mailbox,
+                                             fixture_on_turned, t));
+    timer_start(&t->timer, 5);
+}
+
+/* As fixture_wait(). */
+static inline void fixture_wait_turning(struct fixture *f)
+{
+    struct fixture_turns t = {.f = f};
+    timer_init(&t.timer, f->loop, fixture_next_turn, &t);
+    timer_start(&t.timer, 5);
+    fixture_wait(f);
+    timer_stop(&t.timer);
+    while (t.pending > 0)
+        fixture_run_for(f, 1);
+}
+
+/* Until the store has written, or failed to, so often since it was opened. */
+static inline void fixture_wait_written(struct fixture *f, uint64_t times)
+{
+    bool written = false;
+    for (uint64_t end_ms = clock_mono_ms() + 20000; !written; fixture_run_for(f, 2)) {
+        struct store_stats stats = fixture_stats(f);
+        assert_true(clock_mono_ms() < end_ms);
+        written = stats.commits + stats.failed_commits >= times;
+    }
+}
+
 static inline void fixture_on_record(struct store_record *r, int err)
 {
     struct fixture *f = r->arg;
@@ -326,13 +389,6 @@ static inline struct store_read *ask_read(struct fixture *f, struct queue_messag
     store_read_start(f->store, r);
     fixture_wait(f);
     return r;
-}
-
-static inline struct store_stats fixture_stats(struct fixture *f)
-{
-    struct store_stats stats;
-    store_get_stats(f->store, &stats);
-    return stats;
 }
 
 #endif

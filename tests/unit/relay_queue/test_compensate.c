@@ -57,7 +57,7 @@ static int put_two(struct fixture *f, unsigned i)
     p->done = fixture_on_put;
     p->arg = f;
     store_put(f->store, p);
-    fixture_wait(f);
+    fixture_wait_turning(f);
     fixture_run_for(f, 2);
     return f->err;
 }

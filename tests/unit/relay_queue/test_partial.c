@@ -17,7 +17,7 @@ struct session {
     struct fixture *f;
     struct partial *p;
     int err;
-    bool wanted, gone, room;
+    bool begun, wanted, gone, room;
     struct buf read; /* what on_read gave; the end is told by answered */
 };
 
@@ -25,6 +25,7 @@ static void on_begun(void *arg, int err)
 {
     struct session *s = arg;
     s->err = err;
+    s->begun = true;
     fixture_answer(s->f, err);
 }
 
@@ -145,7 +146,7 @@ static int put(struct session *s, const char *id)
     p->done = fixture_on_put;
     p->arg = f;
     store_put(f->store, p);
-    fixture_wait(f);
+    fixture_wait_turning(f);
     fixture_run_for(f, 2);
     return f->err;
 }
@@ -176,19 +177,26 @@ static void expect(struct fixture *f, const char *login, const char *transid,
     assert_int_equal(info.offset, offset);
 }
 
-/* Files of unfinished content, when those that go have gone. */
-static unsigned files(struct fixture *f)
+static unsigned count_files(const struct fixture *f)
 {
     char path[100];
     unsigned n = 0;
     snprintf(path, sizeof path, "%s/partial", f->dir);
-    fixture_run_for(f, 20);
     DIR *d = opendir(path);
     assert_non_null(d);
     for (struct dirent *e; (e = readdir(d)) != NULL;)
         n += e->d_name[0] != '.';
     closedir(d);
     return n;
+}
+
+/* Files of unfinished content, when those that go have gone, and no more than those. */
+static void expect_files(struct fixture *f, unsigned expected)
+{
+    for (int i = 0; i < 5000 && count_files(f) != expected; i++)
+        fixture_run_for(f, 2);
+    fixture_run_for(f, 10);
+    assert_int_equal(count_files(f), expected);
 }
 
 static void sql(struct fixture *f, const char *text)
@@ -254,7 +262,7 @@ static void continued_at_every_length(void **state)
             append(&s, 1100050, 1100100);
             assert_int_equal(put(&s, fixture_id(1)), 0);
             end(&s, false);
-            assert_int_equal(files(&f), 0);
+            expect_files(&f, 0);
             reopen(&f);
             expect(&f, "a", TRANSID, PARTIAL_FINISHED, 1100100);
             assert_string_equal(look(&f, "a", TRANSID).queue_id, fixture_id(1));
@@ -302,9 +310,9 @@ static void forgotten(void **state)
     begin(&s, &f, "a", TRANSID);
     open_new(&s, false, 0);
     append(&s, 0, 700000);
-    assert_int_equal(files(&f), 1);
+    expect_files(&f, 1);
     end(&s, true);
-    assert_int_equal(files(&f), 0);
+    expect_files(&f, 0);
     expect(&f, "a", TRANSID, PARTIAL_NEW, 0);
     begin(&s, &f, "a", TRANSID);
     open_new(&s, false, 0);
@@ -312,7 +320,7 @@ static void forgotten(void **state)
     end(&s, false);
     begin(&s, &f, "a", TRANSID);
     end(&s, true);
-    assert_int_equal(files(&f), 0);
+    expect_files(&f, 0);
     assert_int_equal(fixture_stats(&f).partial_bytes, 0);
     fixture_close(&f);
     fixture_remove(&f);
@@ -338,7 +346,7 @@ static void one_session_at_a_time(void **state)
     while (!s.gone || f.answered)
         fixture_wait(&f);
     buf_deinit(&s.read);
-    fixture_run_for(&f, 20);
+    fixture_until(&f, &u.begun);
     f.answered = false;
     assert_int_equal(u.err, 0);
     assert_int_equal(partial_info(u.p)->offset, 1000);
@@ -347,12 +355,11 @@ static void one_session_at_a_time(void **state)
     begin(&s, &f, "a", TRANSID);
     start(&t, &f, "a", TRANSID);
     partial_end(t.p, true, on_gone, &t);
-    fixture_run_for(&f, 20);
-    assert_true(s.wanted && !t.gone);
+    fixture_until(&f, &s.wanted);
+    assert_false(t.gone);
     end(&s, false);
-    fixture_run_for(&f, 20);
+    fixture_until(&f, &t.gone);
     f.answered = false;
-    assert_true(t.gone);
     buf_deinit(&t.read);
     expect(&f, "a", TRANSID, PARTIAL_NEW, 0); /* t forgot it when it got it */
     fixture_close(&f);
@@ -372,7 +379,7 @@ static void finished_while_another_waits(void **state)
     fixture_wait(&f);
     assert_int_equal(put(&s, fixture_id(1)), 0);
     end(&s, false);
-    fixture_run_for(&f, 20);
+    fixture_until(&f, &t.begun);
     f.answered = false;
     assert_int_equal(partial_info(t.p)->state, PARTIAL_FINISHED);
     assert_int_equal(partial_info(t.p)->offset, 1000);
@@ -407,7 +414,7 @@ static void oldest_goes_first(void **state)
     expect(&f, "b", "<1@c.example>", PARTIAL_UNFINISHED, 600000);
     expect(&f, "a", "<2@c.example>", PARTIAL_UNFINISHED, 300000);
     expect(&f, "a", "<3@c.example>", PARTIAL_UNFINISHED, 300000);
-    assert_int_equal(files(&f), 3);
+    expect_files(&f, 3);
     keep(&f, "c", 1, 950000);
     keep(&f, "d", 1, 950000);
     keep(&f, "e", 1, 950000); /* beyond all room: b's was not touched for the longest time */
@@ -415,7 +422,7 @@ static void oldest_goes_first(void **state)
     expect(&f, "a", "<2@c.example>", PARTIAL_UNFINISHED, 300000);
     expect(&f, "e", "<1@c.example>", PARTIAL_UNFINISHED, 950000);
     assert_true(fixture_stats(&f).partial_bytes <= 4000000);
-    assert_int_equal(files(&f), 5);
+    expect_files(&f, 5);
     /* what a session holds stays: the next in age goes */
     begin(&s, &f, "a", "<2@c.example>");
     keep(&f, "f", 1, 950000);
@@ -442,7 +449,7 @@ static void above_the_share(void **state)
         begin(&s, &f, "a", TRANSID);
         open_new(&s, false, declared ? 2000000 : 0);
         append(&s, 0, 2000000);
-        assert_int_equal(files(&f), 1);
+        expect_files(&f, 1);
         end(&s, false);
         expect(&f, "a", TRANSID, PARTIAL_NEW, 0);
     }
@@ -453,7 +460,7 @@ static void above_the_share(void **state)
     assert_int_equal(put(&s, fixture_id(1)), 0);
     end(&s, false);
     expect(&f, "a", TRANSID, PARTIAL_FINISHED, 2000000);
-    assert_int_equal(files(&f), 1);
+    expect_files(&f, 1);
     /* its end is forgotten as any other's */
     begin(&s, &f, "a", "<4@c.example>");
     open_new(&s, false, 2000000);
@@ -525,7 +532,7 @@ static void expired(void **state)
     expect(&f, "a", "<2@c.example>", PARTIAL_UNFINISHED, 700000);
     end(&s, false);
     expect(&f, "a", "<3@c.example>", PARTIAL_UNFINISHED, 700000);
-    assert_int_equal(files(&f), 2);
+    expect_files(&f, 2);
     assert_int_equal(fixture_stats(&f).messages, 0);
     fixture_close(&f);
     fixture_remove(&f);
@@ -543,7 +550,7 @@ static void files_without_record_go(void **state)
     snprintf(command, sizeof command, "echo x > %s/partial/q000000000000007", f.dir);
     assert_int_equal(system(command), 0);
     fixture_open(&f);
-    assert_int_equal(files(&f), 1);
+    expect_files(&f, 1);
     expect(&f, "a", TRANSID, PARTIAL_UNFINISHED, 700000);
     fixture_close(&f);
     /* and a file that has gone is an error, once */
@@ -575,8 +582,8 @@ static bool run_with_fault(enum fault_kind kind, int at)
     fixture_wait(&f);
     bool has_record = s.err == 0, put_done = false;
     if (has_record) {
-        append(&s, 0, 530000);
-        fixture_run_for(&f, 20);
+        append(&s, 0, 530000); /* more than is synced at once: the record is told of it */
+        fixture_wait_written(&f, 2);
         f.answered = false;
         put_done = put(&s, fixture_id(1)) == 0;
     }
@@ -604,7 +611,7 @@ static bool run_with_fault(enum fault_kind kind, int at)
             assert_int_equal(put(&s, fixture_id(2)), 0);
             end(&s, true);
         }
-        assert_int_equal(files(g), 0);
+        expect_files(g, 0);
         fixture_close(g);
         fixture_remove(g);
     }
