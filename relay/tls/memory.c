@@ -16,9 +16,10 @@
 
 struct host {
     char *name;
-    int64_t day;     /* of the last success, since 1970 */
-    int64_t written; /* that is kept */
-    int64_t told;    /* a downgrade; 0: never */
+    int64_t day;      /* of the last success, since 1970 */
+    uint64_t ends_ms; /* it counts at least until then; monotonic */
+    int64_t written;  /* that is kept */
+    int64_t told;     /* a downgrade; 0: never */
     UT_hash_handle hh;
     struct host *next, *prev; /* last success first */
 };
@@ -26,12 +27,18 @@ struct host {
 struct tls_memory {
     struct host *table, *order;
     size_t count;
+    int64_t newest; /* day of any row that was kept */
     struct keep *keep;
 };
 
 static int64_t today(void)
 {
     return clock_wall_s() / DAY_S;
+}
+
+static uint64_t in_days(int64_t days)
+{
+    return clock_mono_ms() + (uint64_t)days * DAY_S * 1000;
 }
 
 static void forget(struct tls_memory *m, struct host *h)
@@ -77,15 +84,26 @@ static void write_row(struct tls_memory *m, struct host *h)
     buf_deinit(&row);
 }
 
+/* NULL: it is not known, or not any more. */
+static struct host *remembered(struct tls_memory *m, const char *name)
+{
+    struct host *h = find(m, name);
+    if (!h || clock_mono_ms() < h->ends_ms || today() - h->day < MEMORY_DAYS)
+        return h;
+    forget(m, h);
+    return NULL;
+}
+
 bool tls_memory_worked(struct tls_memory *m, const char *host)
 {
-    bool is_new = !tls_memory_has(m, host);
-    struct host *h = find(m, host);
+    struct host *h = remembered(m, host);
+    bool is_new = !h;
     if (!h && strlen(host) <= NAME_BYTES)
         h = add(m, sv_of(host));
     if (!h)
         return false;
     h->day = today();
+    h->ends_ms = in_days(MEMORY_DAYS);
     h->told = 0;
     DL_DELETE(m->order, h);
     DL_PREPEND(m->order, h);
@@ -93,16 +111,15 @@ bool tls_memory_worked(struct tls_memory *m, const char *host)
     return is_new;
 }
 
-bool tls_memory_has(const struct tls_memory *m, const char *host)
+bool tls_memory_has(struct tls_memory *m, const char *host)
 {
-    const struct host *h = find(m, host);
-    return h && today() - h->day < MEMORY_DAYS;
+    return remembered(m, host) != NULL;
 }
 
 bool tls_memory_is_news(struct tls_memory *m, const char *host)
 {
-    struct host *h = find(m, host);
-    if (!h || !tls_memory_has(m, host) || h->told == today())
+    struct host *h = remembered(m, host);
+    if (!h || h->told == today())
         return false;
     h->told = today();
     return true;
@@ -113,16 +130,34 @@ void tls_memory_remember(struct tls_memory *m, struct sv key, struct sv value)
     struct unpack u = unpack_start(value);
     uint8_t version = unpack_u8(&u);
     int64_t day = (int64_t)unpack_u64(&u);
-    if (!unpack_ok(&u) || version != VERSION || key.len > NAME_BYTES ||
-        today() - day >= MEMORY_DAYS)
+    if (!unpack_ok(&u) || version != VERSION || key.len > NAME_BYTES)
         return;
     struct host *h = add(m, key);
+    int64_t left = MEMORY_DAYS - (today() - day);
     h->day = h->written = day;
+    h->ends_ms = left <= 0             ? clock_mono_ms() + MEMORY_DOUBT_MS
+                 : left >= MEMORY_DAYS ? in_days(MEMORY_DAYS)
+                                       : in_days(left);
+    if (m->newest < day)
+        m->newest = day;
+}
+
+/* Of two clocks, today's and that of the last row, the one that is behind. */
+static void forget_rows(struct tls_memory *m)
+{
+    int64_t day = today() < m->newest ? today() : m->newest;
+    struct host *h, *tmp;
+    DL_FOREACH_SAFE(m->order, h, tmp)
+    {
+        if (day - h->day >= MEMORY_DAYS + MEMORY_ROW_DAYS)
+            forget(m, h);
+    }
 }
 
 void tls_memory_set_keep(struct tls_memory *m, struct keep *keep)
 {
     m->keep = keep;
+    forget_rows(m);
 }
 
 size_t tls_memory_count(const struct tls_memory *m)

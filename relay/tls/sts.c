@@ -138,7 +138,7 @@ static void on_sweep(void *arg)
     struct sts_entry *e, *tmp;
     HASH_ITER(hh, s->table, e, tmp)
     {
-        if (e->text && now_ms >= e->expires_ms)
+        if (e->text && !sts_entry_holds(e, now_ms))
             sts_entry_drop_policy(e);
         if (e->text && started < STS_FETCHES_MAX / 2 && refreshes(e, now_ms)) {
             sts_flight_start(e);
@@ -160,11 +160,6 @@ struct sts *sts_new(const struct sts_config *config)
     timer_init(&s->sweep, config->loop, on_sweep, s);
     timer_init(&s->crowd, config->loop, sts_on_crowd, s);
     return s;
-}
-
-void sts_set_keep(struct sts *s, struct keep *keep)
-{
-    s->keep = keep;
 }
 
 void sts_set(struct sts *s, const struct fetch_world *world, bool on)

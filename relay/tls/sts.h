@@ -4,9 +4,11 @@
  *
  * RFC 8461 3.3, 5.1, 10.2. The TXT record comes through relay/dns, the policy by HTTPS (fetch.h).
  * A policy that was fetched holds for its max_age, whatever happens to record and policy host
- * meanwhile; it ends earlier only by another one. What was answered in the negative is asked again
- * after a while. Refreshed every day, and before half of max_age, as long as mail goes there; a
- * refresh that fails is logged and tried again, first after 5 minutes.
+ * meanwhile; it ends earlier only by another one. Nor does a wall clock that is ahead end it: what
+ * has ended by that alone, as the process starts, holds for another STS_DOUBT_MS (max_age, if that
+ * is less), unless a look finds another policy, or no record that announces one. What was answered
+ * in the negative is asked after a while. Refreshed every day, and before half of max_age, as long
+ * as mail goes there; a refresh that fails is logged and tried again, first after 5 minutes.
  *
  * Never in the way of mail: an answer comes within STS_WAIT_MS, whatever DNS and policy host do.
  * A domain whose policy cannot be had by then, and is not cached, counts as without; the fetch goes
@@ -15,8 +17,10 @@
  * Ownership: what an answer names lives during its callback only. Thread: main.
  * Bounds: STS_DOMAINS_MAX domains, STS_BYTES_MAX of policies: those without a policy in force are
  * forgotten first, of these and of the others the ones asked for the longest ago; STS_FETCHES_MAX
- * fetches at once, one a domain; where others wait for them one ends after STS_WAIT_MS. A domain
- * whose fetch ran out of time is not asked again for a while, under another id neither.
+ * fetches at once, one a domain; where others wait for them one ends after STS_WAIT_MS;
+ * STS_WAITING_MAX wait: the one that has waited the longest is given up then. A domain whose fetch
+ * ran out of time is not asked again for a while, under another id neither. What is kept goes when
+ * it ends, or STS_ROW_DAYS after its end.
  *
  *     q = sts_ask(s, "example.net", on_policy, self);      later: on_policy(self, &answer)
  */
@@ -30,8 +34,11 @@
 #define STS_WAIT_MS     20000u
 #define STS_FETCH_MS    60000u
 #define STS_FETCHES_MAX 32
+#define STS_WAITING_MAX 1000
 #define STS_DOMAINS_MAX 20000
 #define STS_BYTES_MAX   (32u << 20)
+#define STS_DOUBT_MS    86400000u
+#define STS_ROW_DAYS    365
 
 /* Why a policy could not be had, as TLS-RPT names it (RFC 8460 4.3.2.2). */
 enum sts_fault {

@@ -100,9 +100,19 @@ void sts_entry_drop_policy(struct sts_entry *e)
     forget_text(e);
 }
 
+/* What is left of max_age by the wall clock; the whole of it where the clock was set back. */
+static uint64_t left_of(int64_t fetched_ms, uint32_t max_age_s, int64_t wall_ms)
+{
+    int64_t age_ms = wall_ms - fetched_ms, most_ms = (int64_t)max_age_s * 1000;
+    return age_ms < 0 ? (uint64_t)most_ms : age_ms < most_ms ? (uint64_t)(most_ms - age_ms) : 0;
+}
+
 bool sts_entry_holds(const struct sts_entry *e, uint64_t now_ms)
 {
-    return e->text && now_ms < e->expires_ms;
+    if (!e->text)
+        return false;
+    return now_ms < e->expires_ms || /* or the clock has been put right meanwhile */
+           (e->doubted && left_of(e->fetched_ms, e->max_age_s, clock_wall_ms()) > 0);
 }
 
 void sts_entry_trouble(struct sts_entry *e, const char *text)
@@ -138,6 +148,8 @@ static int set(struct sts_entry *e, struct sv id, struct sv text, uint64_t left_
         memcpy(e->id, id.ptr, id.len);
         e->id[id.len] = '\0';
         e->mode = p.mode;
+        e->max_age_s = p.max_age_s;
+        e->doubted = false;
         e->expires_ms = now_of(e) + (left_ms < most_ms ? left_ms : most_ms);
         e->refresh_ms = now_of(e) + refresh_after_ms(p.max_age_s);
     }
@@ -173,13 +185,6 @@ int sts_entry_set(struct sts_entry *e, const char *id, struct sv text, const cha
     return 0;
 }
 
-/* What is left of max_age by the wall clock; the whole of it where the clock was set back. */
-static uint64_t left_of(int64_t fetched_ms, uint32_t max_age_s, int64_t wall_ms)
-{
-    int64_t age_ms = wall_ms - fetched_ms, most_ms = (int64_t)max_age_s * 1000;
-    return age_ms < 0 ? (uint64_t)most_ms : age_ms < most_ms ? (uint64_t)(most_ms - age_ms) : 0;
-}
-
 void sts_remember(struct sts *s, struct sv key, struct sv value)
 {
     struct unpack u = unpack_start(value);
@@ -193,12 +198,38 @@ void sts_remember(struct sts *s, struct sv key, struct sv value)
     arena_init(&arena);
     bool good = unpack_ok(&u) && version == VERSION && id.len <= STS_ID_MAX &&
                 key.len <= DNS_NAME_MAX && sts_policy_parse(text, &arena, &p, &wrong) == 0;
-    uint64_t left_ms = good ? left_of(fetched_ms, p.max_age_s, clock_wall_ms()) : 0;
-    if (left_ms > 0) {
+    if (good) {
         struct sts_entry *e = sts_entry_get(s, arena_str(&arena, key));
-        good = set(e, id, text, left_ms, &wrong) == 0;
+        uint64_t left_ms = left_of(fetched_ms, p.max_age_s, clock_wall_ms());
+        good = set(e, id, text, left_ms > 0 ? left_ms : STS_DOUBT_MS, &wrong) == 0;
         e->fetched_ms = fetched_ms;
         e->used_ms = used_ms;
+        e->doubted = left_ms == 0;
+        if (e->doubted)
+            e->refresh_ms = 0;
+        if (s->newest_ms < used_ms)
+            s->newest_ms = used_ms;
     }
     arena_deinit(&arena);
+}
+
+/* Of two clocks, the wall's and that of the last row, the one that is behind. */
+static void drop_rows(struct sts *s)
+{
+    int64_t wall_ms = clock_wall_ms(), now_ms = wall_ms < s->newest_ms ? wall_ms : s->newest_ms;
+    struct sts_entry *e, *tmp;
+    HASH_ITER(hh, s->table, e, tmp)
+    {
+        int64_t end_ms = e->fetched_ms + (int64_t)e->max_age_s * 1000;
+        if (now_ms - end_ms < STS_ROW_DAYS * INT64_C(86400000))
+            continue;
+        sts_entry_drop_policy(e);
+        sts_entry_free(e);
+    }
+}
+
+void sts_set_keep(struct sts *s, struct keep *keep)
+{
+    s->keep = keep;
+    drop_rows(s);
 }

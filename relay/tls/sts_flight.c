@@ -1,7 +1,8 @@
 /*
  * Finding out what policy a domain has:
  *
- *     TXT --none--------------------------------------------> landed (what is cached stays)
+ *     TXT --none--------------------------------------------> landed (what is cached stays, but
+ *      |                                                             for what is doubted)
  *      +---the id that is cached, and no refresh is due-----> landed
  *      +---an id whose fetch has failed not long ago--------> landed
  *      +--> wait for a slot --> GET --> parse --good--> cached --> landed
@@ -58,8 +59,10 @@ static void flight_free(struct sts_flight *f)
     struct sts *s = f->entry->sts;
     if (f->query)
         dns_cancel(f->query);
-    if (f->waits)
+    if (f->waits) {
         DL_DELETE(s->waiting, f);
+        s->nwaiting--;
+    }
     if (f->fetch) {
         fetch_cancel(f->fetch);
         s->fetching--;
@@ -177,6 +180,7 @@ static void start_waiting(struct sts *s)
     while (s->waiting && s->fetching < STS_FETCHES_MAX) {
         struct sts_flight *f = s->waiting;
         DL_DELETE(s->waiting, f);
+        s->nwaiting--;
         f->waits = false;
         start_fetch(f);
     }
@@ -201,6 +205,21 @@ void sts_on_crowd(void *sts)
         failed(f, STS_FAULT_FETCH, "no answer in time, and others waited");
         land(f);
     }
+    start_waiting(s);
+}
+
+static void wait_for_slot(struct sts_flight *f)
+{
+    struct sts *s = f->entry->sts;
+    if (s->nwaiting == STS_WAITING_MAX) {
+        struct sts_flight *first = s->waiting;
+        sts_entry_trouble(first->entry, "too many policies are being fetched");
+        fresh_for(first->entry, TROUBLE_S);
+        land(first);
+    }
+    f->waits = true;
+    DL_APPEND(s->waiting, f);
+    s->nwaiting++;
     start_waiting(s);
 }
 
@@ -255,6 +274,8 @@ static bool take_record(struct sts_flight *f, const struct dns_answer *a)
         sts_entry_trouble(e, "its TXT record is not valid");
     else if (found == STS_RECORD_NONE)
         sts_entry_trouble(e, NULL);
+    if (found == STS_RECORD_NONE && e->doubted)
+        sts_entry_drop_policy(e); /* it has ended indeed */
     if (found != STS_RECORD_FOUND)
         return false;
     bool wanted = wants_fetch(f);
@@ -273,9 +294,7 @@ static void on_record(void *arg, const struct dns_answer *answer)
         land(f);
         return;
     }
-    f->waits = true;
-    DL_APPEND(f->entry->sts->waiting, f);
-    start_waiting(f->entry->sts);
+    wait_for_slot(f);
 }
 
 void sts_flight_start(struct sts_entry *e)

@@ -22,7 +22,9 @@ struct sts_entry {
     size_t len;
     char id[STS_ID_MAX + 1];
     enum sts_mode mode;
+    uint32_t max_age_s;
     uint64_t expires_ms, refresh_ms;
+    bool doubted;                /* it had ended by the wall clock alone when it was read */
     int64_t fetched_ms, used_ms; /* wall */
     /* the last look */
     uint64_t fresh_until_ms; /* no other look before */
@@ -46,8 +48,9 @@ struct sts {
     bool on;
     struct sts_entry *table, *order;
     size_t count, bytes;
-    struct sts_flight *waiting; /* for a slot of STS_FETCHES_MAX */
-    size_t fetching;
+    int64_t newest_ms;          /* wall, of any row that was kept */
+    struct sts_flight *waiting; /* for a slot of STS_FETCHES_MAX, the longest first */
+    size_t nwaiting, fetching;
     struct timer crowd; /* while some wait */
     struct timer sweep;
     struct sts_stats stats;

@@ -15,7 +15,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#define DAY_MS INT64_C(86400000)
+#define DAY_MS  INT64_C(86400000)
+#define WEEK_MS (7 * DAY_MS)
 
 static struct tls_memory *m;
 static struct keep *keep;
@@ -99,7 +100,67 @@ static void test_kept(void **state)
     assert_false(tls_memory_is_news(m, "b.test"));
     end();
     begin();
-    assert_int_equal(tls_memory_count(m), 1); /* not even read */
+    assert_int_equal(tls_memory_count(m), 1); /* nor kept */
+}
+
+/* A clock that is ahead forgets nobody: not while we run, and for a day when we start. */
+static void test_clock_ahead(void **state)
+{
+    (void)state;
+    tls_memory_worked(m, "a.test");
+    sim_wall_jump(400 * DAY_MS);
+    assert_true(tls_memory_has(m, "a.test"));
+    end();
+    begin();
+    sim_run_for(DAY_MS - 1000);
+    assert_true(tls_memory_has(m, "a.test"));
+    /* put right within that day it is as if nothing had been */
+    sim_wall_jump(-400 * DAY_MS);
+    sim_run_for(80 * DAY_MS);
+    assert_true(tls_memory_has(m, "a.test"));
+    sim_run_for(10 * DAY_MS);
+    assert_false(tls_memory_has(m, "a.test"));
+    /* else it counts in the end, and the row goes with the host */
+    tls_memory_worked(m, "b.test");
+    end();
+    sim_wall_jump(91 * DAY_MS);
+    begin();
+    assert_int_equal(rows, 1);
+    assert_true(tls_memory_has(m, "b.test"));
+    sim_run_for(DAY_MS + 1000);
+    assert_false(tls_memory_has(m, "b.test"));
+    end();
+    begin();
+    assert_int_equal(rows, 0);
+}
+
+/* Rows of hosts that nobody asks for go a year after their end, but by no clock that knows nothing
+ * of the last row. */
+static void test_old_rows(void **state)
+{
+    (void)state;
+    tls_memory_worked(m, "a.test");
+    end();
+    sim_wall_jump(5000 * DAY_MS);
+    begin();
+    end();
+    begin();
+    assert_int_equal(rows, 1);
+    sim_wall_jump(-(5000 - MEMORY_DAYS - MEMORY_ROW_DAYS + 1) * DAY_MS);
+    tls_memory_worked(m, "b.test");
+    end();
+    begin();
+    assert_int_equal(rows, 2);
+    assert_int_equal(tls_memory_count(m), 2);
+    sim_wall_jump(WEEK_MS);
+    tls_memory_worked(m, "b.test");
+    end();
+    begin();
+    assert_int_equal(rows, 2);
+    assert_int_equal(tls_memory_count(m), 1);
+    end();
+    begin();
+    assert_int_equal(rows, 1);
 }
 
 static void test_bounds(void **state)
@@ -122,6 +183,7 @@ static void test_bounds(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {TEST(test_memory), TEST(test_kept), TEST(test_bounds)};
+    const struct CMUnitTest tests[] = {TEST(test_memory), TEST(test_kept), TEST(test_clock_ahead),
+                                       TEST(test_old_rows), TEST(test_bounds)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -367,6 +367,29 @@ static void test_slow_hosts(void **state)
     assert_int_equal(ask_for("s0.test"), STS_PRESENT);
 }
 
+/* More policies than slots, and than may wait for one: the first of those gives up. */
+static void test_crowd(void **state)
+{
+    char domain[20];
+    uint64_t began = sim_now();
+    unsigned n = STS_FETCHES_MAX + STS_WAITING_MAX + 10;
+    (void)state;
+    sim_https_delay(STS_FETCH_MS);
+    for (unsigned i = 0; i < n; i++) {
+        snprintf(domain, sizeof domain, "c%u.test", i);
+        set_record(domain, "v=STSv1; id=1");
+        sts_ask(w.sts, domain, on_answer, &began);
+        if (i % 200 == 0)
+            sim_run_for(100);
+    }
+    sim_run_for(1000);
+    assert_int_equal(w.answers, 10);
+    assert_int_equal(w.status, STS_UNKNOWN);
+    assert_non_null(strstr(w.why, "too many policies"));
+    sim_run_for(STS_WAIT_MS);
+    assert_int_equal(w.answers, n);
+}
+
 static void know(unsigned number)
 {
     struct buf row;
@@ -430,16 +453,95 @@ static void test_kept(void **state)
     sim_wall_jump(INT64_C(400) * 86400 * 1000);
 }
 
+#define WALL_DAY_MS INT64_C(86400000)
+
+/* By the wall clock alone it has ended: that may be wrong, so a look has to say the same. */
 static void test_ended_while_down(void **state)
 {
+    struct sts_stats st;
     (void)state;
     publish("1", "enforce", "mx.d.test", 3600);
     assert_int_equal(ask(), STS_PRESENT);
     end();
     sim_wall_jump(INT64_C(3601) * 1000);
     begin();
+    set_record("d.test", NULL);
+    assert_int_equal(ask(), STS_ABSENT);
+    restart();
+    sts_get_stats(w.sts, &st);
+    assert_int_equal(st.policies, 0); /* nor kept */
+    /* another policy takes its place */
+    publish("2", "enforce", "mx.d.test", 3600);
+    assert_int_equal(ask(), STS_PRESENT);
+    end();
+    sim_wall_jump(INT64_C(3601) * 1000);
+    begin();
+    publish("3", "enforce", "mx3.d.test", 172800);
+    assert_int_equal(ask(), STS_PRESENT);
+    assert_string_equal(w.mx, "mx3.d.test");
+    /* nobody answers: for a day, and no longer */
+    end();
+    sim_wall_jump(3 * WALL_DAY_MS);
+    begin();
     sim_dns_fail("_mta-sts.d.test", DNS_TXT, DNS_TEMPFAIL);
+    assert_int_equal(ask(), STS_PRESENT);
+    sim_run_for(STS_DOUBT_MS - 3600 * 1000);
+    assert_int_equal(ask(), STS_PRESENT);
+    sim_run_for(3600 * 1000);
     assert_int_equal(ask(), STS_UNKNOWN);
+    restart();
+    sts_get_stats(w.sts, &st);
+    assert_int_equal(st.policies, 0);
+}
+
+/* The clock is ahead when we start, and somebody keeps the policy from being had again. */
+static void test_clock_ahead(void **state)
+{
+    (void)state;
+    publish("1", "enforce", "mx.d.test", 604800);
+    assert_int_equal(ask(), STS_PRESENT);
+    end();
+    sim_wall_jump(400 * WALL_DAY_MS);
+    begin();
+    set_answer("d.test", &(struct https_answer){.end = HTTPS_FAILED, .text = "no route"});
+    assert_int_equal(ask(), STS_PRESENT);
+    assert_int_equal(fetches(), 2); /* asked for at once */
+    assert_non_null(strstr(w.why, "no route"));
+    /* put right, it holds for what is left of max_age */
+    sim_wall_jump(-400 * WALL_DAY_MS);
+    sim_run_for(6 * DAY_MS);
+    assert_int_equal(ask(), STS_PRESENT);
+    sim_run_for(DAY_MS);
+    assert_int_equal(ask(), STS_UNKNOWN);
+}
+
+static size_t kept_policies(void)
+{
+    struct sts_stats st;
+    restart();
+    sts_get_stats(w.sts, &st);
+    return st.policies;
+}
+
+/* Rows go a year after their end, but by no clock that knows nothing of the last row. */
+static void test_old_rows(void **state)
+{
+    const int64_t days = STS_ROW_DAYS + 7;
+    (void)state;
+    publish("1", "enforce", "mx.d.test", 604800);
+    assert_int_equal(ask(), STS_PRESENT);
+    sim_wall_jump(5000 * WALL_DAY_MS);
+    assert_int_equal(kept_policies(), 1);
+    sim_wall_jump((days - 1 - 5000) * WALL_DAY_MS);
+    set_record("new.test", "v=STSv1; id=1");
+    set_body("new.test", SV("version: STSv1\nmode: none\nmax_age: 8640000\n"));
+    assert_int_equal(ask_for("new.test"), STS_PRESENT);
+    assert_int_equal(kept_policies(), 2);
+    sim_wall_jump(WALL_DAY_MS);
+    set_record("new2.test", "v=STSv1; id=1");
+    set_body("new2.test", SV("version: STSv1\nmode: none\nmax_age: 8640000\n"));
+    assert_int_equal(ask_for("new2.test"), STS_PRESENT);
+    assert_int_equal(kept_policies(), 2);
 }
 
 /* A reload while somebody waits: the question begins again, with the new world. */
@@ -501,6 +603,9 @@ int main(void)
         TEST(test_reload),
         TEST(test_freed),
         TEST(test_ended_while_down),
+        TEST(test_clock_ahead),
+        TEST(test_old_rows),
+        TEST(test_crowd),
         TEST(test_full_of_policies),
         TEST(test_slow_hosts),
     };
