@@ -269,7 +269,7 @@ static void start_delivery(struct relay_job *j, struct relay_conn *conn)
         return;
     }
     j->needs = relay_needs_of(j->batch->message, &j->all,
-                              (uint64_t)j->run->settings->relay->qmtp_max_bytes);
+                              (uint64_t)j->run->settings->relay->qmtp_max_bytes, j->plan);
     relay_walk_init(&j->walk, j->plan, &j->needs, j->run->settings->relay, j->rows,
                     j->batch->nrows);
     relay_job_walk(j, conn);

@@ -15,20 +15,32 @@ static bool has_other_params(const struct smtp_envelope *e)
     return false;
 }
 
-static bool is_by_qmtp(const struct queue_message *m, const struct smtp_envelope *e,
-                       uint64_t max_bytes, enum relay_failure *why_out)
+/* Content or envelope lose by it what SMTP might keep. */
+static bool loses_by_qmtp(const struct queue_message *m, const struct smtp_envelope *e)
 {
     struct smtp_hop hop = {.envelope = e, .utf8_header = m->smtputf8};
-    if (smtp_envelope_has(e, SMTP_MAIL_REQUIRETLS))
+    return m->binary || smtp_hop_needs_utf8(&hop) || has_other_params(e) ||
+           smtp_envelope_has(e, SMTP_MAIL_REQUIRETLS);
+}
+
+static bool has_only_qmtp(const struct route_plan *plan)
+{
+    size_t i = 0;
+    while (i < plan->nattempts && plan->attempts[i].protocol == ROUTE_QMTP)
+        i++;
+    return i == plan->nattempts;
+}
+
+static bool is_by_qmtp(const struct relay_needs *n, const struct queue_message *m,
+                       const struct smtp_envelope *e, uint64_t max_bytes,
+                       const struct route_plan *plan, enum relay_failure *why_out)
+{
+    if (n->requires_tls)
         *why_out = RELAY_FAILURE_QMTP_TLS;
-    else if (smtp_hop_needs_utf8(&hop))
-        *why_out = RELAY_FAILURE_QMTP_UTF8;
-    else if (has_other_params(e))
-        *why_out = RELAY_FAILURE_QMTP_PARAMS;
-    else if (m->binary)
-        *why_out = RELAY_FAILURE_QMTP_BINARY;
     else if (max_bytes && queue_message_bytes(m) > max_bytes)
         *why_out = RELAY_FAILURE_QMTP_SIZE;
+    else if (loses_by_qmtp(m, e) && !has_only_qmtp(plan))
+        *why_out = RELAY_FAILURE_QMTP_LOSS;
     else
         return true;
     return false;
@@ -37,14 +49,14 @@ static bool is_by_qmtp(const struct queue_message *m, const struct smtp_envelope
 /* ---- */
 
 struct relay_needs relay_needs_of(const struct queue_message *m, const struct smtp_envelope *e,
-                                  uint64_t qmtp_max_bytes)
+                                  uint64_t qmtp_max_bytes, const struct route_plan *plan)
 {
     bool required = smtp_envelope_has(e, SMTP_MAIL_REQUIRETLS);
     struct relay_needs n = {
         .requires_tls = required && e->reverse.kind != SMTP_PATH_NULL,
         .waives_tls = m->tls_optional && !required,
     };
-    n.by_qmtp = is_by_qmtp(m, e, qmtp_max_bytes, &n.no_qmtp);
+    n.by_qmtp = is_by_qmtp(&n, m, e, qmtp_max_bytes, plan, &n.no_qmtp);
     return n;
 }
 
@@ -88,6 +100,8 @@ struct relay_outcome relay_needs_unmet(struct arena *arena, const struct relay_n
 {
     const struct route_attempt *barred = first_barred(n, plan);
     struct relay_outcome o;
+    if (n->requires_tls && has_only_qmtp(plan))
+        return relay_outcome_of_failure(arena, RELAY_FAILURE_QMTP_TLS, 0, SV_NONE);
     if (n->requires_tls && !relay_needs_another_plan(n, plan))
         return relay_outcome_of_failure(arena, RELAY_FAILURE_NOT_PROVEN, 0, SV_NONE);
     if (n->requires_tls) {

@@ -320,9 +320,10 @@ static const struct conf_option route_rows[] = {
         "mail store (24); qmtp://HOST:PORT for QMTP "
         "(209), qmtps://HOST:PORT for QMTP under TLS (6209). HOST is a name, whose MX "
         "records are not asked for, or an address, also of this machine; IPv6 in brackets. "
-        "The next one is tried when one cannot be reached. What QMTP cannot carry "
-        "(REQUIRETLS, SMTPUTF8 and the like, binary content) goes by the next one that is not "
-        "QMTP, and is returned where there is none.",
+        "The next one is tried when one cannot be reached. What would lose by QMTP "
+        "(SMTPUTF8 and other parameters, binary content) goes by the next one that is not QMTP; "
+        "where there is none it is re-encoded, and returned if it must have what QMTP lacks "
+        "(REQUIRETLS, an address in UTF-8, BY with R).",
         .flags = CONF_RELOAD, .check = check_url,
         .example = "[ \"smtp://smarthost.example.net:587\" ]"),
     CONF_ROW(CONF_ENUM, struct relay_route_options, tls, "tls", "auto", "TLS on this route",

@@ -62,11 +62,8 @@ struct relay_outcome {
     XX(UNSURE, DEFERRED, (4, 7, 5), MESSAGE,                                                     \
        "REQUIRETLS: whether DNSSEC or MTA-STS vouches for TLS there cannot be found out now")    \
     XX(QMTP_TLS, FAILED, (5, 7, 30), MESSAGE, "REQUIRETLS cannot be passed on by QMTP")          \
-    XX(QMTP_UTF8, FAILED, (5, 6, 7), MESSAGE, "SMTPUTF8 cannot be passed on by QMTP")            \
-    XX(QMTP_PARAMS, FAILED, (5, 3, 3), MESSAGE,                                                  \
-       "what was asked for along with the message cannot be passed on by QMTP")                  \
-    XX(QMTP_BINARY, FAILED, (5, 6, 3), MESSAGE,                                                  \
-       "content that is not made of lines cannot be sent by QMTP")                               \
+    XX(QMTP_LOSS, DEFERRED, (4, 3, 3), MESSAGE,                                                  \
+       "the message would lose by QMTP what SMTP keeps, and there is no SMTP for it now")        \
     XX(QMTP_SIZE, FAILED, (5, 3, 4), MESSAGE, "the message is too large for QMTP")               \
     XX(QMTP_CLEAR, DEFERRED, (4, 7, 4), MESSAGE, "TLS is required here, but QMTP goes in clear")
 

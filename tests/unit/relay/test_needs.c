@@ -12,15 +12,21 @@
 
 /* ---- what the message is ---- */
 
+#define LOSS "4.3.3"
+
 static struct relay_needs needs_of(const char *mail, const char *rcpt, struct queue_message *m,
-                                   uint64_t max_bytes)
+                                   uint64_t max_bytes, const struct route_plan *plan)
 {
     struct smtp_envelope e;
     smtp_envelope_init(&e, &m->arena);
     assert_int_equal(smtp_envelope_parse_mail(&e, sv_of(mail)), 0);
     assert_int_equal(smtp_envelope_parse_rcpt(&e, sv_of(rcpt)), 0);
-    return relay_needs_of(m, &e, max_bytes);
+    return relay_needs_of(m, &e, max_bytes, plan);
 }
+
+static const struct route_attempt both[] = {{.protocol = ROUTE_QMTP}, {.protocol = ROUTE_SMTP}};
+static const struct route_plan mixed = {.attempts = both, .nattempts = 2};
+static const struct route_plan only_qmtp = {.attempts = both, .nattempts = 1};
 
 static void test_by_qmtp(void **state)
 {
@@ -29,25 +35,29 @@ static void test_by_qmtp(void **state)
         const char *mail, *rcpt;
         bool eight_bit, long_lines, binary, smtputf8;
         uint64_t max_bytes;
-        const char *status; /* "": it can */
+        const char *status, *only; /* "": it can; where there is SMTP, and where there is not */
     } rows[] = {
-        {"<a@b.example>", "<c@d.example>", .status = ""},
+        {"<a@b.example>", "<c@d.example>", .status = "", .only = ""},
         {"<> SIZE=5 BODY=8BITMIME RET=HDRS ENVID=x AUTH=<> MT-PRIORITY=3",
          "<c@d.example> NOTIFY=SUCCESS ORCPT=rfc822;c@d.example", .eight_bit = true,
-         .long_lines = true, .max_bytes = 100, .status = ""},
-        {"<a@b.example> TRANSID=<1@b.example>", "<c@d.example>", .status = ""},
-        {"<a@b.example> REQUIRETLS", "<c@d.example>", .status = "5.7.30"},
-        {"<> REQUIRETLS", "<c@d.example>", .status = "5.7.30"},
-        {"<a@b.example> SMTPUTF8", "<c@d.example>", .smtputf8 = true, .status = "5.6.7"},
-        {"<a@b.example>", "<c@d.example>", .smtputf8 = true, .status = "5.6.7"},
-        {"<a@b.example>", "<\xc3\xa9@d.example>", .status = "5.6.7"},
-        {"<a@b.example> BY=60;R", "<c@d.example>", .status = "5.3.3"},
-        {"<a@b.example> SOLICIT=org.example:ADV", "<c@d.example>", .status = "5.3.3"},
+         .long_lines = true, .max_bytes = 100, .status = "", .only = ""},
+        {"<a@b.example> TRANSID=<1@b.example>", "<c@d.example>", .status = "", .only = ""},
+        {"<a@b.example> REQUIRETLS", "<c@d.example>", .status = "5.7.30", .only = "5.7.30"},
+        /* a report is not lost for it (RFC 8689 5), and may keep it by SMTP */
+        {"<> REQUIRETLS", "<c@d.example>", .status = LOSS, .only = ""},
+        {"<a@b.example> SMTPUTF8", "<c@d.example>", .smtputf8 = true, .status = LOSS, .only = ""},
+        {"<a@b.example>", "<c@d.example>", .smtputf8 = true, .status = LOSS, .only = ""},
+        {"<a@b.example>", "<\xc3\xa9@d.example>", .status = LOSS, .only = ""},
+        {"<a@b.example> BY=60;R", "<c@d.example>", .status = LOSS, .only = ""},
+        {"<a@b.example> BY=60;N", "<c@d.example>", .status = LOSS, .only = ""},
+        {"<a@b.example> SOLICIT=org.example:ADV", "<c@d.example>", .status = LOSS, .only = ""},
         {"<a@b.example> ENVID=x@b.example MTRK=QlrxKgdDUCsyLpOgFbz4aOMk1Wo", "<c@d.example>",
-         .status = "5.3.3"},
-        {"<a@b.example>", "<c@d.example> RRVS=2014-04-03T23:01:00Z", .status = "5.3.3"},
-        {"<a@b.example> BODY=BINARYMIME", "<c@d.example>", .binary = true, .status = "5.6.3"},
-        {"<a@b.example>", "<c@d.example>", .max_bytes = 99, .status = "5.3.4"},
+         .status = LOSS, .only = ""},
+        {"<a@b.example>", "<c@d.example> RRVS=2014-04-03T23:01:00Z", .status = LOSS, .only = ""},
+        {"<a@b.example>", "<c@d.example> RRVS=2014-04-03T23:01:00Z;C", .status = LOSS, .only = ""},
+        {"<a@b.example> BODY=BINARYMIME", "<c@d.example>", .binary = true, .status = LOSS,
+         .only = ""},
+        {"<a@b.example>", "<c@d.example>", .max_bytes = 99, .status = "5.3.4", .only = "5.3.4"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char status[SMTP_STATUS_TEXT_MAX];
@@ -57,10 +67,14 @@ static void test_by_qmtp(void **state)
         m->long_lines = rows[i].long_lines;
         m->binary = rows[i].binary;
         m->smtputf8 = rows[i].smtputf8;
-        struct relay_needs n = needs_of(rows[i].mail, rows[i].rcpt, m, rows[i].max_bytes);
-        struct relay_outcome o = relay_outcome_of_failure(&m->arena, n.no_qmtp, 0, SV_NONE);
-        if (strcmp(n.by_qmtp ? "" : smtp_status_text(o.status, status), rows[i].status) != 0)
-            fail_msg("%s, %s: %s", rows[i].mail, rows[i].rcpt, o.text);
+        for (int only = 0; only < 2; only++) {
+            struct relay_needs n = needs_of(rows[i].mail, rows[i].rcpt, m, rows[i].max_bytes,
+                                            only ? &only_qmtp : &mixed);
+            struct relay_outcome o = relay_outcome_of_failure(&m->arena, n.no_qmtp, 0, SV_NONE);
+            if (strcmp(n.by_qmtp ? "" : smtp_status_text(o.status, status),
+                       only ? rows[i].only : rows[i].status) != 0)
+                fail_msg("%s, %s: %s", rows[i].mail, rows[i].rcpt, o.text);
+        }
         queue_message_drop(m);
     }
 }
@@ -83,7 +97,7 @@ static void test_of_tls(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct queue_message *m = queue_message_new();
         m->tls_optional = rows[i].field;
-        struct relay_needs n = needs_of(rows[i].mail, "<c@d.example>", m, 0);
+        struct relay_needs n = needs_of(rows[i].mail, "<c@d.example>", m, 0, &mixed);
         assert_int_equal(n.requires_tls, rows[i].requires);
         assert_int_equal(n.waives_tls, rows[i].waives);
         queue_message_drop(m);
@@ -224,11 +238,18 @@ static void test_unmet(void **state)
          "REQUIRETLS: the domain has no host with TLS that DNSSEC or MTA-STS vouches for",
          "",
          false},
-        {{.no_qmtp = RELAY_FAILURE_QMTP_UTF8},
+        {{.requires_tls = true},
          qmtp,
          RELAY_FAILED,
-         "5.6.7",
-         "SMTPUTF8 cannot be passed on by QMTP",
+         "5.7.30",
+         "REQUIRETLS cannot be passed on by QMTP",
+         "",
+         false},
+        {{.no_qmtp = RELAY_FAILURE_QMTP_SIZE},
+         qmtp,
+         RELAY_FAILED,
+         "5.3.4",
+         "the message is too large for QMTP",
          "",
          false},
         {{.by_qmtp = true},
