@@ -2,6 +2,7 @@
  * session.h - the inside of the server's session: for server*.c only.
  *
  * server.c        the engine: bytes in, actions out, operations, timers, the end
+ * server_steps.c  the steps that the commands share: state, replies, operations, ways to the end
  * server_verbs.c  the command table, its driver, and the short commands
  * server_mail.c   MAIL and RCPT
  * server_auth.c   AUTH
@@ -35,6 +36,14 @@ enum session_state {
     SMTP_SERVER_STATES(SESSION_ENUM)
 #undef SESSION_ENUM
 };
+
+enum session_timer { SESSION_TIMER_NONE, SESSION_TIMER_COMMAND, SESSION_TIMER_DATA };
+
+/* Indexed by enum session_state. */
+extern const struct session_state_row {
+    enum session_timer timer;
+    const char *text;
+} session_states[];
 
 #define SESSION_MECHANISM_MAX 20 /* RFC 4422 3.1 */
 
@@ -82,7 +91,7 @@ struct smtp_server {
     bool timer_due, rollback_due, leave_due, cancel_due, close_due;
 };
 
-/* server.c */
+/* server_steps.c */
 void session_enter(struct smtp_server *s, enum session_state to);
 void session_reply(struct smtp_server *s, const struct smtp_reply *r); /* 421 also closes */
 void session_say(struct smtp_server *s, struct smtp_reply r);

@@ -4,8 +4,6 @@
  * Whoever asks holds a dns_query with a timer; questions with the same name and type share one
  * flight. A flight is canceled when its last asker has gone. A context that is replaced (the
  * resolver strips DNSSEC) takes its flights with it: they are asked again in the new one.
- * Order of ub_* calls: options, forwarders, anchor, async, and last the local zones, because the
- * first query and zone_remove fix the context and later settings are silently ignored.
  */
 #include "relay/dns/dns.h"
 
@@ -14,6 +12,7 @@
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 #include "msa/loop/watch.h"
+#include "relay/dns/dns_upstream.h"
 #include "relay/dns/rdata.h"
 #include "relay/dns/trust.h"
 
@@ -25,7 +24,6 @@
 #include <utlist.h>
 
 #define PROBE_DEADLINE_MS 8000
-#define SERVERS_MAX       8
 #define KEY_MAX           (DNS_NAME_MAX + 8)
 #define RCODE_NXDOMAIN    3
 #define RCODE_NOERROR     0
@@ -53,10 +51,9 @@ struct flight {
 
 struct dns {
     struct loop *loop;
-    struct ip_port servers[SERVERS_MAX];
-    size_t nservers;
-    char *anchor; /* records, one a line; NULL: none */
-    bool validating, loopback_only;
+    struct dns_upstream upstream;
+    char *anchor; /* upstream's */
+    bool validating;
     struct ub_ctx *ctx;
     struct watch *watch;
     struct flight *flights;
@@ -74,81 +71,6 @@ struct dns {
 };
 
 /* ---- context ---- */
-
-/* A context whose forwarders were not taken asks the public root servers: every result counts. */
-static int set_options(struct ub_ctx *ctx)
-{
-    static const char *const options[][2] = {
-        {"infra-cache-max-rtt:", "1000"},  {"outbound-msg-retry:", "2"},
-        {"infra-keep-probing:", "yes"},    {"infra-host-ttl:", "5"},
-        {"cache-max-negative-ttl:", "60"}, {"qname-minimisation:", "no"},
-    };
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-        int err = ub_ctx_set_option(ctx, options[i][0], options[i][1]);
-        if (err != 0)
-            return err;
-    }
-    return 0;
-}
-
-static int set_servers(const struct dns *d, struct ub_ctx *ctx)
-{
-    for (size_t i = 0; i < d->nservers; i++) {
-        char ip[IP_TEXT_MAX], text[IP_TEXT_MAX + 8];
-        snprintf(text, sizeof text, "%s@%u", ip_text(&d->servers[i].ip, ip),
-                 (unsigned)d->servers[i].port);
-        int err = ub_ctx_set_fwd(ctx, text);
-        if (err != 0)
-            return err;
-    }
-    return 0;
-}
-
-/* Records one a line; comments and the multi-line form of zone files are not. */
-static int set_anchor(const struct dns *d, struct ub_ctx *ctx)
-{
-    struct sv rest = sv_of(d->anchor);
-    while (rest.len > 0) {
-        struct sv line = sv_split(&rest, '\n');
-        line = sv_trim(sv_first(line, sv_find(line, ';')));
-        if (line.len > 0 && line.ptr[line.len - 1] == '\r')
-            line.len--;
-        if (line.len == 0)
-            continue;
-        char *record = sv_dup(line);
-        int err = ub_ctx_add_ta(ctx, record);
-        free(record);
-        if (err != 0)
-            return err;
-    }
-    return 0;
-}
-
-static int make_context(const struct dns *d, bool validate, struct ub_ctx **out)
-{
-    struct ub_ctx *ctx = ub_ctx_create();
-    if (!ctx)
-        return UB_NOMEM;
-    int err = ub_ctx_debugout(ctx, NULL); /* its log is not ours: results are what counts */
-    if (err == 0)
-        err = set_options(ctx);
-    if (err == 0)
-        err = set_servers(d, ctx);
-    if (err == 0 && validate)
-        err = set_anchor(d, ctx);
-    if (err == 0)
-        err = ub_ctx_async(ctx, 1);
-    if (err == 0) /* fixes the context, and so finds what is wrong with the anchor */
-        err = ub_ctx_data_remove(ctx, "fixed.invalid.");
-    if (err == 0 && d->loopback_only)
-        err = ub_ctx_zone_remove(ctx, "test.");
-    if (err != 0) {
-        ub_ctx_delete(ctx);
-        return err;
-    }
-    *out = ctx;
-    return 0;
-}
 
 static void on_ready(void *arg, int events)
 {
@@ -371,7 +293,7 @@ void dns_cancel(struct dns_query *q)
 static void rebuild(struct dns *d, bool validate)
 {
     struct ub_ctx *ctx = NULL;
-    int err = make_context(d, validate, &ctx);
+    int err = dns_upstream_context(&d->upstream, validate, &ctx);
     if (err != 0) {
         log_event(LOG_ERROR, "dns", NULL, "resolver: %s", ub_strerror(err));
         return;
@@ -414,7 +336,7 @@ static void start_probe(struct dns *d)
 {
     d->verdict = DNS_PROOF_NONE;
     timer_start(&d->probe_timer, PROBE_DEADLINE_MS);
-    if (make_context(d, true, &d->trial) != 0) {
+    if (dns_upstream_context(&d->upstream, true, &d->trial) != 0) {
         d->trial = NULL;
         return;
     }
@@ -456,45 +378,18 @@ static void on_probe_timer(void *arg)
 
 /* ---- life ---- */
 
-static void read_resolv_conf(struct dns *d, struct sv text)
-{
-    while (text.len > 0 && d->nservers < SERVERS_MAX) {
-        struct sv line = sv_trim(sv_split(&text, '\n'));
-        struct sv word = sv_first(line, SV("nameserver").len);
-        struct sv rest = sv_skip(line, word.len);
-        struct ip ip;
-        if (!sv_eq(word, SV("nameserver")) || sv_trim(rest).len == rest.len)
-            continue;
-        rest = sv_trim(rest);
-        rest = sv_first(rest, sv_find(rest, '%')); /* a zone cannot be given to the library */
-        if (ip_parse(rest, &ip))
-            d->servers[d->nservers++] = (struct ip_port){ip, 53};
-    }
-}
-
-static void set_up_servers(struct dns *d, const struct dns_config *config)
-{
-    for (size_t i = 0; i < config->nservers && i < SERVERS_MAX; i++)
-        d->servers[d->nservers++] = config->servers[i];
-    d->loopback_only = config->nservers > 0;
-    for (size_t i = 0; i < d->nservers; i++)
-        d->loopback_only = d->loopback_only && ip_is_loopback(&d->servers[i].ip);
-    if (config->nservers == 0)
-        read_resolv_conf(d, config->resolv_conf);
-}
-
 int dns_new(const struct dns_config *config, struct dns **out, const char **why_out)
 {
     struct dns *d = NEW(struct dns);
     struct ub_ctx *ctx = NULL;
     d->loop = config->loop;
-    set_up_servers(d, config);
+    dns_upstream_init(&d->upstream, config);
     bool validate = config->dnssec && config->trust_anchor.len > 0;
     if (validate)
-        d->anchor = sv_dup(config->trust_anchor);
+        d->upstream.anchor = d->anchor = sv_dup(config->trust_anchor);
     /* without forwarders the library would ask the root servers itself */
-    int err = d->nservers > 0 ? make_context(d, validate, &ctx) : 0;
-    if (d->nservers == 0 || err != 0) {
+    int err = d->upstream.nservers > 0 ? dns_upstream_context(&d->upstream, validate, &ctx) : 0;
+    if (d->upstream.nservers == 0 || err != 0) {
         *why_out = err ? ub_strerror(err) : "no DNS server is named, here or in resolv.conf";
         free(d->anchor);
         free(d);

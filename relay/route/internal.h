@@ -37,7 +37,7 @@ struct route_host {
     const struct route_proxy *proxy; /* of a static route: it resolves the name */
 
     unsigned unanswered;   /* questions for addresses */
-    bool error;            /* a look-up failed */
+    const char *error;     /* a look-up failed: which, and why; else NULL */
     bool late;             /* of MX6: not waited for */
     bool secure;           /* addresses: validated, with every alias */
     const char *canonical; /* behind aliases; NULL: the name itself */

@@ -67,7 +67,8 @@ void route_on_address(struct route *r, struct route_host *h, const struct route_
         break;
     case DNS_TEMPFAIL:
     case DNS_BOGUS:
-        h->error = true;
+        h->error = arena_printf(&r->arena, "look-up of %s for %s failed: %s",
+                                dns_type_text(q->type), q->name, route_failure(a));
         route_step_dns(r, "address", q, a, "the look-up failed", "%s", route_failure(a));
         break;
     }

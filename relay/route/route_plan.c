@@ -10,8 +10,9 @@
 #define MX6_ATTEMPTS_MAX 16 /* so that there is room for the MX hosts */
 
 struct count {
-    size_t refused; /* addresses of MX hosts that are never connected to */
-    bool error, looped;
+    size_t refused;    /* addresses of MX hosts that are never connected to */
+    const char *error; /* of the first host that has one */
+    bool looped;
 };
 
 /* ---- the end ---- */
@@ -249,7 +250,7 @@ static void deliver(struct route *r)
 static void without_attempt(struct route *r, const struct count *count)
 {
     if (count->error)
-        route_end(r, ROUTE_DEFERRED, "4.4.3", "look-up of an address of the mail hosts failed");
+        route_end(r, ROUTE_DEFERRED, "4.4.3", count->error);
     else if (count->looped)
         route_end(r, ROUTE_FAILED, "5.4.6", "the mail would loop back to this server");
     else if (count->refused > 0)
@@ -271,7 +272,7 @@ void route_finish(struct route *r)
     struct route_hosts *list = &r->work->hosts;
     struct count count = {0};
     for (size_t i = 0; i < list->count; i++)
-        count.error = count.error || list->items[i].error;
+        count.error = count.error ? count.error : list->items[i].error;
     add_targets(r, &count);
     count.looped = cut_at_ourselves(r);
     add_hosts(r, &count);

@@ -120,6 +120,24 @@ static void domains(void **state)
     }
 }
 
+/* What is put off says which look-up it was, and what came of it. */
+static void a_failed_look_up_is_named(void **state)
+{
+    static const struct {
+        const char *domain, *text;
+    } cases[] = {
+        {"fail.test", "look-up of MX for fail.test failed: SERVFAIL"},
+        {"half.test", "look-up of A for broken.test failed: SERVFAIL"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct route_input in = input_of(cases[i].domain);
+        struct route *r = zone_route(&zone, &in, false);
+        assert_string_equal(route_plan(r)->text, cases[i].text);
+        route_free(r);
+    }
+}
+
 static void static_routes(void **state)
 {
     struct ip loopback = {.family = IP_V4, .bytes = {127, 0, 0, 1}};
@@ -389,6 +407,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(domains),
+        cmocka_unit_test(a_failed_look_up_is_named),
         cmocka_unit_test(static_routes),
         cmocka_unit_test(policy_is_asked_for),
         cmocka_unit_test(routes_by_a_proxy),
