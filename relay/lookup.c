@@ -264,6 +264,8 @@ static struct route *make_route(struct relay_lookups *ls, const char *destinatio
                              .nown_ips = s->nown_ips,
                              .seed = random_u64(),
                              .explain = explain};
+    if (explain && s->relay->capture[0])
+        in.capture = s->relay->capture; /* only to be told: mail does not get here then */
     add_ports(s->relay, &arena, &in);
     add_static(s, destination, &arena, &in);
     struct route *route = route_new(&in);
@@ -456,11 +458,16 @@ void relay_lookups_set(struct relay_lookups *ls, struct relay_settings *settings
     restart(ls);
 }
 
+void relay_lookups_again(struct relay_lookups *ls)
+{
+    forget_all(ls);
+    restart(ls);
+}
+
 void relay_lookups_set_dns(struct relay_lookups *ls, struct dns *dns)
 {
     ls->dns = dns;
-    forget_all(ls); /* another resolver may know */
-    restart(ls);
+    relay_lookups_again(ls);
 }
 
 struct relay_lookups *relay_lookups_new(const struct relay_lookups_config *config)

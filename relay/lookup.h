@@ -3,8 +3,8 @@
  *
  * Each question has its own deadline (dns.timeout, STS_WAIT_MS), so that every look-up ends; they
  * wait for nothing of each other. MX6 is waited for ROUTE_MX6_WAIT_MS at most, and a domain whose
- * SRV look-up failed is not asked about it for an hour. After another configuration or another
- * resolver what is under way begins again.
+ * SRV look-up failed is not asked about it for an hour, unless another resolver may know. After
+ * another configuration or resolver what is under way begins again.
  *
  * Ownership: the route goes to on_done, which may be called from within relay_lookup() where no
  * question is needed, and relay_lookup_explain()'s always later. At relay_lookups_free() those of
@@ -35,6 +35,8 @@ struct relay_lookups *relay_lookups_new(const struct relay_lookups_config *confi
 void relay_lookups_free(struct relay_lookups *ls);
 void relay_lookups_set(struct relay_lookups *ls, struct relay_settings *settings);
 void relay_lookups_set_dns(struct relay_lookups *ls, struct dns *dns);
+/* The resolver's answers so far are worth nothing any more. */
+void relay_lookups_again(struct relay_lookups *ls);
 
 /* destination: a domain in lower case, an address literal, a key (relay/choice.h) or the URL of a
  * next hop; copied. */

@@ -10,6 +10,7 @@
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
+#include "msa/smtp/path.h"
 #include "relay/choice.h"
 #include "relay/internal.h"
 #include "relay/lookup.h"
@@ -160,21 +161,45 @@ static void on_explained(void *arg, const char *destination, struct route *route
     free(e);
 }
 
-void relay_explain(struct relay *r, const char *address, const char *sender, const char *login,
-                   void (*on_done)(void *arg, const struct route_plan *plan), void *arg)
+/* The destination as the queue has it of such an address, domain or URL; NULL: there is none. */
+static const char *destination_in(struct arena *a, const char *address, const char **wrong_out)
 {
-    struct sv text = sv_of(address);
-    struct sv domain = sv_skip(text, sv_rfind(text, '@') + 1);
-    char *lower = sv_dup(domain.len ? domain : text);
-    struct explanation *e = NEW(struct explanation);
-    if (lower[0] != '[')
-        for (char *c = lower; *c; c++)
-            *c = ascii_lower(*c);
-    *e = (struct explanation){on_done, arg};
-    char *key = relay_choice_key(r->settings->relay, lower, sender, login);
-    relay_lookup_explain(r->lookups, key ? key : lower, on_explained, e);
-    free(key);
-    free(lower);
+    struct relay_url url;
+    struct smtp_path path;
+    const char *text = strchr(address, '@') ? address : arena_printf(a, "x@%s", address);
+    if (strstr(address, "://"))
+        return relay_options_url(sv_of(address), &url, wrong_out) ? address : NULL;
+    enum smtp_path_verdict v = smtp_path_parse_address(a, sv_of(text), SMTP_PATH_FORWARD, &path);
+    *wrong_out = smtp_path_refusal(v, SMTP_PATH_FORWARD).text.ptr;
+    return v == SMTP_PATH_OK ? arena_str(a, smtp_path_domain(&path)) : NULL;
+}
+
+/* The return path as the queue has it, or as it is: nothing will match it. */
+static const char *sender_in(struct arena *a, const char *sender)
+{
+    struct smtp_path path;
+    if (smtp_path_parse_address(a, sv_of(sender), SMTP_PATH_REVERSE, &path) != SMTP_PATH_OK)
+        return sender;
+    return arena_str(a, path.text);
+}
+
+bool relay_explain(struct relay *r, const char *address, const char *sender, const char *login,
+                   void (*on_done)(void *arg, const struct route_plan *plan), void *arg,
+                   const char **wrong_out)
+{
+    struct arena arena;
+    arena_init(&arena);
+    const char *destination = destination_in(&arena, address, wrong_out);
+    if (destination) {
+        struct explanation *e = NEW(struct explanation);
+        *e = (struct explanation){on_done, arg};
+        char *key =
+            relay_choice_key(r->settings->relay, destination, sender_in(&arena, sender), login);
+        relay_lookup_explain(r->lookups, key ? key : destination, on_explained, e);
+        free(key);
+    }
+    arena_deinit(&arena);
+    return destination;
 }
 
 /* ---- plans that are wrong since ---- */
@@ -290,6 +315,7 @@ void relay_set(struct relay *r, struct relay_settings *settings)
 
 void relay_on_validating(struct relay *r)
 {
+    relay_lookups_again(r->lookups);
     if (r->sched)
         sched_forget_plans(r->sched, NULL, NULL);
 }

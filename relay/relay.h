@@ -57,9 +57,11 @@ void relay_wake(struct relay *r);
 void relay_get_stats(const struct relay *r, struct sched_stats *out);
 struct relay_security *relay_security_of(struct relay *r);
 
-/* Every step of the route of one address or domain; on_done is always called, later, with what
- * lives during the call only. */
-void relay_explain(struct relay *r, const char *address, const char *sender, const char *login,
-                   void (*on_done)(void *arg, const struct route_plan *plan), void *arg);
+/* Every step of the route of one address, domain (as RCPT takes them: U-labels too) or URL of a
+ * next hop; on_done is called later, with what lives during the call only. False: it is none of
+ * these, for the reason in *wrong_out (static), and on_done is not called. */
+bool relay_explain(struct relay *r, const char *address, const char *sender, const char *login,
+                   void (*on_done)(void *arg, const struct route_plan *plan), void *arg,
+                   const char **wrong_out) MUST_CHECK;
 
 #endif

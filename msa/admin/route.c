@@ -1,6 +1,8 @@
 /* "msactl route": every step of the way an address would take. */
 #include "msa/admin/request.h"
 
+#include <stdio.h>
+
 static const char *verdict_text(enum route_verdict v)
 {
     switch (v) {
@@ -63,7 +65,11 @@ void admin_route(struct request *r)
         request_end(r, ADMIN_USAGE, "route needs an address");
         return;
     }
-    const char *from = request_text(r, "from"), *user = request_text(r, "user");
-    relay_explain(server_relay(r->admin->server), address, from ? from : "", user ? user : "",
-                  on_plan, r);
+    const char *from = request_text(r, "from"), *user = request_text(r, "user"), *wrong;
+    if (!relay_explain(server_relay(r->admin->server), address, from ? from : "", user ? user : "",
+                       on_plan, r, &wrong)) {
+        char error[400];
+        snprintf(error, sizeof error, "nothing that mail can go to: %s", wrong);
+        request_end(r, ADMIN_USAGE, error);
+    }
 }

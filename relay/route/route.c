@@ -1,6 +1,7 @@
 /*
  * Life of a planner, its questions and their answers.
  *
+ *     capture? - a folder, and no host ------------------------------------------.
  *     static route? ---- its targets: addresses of each ------------------------.
  *     address literal? - itself -------------------------------------------------|
  *     SRV --- targets of MX6, their addresses; an error or none: as if off ------|
@@ -209,7 +210,12 @@ struct route *route_new(const struct route_input *input)
     w->targets = (struct route_hosts){w->target_items, 0, ROUTE_TARGETS_MAX};
     copy_input(r, input);
     r->plan.ttl_s = TTL_MAX_S;
-    if (input->ntargets > 0) {
+    if (input->capture) {
+        route_step(r, "capture", "all mail is delivered there, and none goes out (relay.capture)",
+                   "%s", input->capture);
+        r->plan.site = "capture";
+        route_end(r, ROUTE_DELIVER, NULL, NULL);
+    } else if (input->ntargets > 0) {
         route_start_static(r);
     } else if (input->domain[0] == '[') {
         route_start_literal(r);

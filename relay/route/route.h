@@ -94,6 +94,7 @@ struct route_input {
     int credentials;
     uint32_t generation;     /* of the owner's settings */
     const char *static_name; /* the route as written, for the steps and the site key */
+    const char *capture; /* the folder that takes all mail in place of hosts; NULL: there is none */
     bool ipv6;
     bool allow_loopback;
     enum route_mx6 mx6;

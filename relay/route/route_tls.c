@@ -155,10 +155,13 @@ static void set_policy(struct route *r, const struct route_host *h, struct route
 
 /* ---- levels ---- */
 
-/* RFC 7672 3.2.2: the name that the records belong to, and the domain under both of its names. */
+/* RFC 7672 3.2.2: the name that the records belong to, and the domain under both of its names; what
+ * an insecure answer says is behind the domain anybody may have written. */
 static void set_dane_names(struct route *r, const struct route_host *h, struct route_attempt *out)
 {
-    const char *const all[] = {h->dane_base, r->work->input.domain, r->work->domain_canonical};
+    const struct route_work *w = r->work;
+    const char *behind = w->mx_secure ? w->domain_canonical : NULL;
+    const char *const all[] = {h->dane_base, w->input.domain, behind};
     const char **names = arena_alloc(&r->arena, 3 * sizeof *names);
     size_t n = 0;
     for (size_t i = 0; i < 3; i++) {

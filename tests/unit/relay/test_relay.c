@@ -67,8 +67,8 @@ void dns_get_stats(const struct dns *d, struct dns_stats *out)
     *out = (struct dns_stats){.questions = d->asked, .in_flight = nopen};
 }
 
-/* Answers the first open question with one record, or none. */
-static void reply(const char *name, enum dns_type type, const struct dns_record *record)
+/* Answers the first open question. */
+static void reply_with(const char *name, enum dns_type type, const struct dns_answer *answer)
 {
     struct dns_query *q = open_queries[0];
     void (*on_answer)(void *, const struct dns_answer *) = q->on_answer;
@@ -76,10 +76,22 @@ static void reply(const char *name, enum dns_type type, const struct dns_record 
     assert_string_equal(q->name, name);
     assert_int_equal(q->type, type);
     forget(q);
-    on_answer(arg, &(struct dns_answer){.status = record ? DNS_OK : DNS_NODATA,
-                                        .ttl_s = 100,
-                                        .records = record,
-                                        .nrecords = record != NULL});
+    on_answer(arg, answer);
+}
+
+/* With one record, or none. */
+static void reply(const char *name, enum dns_type type, const struct dns_record *record)
+{
+    reply_with(name, type,
+               &(struct dns_answer){.status = record ? DNS_OK : DNS_NODATA,
+                                    .ttl_s = 100,
+                                    .records = record,
+                                    .nrecords = record != NULL});
+}
+
+static void reply_failed(const char *name, enum dns_type type)
+{
+    reply_with(name, type, &(struct dns_answer){.status = DNS_BOGUS, .text = "bad signature"});
 }
 
 /* ---- relay ---- */
@@ -92,7 +104,7 @@ static struct relay_options options;
 static struct relay_route_options routes[2];
 static const char *const to[] = {"smtps://192.0.2.9:4650", "smtp://smarthost.test"};
 static struct relay_settings *settings;
-static char told[256];
+static char told[256], steps[1024];
 
 static struct relay_settings *make_settings(void)
 {
@@ -148,16 +160,27 @@ static void on_plan(void *arg, const struct route_plan *plan)
                                  ip_port_text(&a->to, text), a->implicit_tls, (int)a->tls,
                                  a->credentials);
     }
+    steps[0] = '\0';
+    for (size_t i = 0, at = 0; i < plan->nsteps; i++)
+        at += (size_t)snprintf(steps + at, sizeof steps - at, "%s %s;", plan->steps[i].step,
+                               plan->steps[i].said);
     loop_stop(loop);
 }
 
 static const struct dns_record mx = {.preference = 1, .name = "mx.test"};
 static const struct dns_record address = {.ip = {.family = IP_V4, .bytes = {192, 0, 2, 1}}};
 
+static void explain(const char *who, const char *sender, const char *login)
+{
+    const char *wrong;
+    if (!relay_explain(relay, who, sender, login, on_plan, NULL, &wrong))
+        fail_msg("%s: %s", who, wrong);
+}
+
 static void explains_a_domain(void **state)
 {
     (void)state;
-    relay_explain(relay, "Some.One@Example.TEST", "", "", on_plan, NULL);
+    explain("Some.One@Example.TEST", "", "");
     reply("example.test", DNS_MX, &mx);
     reply("mx.test", DNS_A, &address);
     assert_string_equal(told, ""); /* always later */
@@ -168,7 +191,7 @@ static void explains_a_domain(void **state)
 static void explains_what_needs_no_question(void **state)
 {
     (void)state;
-    relay_explain(relay, "a@[192.0.2.7]", "", "", on_plan, NULL);
+    explain("a@[192.0.2.7]", "", "");
     loop_run(loop);
     assert_string_equal(told, "deliver [192.0.2.7]=192.0.2.7:25/0/1/-1");
     assert_int_equal(resolvers[0].asked, 0);
@@ -177,21 +200,82 @@ static void explains_what_needs_no_question(void **state)
 static void static_routes_carry_tls_and_credentials(void **state)
 {
     (void)state;
-    relay_explain(relay, "a@static.test", "", "", on_plan, NULL);
+    explain("a@static.test", "", "");
     reply("smarthost.test", DNS_A, &address);
     loop_run(loop);
     assert_string_equal(told, "deliver 192.0.2.9=192.0.2.9:4650/1/3/0 "
                               "smarthost.test=192.0.2.1:25/0/3/0");
 }
 
+/* As the queue has them. */
+static void addresses_are_those_of_rcpt(void **state)
+{
+    static const char *const same[] = {
+        "kim@bücher.test",
+        "kim@BÜCHER.test",
+        "kim@XN--BCHER-kva.TEST",
+        "bücher.test",
+        "\"a@b\"@xn--bcher-kva.test",
+    };
+    static const struct {
+        const char *address, *wrong;
+    } bad[] = {
+        {"", "Bad address syntax"},
+        {"kim@", "Bad address syntax"},
+        {"kim@example.test.", "Bad address syntax"},
+        {"a b@example.test", "Bad address syntax"},
+        {"kim@localhost", "Domain is not fully qualified"},
+        {"gopher://example.test", "it begins with none of"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        explain(same[i], "", "");
+        reply("xn--bcher-kva.test", DNS_MX, &mx);
+        reply("mx.test", DNS_A, &address);
+        loop_run(loop);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const char *wrong = "";
+        assert_false(relay_explain(relay, bad[i].address, "", "", on_plan, NULL, &wrong));
+        if (!sv_istarts(sv_of(wrong), sv_of(bad[i].wrong)))
+            fail_msg("%s: %s", bad[i].address, wrong);
+    }
+    routes[0].domain = "xn--bcher-kva.test";
+    routes[0].sender = "@xn--grn-ioa.test";
+    explain("kim@bücher.test", "Eva@grün.test", "");
+    reply("smarthost.test", DNS_A, &address);
+    loop_run(loop);
+    assert_string_equal(told, "deliver 192.0.2.9=192.0.2.9:4650/1/3/0 "
+                              "smarthost.test=192.0.2.1:25/0/3/0");
+    routes[0].domain = "[IPv6:2001:db8::7]";
+    routes[0].sender = "*";
+    explain("kim@[IPV6:2001:DB8:0:0::7]", "", "");
+    reply("smarthost.test", DNS_A, &address);
+    loop_run(loop);
+    assert_string_equal(told, "deliver 192.0.2.9=192.0.2.9:4650/1/3/0 "
+                              "smarthost.test=192.0.2.1:25/0/3/0");
+}
+
+static void captured_mail_goes_nowhere_else(void **state)
+{
+    (void)state;
+    options.capture = "/var/spool/capture";
+    explain("a@static.test", "", "");
+    explain("a@example.test", "", "");
+    loop_run(loop);
+    assert_int_equal(resolvers[0].asked, 0);
+    assert_string_equal(told, "deliver");
+    assert_string_equal(steps, "capture /var/spool/capture;");
+}
+
 /* Where the operator sends queued mail: with what a route says of the same next hop, or without. */
 static void next_hops_by_url(void **state)
 {
     (void)state;
-    relay_explain(relay, "smtp://127.0.0.1:2525", "", "", on_plan, NULL);
+    explain("smtp://127.0.0.1:2525", "", "");
     loop_run(loop);
     assert_string_equal(told, "deliver 127.0.0.1=127.0.0.1:2525/0/1/-1");
-    relay_explain(relay, "smtps://192.0.2.9:4650", "", "", on_plan, NULL);
+    explain("smtps://192.0.2.9:4650", "", "");
     loop_run(loop);
     assert_string_equal(told, "deliver 192.0.2.9=192.0.2.9:4650/1/3/0");
 }
@@ -199,7 +283,7 @@ static void next_hops_by_url(void **state)
 static void another_resolver_is_asked_again(void **state)
 {
     (void)state;
-    relay_explain(relay, "a@example.test", "", "", on_plan, NULL);
+    explain("a@example.test", "", "");
     relay_set_dns(relay, &resolvers[1]);
     assert_int_equal(resolvers[0].canceled, 1);
     assert_int_equal(resolvers[1].asked, 1);
@@ -209,11 +293,40 @@ static void another_resolver_is_asked_again(void **state)
     assert_string_equal(told, "5.4.4");
 }
 
+/* What was not believed before may be good: MX6 that failed is asked for again, and what is under
+ * way begins again. */
+static void answers_from_before_validation_are_forgotten(void **state)
+{
+    (void)state;
+    options.ipv6 = options.mx6 = options.allow_loopback = true;
+    for (size_t i = 0; i < 2; i++) {
+        explain("a@example.test", "", "");
+        reply_failed("_mx6._tcp.example.test", DNS_SRV);
+        reply("example.test", DNS_MX, NULL);
+        reply("example.test", DNS_AAAA, NULL);
+        reply("example.test", DNS_A, NULL);
+        loop_run(loop);
+        assert_string_equal(told, "5.4.4");
+        relay_on_validating(relay);
+    }
+    explain("a@example.test", "", "");
+    reply_failed("_mx6._tcp.example.test", DNS_SRV);
+    relay_on_validating(relay);
+    assert_int_equal(resolvers[0].canceled, 1);
+    reply("_mx6._tcp.example.test", DNS_SRV, NULL);
+    reply("example.test", DNS_MX, NULL);
+    reply("example.test", DNS_AAAA, NULL);
+    reply("example.test", DNS_A, &address);
+    told[0] = '\0';
+    loop_run(loop);
+    assert_string_equal(told, "deliver example.test=192.0.2.1:25/0/1/-1");
+}
+
 static void freed_with_questions_open(void **state)
 {
     (void)state;
-    relay_explain(relay, "a@example.test", "", "", on_plan, NULL);
-    relay_explain(relay, "b@example.test", "", "", on_plan, NULL);
+    explain("a@example.test", "", "");
+    explain("b@example.test", "", "");
     reply("example.test", DNS_MX, &mx);
 }
 
@@ -225,8 +338,11 @@ int main(void)
         CASE(explains_a_domain),
         CASE(explains_what_needs_no_question),
         CASE(static_routes_carry_tls_and_credentials),
+        CASE(addresses_are_those_of_rcpt),
+        CASE(captured_mail_goes_nowhere_else),
         CASE(next_hops_by_url),
         CASE(another_resolver_is_asked_again),
+        CASE(answers_from_before_validation_are_forgotten),
         CASE(freed_with_questions_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

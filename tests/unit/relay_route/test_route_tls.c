@@ -79,6 +79,14 @@ static const char *const lines[] = {
     "tlsaout.dom.test MX 1 tlsaout.sig.test",
     "insecure.test MX 1 ee.sig.test",
     "cname.dom.test CNAME ta.dom.test",
+    /* an alias that leads out of signed zones, and one within; MX6 is signed */
+    "outalias.dom.test CNAME ta.test",
+    "ta.test MX 1 ta.sig.test",
+    "_mx6._tcp.outalias.dom.test SRV 0 0 25 six.sig.test",
+    "inalias.dom.test CNAME ta.dom.test",
+    "_mx6._tcp.inalias.dom.test SRV 0 0 25 six.sig.test",
+    "six.sig.test AAAA 2001:db8::6",
+    "_25._tcp.six.sig.test TLSA 2 0 1 32",
     "self.dom.test A 192.0.2.20",
     "_25._tcp.self.dom.test TLSA 2 0 1 32",
     "worked.dom.test MX 1 none.sig.test",
@@ -307,6 +315,8 @@ static void reference_names(void **state)
         {"own.dom.test", "own.sig.test own.dom.test "},
         {"out.dom.test", "out.sig.test out.dom.test "},
         {"tlsaalias.dom.test", "tlsaalias.sig.test tlsaalias.dom.test "},
+        {"inalias.dom.test", "six.sig.test inalias.dom.test ta.dom.test "},
+        {"outalias.dom.test", "six.sig.test outalias.dom.test "},
         {"self.dom.test", "self.dom.test "},
         {"enf.test", "a.host.test "}, /* RFC 8461 4.2: the host alone */
     };
