@@ -162,18 +162,33 @@ static bool has(struct sv text, struct sv secret)
            memmem(text.ptr, text.len, secret.ptr, secret.len) != NULL;
 }
 
+/* As it is, or as our form says it. */
+static bool tells(struct sv text, struct sv secret)
+{
+    struct buf encoded;
+    bool found;
+
+    buf_init(&encoded, 3 * secret.len, BUF_SECRET);
+    auth_fetch_encode(&encoded, secret);
+    found = has(text, secret) || has(text, buf_view(&encoded));
+    buf_deinit(&encoded);
+    return found;
+}
+
 void auth_token_refusal(struct sv json, const struct auth_token_issuer *issuer,
                         struct sv refresh_token, struct buf *why)
 {
     json_t *all = read_object(json);
     struct sv word = text_of(json_object_get(all, "error"));
     struct sv words = text_of(json_object_get(all, "error_description"));
+    /* Of all of it: what is cut below may end in the midst of a secret. */
+    bool is_secret = tells(words, issuer->client_secret) || tells(words, refresh_token);
     int cut = 0;
 
     word = sv_first(word, WORD_MAX);
     words = sv_first(words, sv_find(words, '\r'));
     words = sv_first(sv_first(words, sv_find(words, '\n')), WORDS_MAX);
-    if (!is_printable(words) || has(words, issuer->client_secret) || has(words, refresh_token))
+    if (is_secret || !is_printable(words))
         words = SV_NONE;
     for (size_t i = 0; i < word.len; i++) {
         if (!ascii_alpha(word.ptr[i]) && word.ptr[i] != '_')

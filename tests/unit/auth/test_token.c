@@ -116,6 +116,10 @@ static void long_tokens(void **state)
     }
 }
 
+#define HUNDRED                                                                           \
+    "..................................................................................." \
+    "................."
+
 static void refusals(void **state)
 {
     static const struct {
@@ -128,9 +132,20 @@ static void refusals(void **state)
          "invalid_grant (AADSTS700082: it expired.)"},
         {"{\"error\":\"invalid_client\",\"error_description\":\"bad secret s3cret\"}",
          "invalid_client"},
-        {"{\"error\":\"invalid_grant\",\"error_description\":\"no r3fresh here\"}",
+        {"{\"error\":\"invalid_grant\",\"error_description\":\"no r3f/resh here\"}",
          "invalid_grant"},
         {"{\"error\":\"invalid_grant\",\"error_description\":\"\\u001b[2J\"}", "invalid_grant"},
+        {"{\"error\":\"invalid_grant\",\"error_description\":\"" HUNDRED HUNDRED HUNDRED "no\"}",
+         "invalid_grant (" HUNDRED HUNDRED HUNDRED ")"},
+        /* a secret across the cut, one behind it, one of our form */
+        {"{\"error\":\"invalid_grant\",\"error_description\":\"..." HUNDRED HUNDRED
+         "...................................................................................."
+         "..........r3f/resh\"}",
+         "invalid_grant"},
+        {"{\"error\":\"invalid_grant\",\"error_description\":\"no r3f/\\nresh s3cret\"}",
+         "invalid_grant"},
+        {"{\"error\":\"invalid_grant\",\"error_description\":\"refresh_token=r3f%2Fresh\"}",
+         "invalid_grant"},
         {"{\"error\":\"a b\"}", ""},
         {"{\"error\":{}}", ""},
         {"<html>", ""},
@@ -143,7 +158,7 @@ static void refusals(void **state)
         struct buf why;
 
         buf_init(&why, 500, 0);
-        auth_token_refusal(sv_of(rows[i].json), &issuer, SV("r3fresh"), &why);
+        auth_token_refusal(sv_of(rows[i].json), &issuer, SV("r3f/resh"), &why);
         if (!sv_eq(buf_view(&why), sv_of(rows[i].words)))
             fail_msg("row %zu: %.*s", i, SV_ARG(buf_view(&why)));
         buf_deinit(&why);
