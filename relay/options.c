@@ -330,7 +330,9 @@ static const struct conf_option route_rows[] = {
              "\"none\": clear text. \"opportunistic\": STARTTLS where it is offered, any "
              "certificate. \"require\": always TLS, any certificate. \"verify\": always TLS, and "
              "the certificate must be valid for the host's name. \"auto\": \"verify\" where user "
-             "is set, else \"opportunistic\".",
+             "is set, else \"opportunistic\". What a next hop's domain publishes (DANE, MTA-STS) "
+             "is not asked for, as this route is your word: where it publishes something, or "
+             "where mail must not go in clear, write \"verify\".",
              .flags = CONF_RELOAD, .names = route_tls_names),
     CONF_ROW(CONF_STRING, struct relay_route_options, user, "user", NULL, "login at the next hop",
              "With it AUTH is used (RFC 4954), and password_file or oauth is needed. Without it "
