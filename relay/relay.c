@@ -300,17 +300,31 @@ void relay_start(struct relay *r)
     sched_start(r->sched);
 }
 
+struct change {
+    struct relay *relay;
+    struct relay_settings *settings;
+};
+
+static void use_settings(void *arg)
+{
+    const struct change *c = arg;
+    struct relay *r = c->relay;
+    relay_settings_drop(r->settings);
+    r->settings = relay_settings_keep(c->settings);
+    relay_security_set(r->security, r->settings, r->config.dns);
+    relay_lookups_set(r->lookups, r->settings);
+}
+
 void relay_set(struct relay *r, struct relay_settings *settings)
 {
-    relay_settings_drop(r->settings);
-    r->settings = relay_settings_keep(settings);
-    relay_security_set(r->security, r->settings, r->config.dns);
-    relay_lookups_set(r->lookups, settings);
-    if (!r->sched)
+    struct change change = {r, settings};
+    if (!r->sched) {
+        use_settings(&change);
         return;
+    }
     sched_set_per_site(r->sched, (size_t)settings->relay->per_site);
-    sched_refile(r->sched);
-    sched_wake(r->sched); /* routes of the old configuration are forgotten */
+    sched_refile(r->sched, use_settings, &change);
+    sched_wake(r->sched);
 }
 
 void relay_on_validating(struct relay *r)

@@ -138,8 +138,10 @@ void sched_resolved(struct sched *s, const char *destination, struct sched_route
 void sched_job_done(struct sched *s, struct sched_job *job);
 /* An idle connection of a slot went away by itself (the peer closed, or it was idle too long). */
 void sched_slot_closed(struct sched *s, uint32_t slot);
-/* destination_of() answers otherwise now: what waits moves. Before sched_wake(). */
-void sched_refile(struct sched *s);
+/* Other rules: change() puts them into force for destination_of() and resolve(), and begins again
+ * the look-ups that are under way. Nothing waits meanwhile: all of it is filed by the new rules
+ * afterwards, and no route of the old ones serves another job. Before sched_wake(). */
+void sched_refile(struct sched *s, void (*change)(void *arg), void *arg);
 /* Operator: new due times are in the store already; forget routes and back-off, look again. */
 void sched_wake(struct sched *s);
 /* What is known since makes plans wrong: those that is_stale says so of, or all routes (NULL),

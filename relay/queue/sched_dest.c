@@ -92,18 +92,20 @@ struct moved {
     struct sched_dest *claimed_by;
 };
 
-void sched_refile(struct sched *s)
+void sched_refile(struct sched *s, void (*change)(void *arg), void *arg)
 {
     struct moved *all = mem_new(s->nwaiting + 1, sizeof *all);
     struct sched_dest *d, *tmp;
     size_t n = 0;
     HASH_ITER(hh, s->dests, d, tmp)
     {
+        d->fresh_until_ms = 0; /* "domain@N" may be another way now */
         while (d->flows) {
             all[n].claimed_by = d->flows->waits->claimed_by;
             all[n++].batch = sched_wait_take(s, d);
         }
     }
+    change(arg);
     for (size_t i = 0; i < n; i++) {
         bool claimed = all[i].claimed_by != NULL;
         d = claimed ? all[i].claimed_by : sched_dest_get(s, all[i].batch->rows[0].domain);

@@ -71,6 +71,14 @@ static void claimed_rows_part(void **state)
     assert_int_equal(gone("a.test"), 60); /* no tick was needed for the second claim */
 }
 
+/* change() of sched_refile(): the login whose mail goes another way from here on. */
+static void own_way_is(void *login)
+{
+    own_way = login;
+}
+
+static char vip_login[] = "vip", joe_login[] = "joe";
+
 /* Other rules: what waits goes by them. */
 static void what_waits_moves(void **state)
 {
@@ -86,8 +94,7 @@ static void what_waits_moves(void **state)
     sched_on_queued(sched, batch_of(vip));
     sched_on_queued(sched, batch_of(joe));
     assert_int_equal(nout, 1);
-    own_way = "vip";
-    sched_refile(sched);
+    sched_refile(sched, own_way_is, vip_login);
     sched_wake(sched);
     to_site("a.test@7", "smarthost");
     assert_int_equal(nout, 2);
@@ -97,7 +104,7 @@ static void what_waits_moves(void **state)
     check(1, "joe", "mx");
     own_way = NULL;
     sched_on_queued(sched, batch_of(add_mail("vip")));
-    sched_refile(sched);
+    sched_refile(sched, own_way_is, NULL);
     sched_wake(sched);
     while (nout)
         finish(out[0], OK);
@@ -108,9 +115,63 @@ static void what_waits_moves(void **state)
     assert_int_equal(gone("a.test"), 4);
 }
 
+/* Another login's way gets the name of the one before: what was found for that is not used. */
+static void names_of_ways_change_hands(void **state)
+{
+    (void)state;
+    own_way = "vip";
+    auto_resolve = false;
+    sched_start(sched);
+    store_turn();
+    sched_on_queued(sched, batch_of(add_mail("vip")));
+    to_site("a.test@7", "smarthost-of-vip");
+    finish(out[0], OK); /* the route stays fresh */
+    limits.connections = 1;
+    sched_on_queued(sched, batch_of(add_mail("joe")));
+    to_site("a.test", "mx");
+    sched_on_queued(sched, batch_of(add_mail("joe")));
+    assert_int_equal(nout, 1); /* one waits */
+    sched_refile(sched, own_way_is, joe_login);
+    assert_int_equal(nout, 1);
+    sched_wake(sched);
+    to_site("a.test@7", "smarthost-of-joe");
+    assert_int_equal(nout, 2);
+    check(1, "joe", "smarthost-of-joe");
+    settle(10);
+    assert_int_equal(gone("a.test"), 3);
+}
+
+/* change() of sched_refile() as the relay's: what is being looked up is answered by the new rules
+ * at once. */
+static void answer_at_once(void *login)
+{
+    own_way = login;
+    to_site("a.test@7", "smarthost-of-joe");
+}
+
+static void what_is_looked_up_moves_first(void **state)
+{
+    (void)state;
+    own_way = "vip";
+    auto_resolve = false;
+    sched_start(sched);
+    store_turn();
+    sched_on_queued(sched, batch_of(add_mail("vip")));
+    sched_on_queued(sched, batch_of(add_mail("joe")));
+    assert_int_equal(nasking, 2);
+    sched_refile(sched, answer_at_once, joe_login);
+    assert_int_equal(nout, 1);
+    check(0, "joe", "smarthost-of-joe");
+    to_site("a.test", "mx");
+    assert_int_equal(nout, 2);
+    check(1, "vip", "mx");
+    settle(10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {CASE(each_way_has_its_own_site), CASE(claimed_rows_part),
-                                       CASE(what_waits_moves)};
+                                       CASE(what_waits_moves), CASE(names_of_ways_change_hands),
+                                       CASE(what_is_looked_up_moves_first)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
