@@ -309,10 +309,10 @@ void sched_on_queued(struct sched *s, struct queue_batch *claimed)
         return;
     }
     struct sched_dest *d = sched_dest_get(s, claimed->rows[0].domain);
-    sched_dest_admit(s, d, claimed, false);
-    if (d->flows && (d->nwaiting > s->config.wait_max || s->nwaiting > WAIT_IN_ALL)) {
-        sched_release(s, sched_wait_take_last(s, d));
-        d->due = true;
+    struct sched_dest *to = sched_dest_admit(s, d, claimed, false);
+    if (to && to->flows && (to->nwaiting > s->config.wait_max || s->nwaiting > WAIT_IN_ALL)) {
+        sched_release(s, sched_wait_take_last(s, to));
+        d->due = true; /* by which the store knows it */
     }
     sched_dest_advance(s, d);
 }

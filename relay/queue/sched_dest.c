@@ -61,8 +61,8 @@ static struct queue_batch *pick(const struct queue_batch *batch, bool returned)
     return some;
 }
 
-void sched_dest_admit(struct sched *s, struct sched_dest *d, struct queue_batch *batch,
-                      bool claimed)
+struct sched_dest *sched_dest_admit(struct sched *s, struct sched_dest *d,
+                                    struct queue_batch *batch, bool claimed)
 {
     size_t returned = 0;
     for (size_t i = 0; i < batch->nrows; i++)
@@ -76,7 +76,7 @@ void sched_dest_admit(struct sched *s, struct sched_dest *d, struct queue_batch 
         batch = rest;
     }
     if (!batch)
-        return;
+        return NULL;
     char *name = s->config.ops->destination_of
                      ? s->config.ops->destination_of(s->config.arg, d->domain, batch->message)
                      : NULL;
@@ -85,6 +85,7 @@ void sched_dest_admit(struct sched *s, struct sched_dest *d, struct queue_batch 
     sched_wait_add(s, to, batch, claimed ? d : NULL);
     if (to != d)
         sched_dest_advance(s, to);
+    return to;
 }
 
 struct moved {
@@ -142,7 +143,7 @@ static bool expire(struct sched *s, struct sched_flow *f)
             continue;
         if (sched_dest_is_paused(s, d)) {
             sched_release(s, sched_wait_remove(s, f, w)); /* f may be gone */
-            d->due = true;
+            sched_dest_get(s, d->domain)->due = true;
             continue;
         }
         if (!may_run_no_attempt(s, d))

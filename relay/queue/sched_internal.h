@@ -201,9 +201,10 @@ struct queue_batch *sched_turn_take(struct sched *s, struct sched_site *site, st
 void sched_turn_claim(struct sched_site *site, struct sched_dest *d);
 
 /* ---- sched_dest.c ---- */
-/* What came for d: it waits, but what is to be returned to its author is, at once. Takes batch. */
-void sched_dest_admit(struct sched *s, struct sched_dest *d, struct queue_batch *batch,
-                      bool claimed);
+/* What came for d: it waits, but what is to be returned to its author is, at once. Takes batch.
+ * Where it waits, if it does: d, or the destination that is its way. */
+struct sched_dest *sched_dest_admit(struct sched *s, struct sched_dest *d,
+                                    struct queue_batch *batch, bool claimed);
 struct sched_dest *sched_dest_get(struct sched *s, const char *name);
 /* Does whatever can be done for it now. */
 void sched_dest_advance(struct sched *s, struct sched_dest *d);

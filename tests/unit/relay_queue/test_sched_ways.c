@@ -71,6 +71,26 @@ static void claimed_rows_part(void **state)
     assert_int_equal(gone("a.test"), 60); /* no tick was needed for the second claim */
 }
 
+/* Each way has the bound on what waits in memory; the rest is claimed later. */
+static void each_way_is_bounded(void **state)
+{
+    (void)state;
+    struct sched_stats stats;
+    own_way = "vip";
+    auto_resolve = false;
+    sched_start(sched);
+    store_turn();
+    for (int i = 0; i < 100; i++)
+        sched_on_queued(sched, batch_of(add_mail("vip")));
+    sched_get_stats(sched, &stats);
+    assert_int_equal(stats.waiting, 5); /* wait_max of set_up() */
+    to_site("a.test@7", "smarthost");
+    to_site("a.test", "mx");
+    settle(1000);
+    assert_int_equal(gone("a.test"), 100);
+    assert_int_equal(rows_released, 95);
+}
+
 /* change() of sched_refile(): the login whose mail goes another way from here on. */
 static void own_way_is(void *login)
 {
@@ -170,8 +190,9 @@ static void what_is_looked_up_moves_first(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {CASE(each_way_has_its_own_site), CASE(claimed_rows_part),
-                                       CASE(what_waits_moves), CASE(names_of_ways_change_hands),
-                                       CASE(what_is_looked_up_moves_first)};
+    const struct CMUnitTest tests[] = {
+        CASE(each_way_has_its_own_site),  CASE(claimed_rows_part),
+        CASE(each_way_is_bounded),        CASE(what_waits_moves),
+        CASE(names_of_ways_change_hands), CASE(what_is_looked_up_moves_first)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
