@@ -18,6 +18,7 @@
 #define IN_MAX         (16u << 20)
 #define SLOW_MAX_MS    60000 /* less than any time limit of the server's */
 #define SILENT_MS      (4 * 3600 * 1000)
+#define QMTP_PAUSE_MS  200000 /* less than until the next attempt */
 
 enum phase { AT_GREETING, AT_EHLO, AT_MAIL, AT_RCPT, AT_DATA, AT_CONTENT, AT_END, PHASES };
 enum fault {
@@ -198,6 +199,9 @@ static void on_rcpt(struct session *s, struct sv line)
     REQUIRE(s->count < RECIPIENTS_MAX);
     unsigned before = s->receiver->fell_back;
     copy_path(line, s->to[s->count], sizeof s->to[0]);
+    if (s->receiver->script.beside &&
+        qmtp_receiver_saw(s->receiver->script.beside, sv_of(s->to[s->count]), QMTP_PAUSE_MS))
+        ledger_fault("%s comes by SMTP behind QMTP", s->to[s->count]);
     check_told(s, s->to[s->count]);
     bool taken = answer(s, AT_RCPT, "250 2.1.5 Fine\r\n");
     if (s->receiver->fell_back != before)

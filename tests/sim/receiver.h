@@ -16,6 +16,7 @@
 #include "msa/base/ip.h"
 #include "msa/loop/loop.h"
 #include "tests/sim/loop/sim.h"
+#include "tests/sim/qmtp_receiver.h"
 
 struct receiver;
 
@@ -28,6 +29,8 @@ struct receiver_script {
     unsigned falls_back;    /* sessions in which 550 5.5.604 is said, of 1000: MX6 */
     bool falls_back_at_end; /* after the data, else at any stage */
     bool no_such_reports;   /* a report that names that status is a fault */
+    /* At the same address; who was just spoken to by it must not come by SMTP. NULL: none. */
+    const struct qmtp_receiver *beside;
 };
 
 struct receiver *receiver_new(struct loop *l, const struct receiver_script *script);

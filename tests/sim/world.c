@@ -32,7 +32,8 @@ static struct {
     struct ip_port at;
     int fd;
     struct receiver *receivers[RECEIVERS_MAX];
-    unsigned nreceivers, nclients;
+    struct qmtp_receiver *qmtp[RECEIVERS_MAX];
+    unsigned nreceivers, nqmtp, nclients;
     char users[WORLD_USERS][48];
 } world;
 
@@ -132,10 +133,18 @@ void world_end(void)
     sim_stop();
     for (unsigned i = 0; i < world.nreceivers; i++)
         receiver_free(world.receivers[i]);
+    for (unsigned i = 0; i < world.nqmtp; i++)
+        qmtp_receiver_free(world.qmtp[i]);
     free(world.options);
     ledger_stop();
     sim_dns_reset();
     log_set_sink(NULL, NULL);
+}
+
+void world_options(const char *options)
+{
+    free(world.options);
+    world.options = mem_str(options);
 }
 
 const char *world_user(unsigned user)
@@ -263,6 +272,8 @@ void world_crash(enum disk_loss loss)
     world.peers = loop_new();
     for (unsigned i = 0; i < world.nreceivers; i++)
         receiver_revive(world.receivers[i], world.peers);
+    for (unsigned i = 0; i < world.nqmtp; i++)
+        qmtp_receiver_revive(world.qmtp[i], world.peers);
 }
 
 /* ---- peers ---- */
@@ -305,8 +316,33 @@ struct receiver *world_mx6(const char *domain, const char *ipv6, const char *ipv
     return v6;
 }
 
+void world_host(struct world_host *h)
+{
+    char host[128], mx[136];
+    REQUIRE(world.nreceivers < RECEIVERS_MAX && world.nqmtp < RECEIVERS_MAX);
+    snprintf(host, sizeof host, "h%u-%u.%s", world.nreceivers, world.nqmtp, h->domain);
+    snprintf(mx, sizeof mx, "%u %s", h->preference, host);
+    sim_dns_add(h->domain, DNS_MX, mx);
+    sim_dns_add(host, DNS_A, h->address);
+    if (h->qmtp) {
+        struct qmtp_script script = *h->qmtp;
+        script.address = h->address;
+        h->qmtp_receiver = world.qmtp[world.nqmtp++] = qmtp_receiver_new(world.peers, &script);
+    }
+    if (h->smtp) {
+        struct receiver_script script = *h->smtp;
+        script.address = h->address;
+        script.beside = h->qmtp_receiver;
+        h->receiver = world.receivers[world.nreceivers++] = receiver_new(world.peers, &script);
+    }
+}
+
 void world_set_faults(unsigned faults)
 {
+    for (unsigned i = 0; i < world.nqmtp; i++) {
+        qmtp_receiver_set_faults(world.qmtp[i], faults);
+        qmtp_receiver_link(world.qmtp[i], SIM_OK, 0);
+    }
     for (unsigned i = 0; i < world.nreceivers; i++) {
         receiver_set_faults(world.receivers[i], faults);
         receiver_link(world.receivers[i], SIM_OK, 0);

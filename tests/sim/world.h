@@ -18,6 +18,7 @@
 #include "tests/sim/dns/zone.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/loop/sim.h"
+#include "tests/sim/qmtp_receiver.h"
 #include "tests/sim/receiver.h"
 #include "tests/sim/submitter.h"
 
@@ -27,6 +28,7 @@
 /* options: configuration text behind the world's own; may be "". */
 void world_begin(uint64_t seed, const char *options);
 void world_end(void);
+void world_options(const char *options); /* in place of those, before world_start() */
 /* The server begins; after a crash again, on what the disk has kept. False: the disk's power went
  * off before it served, or it could not start. */
 bool world_start(void);
@@ -47,6 +49,16 @@ struct receiver *world_receiver(const char *domain, const char *address,
  * says, and at ipv4 (NULL: it has none), another receiver, which does not. */
 struct receiver *world_mx6(const char *domain, const char *ipv6, const char *ipv4,
                            const struct receiver_script *script, struct receiver **ipv4_out);
+/* A host of MX of the domain that has this preference, and at one address SMTP, QMTP or both. */
+struct world_host {
+    const char *domain, *address;
+    unsigned preference;
+    const struct receiver_script *smtp; /* NULL: none */
+    const struct qmtp_script *qmtp;     /* NULL: none */
+    struct receiver *receiver;          /* out */
+    struct qmtp_receiver *qmtp_receiver;
+};
+void world_host(struct world_host *h);
 void world_set_faults(unsigned faults); /* of all receivers */
 /* A client for messages first .. first + count - 1, all of one author: user. */
 void world_submit(unsigned user, unsigned first, unsigned count, unsigned breaks);

@@ -77,6 +77,8 @@ static const struct {
     ENDS('L', END_OF_DATA, LOST, 0),
     ENDS('T', END_OF_DATA, TIMEOUT, 0),
     ENDS('P', END_OF_DATA, PROTOCOL, 0),
+    ENDS('s', BODY, TIMEOUT, 0),
+    ENDS('r', BODY, PROTOCOL, 0),
     ENDS('u', MAIL, UNSUPPORTED, 554),
 };
 
@@ -179,6 +181,7 @@ static const struct {
     {"a login that is refused: another host, no other address", PLAN(mx), "0:ww 2:kk", "DD"},
 
     /* MX6: the fallback code, at each stage, for whom it is said */
+    {"250 before the end of data: the next", PLAN(mx), "0:rr 1:kk", "DD"},
     {"no code, no fallback", PLAN(mx6), "0:kk", "DD"},
     {"code at greeting", PLAN(mx6), "0:11 1:kk", "dd"},
     {"code at EHLO", PLAN(mx6), "0:22 1:kk", "dd"},
@@ -242,9 +245,16 @@ static const struct {
     {"SMTP there is lost: the next address", PLAN(mxps), "0:xx 1:ll 2:kk", "DD"},
     {"both addresses, both protocols, the next host", PLAN(mxps), "0:xx 1:xx 2:xx 3:xx 4:kk", "DD"},
     {"lost before the last byte: the next address", PLAN(mxps), "0:qq 2:kk", "DD"},
+    {"stalled before the last byte: the next address", PLAN(mxps), "0:ss 2:kk", "DD"},
+    {"an answer before the last byte: the next address", PLAN(mxps), "0:rr 2:kk", "DD"},
+    {"everywhere before the last byte: for now", PLAN(mxps), "0:rr 2:qq 4:ss", "PP"},
     {"and no SMTP there any more, connect or not", PLAN(mxps), "0:qq 2:xx 4:kk", "DD"},
     {"SMTP at one address, QMTP met at the next", PLAN(mxps), "0:xx 1:ll 2:qq 4:kk", "DD"},
     {"lost after the last byte: for now", PLAN(mxps), "0:LL", "PP"},
+    {"timed out after the last byte: for now", PLAN(mxps), "0:TT", "PP"},
+    {"garbage after the last byte: for now", PLAN(mxps), "0:PP", "PP"},
+    {"a response for one, none for the other", PLAN(mxps), "0:kL", "DP"},
+    {"SMTP where QMTP is not to be had counts as ever", PLAN(mxps), "0:xx 1:ft", "FP"},
     {"K, Z and D are each recipient's", PLAN(mxps), "0:kt", "DP"},
     {"and D", PLAN(mxps), "0:fk", "FD"},
 };
