@@ -11,6 +11,7 @@
 
 #define FAULT_LINES_MAX 20
 #define CONTENT_MAX     (16u << 20)
+#define ON_ITS_WAY_MS   60000 /* less than from one attempt to the next */
 
 struct report {
     char id[LEDGER_ID_MAX];
@@ -162,6 +163,15 @@ static bool is_unaltered(const struct ledger_message *m, struct sv content)
     return sv_eq(rest, buf_view(&m->content));
 }
 
+/* Whoever does not know whether it was delivered leaves it for a later attempt. What was on its way
+ * may have been taken after that was decided. */
+static bool was_put_off(const struct ledger_recipient *r)
+{
+    return r->delivered_after != ledger.crashes || r->deferrals == LEDGER_ATTEMPTS_MAX ||
+           (r->deferrals > 0 &&
+            r->deferred_ms[r->deferrals - 1] + ON_ITS_WAY_MS >= r->delivered_ms);
+}
+
 static void deliver(struct sv from, struct sv to, struct sv content, bool may_repeat)
 {
     struct ledger_message *m;
@@ -178,9 +188,13 @@ static void deliver(struct sv from, struct sv to, struct sv content, bool may_re
         ledger_fault("<%s>: delivered, although never submitted (%d)", r->address, (int)m->state);
     if (r->deliveries > 0 && !r->may_repeat)
         ledger_fault("<%s>: delivered again without need", r->address);
+    else if (r->deliveries > 0 && !was_put_off(r))
+        ledger_fault("<%s>: delivered again in the same attempt", r->address);
     if (r->recorded_delivered || r->recorded_failed)
         ledger_fault("<%s>: delivered after its end was committed", r->address);
     r->deliveries++;
+    r->delivered_ms = sim_now();
+    r->delivered_after = ledger.crashes;
     r->may_repeat = may_repeat;
     r->handed = LEDGER_DEFERRED; /* what was given before cannot be on the disk */
 }

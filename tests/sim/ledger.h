@@ -5,9 +5,10 @@
  * The clients say what they sent and what they were told, the receivers what they took, the store
  * what it committed. Each breach is a line of ledger_is_good(). At once are found: a recipient who
  * gets a message again although the first delivery was answered and no crash came between, or
- * although its result was committed; content that was altered; a delivery that was recorded but
- * never happened; a message that was refused or never finished and yet arrives; a second report,
- * or one that nobody wanted. ledger_settle() finds what was lost.
+ * although its result was committed, or although nobody put it off in between; content that was
+ * altered; a delivery that was recorded but never happened; a message that was refused or never
+ * finished and yet arrives; a second report, or one that nobody wanted. ledger_settle() finds what
+ * was lost.
  *
  * Recipients are "m<message>.r<number>@<domain>", so that an address names its message. One ledger
  * a process, from ledger_start() to ledger_stop().
@@ -41,7 +42,9 @@ struct ledger_recipient {
     char address[48];
     enum ledger_notify notify; /* SUCCESS: of failures and delays, too */
     unsigned deliveries;
-    bool may_repeat; /* the last delivery's result may be unknown to the server */
+    uint64_t delivered_ms;    /* of the last one */
+    unsigned delivered_after; /* how many crashes */
+    bool may_repeat;          /* the last delivery's result may be unknown to the server */
     /* what the store was last given for it, after how many crashes, and the report along with it */
     enum ledger_verdict handed;
     unsigned handed_after;

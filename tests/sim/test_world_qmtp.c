@@ -295,8 +295,8 @@ static void test_random_sites(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_goes_by_qmtp), cmocka_unit_test(test_smtp_at_the_same_address),
-        cmocka_unit_test(test_one_response), cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_random_sites)};
+        cmocka_unit_test(test_random_sites), cmocka_unit_test(test_goes_by_qmtp),
+        cmocka_unit_test(test_smtp_at_the_same_address), cmocka_unit_test(test_one_response),
+        cmocka_unit_test(test_garbage)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
