@@ -65,6 +65,9 @@ struct relay_job;
  * may be before this returns: relay_worker_job_over() clears it. */
 void relay_job_start(struct relay_run *run, struct relay_conn *conn, struct relay_job **where);
 void relay_job_give_up(struct relay_job *j);
+/* From now on the host gets nothing in clear by relay.tls.refuse_downgrade, whatever the plan says.
+ */
+void relay_job_tls_worked(struct relay_job *j, const char *host);
 /* The server stops: what is not in a transaction ends now, its rows as they were. */
 void relay_job_stop(struct relay_job *j);
 

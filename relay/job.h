@@ -37,6 +37,8 @@ struct relay_job {
     bool has_answer;
     bool waits_for_form;  /* the connection is ready, and so is the part */
     size_t race_at, race; /* what was opened: so many attempts from this one on; 0: nothing yet */
+    uint64_t tls_worked;  /* attempts, a bit each, at whose hosts TLS has worked since the plan was
+                             made (relay.tls.refuse_downgrade): never in clear */
     bool clear_text;      /* TLS has failed at the attempt in use: nothing of any other */
     bool reused;          /* the connection was idle when the job came */
     bool sent;            /* a transaction is under way */
@@ -79,6 +81,8 @@ void relay_job_open(struct relay_job *j); /* the attempt in use, and those that 
 /* Goes to the attempt that the connection has come to. */
 void relay_job_stand(struct relay_job *j);
 void relay_job_drop_conn(struct relay_job *j);
+/* The connection is in clear, and must not be: it is gone then, and the walk goes on. */
+bool relay_job_refuses_clear(struct relay_job *j);
 void relay_job_on_closed(void *arg, const struct smtp_client_result *why);
 
 /* ---- tell_tls.c ---- */

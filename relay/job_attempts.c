@@ -9,6 +9,8 @@
  */
 #include "relay/job.h"
 
+#include <string.h>
+
 void relay_job_drop_conn(struct relay_job *j)
 {
     relay_conn_quit(j->conn);
@@ -100,10 +102,44 @@ void relay_job_next(struct relay_job *j, size_t index)
 
 /* ---- the end of a connection ---- */
 
+void relay_job_tls_worked(struct relay_job *j, const char *host)
+{
+    for (size_t i = 0; i < j->walk.nattempts; i++) {
+        const struct route_attempt *a = &j->walk.attempts[i];
+        if (a->via != ROUTE_VIA_STATIC && strcmp(a->host, host) == 0)
+            j->tls_worked |= (uint64_t)1 << i;
+    }
+}
+
+static bool must_have_tls(const struct relay_job *j)
+{
+    return !j->needs.waives_tls && (j->tls_worked >> j->walk.at & 1);
+}
+
+bool relay_job_refuses_clear(struct relay_job *j)
+{
+    if (relay_conn_is_tls(j->conn) || !must_have_tls(j))
+        return false;
+    size_t next = j->walk.at + 1;
+    if (j->reused) {
+        next = 0; /* it is older than what is known of the host */
+    } else {
+        const struct smtp_client_result why = {.end = SMTP_END_NO_TLS, .phase = SMTP_PHASE_EHLO};
+        const char *remote = arena_str(&j->arena, sv_of(relay_conn_remote(j->conn)));
+        struct relay_outcome o = relay_job_judge(j, &why, remote);
+        relay_outcome_name_rule(&j->arena, &o, ROUTE_RULE_MEMORY,
+                                j->walk.attempts[j->walk.at].host);
+        relay_job_decide_taken(j, &why, &o, remote);
+    }
+    relay_job_drop_conn(j);
+    relay_job_next(j, next);
+    return true;
+}
+
 static bool wants_clear_text(const struct relay_job *j, const struct smtp_client_result *why)
 {
     const struct route_attempt *a = relay_conn_attempt(j->conn);
-    return !j->clear_text && !j->sent && !j->given_up &&
+    return !j->clear_text && !j->sent && !j->given_up && !must_have_tls(j) &&
            !smtp_envelope_has(&j->all, SMTP_MAIL_REQUIRETLS) && a->tls == ROUTE_TLS_OPPORTUNISTIC &&
            !a->implicit_tls && a->credentials < 0 && /* a login is not shown to who breaks TLS */
            !relay_outcome_is_goodbye(why) &&

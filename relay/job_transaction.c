@@ -140,6 +140,8 @@ void relay_job_on_size(void *arg, int err)
 
 void relay_job_send(struct relay_job *j)
 {
+    if (relay_job_refuses_clear(j))
+        return;
     fill_part(j);
     struct smtp_client_mail mail = mail_of(j, 0);
     unsigned form = relay_conn_converts(j->conn, &mail);

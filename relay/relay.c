@@ -217,13 +217,16 @@ static bool allows_clear_text(void *host, const void *plan)
     return false;
 }
 
-/* They have been made before TLS worked there (relay.tls.refuse_downgrade). */
+/* They have been made before TLS worked there (relay.tls.refuse_downgrade); jobs that go by them
+ * are told. */
 static void on_tls_worked(void *arg, const char *host)
 {
     struct relay *r = arg;
     char *name = mem_str(host);
     if (r->sched)
         sched_forget_plans(r->sched, allows_clear_text, name);
+    for (size_t i = 0; i < r->nworkers; i++)
+        relay_worker_tls_worked(r->workers[i], name);
     free(name);
 }
 

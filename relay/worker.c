@@ -5,6 +5,7 @@
 #include "msa/base/require.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <uthash.h>
 
 #define IDLE_MS 5000 /* a connection is kept so long for the next job of its slot */
@@ -216,6 +217,34 @@ static void give_up(struct task *task)
 void relay_worker_give_up(struct relay_worker *w, uint32_t slot)
 {
     post_slot_task(w, slot, give_up);
+}
+
+struct host_task {
+    struct task task;
+    struct relay_worker *worker;
+    char host[];
+};
+
+static void tell_jobs(struct task *task)
+{
+    struct host_task *t = (struct host_task *)(void *)task;
+    struct slot *s, *tmp;
+    HASH_ITER(hh, t->worker->slots, s, tmp)
+    {
+        if (s->job)
+            relay_job_tls_worked(s->job, t->host);
+    }
+    free(t);
+}
+
+void relay_worker_tls_worked(struct relay_worker *w, const char *host)
+{
+    size_t size = strlen(host) + 1;
+    struct host_task *t = mem_new(1, sizeof *t + size);
+    t->task.run = tell_jobs;
+    t->worker = w;
+    memcpy(t->host, host, size);
+    mailbox_post(w->config.mailbox, &t->task);
 }
 
 static void stop_jobs(struct task *task)

@@ -50,6 +50,9 @@ void relay_worker_give_up(struct relay_worker *w, uint32_t slot); /* a late job'
 /* The server stops, after sched_stop(): jobs end that are not in a transaction. */
 void relay_worker_stop(struct relay_worker *w);
 void relay_worker_close_slot(struct relay_worker *w, uint32_t slot);
+/* TLS works at this MX host since now: jobs under way, by plans of before, do not go there in clear
+ * (relay.tls.refuse_downgrade). Copied. */
+void relay_worker_tls_worked(struct relay_worker *w, const char *host);
 /* On the worker's thread, with no job left: drops idle connections, whose streams end on the loop
  * afterwards, frees the worker and calls on_closed. */
 void relay_worker_close(struct relay_worker *w, void (*on_closed)(void *arg), void *arg);

@@ -227,6 +227,39 @@ def downgrade_is_told_or_refused(w):
     equal(len(bare.messages), 1)
 
 
+@test()
+def a_delivery_under_way_is_not_downgraded_either(w):
+    """relay.tls.refuse_downgrade: TLS works at a host for the first time while another delivery there
+    waits for the reply to its EHLO or STARTTLS, which then denies TLS."""
+    held = {}
+
+    def denies(verb):
+        def script(got, args, session):
+            if got != verb or session.receiver in held:
+                return None
+            held[session.receiver] = False
+            eventually(lambda: held[session.receiver], "the other delivery")
+            return "250 receiver.test" if verb == "EHLO" else False
+        return script
+    zone = ("e.test. MX 10 mx.e.test.\nmx.e.test. A 198.51.100.40\n"
+            "d2.test. MX 10 mx.d.test.\nd2.test. MX 20 mx2.d.test.\n"
+            "e2.test. MX 10 mx.e.test.\ne2.test. MX 20 mx2.d.test.\n")
+    authority = start(w, zone, {"refuse_downgrade": True})
+    for domain, address, verb in (("d", MX, "STARTTLS"), ("e", "198.51.100.40", "EHLO")):
+        receiver = Receiver(address, certificate=authority.issue(f"mx.{domain}.test"), script=denies(verb))
+        first = w.submit(f"bob@{domain}.test")
+        eventually(lambda: receiver in held, "it is under way")
+        w.submit(f"bob@{domain}2.test")
+        eventually(lambda: len(receiver.messages) == 1, "under TLS, at the same host")
+        eventually(lambda: w.status()["server"]["tls"]["hosts"] > "de".index(domain), "remembered")
+        held[receiver] = True
+        eventually(lambda: len(receiver.messages) == 2, "the first, when it is tried again")
+        check(w.wait_event(first, "deferred"), "it was put off")
+        not_in_clear(receiver)
+        equal(receiver.clear, 0)
+    w.wait_log("refuse_downgrade demands TLS")
+
+
 # ---- reports ----
 
 def seed_results(w, domain, policies):
