@@ -10,7 +10,8 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#define FAILED_MAX 10000 /* domains whose SRV look-up failed; the oldest is forgotten first */
+#define STRIPPED_LONG_MS 3600000
+#define FAILED_MAX       10000 /* domains whose SRV look-up failed; the oldest is forgotten first */
 
 struct lookup {
     struct relay_lookups *all;
@@ -237,6 +238,13 @@ static void add_ports(const struct relay_options *o, struct arena *arena, struct
     in->nmx6_ports = o->mx6_ports.count;
 }
 
+/* RFC 8689 4.2.1: mail with REQUIRETLS fails where no host is proven. It waits for a resolver that
+ * has lost DNSSEC a while ago, and not for one that never lets it through. */
+static const char *stripped_by(const struct dns_stats *dns)
+{
+    return dns->stripped && dns->stripped_ms >= STRIPPED_LONG_MS ? dns->server : NULL;
+}
+
 static struct route *make_route(struct relay_lookups *ls, const char *destination, bool explain)
 {
     const struct relay_settings *s = ls->settings;
@@ -256,6 +264,7 @@ static struct route *make_route(struct relay_lookups *ls, const char *destinatio
                              .dane = s->relay->tls.dane,
                              .mta_sts = ls->sts && s->relay->tls.mta_sts,
                              .stripped = dns.stripped,
+                             .stripped_by = stripped_by(&dns),
                              .tls_worked = ls->tls_worked,
                              .arg = ls->arg,
                              .listeners = s->listeners,

@@ -102,8 +102,12 @@ struct relay_outcome relay_needs_unmet(struct arena *arena, const struct relay_n
     struct relay_outcome o;
     if (n->requires_tls && has_only_qmtp(plan))
         return relay_outcome_of_failure(arena, RELAY_FAILURE_QMTP_TLS, 0, SV_NONE);
-    if (n->requires_tls && !relay_needs_another_plan(n, plan))
-        return relay_outcome_of_failure(arena, RELAY_FAILURE_NOT_PROVEN, 0, SV_NONE);
+    if (n->requires_tls && !relay_needs_another_plan(n, plan)) {
+        o = relay_outcome_of_failure(arena, RELAY_FAILURE_NOT_PROVEN, 0, SV_NONE);
+        if (plan->unproven)
+            o.text = arena_printf(arena, "%s (%s)", o.text, plan->unproven);
+        return o;
+    }
     if (n->requires_tls) {
         o = relay_outcome_of_failure(arena, RELAY_FAILURE_UNSURE, 0, SV_NONE);
     } else if (barred) {

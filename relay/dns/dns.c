@@ -54,6 +54,7 @@ struct dns {
     struct dns_upstream upstream;
     char *anchor; /* upstream's */
     bool validating;
+    uint64_t stripped_since_ms; /* while not validating */
     struct ub_ctx *ctx;
     struct watch *watch;
     struct flight *flights;
@@ -300,6 +301,7 @@ static void rebuild(struct dns *d, bool validate)
     }
     drop_context(d);
     use_context(d, ctx, validate);
+    d->stripped_since_ms = loop_now_ms(d->loop);
     for (struct flight *f = d->flights; f; f = f->hh.next)
         launch(f);
     if (d->on_validating)
@@ -433,4 +435,6 @@ void dns_get_stats(const struct dns *d, struct dns_stats *out)
     out->in_flight = HASH_COUNT(d->flights);
     out->validating = d->validating;
     out->stripped = d->anchor && !d->validating;
+    out->stripped_ms = out->stripped ? loop_now_ms(d->loop) - d->stripped_since_ms : 0;
+    ip_port_text(&d->upstream.servers[0], out->server);
 }

@@ -56,8 +56,10 @@ void dns_cancel(struct dns_query *q);
 struct dns_stats {
     uint64_t questions, merged, timeouts, tempfails, bogus;
     size_t in_flight;
-    bool validating; /* an anchor is in use */
-    bool stripped;   /* none is, because the resolver does not pass DNSSEC on for now */
+    bool validating;          /* an anchor is in use */
+    bool stripped;            /* none is, because the resolver does not pass DNSSEC on for now */
+    uint64_t stripped_ms;     /* for so long */
+    char server[IP_TEXT_MAX]; /* the resolver that is asked first, "192.0.2.53:53" */
 };
 void dns_get_stats(const struct dns *d, struct dns_stats *out);
 

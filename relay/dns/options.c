@@ -33,11 +33,15 @@ const struct conf_option dns_options_rows[] = {
              "other than 53. Empty: those in /etc/resolv.conf. A resolver on the same machine or "
              "network is best, as each destination needs several questions.",
              .check = check_server, .example = "[ \"127.0.0.1\", \"192.0.2.53\" ]"),
-    CONF_ROW(CONF_ENUM, struct dns_options, dnssec, "dnssec", "auto", "validation of answers",
-             "\"auto\" validates answers against trust_anchor where the resolvers let the "
-             "DNSSEC records (RFC 4035) through, and works without where they do not, with one "
-             "warning. \"off\" never validates.",
-             .names = dnssec_names),
+    CONF_ROW(
+        CONF_ENUM, struct dns_options, dnssec, "dnssec", "auto", "validation of answers",
+        "\"auto\" validates answers against trust_anchor where the resolvers let the "
+        "DNSSEC records (RFC 4035) through, and works without where they do not, with one "
+        "warning: there is no DANE then, and mail with REQUIRETLS, for which the way to a host "
+        "has to be proven (RFC 8689), goes only where MTA-STS vouches for it. Else it waits for "
+        "an hour, and when the resolvers have let nothing through for that long it comes back "
+        "(5.7.10). \"off\" never validates.",
+        .names = dnssec_names),
     CONF_ROW(CONF_PATH, struct dns_options, trust_anchor, "trust_anchor", "/usr/share/dns/root.key",
              "key of the DNS root",
              "Zone file with the DS or DNSKEY records of the root, as the package dns-root-data "

@@ -178,6 +178,7 @@ static void copy_input(struct route *r, const struct route_input *in)
     mine->listeners = copied(a, in->listeners, in->nlisteners, sizeof *in->listeners);
     mine->own_ips = copied(a, in->own_ips, in->nown_ips, sizeof *in->own_ips);
     mine->mx6_ports = copied(a, in->mx6_ports, in->nmx6_ports, sizeof *in->mx6_ports);
+    mine->stripped_by = in->stripped_by ? arena_str(&r->arena, sv_of(in->stripped_by)) : NULL;
     mine->domain = arena_str(&r->arena, sv_of(in->domain));
     mine->static_name = arena_str(&r->arena, sv_of(in->static_name));
 }

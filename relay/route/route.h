@@ -104,6 +104,7 @@ struct route_input {
     bool dane;     /* TLSA records are asked for */
     bool mta_sts;  /* the domain's policy is asked for */
     bool stripped; /* the resolver cannot validate for now: secure answers seem insecure */
+    const char *stripped_by; /* its address, where that has been so for long; else NULL */
     /* Whether TLS has worked at the host before and so is required from now on; NULL: nothing is
      * remembered, or it is no matter. Called before route_is_done(). */
     bool (*tls_worked)(void *arg, const char *host);
@@ -172,8 +173,10 @@ struct route_plan {
      * could not be found out for now: its addresses or TLSA records, the domain's MTA-STS policy,
      * or whether answers are secure. */
     bool unsure;
-    bool srv_failed; /* the look-up of SRV: for ROUTE_MX6_FAILED */
-    uint32_t ttl_s;  /* least of the answers used, with bounds for use */
+    const char *unproven; /* why nothing but MTA-STS can vouch for hosts, and not for now only;
+                             NULL: nothing stands in the way */
+    bool srv_failed;      /* the look-up of SRV: for ROUTE_MX6_FAILED */
+    uint32_t ttl_s;       /* least of the answers used, with bounds for use */
     const struct route_step *steps;
     size_t nsteps;
 };

@@ -127,7 +127,11 @@ void route_on_mx(struct route *r, const struct route_question *q, const struct d
     struct route_work *w = r->work;
     route_use_ttl(r, a);
     w->mx_secure = a->secure;
-    w->unsure = w->unsure || w->input.stripped;
+    w->unsure = w->unsure || (w->input.stripped && !w->input.stripped_by);
+    if (w->input.stripped_by)
+        r->plan.unproven =
+            arena_printf(&r->arena, "the resolver %s lets no DNSSEC through, see dns.dnssec",
+                         w->input.stripped_by);
     if (a->canonical) {
         w->domain_canonical = arena_str(&r->arena, sv_of(a->canonical));
         route_step_dns(r, "mx", q, a, "followed", "the domain is an alias of %s", a->canonical);

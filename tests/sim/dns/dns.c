@@ -2,7 +2,9 @@
 
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
+#include "msa/loop/clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -40,6 +42,7 @@ struct dns {
 
 static struct record *zone;
 static bool zone_stripped;
+static uint64_t zone_stripped_since_ms;
 static uint64_t zone_delay_ms;
 static size_t zone_questions;
 
@@ -57,6 +60,7 @@ static void record_free(struct record *r)
 void sim_dns_strip(bool stripped)
 {
     zone_stripped = stripped;
+    zone_stripped_since_ms = clock_mono_ms();
 }
 
 void sim_dns_reset(void)
@@ -289,4 +293,6 @@ void dns_get_stats(const struct dns *d, struct dns_stats *out)
     *out = d->stats;
     DL_COUNT(d->queries, q, out->in_flight);
     out->stripped = zone_stripped;
+    out->stripped_ms = zone_stripped ? clock_mono_ms() - zone_stripped_since_ms : 0;
+    snprintf(out->server, sizeof out->server, "192.0.2.53:53");
 }

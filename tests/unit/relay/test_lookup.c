@@ -103,6 +103,8 @@ static void on_done(void *arg, const char *destination, struct route *route)
     for (size_t i = 0; i < p->nattempts; i++)
         used += snprintf(told + used, sizeof told - (size_t)used, " %s",
                          ip_port_text(&p->attempts[i].to, text));
+    if (p->unproven)
+        snprintf(told + used, sizeof told - (size_t)used, " %s", p->unproven);
     told_at = sim_now();
     ntold++;
     route_free(route);
@@ -194,6 +196,13 @@ static void without_validation_nothing_is_sure(void **state)
     (void)state;
     sim_dns_strip(true);
     check("plain.test", "plain.test deliver unsure 192.0.2.1:25", 0);
+    sim_run_for(3000 * 1000);
+    check("plain.test", "plain.test deliver unsure 192.0.2.1:25", 0);
+    sim_run_for(600 * 1000); /* it will not come any more */
+    check("plain.test",
+          "plain.test deliver 192.0.2.1:25 the resolver 192.0.2.53:53 lets no DNSSEC through, see "
+          "dns.dnssec",
+          0);
     sim_dns_strip(false);
     check("plain.test", "plain.test deliver 192.0.2.1:25", 0);
 }

@@ -201,6 +201,7 @@ static void test_unmet(void **state)
         enum relay_verdict verdict;
         const char *status, *text, *remote;
         bool unsure;
+        const char *unproven;
     } rows[] = {
         {{.by_qmtp = true},
          barred,
@@ -208,14 +209,16 @@ static void test_unmet(void **state)
          "4.7.5",
          "no host meets what is demanded of TLS; DANE (TLSA records) demands TLS for mx.example",
          "mx.example",
-         false},
+         false,
+         NULL},
         {{.requires_tls = true},
          barred,
          RELAY_FAILED,
          "5.7.10",
          "REQUIRETLS: the domain has no host with TLS that DNSSEC or MTA-STS vouches for",
          "",
-         false},
+         false,
+         NULL},
         {{.requires_tls = true},
          failed,
          RELAY_DEFERRED,
@@ -223,50 +226,66 @@ static void test_unmet(void **state)
          "REQUIRETLS: whether DNSSEC or MTA-STS vouches for TLS there cannot be found out now "
          "(look-up failed)",
          "",
-         true},
+         true,
+         NULL},
         {{.requires_tls = true},
          unproven,
          RELAY_DEFERRED,
          "4.7.5",
          "REQUIRETLS: whether DNSSEC or MTA-STS vouches for TLS there cannot be found out now",
          "",
-         true},
+         true,
+         NULL},
         {{.requires_tls = true},
          unproven,
          RELAY_FAILED,
          "5.7.10",
          "REQUIRETLS: the domain has no host with TLS that DNSSEC or MTA-STS vouches for",
          "",
-         false},
+         false,
+         NULL},
+        {{.requires_tls = true},
+         unproven,
+         RELAY_FAILED,
+         "5.7.10",
+         "REQUIRETLS: the domain has no host with TLS that DNSSEC or MTA-STS vouches for (why)",
+         "",
+         false,
+         "why"},
         {{.requires_tls = true},
          qmtp,
          RELAY_FAILED,
          "5.7.30",
          "REQUIRETLS cannot be passed on by QMTP",
          "",
-         false},
+         false,
+         NULL},
         {{.no_qmtp = RELAY_FAILURE_QMTP_SIZE},
          qmtp,
          RELAY_FAILED,
          "5.3.4",
          "the message is too large for QMTP",
          "",
-         false},
+         false,
+         NULL},
         {{.by_qmtp = true},
          strict_qmtp,
          RELAY_DEFERRED,
          "4.7.4",
          "TLS is required here, but QMTP goes in clear",
          "",
-         false},
+         false,
+         NULL},
     };
     struct arena arena;
     arena_init(&arena);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char status[SMTP_STATUS_TEXT_MAX];
         assert_false(relay_needs_allow(&rows[i].needs, rows[i].attempt));
-        struct route_plan plan = {
-            .attempts = rows[i].attempt, .nattempts = 1, .unsure = rows[i].unsure};
+        struct route_plan plan = {.attempts = rows[i].attempt,
+                                  .nattempts = 1,
+                                  .unsure = rows[i].unsure,
+                                  .unproven = rows[i].unproven};
         struct relay_outcome o = relay_needs_unmet(&arena, &rows[i].needs, &plan);
         assert_int_equal(o.verdict, rows[i].verdict);
         assert_string_equal(smtp_status_text(o.status, status), rows[i].status);

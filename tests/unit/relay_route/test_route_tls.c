@@ -393,6 +393,10 @@ static void nothing_is_signed(void **state)
     zone_check(&bare, &in, "no TLSA is asked for", "deliver fail.sig.test=192.0.2.8:25");
     in.stripped = true;
     zone_check(&bare, &in, "for now", "deliver unsure fail.sig.test=192.0.2.8:25");
+    in.stripped_by = "192.0.2.53:53";
+    zone_check(&bare, &in, "for good", "deliver fail.sig.test=192.0.2.8:25");
+    in.domain = "wait.test";
+    zone_check(&bare, &in, "but for a policy", "deliver unsure a.host.test=192.0.2.30:25");
     in.domain = "none.dom.test";
     zone_check(&zone, &in, "an answer of before", "deliver none.sig.test=192.0.2.7:25+secure");
     in.domain = "[192.0.2.1]";
