@@ -41,6 +41,21 @@ first.six.test. AAAA 2001:db8::6
 first.six.test. A {NETWORK}16
 _25._tcp.first.six.test. TLSA 3 1 1 {HASH}
 second.six.test. A {NETWORK}17
+wild.test. MX 10 any.wild.test.
+*.wild.test. A {NETWORK}18
+*.wild.test. TLSA 3 1 1 {HASH}
+alias.test. MX 10 mx.alias.test.
+mx.alias.test. A {NETWORK}22
+_25._tcp.mx.alias.test. CNAME _dane.alias.test.
+_dane.alias.test. TLSA 3 1 1 {HASH}
+leads.test. MX 10 mx.leads.test.
+mx.leads.test. A {NETWORK}23
+_25._tcp.mx.leads.test. CNAME _dane.plain.test.
+bare.test. MX 10 mx.bare.test.
+mx.bare.test. A {NETWORK}24
+_tcp.mx.bare.test. NS ns.test.
+_tcp.mx.bare.test. DS {BAD_DS}
+sig.test. NS ns.test.
 plain.test. NS ns.test.
 stripped.test. NS ns.test.
 stripped.test. DS {BAD_DS}
@@ -52,10 +67,29 @@ lame.test. NS ns.test.
 PLAIN = f"""plain.test. MX 10 host.plain.test.
 host.plain.test. A {NETWORK}20
 _25._tcp.host.plain.test. TLSA 3 1 1 {HASH}
+_dane.plain.test. TLSA 3 1 1 {HASH}
 qmtp.plain.test. MX 12801 host.plain.test.
 """
 
+SIGNED = f"""good.sig.test. MX 10 mx.sig.test.
+mx.sig.test. A {NETWORK}25
+_25._tcp.mx.sig.test. TLSA 3 1 1 {HASH}
+badmx.sig.test. MX 10 mx.sig.test.
+badtlsa.sig.test. MX 10 mx.badtlsa.sig.test.
+badtlsa.sig.test. MX 20 mx.sig.test.
+mx.badtlsa.sig.test. A {NETWORK}26
+_25._tcp.mx.badtlsa.sig.test. TLSA 3 1 1 {HASH}
+bada.sig.test. MX 10 mx.bada.sig.test.
+mx.bada.sig.test. A {NETWORK}27
+denied.sig.test. MX 10 mx.denied.sig.test.
+mx.denied.sig.test. A {NETWORK}28
+"""
+BROKEN = {("badmx.sig.test.", "MX"), ("_25._tcp.mx.badtlsa.sig.test.", "TLSA"), ("mx.bada.sig.test.", "A"),
+          ("mx.denied.sig.test.", "NSEC")}
+
 BELOW = {
+    "sig.test.": (SIGNED, True),
+    "_tcp.mx.bare.test.": ("", False),
     "plain.test.": (PLAIN, False),
     "stripped.test.": (f"stripped.test. MX 10 mx.none.test.\nmx.stripped.test. A {NETWORK}21\n", False),
     "wrong.test.": ("wrong.test. MX 10 mx.none.test.\n", True),
@@ -132,6 +166,43 @@ def route_where_dnssec_fails(w):
     equal(said(steps, "TLSA _25._tcp.mx.cut.test")[0][0], "bogus")
     text = w.ctl("route", "bob@cut.test")
     check("TLS barred (dane)" in text and "DANE: look-up of TLSA _25._tcp.mx.cut.test failed" in text, text)
+
+
+@test()
+def route_by_dane_of_all_forms(w):
+    """Records by a wildcard and behind an alias, in signed zones; an alias that leads out of them says
+    nothing, and that there are none is believed only where it is proven."""
+    start(w)
+    equal(route(w, "wild.test")[0], [("any.wild.test", here(18), "smtp", "dane", "dane", True)])
+    attempts, _, steps = route(w, "alias.test")
+    equal(attempts, [("mx.alias.test", here(22), "smtp", "dane", "dane", True)])
+    equal(said(steps, "TLSA _25._tcp.mx.alias.test"), [("secure", "3 1 1, 32 bytes")])
+    attempts, _, steps = route(w, "leads.test")
+    equal(attempts, [("mx.leads.test", here(23), "smtp", "opportunistic", "", True)])
+    equal(said(steps, "TLSA _25._tcp.mx.leads.test"), [("insecure", "not counted")])
+    attempts, _, steps = route(w, "bare.test")
+    equal(attempts, [("mx.bare.test", here(24), "smtp", "barred", "dane", True)])
+    equal(said(steps, "TLSA _25._tcp.mx.bare.test")[0][0], "bogus")
+
+
+@test()
+def route_where_one_signature_is_wrong(w):
+    """In a zone that is signed well: over MX, an address, TLSA, or the proof that there is none."""
+    dns = w.serve_dns(ROOT, signed=True, below=BELOW)
+    dns.corrupt("sig.test.", BROKEN)
+    w.start({"dns": {"dnssec": "auto", "trust_anchor": dns.anchor()}, "relay": RELAY}, user=False)
+    eventually(lambda: w.status()["server"]["dns"]["validating"], "answers are validated")
+    equal(route(w, "good.sig.test")[0], [("mx.sig.test", here(25), "smtp", "dane", "dane", True)])
+    for domain, asked in (("badmx.sig.test", "MX badmx.sig.test"), ("bada.sig.test", "A mx.bada.sig.test")):
+        attempts, last, steps = route(w, domain)
+        equal((attempts, last["verdict"], last["status"]), ([], "deferred", "4.4.3"), domain)
+        equal(said(steps, asked)[0][0], "bogus", domain)
+    attempts, _, steps = route(w, "badtlsa.sig.test")
+    equal(attempts, [("mx.badtlsa.sig.test", here(26), "smtp", "barred", "dane", True),
+                     ("mx.sig.test", here(25), "smtp", "dane", "dane", True)])
+    attempts, _, steps = route(w, "denied.sig.test")
+    equal(attempts, [("mx.denied.sig.test", here(28), "smtp", "barred", "dane", True)])
+    equal(said(steps, "TLSA _25._tcp.mx.denied.sig.test")[0][0], "bogus")
 
 
 @test()

@@ -14,6 +14,7 @@ from harness.case import check, equal, eventually, test
 from harness.https import Https, dribble, policy, text
 from harness.receiver import Receiver
 from harness.world import NETWORK, message
+from test_dkim import Keys, signatures, verify
 
 MX, OTHER, WEB, AUTHOR = (NETWORK + n for n in ("10", "11", "30", "20"))
 ZONE = f"""our.test. MX 10 mx.our.test.
@@ -401,6 +402,33 @@ def report_goes_by_mail_where_tls_fails_too(w):
     equal(w.status()["server"]["tls"]["reports_sent"], 1)
     w.stop()
     equal(gathered(w), [], "what was reported is forgotten, and the report's own session not counted")
+
+
+@test(timeout=200)
+def report_by_mail_is_signed(w):
+    """RFC 8460 3, 5.3: by the domain of the author, with the fields of the report, and of all of the
+    body; python3-dkim says that it holds."""
+    w.write()
+    keys = Keys(w).new("s1")
+    policies = [{"policy": {"policy-type": "no-policy-found", "policy-domain": "d.test"},
+                 "summary": {"total-successful-session-count": 1, "total-failure-session-count": 0}}]
+    w.serve_dns(ZONE + keys.zone() + '_smtp._tls.d.test. TXT "v=TLSRPTv1; rua=mailto:r@d.test"\n')
+    over = {"relay": {"tls": {"tlsrpt_from": "tls@our.test"}}, "rewrite": {"dkim": keys.rows}}
+    w.start(dict(over, **FAST))
+    w.stop()
+    seed_results(w, "d.test", policies)
+    w.launch()
+    w.wait_ready()
+    receiver = Receiver(MX)
+    got = eventually(lambda: receiver.messages and receiver.messages[0], "the report", 120)
+    tags = signatures(got)
+    equal([t["d"] for t in tags], ["our.test"] * len(tags))
+    check(tags and all("l" not in t for t in tags), tags)
+    fields = {"from", "to", "subject", "date", "tls-report-domain", "tls-report-submitter"}
+    for t in tags:
+        signed = {name.strip().lower() for name in t["h"].split(":")}
+        check(fields <= signed, fields - signed, "are not signed")
+    verify(keys, got.content, len(tags))
 
 
 @test(timeout=200)

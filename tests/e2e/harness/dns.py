@@ -82,6 +82,35 @@ class Knot:
             f.write(". 300 IN " + ds.split(" ", 1)[1] + "\n")
         return self.path("anchor")
 
+    def corrupt(self, zone, broken):
+        """The signed zone below the root, delegated by its key, with a wrong signature of each of
+        broken: (owner, type covered). Knot signs it no more."""
+        said = subprocess.run(["keymgr", "-c", self.path("knot.conf"), zone, "ds"],
+                              capture_output=True, text=True, check=True).stdout
+        out = self.path("signed")
+        os.mkdir(out)
+        subprocess.run(["knotc", "-c", self.path("knot.conf"), "-b", "zone-flush", "+outdir", out, zone],
+                       capture_output=True, check=True)
+        self.stop()
+        name = zone.rstrip(".") + ".zone"
+        with open(os.path.join(out, name), encoding="ascii") as f:
+            lines = f.read().splitlines()
+        for i, line in enumerate(lines):
+            words = line.split()
+            if words[2:3] == ["RRSIG"] and (words[0], words[3]) in broken:
+                lines[i] = line[:-10] + ("A" if line[-10] != "A" else "B") + line[-9:]
+        with open(self.path(name), "w", encoding="ascii") as f:
+            f.write("\n".join(lines) + "\n")
+        with open(self.path("root.zone"), "a", encoding="ascii") as f:
+            f.writelines(line.replace(" DS ", " IN DS ") + "\n" for line in said.splitlines() if " 13 2 " in line)
+        with open(self.path("knot.conf"), encoding="ascii") as f:
+            conf = f.read()
+        mine = BELOW.format(name=zone, file=name, signing="on")
+        assert mine in conf
+        with open(self.path("knot.conf"), "w", encoding="ascii") as f:
+            f.write(conf.replace(mine, BELOW.format(name=zone, file=name, signing="off")))
+        self.start()
+
     def path(self, name):
         return os.path.join(self.dir, name)
 
