@@ -51,30 +51,42 @@ static void check_policy(struct sv text)
     arena_deinit(&a);
 }
 
+#define TEXTS_MAX 8 /* TXT records of a name; room for one more is behind them */
+
+static size_t split(struct sv text, struct sv texts[TEXTS_MAX + 1])
+{
+    size_t n = 0;
+    while (text.len && n < TEXTS_MAX)
+        texts[n++] = sv_split(&text, '\n');
+    return n;
+}
+
+/* A name's other records change nothing, and a second one of the kind makes both void. */
 static void check_record(struct sv text)
 {
-    struct sv texts[8];
-    char id[STS_ID_MAX + 1];
-    size_t n = 0;
-    while (text.len && n < sizeof texts / sizeof *texts)
-        texts[n++] = sv_split(&text, '\n');
-    bool found = sts_record_find(texts, n, id) == STS_RECORD_FOUND;
-    REQUIRE(found == (id[0] != '\0'));
+    struct sv texts[TEXTS_MAX + 1];
+    char id[STS_ID_MAX + 1], again[STS_ID_MAX + 1];
+    size_t n = split(text, texts);
+    enum sts_record found = sts_record_find(texts, n, id);
+    REQUIRE((found == STS_RECORD_FOUND) == (id[0] != '\0'));
     for (const char *c = id; *c; c++)
         REQUIRE(ascii_alpha(*c) || ascii_digit(*c));
+    texts[n] = SV("v=spf1 -all");
+    REQUIRE(sts_record_find(texts, n + 1, again) == found && strcmp(id, again) == 0);
+    texts[n] = SV("v=STSv1; id=another");
+    enum sts_record both = sts_record_find(texts, n + 1, again);
+    REQUIRE(both == (found == STS_RECORD_NONE ? STS_RECORD_FOUND : STS_RECORD_INVALID));
 }
 
 /* A target is a mailbox, or host, port and path: nothing that could end a line or begin a word. */
 static void check_targets(struct sv text)
 {
     struct tlsrpt_target t[TLSRPT_TARGETS_MAX];
-    struct sv texts[8];
+    struct sv texts[TEXTS_MAX + 1];
     struct arena a;
-    size_t n = 0;
+    size_t ntexts = split(text, texts);
     arena_init(&a);
-    while (text.len && n < sizeof texts / sizeof *texts)
-        texts[n++] = sv_split(&text, '\n');
-    n = tlsrpt_record_targets(texts, n, &a, t);
+    size_t n = tlsrpt_record_targets(texts, ntexts, &a, t);
     REQUIRE(n <= TLSRPT_TARGETS_MAX);
     for (size_t i = 0; i < n; i++) {
         const char *parts[] = {t[i].mailbox ? t[i].mailbox : t[i].host,
@@ -84,6 +96,8 @@ static void check_targets(struct sv text)
             for (const char *c = parts[k]; *c; c++)
                 REQUIRE(*c > ' ' && *c <= '~');
     }
+    texts[ntexts] = SV("v=TLSRPTv1;rua=mailto:a@b");
+    REQUIRE(n == 0 || tlsrpt_record_targets(texts, ntexts + 1, &a, t) == 0);
     arena_deinit(&a);
 }
 
