@@ -375,9 +375,9 @@ void relay_on_due(struct relay *r, const char *destination, int64_t due_ms)
     sched_on_due(r->sched, destination, due_ms);
 }
 
-void relay_wake(struct relay *r)
+void relay_on_wish(struct relay *r, const struct store_wish *wish)
 {
-    sched_wake(r->sched);
+    sched_on_wish(r->sched, wish);
 }
 
 struct relay_security *relay_security_of(struct relay *r)

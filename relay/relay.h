@@ -4,9 +4,9 @@
  * Owns the scheduler, the DNS and the look-ups of routes; posts jobs to the workers' relay parts
  * (relay/worker.h). Nothing here blocks.
  *
- * Order: relay_new() with the workers running; relay_start(); the store's on_queued and on_due go
- * to relay_on_queued() and relay_on_due(); relay_set() at a reload; relay_stop(), and after its
- * on_idle relay_free(). Thread: main.
+ * Order: relay_new() with the workers running; relay_start(); the store's on_queued, on_due
+ * and on_wish go to relay_on_queued(), relay_on_due() and relay_on_wish(); relay_set() at a reload;
+ * relay_stop(), and after its on_idle relay_free(). Thread: main.
  */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
@@ -52,8 +52,7 @@ void relay_free(struct relay *r);
 
 void relay_on_queued(struct relay *r, struct queue_batch *claimed);
 void relay_on_due(struct relay *r, const char *destination, int64_t due_ms);
-/* The operator changed due times or wants a look now. */
-void relay_wake(struct relay *r);
+void relay_on_wish(struct relay *r, const struct store_wish *wish);
 void relay_get_stats(const struct relay *r, struct sched_stats *out);
 struct relay_security *relay_security_of(struct relay *r);
 

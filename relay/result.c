@@ -121,7 +121,8 @@ static void fail_expired(struct result *t, size_t row, const struct relay_fate *
     res->status = "5.4.7";
     res->text = arena_printf(&t->record->arena, "%s; the last try: %s", what, res->text);
     log_event(LOG_INFO, "expired", &(struct log_ctx){.queue = sv_of(t->message->id)},
-              "to=<%s> given up after %u attempts: %s", q->address, q->attempts + 1, what);
+              "to=<%s> given up after %u attempts: %s", q->address, q->attempts + !res->untried,
+              what);
     report_row(t, row, RELAY_DSN_FAILED, fate, res);
 }
 
@@ -143,8 +144,13 @@ static void put_off(struct result *t, size_t row, const struct relay_fate *fate,
                     struct store_result *res)
 {
     const struct queue_row *q = &t->record->batch->rows[row];
-    struct retry_decision d = retry_after(t->run->settings->queue, age_ms(t, q), q->attempts,
-                                          q->delay_warned, clock_wall_ms(), random_u64());
+    const struct queue_options *options = t->run->settings->queue;
+    uint32_t step = q->attempts;
+    res->untried = t->run->job->kind == SCHED_PUT_OFF;
+    if (res->untried)
+        step = retry_step(options, age_ms(t, q), step);
+    struct retry_decision d =
+        retry_after(options, age_ms(t, q), step, q->delay_warned, clock_wall_ms(), random_u64());
     bool late = t->has_by && by_left_ms(t) <= 0;
     if (d.verdict == RETRY_EXPIRED || (late && t->by.returns)) {
         fail_expired(t, row, fate, res,

@@ -8,6 +8,19 @@
 
 /* ---- pause, resume ---- */
 
+#define NOTE_SUBMISSION "clients get 450 4.3.2 and keep their mail"
+#define NOTE_RELAY                                                                                \
+    "mail stays in the queue, and so do reports to authors; queue bounce acts all the same, but " \
+    "its reports wait, too"
+#define NOTE_SITE "mail for it stays in the queue, reports to authors there, too"
+
+static const char *note_of(const char *name)
+{
+    if (strcmp(name, PAUSES_SUBMISSION) == 0)
+        return NOTE_SUBMISSION;
+    return strcmp(name, PAUSES_RELAY) == 0 ? NOTE_RELAY : NOTE_SITE;
+}
+
 /* The change is on the disk: it holds from now on. */
 static void on_kept(struct store_pause *p)
 {
@@ -18,8 +31,8 @@ static void on_kept(struct store_pause *p)
     } else if (!server_pause(s, p->what, p->paused)) {
         request_end(r, ADMIN_REFUSED, p->paused ? "it is paused already" : "it is not paused");
     } else {
-        request_line(r,
-                     json_pack("{s:o, s:b}", "what", request_string(p->what), "paused", p->paused));
+        request_line(r, json_pack("{s:o, s:b, s:s}", "what", request_string(p->what), "paused",
+                                  p->paused, "note", p->paused ? note_of(p->what) : ""));
         request_end(r, ADMIN_DONE, NULL);
     }
     store_pause_free(p);
@@ -70,6 +83,16 @@ json_t *admin_paused(struct server *s)
     for (size_t i = 0; i < p->count; i++)
         json_array_append_new(list, request_string(p->names[i]));
     return list;
+}
+
+const char *admin_paused_note(struct server *s)
+{
+    const struct pauses *p = server_pauses(s);
+    const char *note = "";
+    for (size_t i = 0; i < p->count; i++)
+        if (!*note || strcmp(p->names[i], PAUSES_RELAY) == 0)
+            note = note_of(p->names[i]);
+    return note;
 }
 
 /* ---- sites ---- */

@@ -99,8 +99,6 @@ static void on_changed(struct store_admin *a)
         spending_forgive(server_spending(r->admin->server), sv_of(a->filter.user));
     request_line(
         r, json_pack("{s:I, s:b}", "recipients", (json_int_t)a->touched, "dry_run", a->dry_run));
-    if (a->err == 0 && a->op != STORE_DELETE && !a->dry_run && server_relay(r->admin->server))
-        relay_wake(server_relay(r->admin->server));
     if (a->err < 0)
         request_end(r, ADMIN_REFUSED, err_text(a->err));
     else if (a->touched == 0 && !forgiven)
@@ -168,6 +166,7 @@ void admin_queue(struct request *r, enum store_admin_op op)
     }
     struct store_admin *a = store_admin_new(op, server_mailbox(r->admin->server), on_changed, r);
     fill_filter(a, r);
+    a->wish = ++r->admin->wishes;
     if (op == STORE_REDIRECT &&
         (!request_text(r, "target") || !fill_target(a, request_text(r, "target")))) {
         request_end(r, ADMIN_USAGE,

@@ -18,6 +18,7 @@ struct admin {
     const struct admin_ops *ops;
     void *arg;
     struct request *requests; /* that are not answered yet */
+    uint64_t wishes;          /* store_admin.wish of the last one */
 };
 
 /* A listing between two pages. */
@@ -58,7 +59,8 @@ void admin_rights(struct request *r);
 void admin_dkim(struct request *r);
 void admin_pause(struct request *r);
 void admin_resume(struct request *r);
-json_t *admin_paused(struct server *s); /* what is paused: an array of names */
+json_t *admin_paused(struct server *s);          /* what is paused: an array of names */
+const char *admin_paused_note(struct server *s); /* what that means for mail; "" for nothing */
 void admin_sites(struct request *r);
 
 #endif

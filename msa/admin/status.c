@@ -37,6 +37,7 @@ void admin_status(struct request *r)
                   n(s.security.sts.fetches), "failed_fetches", n(s.security.sts.failures));
     json_object_set_new(line, "mta_sts", policies);
     json_object_set_new(line, "paused", admin_paused(r->admin->server));
+    json_object_set_new(line, "paused_note", request_string(admin_paused_note(r->admin->server)));
     json_object_set_new(line, "tls",
                         json_pack("{s:I, s:I, s:I, s:I, s:I}", "hosts", n(s.security.hosts),
                                   "results", n(s.security.results), "reports_sent",

@@ -323,7 +323,8 @@ void show_pause(struct show *s, json_t *line)
 {
     (void)s;
     put(text_of(line, "what"));
-    printf("%s\n", flag_of(line, "paused") ? " is paused" : " goes on");
+    printf("%s", flag_of(line, "paused") ? " is paused" : " goes on");
+    printf("%s%s\n", *text_of(line, "note") ? ": " : "", text_of(line, "note"));
 }
 
 void show_site(struct show *s, json_t *line)

@@ -77,6 +77,12 @@ static void on_due(void *arg, const char *destination, int64_t due_ms)
     relay_on_due(s->relay, destination, due_ms);
 }
 
+static void on_wish(void *arg, const struct store_wish *wish)
+{
+    struct server *s = arg;
+    relay_on_wish(s->relay, wish);
+}
+
 static void on_spent(void *arg, const struct store_spent *spent)
 {
     struct server *s = arg;
@@ -104,6 +110,7 @@ static bool open_store(struct server *s, const struct service *v, struct buf *wh
         .notify = s->mailbox,
         .on_queued = on_queued,
         .on_due = on_due,
+        .on_wish = on_wish,
         .on_spent = on_spent,
         .on_paused = on_paused,
         .arg = s,

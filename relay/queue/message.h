@@ -67,7 +67,6 @@ struct queue_row {
     bool delay_warned;       /* a delayed report has been sent */
     bool by_told;            /* the author knows that the BY time has passed (RFC 2852) */
     bool v4_only;            /* a host of its domain asked for this message over IPv4 (MX6) */
-    bool returned;           /* by the operator: reported to its author without another try */
     bool held;
     int64_t held_ms;         /* how long it was held, by operator or author: that does not age it */
     const char *last_status; /* enhanced status of the last attempt, "" before */

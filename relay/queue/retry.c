@@ -16,6 +16,14 @@ static int64_t jittered(int64_t interval_ms, uint64_t random)
     return interval_ms - tenth + (int64_t)(random % (uint64_t)(2 * tenth + 1));
 }
 
+uint32_t retry_step(const struct queue_options *options, int64_t age_ms, uint32_t attempts)
+{
+    uint32_t step = 0;
+    while (step + 1 < options->retry.count && age_ms >= ms_of(options->retry.items[step]))
+        age_ms -= ms_of(options->retry.items[step++]);
+    return step > attempts ? step : attempts;
+}
+
 struct retry_decision retry_after(const struct queue_options *options, int64_t age_ms,
                                   uint32_t attempts, bool delay_warned, int64_t now_ms,
                                   uint64_t random)

@@ -21,6 +21,10 @@ struct retry_decision {
     bool warn;      /* a delayed report is to be sent now */
 };
 
+/* What is put off without an attempt keeps the pace of what is tried: the step that its age, and
+ * no less than its attempts, stands for; in place of attempts. */
+uint32_t retry_step(const struct queue_options *options, int64_t age_ms, uint32_t attempts);
+
 /* After an attempt that deferred a row which had been tried attempts times before. random picks
  * the jitter (10 % either way). The last try falls due at the end of the lifetime, not after it. */
 struct retry_decision retry_after(const struct queue_options *options, int64_t age_ms,

@@ -85,7 +85,7 @@ static void ask_page(struct sched *s, const char *after)
               store_due_new(after, clock_wall_ms(), SWEEP_PAGE, s->config.mailbox, on_swept, s));
 }
 
-static void mark_due(struct sched *s, const char *destination)
+void sched_mark_due(struct sched *s, const char *destination)
 {
     struct sched_dest *d = sched_dest_get(s, destination);
     d->due = true;
@@ -96,12 +96,14 @@ static void on_swept(struct store_due *page)
 {
     struct sched *s = page->arg;
     for (size_t i = 0; page->err == 0 && i < page->nitems && !s->stopping; i++)
-        mark_due(s, page->items[i].destination);
+        sched_mark_due(s, page->items[i].destination);
     sched_note_due(s, page->err < 0 ? clock_wall_ms() + TICK_MS : page->next_ms);
     if (page->err == 0 && page->more && !s->stopping) {
         ask_page(s, page->after);
     } else {
         s->sweeping = false;
+        s->returns = true; /* from before a start, or after trouble */
+        sched_returns_pump(s);
         if (!s->stopping)
             arm_sweep(s, s->hint_ms);
     }
@@ -121,11 +123,12 @@ static void sweep(void *arg)
 
 /* ---- giving back ---- */
 
-/* An error only says that the store has closed before. */
+/* It may be claimed from now on. An error only says that the store has closed before. */
 static void on_released(struct store_record *r, int err)
 {
     struct sched *s = r->arg;
-    (void)err;
+    if (err == 0 && !s->stopping && r->batch->nrows > 0)
+        sched_mark_due(s, r->batch->rows[0].domain);
     store_record_free(r);
     sched_request_over(s);
 }
@@ -259,7 +262,9 @@ void sched_job_done(struct sched *s, struct sched_job *job)
     s->njobs--;
     d->jobs--;
     sched_note_due(s, job->end.next_due_ms);
-    if (job->kind != SCHED_DELIVER) {
+    if (p->returns) {
+        s->returning--;
+    } else if (job->kind != SCHED_DELIVER) {
         d->no_attempts--;
         s->no_attempts--;
     }
@@ -281,6 +286,7 @@ void sched_job_done(struct sched *s, struct sched_job *job)
     if (strcmp(d->name, d->domain) != 0)
         look_again(s, d->domain);
     sched_resolve_pump(s);
+    sched_returns_pump(s);
     look_idle(s);
 }
 
@@ -322,7 +328,7 @@ void sched_on_due(struct sched *s, const char *destination, int64_t due_ms)
     if (s->stopping)
         return;
     if (due_ms <= clock_wall_ms())
-        mark_due(s, destination);
+        sched_mark_due(s, destination);
     else
         sched_note_due(s, due_ms);
 }
@@ -333,9 +339,7 @@ void sched_wake(struct sched *s)
     struct sched_dest *d, *dest_tmp;
     HASH_ITER(hh, s->sites, site, site_tmp)
     {
-        site->down_until_ms = 0;
-        site->backoff_ms = 0;
-        site->asked = false;
+        sched_site_forgive(site);
     }
     HASH_ITER(hh, s->dests, d, dest_tmp)
     {

@@ -65,7 +65,8 @@ struct sched_job_end {
 enum sched_job_kind {
     SCHED_DELIVER, /* attempts along the plan, over the slot's connection */
     SCHED_FAIL,    /* no attempt: the route says so (status, text) */
-    SCHED_DEFER, /* no attempt: no route, or the site is down, or waited too long (status, text) */
+    SCHED_DEFER,   /* no attempt: there is no route now (status, text) */
+    SCHED_PUT_OFF, /* nothing was tried: the site is down, or it waited too long (status, text) */
 };
 
 /* One message's rows in one domain. */
@@ -81,7 +82,7 @@ struct sched_job {
     uint64_t deadline_ms;      /* monotonic: the worker must have answered */
     int64_t age_ms;            /* of the message when the job was made (relay/queue/age.h) */
     uint64_t made_ms;          /* monotonic */
-    const char *status, *text; /* SCHED_FAIL, SCHED_DEFER; in batch->arena */
+    const char *status, *text; /* but of SCHED_DELIVER; in batch->arena */
     struct sched_job_end end;  /* filled by the worker */
     void *user;                /* the owner's own */
     struct sched_job_private *private;
@@ -142,8 +143,10 @@ void sched_slot_closed(struct sched *s, uint32_t slot);
  * the look-ups that are under way. Nothing waits meanwhile: all of it is filed by the new rules
  * afterwards, and no route of the old ones serves another job. Before sched_wake(). */
 void sched_refile(struct sched *s, void (*change)(void *arg), void *arg);
-/* Operator: new due times are in the store already; forget routes and back-off, look again. */
+/* Another configuration: forget all routes and back-off, look again. */
 void sched_wake(struct sched *s);
+/* What the operator wants (store_config.on_wish). */
+void sched_on_wish(struct sched *s, const struct store_wish *wish);
 /* What is known since makes plans wrong: those that is_stale says so of, or all routes (NULL),
  * serve no other job until they have been asked for again. Back-off and what is due stay as they
  * are. */

@@ -49,40 +49,17 @@ static void run_no_attempt(struct sched *s, struct sched_dest *d, struct queue_b
     s->config.ops->run_job(s->config.arg, job);
 }
 
-/* The rows of batch that are, or are not, to be returned. */
-static struct queue_batch *pick(const struct queue_batch *batch, bool returned)
-{
-    size_t *indices = mem_new(batch->nrows, sizeof *indices), n = 0;
-    for (size_t i = 0; i < batch->nrows; i++)
-        if (batch->rows[i].returned == returned)
-            indices[n++] = i;
-    struct queue_batch *some = queue_batch_pick(batch, indices, n);
-    free(indices);
-    return some;
-}
-
 struct sched_dest *sched_dest_admit(struct sched *s, struct sched_dest *d,
                                     struct queue_batch *batch, bool claimed)
 {
-    size_t returned = 0;
-    for (size_t i = 0; i < batch->nrows; i++)
-        returned += batch->rows[i].returned;
-    if (returned > 0) {
-        struct queue_batch *rest = returned < batch->nrows ? pick(batch, false) : NULL;
-        run_no_attempt(s, d, rest ? pick(batch, true) : batch, SCHED_FAIL, "5.7.1",
-                       "the operator of this server has returned the message");
-        if (rest)
-            queue_batch_free(batch);
-        batch = rest;
-    }
-    if (!batch)
-        return NULL;
     char *name = s->config.ops->destination_of
                      ? s->config.ops->destination_of(s->config.arg, d->domain, batch->message)
                      : NULL;
     struct sched_dest *to = sched_dest_get(s, name ? name : d->domain);
     free(name);
     sched_wait_add(s, to, batch, claimed ? d : NULL);
+    if (to->wish < d->wish)
+        sched_dest_want(to, d->wish);
     if (to != d)
         sched_dest_advance(s, to);
     return to;
@@ -148,7 +125,7 @@ static bool expire(struct sched *s, struct sched_flow *f)
         }
         if (!may_run_no_attempt(s, d))
             return false;
-        run_no_attempt(s, d, sched_wait_remove(s, f, w), SCHED_DEFER, "4.4.5",
+        run_no_attempt(s, d, sched_wait_remove(s, f, w), SCHED_PUT_OFF, "4.4.5",
                        "all permitted connections to the destination were busy");
     }
     return true;
@@ -322,7 +299,10 @@ void sched_resolved(struct sched *s, const char *destination, struct sched_route
         sched_site_limit(s, d->site, &d->route.limits);
         if (d->claiming)
             d->site->claims++;
+        if (d->wanted)
+            sched_site_forgive(d->site);
     }
+    d->wanted = false;
     /* An answer is used at least once, or one that is not to be kept would be asked for forever. */
     if (d->fresh_until_ms <= sched_now(s))
         d->fresh_until_ms = sched_now(s) + 1;

@@ -5,6 +5,7 @@
  * sched_dest.c: destinations: claims, resolution, jobs without an attempt.
  * sched_fair.c: what waits, and whose turn it is.
  * sched_pause.c: what the operator has stopped.
+ * sched_wish.c: what else he wants.
  * sched_site.c: sites and slots: which of them get the next connection.
  */
 #ifndef RELAY_QUEUE_SCHED_INTERNAL_H
@@ -61,6 +62,8 @@ struct sched_dest {
     struct sched_route route; /* site is NULL here: see below */
     uint64_t fresh_until_ms;
     bool outdated;             /* RESOLVING: what is asked for is already wrong */
+    uint64_t wish;             /* of the operator, to try it now; of several the last */
+    bool wanted;               /* likewise: the back-off of its site ends when that is known */
     struct sched_site *site;   /* holds a use of it; NULL: the route is a failure */
     struct sched_flow *flows;  /* what waits */
     size_t nwaiting, nclaimed; /* all; those that came by a claim */
@@ -133,6 +136,7 @@ struct sched_job_private {
     struct sched_slot *slot;               /* NULL: none, or the job is late */
     struct sched_job_private *next, *prev; /* sched.jobs: oldest first, deadlines ascend */
     bool late;
+    bool returns;              /* no delivery: its rows go back to their author */
     char id[QUEUE_ID_LEN + 1]; /* queue id: the batch is somebody else's while the job is out */
 };
 
@@ -157,8 +161,10 @@ struct sched {
     size_t *worker_slots; /* slots of each worker */
     uint32_t last_slot;
     uint64_t late_jobs;
-    struct sched_pause *pauses; /* of sites */
-    bool paused;                /* all */
+    struct sched_pause *pauses;   /* of sites */
+    bool paused;                  /* all */
+    bool returns, claims_returns; /* rows may wait to be returned; they are being claimed */
+    size_t returning;             /* jobs for that */
     bool resolve_guard, sweeping, stopping, idle_told;
     struct age_clock clock;
     int64_t hint_ms; /* earliest due time heard of since the sweep began */
@@ -175,6 +181,12 @@ void sched_request_over(struct sched *s); /* of the store */
 struct sched_job *sched_job_new(struct sched *s, struct sched_dest *d, struct queue_batch *batch);
 
 void sched_release(struct sched *s, struct queue_batch *batch); /* back to the store, as it was */
+void sched_mark_due(struct sched *s, const char *destination);
+
+/* ---- sched_wish.c ---- */
+void sched_returns_pump(struct sched *s); /* where rows may wait to be returned */
+/* The operator wants mail of d tried now: what is known of it is forgotten. */
+void sched_dest_want(struct sched_dest *d, uint64_t wish);
 
 /* ---- sched_pause.c ---- */
 void sched_site_look_paused(struct sched *s, struct sched_site *site);
@@ -201,8 +213,7 @@ struct queue_batch *sched_turn_take(struct sched *s, struct sched_site *site, st
 void sched_turn_claim(struct sched_site *site, struct sched_dest *d);
 
 /* ---- sched_dest.c ---- */
-/* What came for d: it waits, but what is to be returned to its author is, at once. Takes batch.
- * Where it waits, if it does: d, or the destination that is its way. */
+/* What came for d waits, there or where it belongs today: that is answered. Takes batch. */
 struct sched_dest *sched_dest_admit(struct sched *s, struct sched_dest *d,
                                     struct queue_batch *batch, bool claimed);
 struct sched_dest *sched_dest_get(struct sched *s, const char *name);
@@ -227,6 +238,7 @@ void sched_site_unuse(struct sched_site *site);
 void sched_site_forget(struct sched *s, struct sched_site *site, bool anyway);
 void sched_site_pump(struct sched *s, struct sched_site *site);
 bool sched_site_is_down(const struct sched *s, const struct sched_site *site);
+void sched_site_forgive(struct sched_site *site); /* it is left alone no longer */
 void sched_site_ended(struct sched *s, struct sched_site *site, const struct sched_job_end *end);
 void sched_slot_release(struct sched *s, struct sched_slot *slot, enum sched_slot_state state);
 void sched_slot_forget(struct sched *s, struct sched_slot *slot);

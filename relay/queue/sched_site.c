@@ -92,6 +92,13 @@ bool sched_site_is_down(const struct sched *s, const struct sched_site *site)
     return sched_now(s) < site->down_until_ms;
 }
 
+void sched_site_forgive(struct sched_site *site)
+{
+    site->down_until_ms = 0;
+    site->backoff_ms = 0;
+    site->asked = false;
+}
+
 /* ---- slots ---- */
 
 static enum sched_rank rank_of(const struct sched_site *site)
@@ -318,7 +325,7 @@ static void pump_down(struct sched *s, struct sched_site *site)
     struct sched_turn turn;
     while (sched_turn_next(site, &turn)) {
         sched_site_remove(site, turn.dest);
-        sched_dest_drain(s, turn.dest, SCHED_DEFER, site->status, site->text);
+        sched_dest_drain(s, turn.dest, SCHED_PUT_OFF, site->status, site->text);
     }
 }
 

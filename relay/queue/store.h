@@ -47,6 +47,21 @@ struct store_spent {
 #define STORE_SPENT_KEPT_S 90000         /* slots that are older are forgotten */
 #define STORE_KNOWN_KEPT_S (400 * 86400) /* and recipients that were not written to for longer */
 
+/* ---- the operator's wishes ---- */
+struct store_taken {
+    char id[QUEUE_ID_LEN + 1];
+    uint32_t number; /* of the row */
+};
+/* Any of: */
+struct store_wish {
+    const char *retry; /* this destination is to be tried now, whatever is known of it */
+    uint64_t number;   /* store_admin.wish */
+    bool returns;      /* rows wait to be returned to their authors: store_claim.returned */
+    /* Claimed rows have been changed: what has not begun is given back, and claimed as it is now */
+    const struct store_taken *taken;
+    size_t ntaken;
+};
+
 /* ---- life ---- */
 struct store_config {
     const char *dir;        /* <state>/queue; created 0700 */
@@ -63,6 +78,8 @@ struct store_config {
     struct mailbox *notify;
     void (*on_queued)(void *arg, struct queue_batch *claimed);
     void (*on_due)(void *arg, const char *destination, int64_t due_ms);
+    /* What the operator wants of the scheduler. May be NULL. */
+    void (*on_wish)(void *arg, const struct store_wish *wish);
     /* From inside store_open(): what an earlier run has kept of budgets, piece by piece. May be
      * NULL. */
     void (*on_spent)(void *arg, const struct store_spent *spent);
@@ -179,6 +196,8 @@ struct store_claim {
     const char *destination; /* owned by the request, free()d with it */
     int64_t now_ms;
     size_t max_rows;
+    bool returned; /* instead: what the operator returns, of any destination and whether it is due
+                      or not; batches are whole messages, more says whether there is more */
     void (*done)(struct store_claim *c); /* frees c with store_claim_free() */
     void *arg;
     int err;
@@ -234,6 +253,7 @@ struct store_result {
     bool delay_warned;  /* new value */
     bool by_told;       /* likewise */
     bool v4_only;       /* likewise */
+    bool untried;       /* STORE_DEFERRED: nothing was tried, so that no attempt is counted */
     const char *status; /* enhanced status; text of the request's arena */
     const char *text;   /* what was said, for list, trace and the report */
     const char *remote; /* host [address]:port, or "" */
@@ -299,9 +319,10 @@ struct store_listed {
 /* Reading runs in slices on the disk pool, changes in slices of transactions, so that neither
  * stops the mail. RETRY makes unheld rows due now, but those that wait for their author's release
  * time (FUTURERELEASE) only where the filter names their id; RELEASE ends a hold; DELETE sends no
- * report. A row being delivered is deleted when its result is recorded. RETURN marks rows, held
- * ones too, whose next claim is told that they are to be reported instead of tried. REDIRECT leaves
- * rows that are being tried alone, and a hold as it is. */
+ * report. A row being delivered is deleted when its result is recorded. RETURN puts rows, held ones
+ * too, among those of store_claim.returned, to be reported instead of tried. REDIRECT leaves a hold
+ * as it is. A row being delivered is returned or redirected when its result is recorded, unless it
+ * has ended then; so that it does not take longer than need be, the scheduler is told (on_wish). */
 struct store_admin {
     struct pool_job job;
     struct mailbox *reply;
@@ -309,6 +330,8 @@ struct store_admin {
     struct store_filter filter; /* text in arena */
     struct store_target target; /* likewise; REDIRECT */
     bool dry_run;
+    uint64_t wish; /* RETRY, REDIRECT: told with each destination, so that sites that are left alone
+                      are tried; one number for one wish. 0: what is due is due, no more */
     char after_id[QUEUE_ID_LEN + 1]; /* LIST, SHOW: page key, set by the store; "" at first */
     uint32_t after_number;
     size_t max;         /* most rows (or destinations) listed */

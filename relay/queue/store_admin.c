@@ -104,9 +104,12 @@ static bool concerns(const struct store_admin *a, const struct store_row *row, i
         return row->state == STATE_ACTIVE;
     case STORE_RELEASE:
         return row->state == STATE_HELD;
+    case STORE_RETURN:
+        return row->state != STATE_RETURNED;
     case STORE_REDIRECT:
-        return strcmp(row->domain, a->target.destination) != 0 ||
-               (a->target.address && strcmp(row->address, a->target.address) != 0);
+        return row->state != STATE_RETURNED &&
+               (strcmp(row->domain, a->target.destination) != 0 ||
+                (a->target.address && strcmp(row->address, a->target.address) != 0));
     default:
         return true;
     }
@@ -215,7 +218,7 @@ static int change_row(struct store *s, struct store_admin *a, struct target *t)
                    ? err
                    : store_end_message(s, t->key >> STORE_ROW_BITS, &t->message_ended);
     }
-    if ((a->op == STORE_RETRY || a->op == STORE_REDIRECT) && claim)
+    if (a->op == STORE_RETRY && claim)
         return 0; /* it is being tried */
     struct arena arena;
     arena_init(&arena);
@@ -249,22 +252,43 @@ static int change_apply(struct store *s, struct task *task)
     return 0;
 }
 
+/* A claimed row: what becomes of it when its claim ends. */
+static void settle_claimed(const struct store_admin *a, struct claim_row *claim)
+{
+    claim->deleted = claim->deleted || a->op == STORE_DELETE;
+    claim->returned = claim->returned || a->op == STORE_RETURN;
+    if (a->op != STORE_REDIRECT)
+        return;
+    free(claim->moved_to);
+    claim->moved_to = mem_str(a->target.destination);
+}
+
+static void tell_destination(struct store *s, const struct store_admin *a, const char *name)
+{
+    struct claim_destination *d = claims_destination(&s->claims, name);
+    if (d)
+        claims_forget_cursor(d);
+    if (a->wish && a->op != STORE_RELEASE)
+        store_wish_retry(s, name, a->wish);
+    else
+        store_notify_due(s, name, s->wall_ms);
+}
+
 static void settle_target(struct store *s, const struct store_admin *a, const struct target *t,
                           const char *told)
 {
     struct claim_row *claim = claims_find(&s->claims, t->key);
     struct claim_destination *d = claims_destination(&s->claims, t->domain);
+    const char *goes_to = a->op == STORE_REDIRECT ? a->target.destination : t->domain;
+    bool may_be_due = a->op == STORE_RETRY || a->op == STORE_RELEASE || a->op == STORE_REDIRECT;
     if (d)
         claims_forget_cursor(d);
-    if (claim && a->op == STORE_DELETE)
-        claim->deleted = true;
+    if (claim)
+        settle_claimed(a, claim);
     if (t->message_ended && t->spooled)
         store_remove_spool(s, t->id);
-    const char *goes_to = a->op == STORE_REDIRECT ? a->target.destination : t->domain;
-    if (a->op == STORE_REDIRECT && (d = claims_destination(&s->claims, goes_to)))
-        claims_forget_cursor(d);
-    if (a->op != STORE_DELETE && a->op != STORE_HOLD && strcmp(told, goes_to) != 0)
-        store_notify_due(s, goes_to, s->wall_ms);
+    if (may_be_due && strcmp(told, goes_to) != 0)
+        tell_destination(s, a, goes_to);
     if (a->op == STORE_DELETE)
         history_post(s->history, &(struct history_event){.time_ms = s->wall_ms,
                                                          .kind = HISTORY_DELETED,
@@ -316,13 +340,24 @@ static void change_settle(struct store *s, struct task *task, int err)
 {
     struct store_admin *a = (struct store_admin *)task;
     const char *told = "";
+    struct store_taken taken[SLICE_CHANGES];
+    size_t ntaken = 0;
     a->err = err;
     for (size_t i = 0; err == 0 && i < a->scan->ntargets; i++) {
-        if (!a->scan->targets[i].changed)
+        const struct target *t = &a->scan->targets[i];
+        if (!t->changed)
             continue;
-        settle_target(s, a, &a->scan->targets[i], told);
-        told = a->op == STORE_REDIRECT ? a->target.destination : a->scan->targets[i].domain;
+        settle_target(s, a, t, told);
+        told = a->op == STORE_REDIRECT ? a->target.destination : t->domain;
+        if (!claims_find(&s->claims, t->key))
+            continue;
+        memcpy(taken[ntaken].id, t->id, sizeof taken->id);
+        taken[ntaken++].number = (uint32_t)(t->key & (QUEUE_ROWS_MAX - 1));
     }
+    if (ntaken)
+        store_wish_recall(s, taken, ntaken);
+    if (err == 0 && a->op == STORE_RETURN && a->scan->changed)
+        store_wish_return(s);
     if (err == 0)
         a->touched += (uint64_t)a->scan->changed;
     go_on(s, a);

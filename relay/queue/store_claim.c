@@ -187,7 +187,6 @@ static int load_row(struct store *s, struct queue_batch *b, size_t i, int64_t ke
     int warned = sqlite3_column_int(st, 6);
     row->delay_warned = warned & STORE_DELAY_WARNED;
     row->by_told = warned & STORE_BY_TOLD;
-    row->returned = warned & STORE_RETURNED;
     row->v4_only = warned & STORE_V4_ONLY;
     row->last_status = arena_str(&b->arena, sv_of(sql_column(st, 7)));
     row->last_text = arena_str(&b->arena, sv_of(sql_column(st, 8)));
@@ -241,6 +240,49 @@ static void drop_batches(struct store_claim *c)
     c->nbatches = 0;
 }
 
+/* ---- what goes back to its author ---- */
+
+static int collect_marked(struct store *s, struct store_claim *c, struct found *f)
+{
+    sqlite3_stmt *st = sql_use(&s->db, STORE_RETURNED);
+    int got;
+    while ((got = sql_step(&s->db, st)) == 1) {
+        int64_t key = sqlite3_column_int64(st, 0);
+        if (claims_find(&s->claims, key))
+            continue; /* it is being tried: its end decides */
+        c->more = f->count == f->max;
+        if (c->more) {
+            keep_whole(f, 0, key); /* one report for all of a message */
+            break;
+        }
+        f->places[f->count++] = (struct store_place){.key = key};
+    }
+    if (st)
+        sqlite3_reset(st);
+    return got < 0 ? got : 0;
+}
+
+static int claim_returned(struct store *s, struct store_claim *c)
+{
+    struct found f = {.max = c->max_rows};
+    f.places = mem_new(f.max, sizeof *f.places);
+    int err = collect_marked(s, c, &f);
+    if (err == 0)
+        err = load_all(s, c, &f);
+    if (err < 0)
+        drop_batches(c);
+    for (size_t i = 0, place = 0; i < c->nbatches; i++) {
+        const struct queue_batch *b = c->batches[i];
+        for (size_t k = 0; k < b->nrows; k++, place++)
+            claims_add(&s->claims, b->message, f.places[place].key >> STORE_ROW_BITS,
+                       b->rows[k].number, b->rows[k].domain);
+    }
+    free(f.places);
+    return err;
+}
+
+/* ---- */
+
 static int claim(struct store *s, struct store_claim *c)
 {
     struct claim_destination *d = claims_destination(&s->claims, c->destination);
@@ -283,7 +325,7 @@ static void claim_run(struct task *task)
     struct store_claim *c = (struct store_claim *)task;
     struct store *s = c->store;
     c->next_due_ms = INT64_MAX;
-    c->err = s->down ? s->down_err : claim(s, c);
+    c->err = s->down ? s->down_err : c->returned ? claim_returned(s, c) : claim(s, c);
     c->task.run = claim_done;
     mailbox_post(c->reply, &c->task);
 }

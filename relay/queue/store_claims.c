@@ -134,6 +134,7 @@ void claims_end(struct claims *c, struct claim_row *row, const struct store_plac
         note(row->destination, *place);
     drop_message(c, row->message);
     drop_destination(c, row->destination);
+    free(row->moved_to);
     free(row);
 }
 

@@ -44,7 +44,9 @@ struct claim_row {
     int64_t key;
     struct claim_message *message;
     struct claim_destination *destination;
-    bool deleted; /* by the operator: ends when its result is recorded */
+    bool deleted;   /* by the operator: ends when its result is recorded */
+    bool returned;  /* likewise: goes back to its author then, unless it has ended */
+    char *moved_to; /* likewise: to this destination; NULL: it was not moved */
     UT_hash_handle hh;
 };
 

@@ -24,8 +24,8 @@ void store_row_read(struct store_row *row, sqlite3_stmt *st)
     row->state = sqlite3_column_int(st, 8);
     row->address = sql_column(st, 9);
     row->attempts = (uint32_t)sqlite3_column_int64(st, 10);
-    row->awaits_release = row->attempts == 0 && sqlite3_column_int64(st, 14) > 0;
     row->status = sql_column(st, 11);
+    row->awaits_release = row->attempts == 0 && !row->status[0] && sqlite3_column_int64(st, 14) > 0;
     row->text = sql_column(st, 12);
     row->params = sql_column(st, 15);
     row->spooled = sqlite3_column_int(st, 13) != 0;

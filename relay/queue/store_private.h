@@ -16,8 +16,9 @@
 #include <pthread.h>
 
 /* Statements of the store's connection. "recipient.state": 0 active, 1 held, 2 deleted by the
- * operator while being delivered. "recipient.held": milliseconds that it was held; less the wall
- * time of its hold while it is. A recipient's id is its key (store_claims.h). */
+ * operator while being delivered, 3 to be returned to its author. "recipient.held": milliseconds
+ * that it was held; less the wall time of its hold while it is. A recipient's id is its key
+ * (store_claims.h). */
 #define STORE_SQL(XX)                                                                              \
     XX(BEGIN, "BEGIN IMMEDIATE")                                                                   \
     XX(COMMIT, "COMMIT")                                                                           \
@@ -28,9 +29,9 @@
     XX(PUT_CONTENT, "INSERT INTO content VALUES(?1,?2,?3)")                                        \
     XX(PUT_ROW, "INSERT INTO recipient VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")                \
     XX(END_ROW, "DELETE FROM recipient WHERE id=?1")                                               \
-    XX(DEFER_ROW,                                                                                  \
-       "UPDATE recipient SET due=?2, attempts=attempts+1, warned=?3|(warned&8), status=?4,"        \
-       " text=?5 WHERE id=?1")                                                                     \
+    XX(DEFER_ROW, "UPDATE recipient SET due=?2, attempts=attempts+?6, warned=?3, status=?4, "      \
+                  "text=?5" /* what the operator has decided meanwhile holds */                    \
+                  " WHERE id=?1 AND state<>3 AND destination=?7 AND address=?8")                   \
     XX(ANY_ROW, "SELECT 1 FROM recipient WHERE id BETWEEN ?1 AND ?2 LIMIT 1")                      \
     XX(END_ROWS, "DELETE FROM recipient WHERE id BETWEEN ?1 AND ?2")                               \
     XX(END_MESSAGE, "DELETE FROM message WHERE seq=?1 RETURNING id")                               \
@@ -50,10 +51,13 @@
     XX(HOLD_ROW, "UPDATE recipient SET state=1, held=held-?2 WHERE id=?1 AND state=0")             \
     XX(FREE_ROW, "UPDATE recipient SET state=0, held=max(held+?2,0) WHERE id=?1 AND state=1")      \
     XX(DELETE_LATER, "UPDATE recipient SET state=2 WHERE id=?1 AND state<>2")                      \
-    XX(RETURN_ROW, "UPDATE recipient SET warned=warned|8, due=min(due,?2), held=CASE state WHEN 1" \
-                   " THEN max(held+?2,0) ELSE held END, state=0 WHERE id=?1 AND state<>2")         \
+    XX(RETURN_ROW, "UPDATE recipient SET held=CASE state WHEN 1 THEN max(held+?2,0) ELSE held END" \
+                   ", state=3 WHERE id=?1 AND state IN (0,1)")                                     \
+    XX(RETURNED, "SELECT id FROM recipient INDEXED BY recipient_parked WHERE state<>0 AND state=3" \
+                 " ORDER BY id")                                                                   \
     XX(REDIRECT_ROW, "UPDATE recipient SET due=?2, destination=?3, address=?4, params=?5,"         \
-                     " attempts=0, warned=warned&~4, status='', text='' WHERE id=?1 AND state<>2") \
+                     " attempts=0, warned=warned&~4, status='', text=''"                           \
+                     " WHERE id=?1 AND state IN (0,1)")                                            \
     XX(SET_DUE, "UPDATE recipient SET due=?2 WHERE id=?1 AND state=0 AND due>?2")                  \
     XX(SPOOL_NAMED, "SELECT 1 FROM message WHERE id=?1 AND spooled<>0")                            \
     XX(PARTIAL_GET, "SELECT state, length, bytes, file, message, mail, recipients FROM partial"    \
@@ -123,9 +127,8 @@ enum store_read_sql {
 #define STORE_DELAY_WARNED 1
 #define STORE_BY_TOLD      2
 #define STORE_V4_ONLY      4
-#define STORE_RETURNED     8
 
-enum { STATE_ACTIVE, STATE_HELD, STATE_DELETED };
+enum { STATE_ACTIVE, STATE_HELD, STATE_DELETED, STATE_RETURNED };
 
 /* A request that writes. apply() runs inside the transaction and touches nothing but the database
  * and private fields of the request; settle() runs after the commit (err 0, or apply's own
@@ -267,6 +270,12 @@ void store_announce(struct store *s, struct queue_message *m, struct queue_batch
                     int64_t seq); /* after the commit; takes rows, drops one reference of m */
 void store_refuse(struct store *s, const struct queue_message *m);
 void store_notify_due(struct store *s, const char *destination, int64_t due_ms);
+
+/* store_wish.c: what the operator wants is told to the scheduler */
+void store_wish_retry(struct store *s, const char *destination, uint64_t number);
+void store_wish_return(struct store *s);
+/* Claimed rows are not any more what they were when they were claimed. Copied. */
+void store_wish_recall(struct store *s, const struct store_taken *taken, size_t count);
 
 /* store_record.c: also for deletion by the operator */
 int store_end_row(struct store *s, int64_t key) MUST_CHECK;

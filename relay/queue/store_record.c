@@ -61,7 +61,8 @@ int store_end_message(struct store *s, int64_t seq, bool *ended_out)
     return end_message(s, seq);
 }
 
-static int defer_row(struct store *s, int64_t key, const struct store_result *result)
+static int defer_row(struct store *s, int64_t key, const struct queue_row *row,
+                     const struct store_result *result)
 {
     sqlite3_stmt *st = sql_use(&s->db, STORE_DEFER_ROW);
     sql_int(st, 1, key);
@@ -71,6 +72,9 @@ static int defer_row(struct store *s, int64_t key, const struct store_result *re
                 (result->by_told ? STORE_BY_TOLD : 0) | (result->v4_only ? STORE_V4_ONLY : 0));
     sql_text(st, 4, result->status ? result->status : "");
     sql_text(st, 5, result->text ? result->text : "");
+    sql_int(st, 6, !result->untried);
+    sql_text(st, 7, row->domain);
+    sql_text(st, 8, row->address);
     return sql_run(&s->db, st);
 }
 
@@ -124,7 +128,7 @@ static int record_apply(struct store *s, struct task *task)
             any_ended = true;
             err = store_end_row(s, store_key(seq, number));
         } else if (result && result->verdict == STORE_DEFERRED) {
-            err = defer_row(s, store_key(seq, number), result);
+            err = defer_row(s, store_key(seq, number), &r->batch->rows[i], result);
         }
     }
     if (err == 0 && any_ended)
@@ -186,6 +190,19 @@ static void tell_reported(struct store *s, const struct store_record *r)
     history_post(s->history, &e);
 }
 
+/* What the operator has done to a row while it was claimed counts from now on. */
+static void tell_scheduler(struct store *s, const struct claim_row *claim)
+{
+    struct claim_destination *d;
+    if (claim->returned)
+        store_wish_return(s);
+    if (!claim->moved_to)
+        return;
+    if ((d = claims_destination(&s->claims, claim->moved_to)))
+        claims_forget_cursor(d);
+    store_notify_due(s, claim->moved_to, s->wall_ms);
+}
+
 static void settle_rows(struct store *s, struct store_record *r)
 {
     int64_t seq = r->batch->nrows > 0 ? seq_of(s, r) : 0;
@@ -198,6 +215,8 @@ static void settle_rows(struct store *s, struct store_record *r)
         bool deferred = result && result->verdict == STORE_DEFERRED;
         struct store_place place = {.due_ms = deferred ? result->due_ms : row->due_ms,
                                     .key = claim->key};
+        if (!ends(claim, result))
+            tell_scheduler(s, claim);
         claims_end(&s->claims, claim, ends(claim, result) ? NULL : &place);
     }
     if (r->message_ended && r->batch->message->spooled)

@@ -26,7 +26,7 @@ const size_t store_sql_count = sizeof store_sql_texts / sizeof *store_sql_texts;
 const size_t store_read_sql_count = sizeof store_read_sql_texts / sizeof *store_read_sql_texts;
 
 #define APPLICATION_ID "1297301809" /* "MSA1" */
-#define SCHEMA_VERSION 6
+#define SCHEMA_VERSION 7
 
 /* page_size by measurement: tests/bench/store_put.c. */
 static const char pragmas_new[] = "PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL;";
@@ -66,16 +66,22 @@ static const char pragmas[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
 /* What the operator has stopped (store_pause.c); came with version 6. */
 #define SCHEMA_PAUSED "CREATE TABLE paused(what TEXT PRIMARY KEY) WITHOUT ROWID;"
 
-#define SCHEMA_IS_NOW "PRAGMA user_version=6; COMMIT;"
+/* What is to be returned to its author has a state of its own; came with version 7. */
+#define SCHEMA_RETURNED "UPDATE recipient SET state=3 WHERE state=0 AND warned&8;"
+
+#define SCHEMA_IS_NOW "PRAGMA user_version=7; COMMIT;"
 
 /* What a queue of an earlier version lacks, by that version. */
 static const char *const upgrades[SCHEMA_VERSION] = {
     [1] = "BEGIN IMMEDIATE;" SCHEMA_PARTIAL SCHEMA_SPENT SCHEMA_CHANGED SCHEMA_BUDGETS SCHEMA_PAUSED
+        SCHEMA_RETURNED SCHEMA_IS_NOW,
+    [2] = "BEGIN IMMEDIATE;" SCHEMA_SPENT SCHEMA_CHANGED SCHEMA_BUDGETS SCHEMA_PAUSED
+        SCHEMA_RETURNED SCHEMA_IS_NOW,
+    [3] = "BEGIN IMMEDIATE;" SCHEMA_CHANGED SCHEMA_BUDGETS SCHEMA_PAUSED SCHEMA_RETURNED
         SCHEMA_IS_NOW,
-    [2] = "BEGIN IMMEDIATE;" SCHEMA_SPENT SCHEMA_CHANGED SCHEMA_BUDGETS SCHEMA_PAUSED SCHEMA_IS_NOW,
-    [3] = "BEGIN IMMEDIATE;" SCHEMA_CHANGED SCHEMA_BUDGETS SCHEMA_PAUSED SCHEMA_IS_NOW,
-    [4] = "BEGIN IMMEDIATE;" SCHEMA_BUDGETS SCHEMA_PAUSED SCHEMA_IS_NOW,
-    [5] = "BEGIN IMMEDIATE;" SCHEMA_PAUSED SCHEMA_IS_NOW,
+    [4] = "BEGIN IMMEDIATE;" SCHEMA_BUDGETS SCHEMA_PAUSED SCHEMA_RETURNED SCHEMA_IS_NOW,
+    [5] = "BEGIN IMMEDIATE;" SCHEMA_PAUSED SCHEMA_RETURNED SCHEMA_IS_NOW,
+    [6] = "BEGIN IMMEDIATE;" SCHEMA_RETURNED SCHEMA_IS_NOW,
 };
 
 static const char schema[] =
@@ -184,7 +190,8 @@ static int end_deleted(struct store *s)
 {
     int64_t key = 0;
     for (;;) {
-        int err = sql_value(&s->db, "SELECT id FROM recipient WHERE state=2 LIMIT 1", &key);
+        int err =
+            sql_value(&s->db, "SELECT id FROM recipient WHERE state<>0 AND state=2 LIMIT 1", &key);
         if (err == ERR_NOT_FOUND)
             return 0;
         bool ended = false;

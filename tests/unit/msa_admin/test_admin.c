@@ -317,6 +317,30 @@ static void pauses(void **state)
     assert_int_equal(given.code, 0);
 }
 
+/* What the operator returns goes back at once; the reports wait as all mail does. */
+static void bounces_while_paused(void **state)
+{
+    (void)state;
+    ask("{\"command\":\"pause\",\"what\":\"relay\"}");
+    assert_non_null(strstr(text(0, "note"), "reports"));
+    ask("{\"command\":\"status\"}");
+    assert_non_null(strstr(text(0, "paused_note"), "reports"));
+    ask("{\"command\":\"queue-hold\",\"domain\":\"d0.test\"}");
+    ask("{\"command\":\"queue-bounce\",\"domain\":\"d0.test\"}");
+    assert_int_equal(number(0, "recipients"), MESSAGES * RECIPIENTS / 3);
+    sim_run_for(10000);
+    ask("{\"command\":\"queue-list\",\"domain\":\"d0.test\"}");
+    assert_int_equal(json_array_size(given.lines), 0);
+    ask("{\"command\":\"queue-list\",\"domain\":\"example.net\"}");
+    assert_int_equal(json_array_size(given.lines), MESSAGES);
+    for (size_t i = 0; i < MESSAGES; i++)
+        assert_int_equal(number(i, "attempts"), 0);
+    ask("{\"command\":\"resume\",\"what\":\"relay\"}");
+    assert_string_equal(text(0, "note"), "");
+    ask("{\"command\":\"status\"}");
+    assert_string_equal(text(0, "paused_note"), "");
+}
+
 /* 13 acceptances and a deferral for each recipient. */
 static void traces(void **state)
 {
@@ -667,6 +691,7 @@ int main(void)
         T(changes),
         T(bounces_and_redirects),
         T(pauses),
+        T(bounces_while_paused),
         T(traces),
         T(refusals),
         T(refusals_are_limited),

@@ -64,6 +64,12 @@ static void on_due(void *arg, const char *destination, int64_t due_ms)
     relay_on_due(t.relay, destination, due_ms);
 }
 
+static void on_wish(void *arg, const struct store_wish *wish)
+{
+    (void)arg;
+    relay_on_wish(t.relay, wish);
+}
+
 /* Until the queue holds so many rows, none of them in hand, and the receiver has so many. */
 static void on_poll(void *arg)
 {
@@ -173,6 +179,7 @@ static void open_relay(const struct relay_setup *setup)
                                  .notify = t.mailbox,
                                  .on_queued = on_queued,
                                  .on_due = on_due,
+                                 .on_wish = on_wish,
                                  .loop = t.loop};
     assert_int_equal(store_open(&store, &why, &t.store), 0);
     assert_int_equal(

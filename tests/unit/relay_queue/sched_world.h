@@ -73,6 +73,7 @@ struct row {
     const char *domain;
     int64_t due_ms;
     bool claimed, gone;
+    bool held, returned;           /* by the operator */
     struct queue_message *message; /* NULL: the one below; a reference */
 };
 
@@ -118,7 +119,7 @@ void store_claim(struct store *s, struct store_claim *c)
     (void)s;
     assert_true(asked.nclaims < 4096);
     asked.claims[asked.nclaims++] = c;
-    claims_made++;
+    claims_made += !c->returned;
 }
 
 struct store_due *store_due_new(const char *after, int64_t until_ms, size_t max,
@@ -216,9 +217,10 @@ static inline void answer_claim(struct store_claim *c)
     c->next_due_ms = INT64_MAX;
     for (size_t i = 0; i < nrows; i++) {
         struct row *r = &rows[i];
-        if (r->gone || r->claimed || strcmp(r->domain, c->destination) != 0)
+        if (r->gone || r->claimed || r->held || r->returned != c->returned ||
+            (!c->returned && strcmp(r->domain, c->destination) != 0))
             continue;
-        if (r->due_ms > c->now_ms) {
+        if (r->due_ms > c->now_ms && !c->returned) {
             c->next_due_ms = r->due_ms < c->next_due_ms ? r->due_ms : c->next_due_ms;
         } else if (c->nbatches == c->max_rows) {
             c->more = true;
@@ -244,7 +246,7 @@ static inline void answer_due(struct store_due *d)
     size_t n = 0;
     const char *last = NULL;
     for (size_t i = 0; i < nrows; i++) {
-        if (rows[i].gone || rows[i].claimed)
+        if (rows[i].gone || rows[i].claimed || rows[i].held || rows[i].returned)
             continue;
         if (rows[i].due_ms > d->until_ms)
             d->next_ms = rows[i].due_ms < d->next_ms ? rows[i].due_ms : d->next_ms;

@@ -39,6 +39,11 @@ struct fixture {
     size_t nqueued, ndue;
     char last_due[256];
     int64_t last_due_ms;
+    /* And on_wish. */
+    size_t nretries, nreturns, ntaken;
+    char last_retry[256];
+    uint64_t last_number;
+    struct store_taken taken[16];
     /* The last answer. */
     int err;
     bool answered;
@@ -62,6 +67,21 @@ static inline void fixture_on_due(void *arg, const char *destination, int64_t du
     f->last_due_ms = due_ms;
 }
 
+static inline void fixture_on_wish(void *arg, const struct store_wish *wish)
+{
+    struct fixture *f = arg;
+    if (wish->retry) {
+        f->nretries++;
+        f->last_number = wish->number;
+        snprintf(f->last_retry, sizeof f->last_retry, "%s", wish->retry);
+    }
+    f->nreturns += wish->returns;
+    for (size_t i = 0; i < wish->ntaken; i++) {
+        assert_true(f->ntaken < 16);
+        f->taken[f->ntaken++] = wish->taken[i];
+    }
+}
+
 static inline int fixture_open_error(struct fixture *f, struct buf *error)
 {
     f->loop = loop_new();
@@ -78,6 +98,7 @@ static inline int fixture_open_error(struct fixture *f, struct buf *error)
         .notify = f->mailbox,
         .on_queued = fixture_on_queued,
         .on_due = fixture_on_due,
+        .on_wish = fixture_on_wish,
         .on_spent = f->on_spent,
         .on_paused = f->on_paused,
         .arg = f,

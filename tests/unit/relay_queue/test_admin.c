@@ -110,34 +110,6 @@ static size_t claimable(struct fixture *f, const char *domain)
     return n;
 }
 
-/* Marked, also while they are held; whoever claims them is told. */
-static void returned_by_the_operator(void **state)
-{
-    (void)state;
-    struct fixture f = {0};
-    fixture_open(&f);
-    struct queue_message *m = fixture_message(fixture_id(1), "Subject: x\r\n\r\n");
-    struct queue_batch *b = fixture_rows(m, "x@a.example y@a.example z@b.example");
-    for (size_t i = 0; i < b->nrows; i++)
-        b->rows[i].due_ms = clock_wall_ms() + 3600000;
-    b->rows[0].held = true;
-    assert_int_equal(ask_put_rows(&f, m, b), 0);
-    assert_int_equal(change(&f, STORE_RETURN, "a.example", true), 2);
-    assert_int_equal(claimable(&f, "a.example"), 0);
-    f.ndue = 0;
-    assert_int_equal(change(&f, STORE_RETURN, "a.example", false), 2);
-    assert_int_equal(f.ndue, 1);
-    assert_int_equal(claimable(&f, "a.example"), 1);
-    assert_int_equal(claimable(&f, "b.example"), 0);
-    struct store_claim *c = ask_claim(&f, "a.example", 10);
-    assert_int_equal(c->nbatches, 1);
-    assert_int_equal(c->batches[0]->nrows, 2);
-    assert_true(c->batches[0]->rows[0].returned && c->batches[0]->rows[1].returned);
-    store_claim_free(c);
-    fixture_close(&f);
-    fixture_remove(&f);
-}
-
 static void redirected(void **state)
 {
     (void)state;
@@ -166,8 +138,6 @@ static void redirected(void **state)
     assert_string_equal(row[0].rcpt_params,
                         "<n@b.example> NOTIFY=FAILURE ORCPT=rfc822;x@a.example");
     assert_string_equal(row[1].rcpt_params, "<n@b.example> ORCPT=rfc822;z@o.example");
-    /* what is being tried stays */
-    assert_int_equal(change(&f, STORE_REDIRECT, "b.example", false), 0);
     store_claim_free(c);
     fixture_close(&f);
     /* by a next hop: the address stays */
@@ -313,7 +283,6 @@ int main(void)
         cmocka_unit_test(filters),
         cmocka_unit_test(pages),
         cmocka_unit_test(summary),
-        cmocka_unit_test(returned_by_the_operator),
         cmocka_unit_test(redirected),
         cmocka_unit_test(hold_release_delete),
         cmocka_unit_test(retry_makes_due),

@@ -95,13 +95,35 @@ static void warning_can_be_off(void **state)
     assert_false(retry_after(&o, 5 * DAY_MS - 1, 2, false, T0, 1).warn);
 }
 
+/* What was put off without a try waits as long as its age says, and its attempts are the least. */
+static void put_off_by_age(void **state)
+{
+    static const struct {
+        int64_t age_ms;
+        uint32_t attempts, step;
+    } cases[] = {
+        {-1, 0, 0},
+        {0, 0, 0},
+        {5 * MIN_MS - 1, 0, 0},
+        {5 * MIN_MS, 0, 1},
+        {15 * MIN_MS - 1, 0, 1},
+        {15 * MIN_MS, 0, 2},
+        {15 * MIN_MS, 4, 4},
+        {4 * DAY_MS, 1, 2},
+        {4 * DAY_MS, 90, 90},
+    };
+    (void)state;
+    struct queue_options o = options();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(retry_step(&o, cases[i].age_ms, cases[i].attempts), cases[i].step);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(due_follows_the_schedule),
-        cmocka_unit_test(expiry_and_warning),
-        cmocka_unit_test(last_attempt_at_the_end),
-        cmocka_unit_test(warning_can_be_off),
+        cmocka_unit_test(due_follows_the_schedule), cmocka_unit_test(expiry_and_warning),
+        cmocka_unit_test(last_attempt_at_the_end),  cmocka_unit_test(warning_can_be_off),
+        cmocka_unit_test(put_off_by_age),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

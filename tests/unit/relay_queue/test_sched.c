@@ -211,38 +211,6 @@ static void a_bulk_sender_delays_nobody(void **state)
     finish(out[0], OK);
 }
 
-/* What the operator returns is reported without a slot, the message's other recipients wait. */
-static void returned_rows_are_not_tried(void **state)
-{
-    (void)state;
-    sched_start(sched);
-    settle(10);
-    size_t first = add_rows("a.test", 3, WALL0);
-    struct queue_batch *b = queue_batch_new(message, 3);
-    for (uint32_t i = 0; i < 3; i++) {
-        b->rows[i] = (struct queue_row){.number = (uint32_t)first + i,
-                                        .address = "user",
-                                        .domain = "a.test",
-                                        .rcpt_params = "",
-                                        .last_status = "",
-                                        .last_text = "",
-                                        .returned = i != 1};
-        rows[first + i].claimed = true;
-    }
-    sched_on_queued(sched, b);
-    assert_int_equal(nout, 2);
-    assert_int_equal(out[0]->kind, SCHED_FAIL);
-    assert_string_equal(out[0]->status, "5.7.1");
-    assert_int_equal(out[0]->batch->nrows, 2);
-    assert_int_equal(out[0]->batch->rows[1].number, first + 2);
-    assert_int_equal(out[1]->kind, SCHED_DELIVER);
-    assert_int_equal(out[1]->batch->nrows, 1);
-    assert_int_equal(out[1]->batch->rows[0].number, first + 1);
-    while (nout)
-        finish(out[0], OK);
-    rows[first + 2].gone = true;
-}
-
 /* Whatever its size or login: a higher priority first, the same one in turn. */
 static void priority_goes_first(void **state)
 {
@@ -278,7 +246,6 @@ int main(void)
         CASE(destinations_of_a_site_take_turns),
         CASE(slots_of_all_sites_are_bounded),
         CASE(a_bulk_sender_delays_nobody),
-        CASE(returned_rows_are_not_tried),
         CASE(priority_goes_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,7 +79,7 @@ static void a_site_that_asks_is_left_alone(void **state)
     sched_get_stats(sched, &st);
     assert_int_equal(st.sites_down, 1);
     sched_on_queued(sched, batch_of((uint32_t)i + 3));
-    assert_int_equal(out[0]->kind, SCHED_DEFER);
+    assert_int_equal(out[0]->kind, SCHED_PUT_OFF);
     finish(out[0], OK);
     pass(30000); /* the pause is over: one job alone, which is asked to go as well */
     sched_on_queued(sched, batch_of((uint32_t)i + 4));
@@ -169,8 +169,8 @@ static void waiting_too_long_is_put_off(void **state)
     assert_int_equal(nout, 4);
     pass(605001); /* the four hang */
     assert_int_equal(nout, 6);
-    assert_int_equal(out[4]->kind, SCHED_DEFER);
-    assert_int_equal(out[5]->kind, SCHED_DEFER);
+    assert_int_equal(out[4]->kind, SCHED_PUT_OFF);
+    assert_int_equal(out[5]->kind, SCHED_PUT_OFF);
     while (nout)
         finish(out[0], OK);
 }

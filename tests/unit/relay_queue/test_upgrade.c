@@ -53,10 +53,12 @@
     "ALTER TABLE known ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;"   \
     "UPDATE known SET seen=CAST(strftime('%s', 'now') AS INTEGER);"
 
+#define VERSION_6 VERSION_5 "CREATE TABLE paused(what TEXT PRIMARY KEY) WITHOUT ROWID;"
+
 static const char *const versions[] = {
     [1] = VERSION_1 "PRAGMA user_version=1;", [2] = VERSION_2 "PRAGMA user_version=2;",
     [3] = VERSION_3 "PRAGMA user_version=3;", [4] = VERSION_4 "PRAGMA user_version=4;",
-    [5] = VERSION_5 "PRAGMA user_version=5;",
+    [5] = VERSION_5 "PRAGMA user_version=5;", [6] = VERSION_6 "PRAGMA user_version=6;",
 };
 #define VERSIONS (sizeof versions / sizeof *versions)
 
@@ -150,16 +152,34 @@ static void upgrades_that_fail(void **state)
         }
 }
 
+/* What was marked to be returned goes back to its author. */
+static void returned_ones_stay_returned(void **state)
+{
+    (void)state;
+    for (int marked = 0; marked < 2; marked++) {
+        struct fixture f = {0};
+        make(&f, 6);
+        sql(&f, marked ? "UPDATE recipient SET warned=9" : "UPDATE recipient SET warned=1");
+        fixture_open(&f);
+        struct store_claim *c = ask_claim(&f, "a.example", 10);
+        assert_int_equal(c->nbatches, !marked);
+        store_claim_free(c);
+        fixture_close(&f);
+        assert_int_equal(value(&f, "SELECT state FROM recipient"), marked ? 3 : 0);
+        fixture_remove(&f);
+    }
+}
+
 static void later_ones_are_refused(void **state)
 {
     struct fixture f = {0};
     struct buf error;
     (void)state;
     make(&f, 1);
-    sql(&f, "PRAGMA user_version=7");
+    sql(&f, "PRAGMA user_version=8");
     buf_init(&error, 1000, 0);
     assert_int_equal(fixture_open_error(&f, &error), ERR_CORRUPT);
-    assert_non_null(memmem(buf_view(&error).ptr, buf_len(&error), "version 7", 9));
+    assert_non_null(memmem(buf_view(&error).ptr, buf_len(&error), "version 8", 9));
     buf_deinit(&error);
     fixture_remove(&f);
 }
@@ -169,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(earlier_ones_are_upgraded),
         cmocka_unit_test(upgrades_that_fail),
+        cmocka_unit_test(returned_ones_stay_returned),
         cmocka_unit_test(later_ones_are_refused),
     };
     log_setup("test", LOG_TEXT, LOG_ERROR);
