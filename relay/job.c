@@ -136,10 +136,11 @@ static bool shows_life(const struct relay_job *j, size_t row)
            (o->scope != RELAY_SCOPE_HOST && o->scope != RELAY_SCOPE_SITE);
 }
 
-static void tell_failure(struct sched_job_end *end, const struct relay_outcome *o)
+static void tell_failure(struct sched_job_end *end, const struct relay_outcome *o, bool by_policy)
 {
     char status[SMTP_STATUS_TEXT_MAX];
     end->site_failed = true;
+    end->by_policy = by_policy;
     end->backs_off = o->backs_off;
     snprintf(end->text, sizeof end->text, "%s", o->text);
     snprintf(end->status, sizeof end->status, "%s", smtp_status_text(o->status, status));
@@ -156,9 +157,9 @@ static void fill_end(struct relay_job *j)
     }
     end->slot = j->conn ? SCHED_SLOT_IDLE : SCHED_SLOT_CLOSED;
     if (j->last_backs_off.text)
-        tell_failure(end, &j->last_backs_off);
+        tell_failure(end, &j->last_backs_off, false);
     else if (!reached)
-        tell_failure(end, &j->fates[0].outcome);
+        tell_failure(end, &j->fates[0].outcome, j->by_policy);
 }
 
 void relay_job_end_form(struct relay_job *j)

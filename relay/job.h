@@ -44,6 +44,7 @@ struct relay_job {
     bool sent;            /* a transaction is under way */
     struct relay_outcome
         last_backs_off; /* of a host that wants to be left alone; text NULL: none */
+    bool by_policy;     /* a host may be had but for a policy on TLS */
     bool tls_told;      /* of the attempt in use: what became of TLS */
     bool given_up;
     uint64_t began_ms;

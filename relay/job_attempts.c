@@ -155,6 +155,7 @@ static void decide_closed(struct relay_job *j, const struct smtp_client_result *
     struct relay_outcome o = relay_job_judge(j, why, remote);
     if (a->tls > ROUTE_TLS_OPPORTUNISTIC)
         relay_outcome_name_rule(&j->arena, &o, a->rule, a->host);
+    j->by_policy = j->by_policy || o.by_policy;
     if (j->needs.requires_tls)
         relay_outcome_require_tls(&o);
     if (in_clear) {

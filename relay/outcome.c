@@ -127,7 +127,7 @@ static bool is_expired(struct smtp_status s)
 static void judge_end(const struct smtp_client_result *r, struct relay_outcome *o)
 {
     *o = (struct relay_outcome){
-        RELAY_DEFERRED, RELAY_SCOPE_HOST, {4, 4, 2}, NULL, NULL, false, false, false};
+        .verdict = RELAY_DEFERRED, .scope = RELAY_SCOPE_HOST, .status = SMTP_STATUS(4, 4, 2)};
     switch (r->end) {
     case SMTP_END_REPLY:
     case SMTP_END_TIMEOUT:
@@ -297,6 +297,7 @@ void relay_outcome_name_rule(struct arena *a, struct relay_outcome *o, enum rout
         return;
     if (rule != ROUTE_RULE_STATIC)
         o->status.detail = 5;
+    o->by_policy = rule != ROUTE_RULE_STATIC;
     o->text = arena_printf(a, "%s; %s %s", o->text, rules[rule], host);
 }
 

@@ -42,6 +42,7 @@ struct relay_outcome {
     bool maybe_taken;   /* lost after the end of data: try no other host in this attempt */
     bool fails_at_last; /* deferred to the next host, failed if there is none */
     bool backs_off;     /* whatever the verdict: the site wants to be left alone for a while */
+    bool by_policy;     /* a rule that messages may waive (RFC 8689 5) found TLS wanting */
 };
 
 /* Failures without an SMTP session: name, verdict, status, scope, words. What the route says

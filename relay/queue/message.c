@@ -59,6 +59,11 @@ uint64_t queue_message_bytes(const struct queue_message *m)
     return strlen(m->prefix) + m->size;
 }
 
+bool queue_message_waives_tls(const struct queue_message *m)
+{
+    return m->tls_optional && !strstr(m->mail_params, " REQUIRETLS");
+}
+
 void queue_message_provenance(const struct queue_message *m, struct buf *out)
 {
     int err = m->provenance_start ? buf_put(out, block_view(m->provenance_start)) : 0;

@@ -88,6 +88,8 @@ uint64_t queue_message_bytes(const struct queue_message *m);
 struct queue_message *queue_message_new(void);
 struct queue_message *queue_message_keep(struct queue_message *m);
 void queue_message_drop(struct queue_message *m); /* NULL is allowed */
+/* No policy of the receiver that asks for TLS binds it (RFC 8689 5). */
+bool queue_message_waives_tls(const struct queue_message *m);
 /* Appends the whole record to out. */
 void queue_message_provenance(const struct queue_message *m, struct buf *out);
 /* Counts bytes against q until the message is freed; false (and nothing counted) if q has less

@@ -271,7 +271,7 @@ void sched_job_done(struct sched *s, struct sched_job *job)
     if (p->slot)
         sched_slot_release(s, p->slot, job->end.slot);
     if (site)
-        sched_site_ended(s, site, &job->end);
+        sched_site_ended(s, site, job);
     if (job->plan)
         s->config.ops->drop_plan(job->plan);
     queue_batch_free(job->batch);

@@ -102,8 +102,13 @@ static bool may_run_no_attempt(const struct sched *s, const struct sched_dest *d
 void sched_dest_drain(struct sched *s, struct sched_dest *d, enum sched_job_kind kind,
                       const char *status, const char *text)
 {
-    while (may_run_no_attempt(s, d))
-        run_no_attempt(s, d, sched_wait_take(s, d), kind, status, text);
+    bool spares = d->site && d->site->by_policy;
+    while (may_run_no_attempt(s, d)) {
+        struct queue_batch *batch = spares ? sched_wait_take_bound(s, d) : sched_wait_take(s, d);
+        if (!batch)
+            break;
+        run_no_attempt(s, d, batch, kind, status, text);
+    }
     if (d->due && d->nwaiting == 0 && !sched_dest_is_paused(s, d) &&
         d->no_attempts < NO_ATTEMPTS_OF_DEST)
         sched_dest_claim(s, d, DRAIN_ROWS);

@@ -98,14 +98,17 @@ static void lane_leave(struct sched_site *site, struct sched_flow *f)
 
 /* ---- what waits ---- */
 
-static struct sched_flow *flow_get(struct sched_dest *d, uint32_t login)
+static struct sched_flow *flow_get(struct sched_dest *d, uint32_t login, bool waives)
 {
     struct sched_flow *f;
-    DL_SEARCH_SCALAR(d->flows, f, login, login);
-    if (f)
-        return f;
+    DL_FOREACH(d->flows, f)
+    {
+        if (f->login == login && f->waives == waives)
+            return f;
+    }
     f = NEW(struct sched_flow);
     f->login = login;
+    f->waives = waives;
     f->dest = d;
     DL_APPEND(d->flows, f);
     return f;
@@ -133,7 +136,8 @@ void sched_wait_add(struct sched *s, struct sched_dest *d, struct queue_batch *b
     w->cost = cost_of(batch);
     w->key = ++s->arrivals + weight_of(w);
     w->claimed_by = claimed_by;
-    struct sched_flow *f = flow_get(d, hash(batch->message->login));
+    struct sched_flow *f =
+        flow_get(d, hash(batch->message->login), queue_message_waives_tls(batch->message));
     insert(f, w);
     f->nwaits++;
     d->nwaiting++;
@@ -170,6 +174,13 @@ struct queue_batch *sched_wait_take(struct sched *s, struct sched_dest *d)
     return sched_wait_remove(s, d->flows, d->flows->waits);
 }
 
+struct queue_batch *sched_wait_take_bound(struct sched *s, struct sched_dest *d)
+{
+    struct sched_flow *f;
+    DL_SEARCH_SCALAR(d->flows, f, waives, false);
+    return f ? sched_wait_remove(s, f, f->waits) : NULL;
+}
+
 struct queue_batch *sched_wait_take_last(struct sched *s, struct sched_dest *d)
 {
     struct sched_flow *f, *longest = d->flows;
@@ -200,6 +211,16 @@ void sched_site_add(struct sched_site *site, struct sched_dest *d)
     DL_APPEND2(site->claimers, d, claim_prev, claim_next);
 }
 
+void sched_site_add_waiving(struct sched_site *site, struct sched_dest *d)
+{
+    struct sched_flow *f;
+    DL_FOREACH(d->flows, f)
+    {
+        if (f->waives && !f->lane)
+            lane_join(site, f);
+    }
+}
+
 static void leave_claimers(struct sched_site *site, struct sched_dest *d)
 {
     d->claims = false;
@@ -221,17 +242,29 @@ void sched_site_remove(struct sched_site *site, struct sched_dest *d)
 
 /* ---- turns ---- */
 
-bool sched_turn_next(const struct sched_site *site, struct sched_turn *out)
+static struct sched_flow *first_of(const struct sched_lane *lane, enum sched_who who)
+{
+    struct sched_flow *f;
+    DL_FOREACH2(lane->flows, f, lane_next)
+    {
+        if (who == SCHED_ANY || f->waives == (who == SCHED_WAIVING))
+            return f;
+    }
+    return NULL;
+}
+
+bool sched_turn_next(const struct sched_site *site, enum sched_who who, struct sched_turn *out)
 {
     const struct sched_lane *lane;
     int64_t least = site->claim_start + CLAIM_COST;
     *out = (struct sched_turn){.dest = site->claimers};
     for (lane = site->lanes; lane; lane = lane->hh.next) {
-        int64_t key = lane->start + weight_of(lane->flows->waits);
-        if (out->flow ? key >= least : out->dest && key > least)
+        struct sched_flow *first = first_of(lane, who);
+        int64_t key = first ? lane->start + weight_of(first->waits) : 0;
+        if (!first || (out->flow ? key >= least : out->dest && key > least))
             continue;
         least = key;
-        *out = (struct sched_turn){.dest = lane->flows->dest, .flow = lane->flows};
+        *out = (struct sched_turn){.dest = first->dest, .flow = first};
     }
     return out->dest != NULL;
 }

@@ -26,9 +26,11 @@ struct sched_wait {
     struct sched_wait *next, *prev;
 };
 
-/* What waits of one login in one destination; exists while something does. */
+/* What waits of one login in one destination; exists while something does. What waives policies on
+ * TLS is apart: it may go to a site that is left alone for such a policy. */
 struct sched_flow {
     uint32_t login; /* a hash of it */
+    bool waives;
     struct sched_dest *dest;
     struct sched_wait *waits; /* by key */
     size_t nwaits;
@@ -116,12 +118,15 @@ struct sched_site {
     size_t failures;    /* in a row */
     uint64_t failed_ms; /* the last of them */
     uint64_t down_until_ms, backoff_ms;
-    bool probing;  /* was down: one job finds out whether it is alive */
-    bool asked;    /* it is down because it asked for it: what still succeeds does not end that */
-    bool alive;    /* it has answered, and not failed since */
-    bool paused;   /* by the operator */
-    size_t ndests; /* counted when they are listed */
-    bool starved;  /* in sched.starved: no slot left in all */
+    bool probing;   /* was down: one job finds out whether it is alive */
+    bool by_policy; /* likewise or failing: a policy on TLS is why; the mail that waives it goes on
+                     */
+    size_t waiving; /* jobs of such mail */
+    bool asked;     /* it is down because it asked for it: what still succeeds does not end that */
+    bool alive;     /* it has answered, and not failed since */
+    bool paused;    /* by the operator */
+    size_t ndests;  /* counted when they are listed */
+    bool starved;   /* in sched.starved: no slot left in all */
     enum sched_rank starved_rank;
     char status[12], text[SCHED_TEXT_MAX];
     struct sched_site *starved_next, *starved_prev;
@@ -136,6 +141,7 @@ struct sched_job_private {
     struct sched_slot *slot;               /* NULL: none, or the job is late */
     struct sched_job_private *next, *prev; /* sched.jobs: oldest first, deadlines ascend */
     bool late;
+    bool waives;               /* see sched_flow */
     bool returns;              /* no delivery: its rows go back to their author */
     char id[QUEUE_ID_LEN + 1]; /* queue id: the batch is somebody else's while the job is out */
 };
@@ -198,17 +204,21 @@ void sched_wait_add(struct sched *s, struct sched_dest *d, struct queue_batch *b
                     struct sched_dest *claimed_by);
 /* Any of what waits; that of the login with the most that came last. */
 struct queue_batch *sched_wait_take(struct sched *s, struct sched_dest *d);
+/* Likewise, but for what waives policies; NULL: nothing else waits. */
+struct queue_batch *sched_wait_take_bound(struct sched *s, struct sched_dest *d);
 struct queue_batch *sched_wait_take_last(struct sched *s, struct sched_dest *d);
 struct queue_batch *sched_wait_remove(struct sched *s, struct sched_flow *f, struct sched_wait *w);
 /* d stands in line for the site's slots, with all that waits and what is due; not any more. */
 void sched_site_add(struct sched_site *site, struct sched_dest *d);
 void sched_site_remove(struct sched_site *site, struct sched_dest *d);
+void sched_site_add_waiving(struct sched_site *site, struct sched_dest *d);
+enum sched_who { SCHED_ANY, SCHED_BOUND, SCHED_WAIVING }; /* by policies; who claims is both */
 /* Whose turn it is; flow NULL: d's, to claim. False: nobody stands there. */
 struct sched_turn {
     struct sched_dest *dest;
     struct sched_flow *flow;
 };
-bool sched_turn_next(const struct sched_site *site, struct sched_turn *out);
+bool sched_turn_next(const struct sched_site *site, enum sched_who who, struct sched_turn *out);
 struct queue_batch *sched_turn_take(struct sched *s, struct sched_site *site, struct sched_flow *f);
 void sched_turn_claim(struct sched_site *site, struct sched_dest *d);
 
@@ -239,7 +249,7 @@ void sched_site_forget(struct sched *s, struct sched_site *site, bool anyway);
 void sched_site_pump(struct sched *s, struct sched_site *site);
 bool sched_site_is_down(const struct sched *s, const struct sched_site *site);
 void sched_site_forgive(struct sched_site *site); /* it is left alone no longer */
-void sched_site_ended(struct sched *s, struct sched_site *site, const struct sched_job_end *end);
+void sched_site_ended(struct sched *s, struct sched_site *site, const struct sched_job *job);
 void sched_slot_release(struct sched *s, struct sched_slot *slot, enum sched_slot_state state);
 void sched_slot_forget(struct sched *s, struct sched_slot *slot);
 void sched_starved_pump(struct sched *s);

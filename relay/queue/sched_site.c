@@ -7,6 +7,9 @@
  *             that doubles: what is due is put off without an attempt
  *     probing after the pause: one job alone; success opens the site, failure makes it down again
  *
+ * Where it is a policy on TLS that no host meets, mail that waives such policies (RFC 8689 5) is
+ * neither put off nor waits for the probe, and its success says nothing for the others.
+ *
  * A site with limits of its own has at most so many slots, begins jobs at an even pace (without one
  * to spare: never more in any minute), and closes a connection that has had its share.
  *
@@ -268,6 +271,8 @@ static void deliver(struct sched *s, struct sched_site *site, struct sched_dest 
     job->worker = slot->worker;
     job->private->site = site;
     job->private->slot = slot;
+    job->private->waives = queue_message_waives_tls(batch->message);
+    site->waiving += job->private->waives;
     slot->served++;
     pace(s, site);
     site->uses++;
@@ -323,9 +328,11 @@ static bool serve(struct sched *s, struct sched_site *site, const struct sched_t
 static void pump_down(struct sched *s, struct sched_site *site)
 {
     struct sched_turn turn;
-    while (sched_turn_next(site, &turn)) {
+    while (sched_turn_next(site, site->by_policy ? SCHED_BOUND : SCHED_ANY, &turn)) {
         sched_site_remove(site, turn.dest);
         sched_dest_drain(s, turn.dest, SCHED_PUT_OFF, site->status, site->text);
+        if (site->by_policy)
+            sched_site_add_waiving(site, turn.dest);
     }
 }
 
@@ -336,16 +343,20 @@ static size_t allowed_of(const struct sched *s, const struct sched_site *site)
     return site->probing || crowded ? 1 : site->limit;
 }
 
-void sched_site_pump(struct sched *s, struct sched_site *site)
+/* Beside the probe, but within what the site permits. */
+static bool has_room(const struct sched *s, const struct sched_site *site, enum sched_who who)
+{
+    size_t used = site->busy + site->claims, most = slots_of(s, site);
+    if (who == SCHED_WAIVING)
+        return used < (site->limit > 2 ? site->limit : 2) && used < most;
+    size_t others = site->probing && site->by_policy ? site->waiving : 0;
+    return used < most + site->probing && used < allowed_of(s, site) + others;
+}
+
+static void pump_turns(struct sched *s, struct sched_site *site, enum sched_who who)
 {
     struct sched_turn turn;
-    if (s->paused || site->paused)
-        return;
-    site->uses++; /* what is done here may give the others back */
-    if (sched_site_is_down(s, site))
-        pump_down(s, site);
-    while (!s->stopping && site->busy + site->claims < allowed_of(s, site) &&
-           sched_turn_next(site, &turn)) {
+    while (!s->stopping && has_room(s, site, who) && sched_turn_next(site, who, &turn)) {
         if (!sched_dest_is_fresh(s, turn.dest)) {
             sched_site_remove(site, turn.dest);
             sched_dest_advance(s, turn.dest);
@@ -354,6 +365,19 @@ void sched_site_pump(struct sched *s, struct sched_site *site)
         if (must_wait(s, site) || !serve(s, site, &turn))
             break;
     }
+}
+
+void sched_site_pump(struct sched *s, struct sched_site *site)
+{
+    if (s->paused || site->paused)
+        return;
+    site->uses++; /* what is done here may give the others back */
+    if (sched_site_is_down(s, site))
+        pump_down(s, site);
+    if (!site->by_policy || !sched_site_is_down(s, site))
+        pump_turns(s, site, SCHED_ANY);
+    if (site->by_policy)
+        pump_turns(s, site, SCHED_WAIVING);
     sched_site_unuse(site);
 }
 
@@ -386,6 +410,7 @@ static void site_failed(struct sched *s, struct sched_site *site, const struct s
     site->failures++;
     site->failed_ms = sched_now(s);
     site->alive = false;
+    site->by_policy = end->by_policy;
     site->limit = site->limit > 1 ? site->limit / 2 : 1;
     site->asked = site->asked || end->backs_off;
     if (sched_site_is_down(s, site) ||
@@ -398,8 +423,10 @@ static void site_failed(struct sched *s, struct sched_site *site, const struct s
     site->probing = true;
 }
 
-void sched_site_ended(struct sched *s, struct sched_site *site, const struct sched_job_end *end)
+void sched_site_ended(struct sched *s, struct sched_site *site, const struct sched_job *job)
 {
+    const struct sched_job_end *end = &job->end;
+    site->waiving -= job->private->waives;
     if (end->site_failed) {
         site_failed(s, site, end);
         return;
@@ -407,8 +434,11 @@ void sched_site_ended(struct sched *s, struct sched_site *site, const struct sch
     /* jobs from before the pause */
     if (site->asked && sched_site_is_down(s, site))
         return;
+    if (site->by_policy && job->private->waives)
+        return; /* that was not in question */
     /* a host answered, whatever it said */
     site->asked = false;
+    site->by_policy = false;
     site->alive = true;
     site->failures = 0;
     site->backoff_ms = 0;

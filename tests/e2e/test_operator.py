@@ -241,3 +241,23 @@ def a_lone_letter_passes_bulk(w):
     names = [m.rcpt[0].split("<")[1].split("@")[0] for m in receiver.messages]
     check(names.index("letter") <= 2, names)
     check(names.index("small") < names.index("large"), names)
+
+
+@test()
+def what_waives_tls_does_not_wait_for_the_others(w):
+    """A site that has lost its TLS is left alone (refuse_downgrade), but for "TLS-Required: No"."""
+    receiver = Receiver(NETWORK + "10", certificate=w.certificate)
+    start(w, {"relay": {"tls": {"refuse_downgrade": True}}})
+    w.submit("bob@else.test")
+    w.wait_empty()
+    check(receiver.messages[0].tls, "TLS at first")
+    receiver.close()
+    receiver = Receiver(NETWORK + "10")
+    bring_down(w, "else.test")
+    check("refuse_downgrade" in site(w, "mx.else.test")["text"], site(w, "mx.else.test"))
+    free = w.submit("free@else.test", message(extra=b"TLS-Required: No\r\n"))
+    w.wait_event(free, "delivered")
+    bound = w.submit("bound@else.test")
+    w.wait_event(bound, "deferred")
+    equal([m.rcpt[0].split()[0] for m in receiver.messages], ["TO:<free@else.test>"])
+    equal((site(w, "mx.else.test")["state"], rows(w, bound)[0]["attempts"]), ("down", 0))

@@ -119,7 +119,7 @@ def priority_ranks_and_is_inherited(w):
                        "queue": {"retry": ["1h"]}})
     for n, priority in enumerate([-3, 0, 4]):
         w.submit("bob@else.test", mail=f" MT-PRIORITY={priority}")
-        eventually(lambda: len([q for q in w.queue() if q["attempts"]]) == n + 1, "it is deferred")
+        eventually(lambda: len([q for q in w.queue() if q["text"]]) == n + 1, "it is deferred")
     receiver = Receiver(NETWORK + "10", extensions=EXTENSIONS + ["MT-PRIORITY"])
     author.extensions = EXTENSIONS + ["MT-PRIORITY"]
     w.ctl("queue", "retry")

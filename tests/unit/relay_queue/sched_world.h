@@ -386,7 +386,7 @@ static inline char *destination_of(void *arg, const char *domain, const struct q
 static const struct sched_ops ops = {resolve,   run_job,   job_late,      close_slot,
                                      keep_plan, drop_plan, destination_of};
 
-enum how { OK, TEMPFAIL, DEAD };
+enum how { OK, TEMPFAIL, DEAD, POLICY };
 
 /* The job's results are in the store: delivered, or due again in five minutes. */
 static inline void finish(struct sched_job *job, enum how how)
@@ -402,7 +402,8 @@ static inline void finish(struct sched_job *job, enum how how)
     row->due_ms = clock_wall_ms() + 300000;
     job->end.slot = sent ? SCHED_SLOT_IDLE : SCHED_SLOT_CLOSED;
     job->end.delivered = sent;
-    job->end.site_failed = job->kind == SCHED_DELIVER && how == DEAD;
+    job->end.site_failed = job->kind == SCHED_DELIVER && (how == DEAD || how == POLICY);
+    job->end.by_policy = how == POLICY;
     if (job->end.site_failed)
         snprintf(job->end.text, sizeof job->end.text, "connection refused");
     job->end.next_due_ms = row->gone ? INT64_MAX : row->due_ms;
