@@ -386,6 +386,7 @@ struct sched *sched_new(const struct sched_config *config)
     timer_init(&s->tick_timer, config->loop, tick, s);
     timer_init(&s->idle_timer, config->loop, tell_idle, s);
     timer_init(&s->pace_timer, config->loop, sched_paced_pump, s);
+    timer_init(&s->slow_timer, config->loop, sched_slow_pump, s);
     return s;
 }
 
@@ -414,6 +415,7 @@ void sched_free(struct sched *s)
     timer_stop(&s->tick_timer);
     timer_stop(&s->idle_timer);
     timer_stop(&s->pace_timer);
+    timer_stop(&s->slow_timer);
     HASH_ITER(hh, s->slots, slot, slot_tmp)
     {
         sched_slot_forget(s, slot);
@@ -442,7 +444,7 @@ void sched_get_stats(const struct sched *s, struct sched_stats *out)
                                 .sites = HASH_COUNT(s->sites),
                                 .slots = HASH_COUNT(s->slots),
                                 .jobs = s->njobs,
-                                .resolving = s->resolving[0] + s->resolving[1],
+                                .resolving = s->resolving[0] + s->resolving[1] + s->nslow,
                                 .waiting = s->nwaiting,
                                 .late_jobs = s->late_jobs};
     for (site = s->sites; site; site = site->hh.next)

@@ -90,7 +90,8 @@ struct sched_job {
 };
 
 struct sched_ops {
-    /* Resolve; answer with sched_resolved(). At most resolve_max are asked at once. */
+    /* Resolve; answer with sched_resolved(). At most resolve_max are asked at once, and as many
+     * more that have not been answered for a while. */
     void (*resolve)(void *arg, const char *destination);
     /* Post to the worker; the worker records results in the store, and when they are committed
      * sched_job_done() is called on this thread. */
@@ -114,7 +115,7 @@ struct sched_config {
     unsigned workers;
     size_t per_site;    /* slots of a site (relay.per_site) */
     size_t slots_max;   /* all sites together */
-    size_t resolve_max; /* look-ups at once */
+    size_t resolve_max; /* look-ups at once: see resolve() */
     size_t wait_max;    /* batches that wait in one destination */
     uint64_t wait_ms;   /* the longest they wait */
     uint64_t job_deadline_ms;

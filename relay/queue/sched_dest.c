@@ -12,12 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NO_ATTEMPTS_OF_DEST 16  /* jobs without an attempt that one destination has out */
-#define NO_ATTEMPTS_IN_ALL  256 /* beyond, a destination has one at a time, and none is resolved */
-#define DRAIN_ROWS          256 /* rows of one claim that are only put off */
+#define NO_ATTEMPTS_OF_DEST 16     /* jobs without an attempt that one destination has out */
+#define DRAIN_ROWS          256    /* rows of one claim that are only put off */
 #define LATE_MS             120000 /* a look-up or a claim should have ended */
 #define STORE_PAUSE_MS      5000
-#define AGAIN_OF_4          3 /* quarters of all look-ups that are for mail tried again */
 
 struct sched_dest *sched_dest_get(struct sched *s, const char *name)
 {
@@ -95,7 +93,7 @@ void sched_refile(struct sched *s, void (*change)(void *arg), void *arg)
 
 static bool may_run_no_attempt(const struct sched *s, const struct sched_dest *d)
 {
-    size_t most = s->no_attempts < NO_ATTEMPTS_IN_ALL ? NO_ATTEMPTS_OF_DEST : 1;
+    size_t most = s->no_attempts < SCHED_NO_ATTEMPTS_MAX ? NO_ATTEMPTS_OF_DEST : 1;
     return !s->stopping && !sched_dest_is_paused(s, d) && d->nwaiting > 0 && d->no_attempts < most;
 }
 
@@ -149,7 +147,7 @@ static void watch_answers(struct sched *s, struct sched_dest *d)
         log_event(LOG_ERROR, "look-up-late", NULL, "destination %s: no route within %d s", d->name,
                   LATE_MS / 1000);
         d->route_late = true;
-        s->resolving[d->again]--;
+        sched_resolve_ended(s, d);
         sched_resolve_pump(s);
     }
     if (d->claiming && is_late(s, d->claimed_ms) && !d->claim_late) {
@@ -251,40 +249,13 @@ void sched_dest_forget_route(struct sched *s, struct sched_dest *d)
     drop_route(s, &d->route);
 }
 
-static bool may_ask(const struct sched *s, bool again)
-{
-    size_t most = s->config.resolve_max;
-    return !s->paused && s->resolve_queue[again] && s->resolving[0] + s->resolving[1] < most &&
-           (!again || s->resolving[1] < most * AGAIN_OF_4 / 4) && !s->stopping &&
-           s->no_attempts < NO_ATTEMPTS_IN_ALL;
-}
-
-/* Questions are asked in order of arrival, those for new mail first. resolve() may answer at once:
- * the guard keeps that from becoming recursion. */
-void sched_resolve_pump(struct sched *s)
-{
-    if (s->resolve_guard)
-        return;
-    s->resolve_guard = true;
-    while (may_ask(s, false) || may_ask(s, true)) {
-        bool again = !may_ask(s, false);
-        struct sched_dest *d = s->resolve_queue[again];
-        DL_DELETE2(s->resolve_queue[again], d, resolve_prev, resolve_next);
-        d->state = SCHED_DEST_RESOLVING;
-        s->resolving[again]++;
-        d->asked_ms = sched_now(s);
-        s->config.ops->resolve(s->config.arg, d->name);
-    }
-    s->resolve_guard = false;
-}
-
 void sched_resolved(struct sched *s, const char *destination, struct sched_route *route)
 {
     struct sched_dest *d;
     HASH_FIND_STR(s->dests, destination, d);
     REQUIRE(d && d->state == SCHED_DEST_RESOLVING);
     if (!d->route_late)
-        s->resolving[d->again]--;
+        sched_resolve_ended(s, d);
     d->route_late = false;
     if (s->stopping || d->outdated) {
         d->outdated = false;
@@ -315,23 +286,6 @@ void sched_resolved(struct sched *s, const char *destination, struct sched_route
     sched_resolve_pump(s);
 }
 
-/* By the first of each login: what was claimed has mostly been there before. */
-static bool has_new_mail(const struct sched_dest *d)
-{
-    const struct sched_flow *f;
-    DL_FOREACH(d->flows, f)
-    {
-        if (!f->waits->claimed_by)
-            return true;
-    }
-    return false;
-}
-
-static void leave_resolve_queue(struct sched *s, struct sched_dest *d)
-{
-    DL_DELETE2(s->resolve_queue[d->again], d, resolve_prev, resolve_next);
-}
-
 /* ---- the one place that decides ---- */
 
 void sched_dest_advance(struct sched *s, struct sched_dest *d)
@@ -340,14 +294,8 @@ void sched_dest_advance(struct sched *s, struct sched_dest *d)
         return;
     if (d->state == SCHED_DEST_ROUTED && !sched_dest_is_fresh(s, d))
         sched_dest_forget_route(s, d);
-    if (d->state == SCHED_DEST_QUEUED && d->again && has_new_mail(d)) {
-        leave_resolve_queue(s, d);
-        d->state = SCHED_DEST_NEW;
-    }
-    if (d->state == SCHED_DEST_NEW) {
-        d->state = SCHED_DEST_QUEUED;
-        d->again = !has_new_mail(d);
-        DL_APPEND2(s->resolve_queue[d->again], d, resolve_prev, resolve_next);
+    if (d->state == SCHED_DEST_NEW || d->state == SCHED_DEST_QUEUED) {
+        sched_resolve_add(s, d);
         sched_resolve_pump(s);
         return;
     }
@@ -373,7 +321,7 @@ void sched_dest_free(struct sched *s, struct sched_dest *d)
 {
     sched_dest_forget_route(s, d);
     if (d->state == SCHED_DEST_QUEUED)
-        leave_resolve_queue(s, d);
+        sched_resolve_remove(s, d);
     while (d->flows)
         queue_batch_free(sched_wait_take(s, d));
     HASH_DEL(s->dests, d);

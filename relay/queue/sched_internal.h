@@ -2,8 +2,9 @@
  * sched_internal.h - the records of the scheduler, shared by its files only.
  *
  * sched.c: life, sweep, timers, what the store and the workers say.
- * sched_dest.c: destinations: claims, resolution, jobs without an attempt.
+ * sched_dest.c: destinations: claims, routes, jobs without an attempt.
  * sched_fair.c: what waits, and whose turn it is.
+ * sched_resolve.c: which destination is looked up next.
  * sched_pause.c: what the operator has stopped.
  * sched_wish.c: what else he wants.
  * sched_site.c: sites and slots: which of them get the next connection.
@@ -16,6 +17,10 @@
 
 #include <uthash.h>
 #include <utlist.h>
+
+#define SCHED_NO_ATTEMPTS_MAX                                                                    \
+    256 /* jobs without one: beyond, a destination has one at a time, and none is resolved again \
+         */
 
 struct sched_wait {
     struct queue_batch *batch;
@@ -52,7 +57,7 @@ struct sched_lane {
 /* Whether a destination knows where its mail goes. */
 enum sched_dest_state {
     SCHED_DEST_NEW,       /* no route, or one that is no longer fresh */
-    SCHED_DEST_QUEUED,    /* in sched.resolve_queue */
+    SCHED_DEST_QUEUED,    /* asker is whose turn it waits for */
     SCHED_DEST_RESOLVING, /* its owner has been asked */
     SCHED_DEST_ROUTED,
 };
@@ -76,10 +81,12 @@ struct sched_dest {
     bool route_late, claim_late; /* should have been answered: told once */
     uint64_t asked_ms;           /* the route; the claim */
     uint64_t claimed_ms;
-    bool claims;                                    /* in site->claimers */
-    bool again;                                     /* of the resolve queues: which it is in */
+    bool claims; /* in site->claimers */
+    bool again;  /* RESOLVING or QUEUED: for mail that is tried again */
+    bool slow;   /* RESOLVING: in sched.nslow instead of sched.resolving */
+    struct sched_asker *asker;
     struct sched_dest *claim_next, *claim_prev;     /* site->claimers */
-    struct sched_dest *resolve_next, *resolve_prev; /* sched.resolve_queue[again] */
+    struct sched_dest *resolve_next, *resolve_prev; /* asker->dests; sched.quick */
     UT_hash_handle hh;
 };
 
@@ -157,8 +164,11 @@ struct sched {
     struct sched_site *sites;
     struct sched_slot *slots, *idle;
     struct sched_job_private *jobs;
-    struct sched_dest *resolve_queue[2]; /* with new mail; with mail that is tried again */
-    size_t resolving[2];                 /* of each */
+    /* of look-ups, two each: for new mail; for mail that is tried again */
+    struct sched_asker *askers[2], *turns[2];
+    size_t resolving[2];
+    struct sched_dest *quick; /* of resolving: asked earliest first */
+    size_t nslow;             /* look-ups that are none of these any more */
     struct sched_site *starved[SCHED_RANKS], *paced;
     size_t unproven; /* slots */
     size_t nclaims;  /* under way, each for a slot */
@@ -174,7 +184,7 @@ struct sched {
     bool resolve_guard, sweeping, stopping, idle_told;
     struct age_clock clock;
     int64_t hint_ms; /* earliest due time heard of since the sweep began */
-    struct timer sweep_timer, tick_timer, idle_timer, pace_timer;
+    struct timer sweep_timer, tick_timer, idle_timer, pace_timer, slow_timer;
     void (*on_idle)(void *arg);
     void *on_idle_arg;
 };
@@ -239,7 +249,14 @@ void sched_dest_watch(struct sched *s, struct sched_dest *d);
 void sched_dest_forget_route(struct sched *s, struct sched_dest *d);
 bool sched_dest_is_unused(const struct sched *s, const struct sched_dest *d);
 void sched_dest_free(struct sched *s, struct sched_dest *d);
+
+/* ---- sched_resolve.c ---- */
+/* d wants a route; again where its mail has changed since. */
+void sched_resolve_add(struct sched *s, struct sched_dest *d);
+void sched_resolve_remove(struct sched *s, struct sched_dest *d); /* QUEUED: it does not any more */
+void sched_resolve_ended(struct sched *s, struct sched_dest *d);  /* its look-up has no place now */
 void sched_resolve_pump(struct sched *s);
+void sched_slow_pump(void *sched); /* of slow_timer */
 
 /* ---- sched_site.c ---- */
 struct sched_site *sched_site_use(struct sched *s, const char *key);
