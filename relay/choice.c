@@ -32,6 +32,15 @@ char *relay_choice_key(const struct relay_options *o, const char *domain, const 
     return NULL;
 }
 
+bool relay_choice_has_ways(const struct relay_options *o, const char *domain)
+{
+    const struct relay_route_options *rows = o->routes.items;
+    for (size_t i = 0; i < o->routes.count && !strstr(domain, "://"); i++)
+        if (relay_options_match(sv_of(rows[i].domain), sv_of(domain)))
+            return !is_for_all(&rows[i]);
+    return false;
+}
+
 const struct relay_route_options *relay_choice_row(const struct relay_options *o, const char *key,
                                                    size_t *index_out, struct sv *domain_out)
 {

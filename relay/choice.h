@@ -14,6 +14,8 @@
 /* The key where it is not the domain itself (or a URL, which stays), to be freed; else NULL. */
 char *relay_choice_key(const struct relay_options *o, const char *domain, const char *sender,
                        const char *login);
+/* Whether there may be such a key for any mail to domain. */
+bool relay_choice_has_ways(const struct relay_options *o, const char *domain);
 /* The row of a key; NULL: none. *domain_out: the domain in it. */
 const struct relay_route_options *relay_choice_row(const struct relay_options *o, const char *key,
                                                    size_t *index_out, struct sv *domain_out);

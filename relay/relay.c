@@ -267,6 +267,12 @@ static char *destination_of(void *arg, const char *domain, const struct queue_me
     return relay_choice_key(r->settings->relay, domain, m->reverse_path, m->login);
 }
 
+static bool has_ways(void *arg, const char *domain)
+{
+    struct relay *r = arg;
+    return relay_choice_has_ways(r->settings->relay, domain);
+}
+
 /* Not more than a quarter of the descriptors that there are. */
 static size_t slots_max(void)
 {
@@ -278,8 +284,8 @@ static size_t slots_max(void)
 
 void relay_set_workers(struct relay *r, struct relay_worker *const *workers, size_t n)
 {
-    static const struct sched_ops ops = {resolve,   run_job,   job_late,      close_slot,
-                                         keep_plan, drop_plan, destination_of};
+    static const struct sched_ops ops = {resolve,   run_job,   job_late,       close_slot,
+                                         keep_plan, drop_plan, destination_of, has_ways};
     REQUIRE(!r->sched && n > 0);
     r->workers = mem_new(n, sizeof(struct relay_worker *));
     memcpy(r->workers, workers, n * sizeof(struct relay_worker *));

@@ -19,7 +19,6 @@
 #define SWEEP_MIN_MS 1000
 #define SWEEP_MAX_MS 60000
 #define TICK_MS      5000
-#define WAIT_IN_ALL  20000 /* batches that wait in all destinations together */
 
 uint64_t sched_now(const struct sched *s)
 {
@@ -316,7 +315,7 @@ void sched_on_queued(struct sched *s, struct queue_batch *claimed)
     }
     struct sched_dest *d = sched_dest_get(s, claimed->rows[0].domain);
     struct sched_dest *to = sched_dest_admit(s, d, claimed, false);
-    if (to && to->flows && (to->nwaiting > s->config.wait_max || s->nwaiting > WAIT_IN_ALL)) {
+    if (to && to->flows && (to->nwaiting > s->config.wait_max || s->nwaiting > SCHED_WAIT_MAX)) {
         sched_release(s, sched_wait_take_last(s, to));
         d->due = true; /* by which the store knows it */
     }

@@ -106,6 +106,8 @@ struct sched_ops {
     /* Where rows of this domain (queue_row.domain) belong, by the rules of today, if that is not
      * the domain itself: the name of a destination, to be freed; else NULL. */
     char *(*destination_of)(void *arg, const char *domain, const struct queue_message *m);
+    /* Whether it may say so of any message to domain. Both or none are NULL. */
+    bool (*has_ways)(void *arg, const char *domain);
 };
 
 struct sched_config {

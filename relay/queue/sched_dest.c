@@ -16,6 +16,8 @@
 #define DRAIN_ROWS          256    /* rows of one claim that are only put off */
 #define LATE_MS             120000 /* a look-up or a claim should have ended */
 #define STORE_PAUSE_MS      5000
+#define WAYS_ROWS           50   /* of a claim for other ways */
+#define WAYS_ROWS_PASSED    1000 /* of the domain's own, claimed in front of them */
 
 struct sched_dest *sched_dest_get(struct sched *s, const char *name)
 {
@@ -109,7 +111,7 @@ void sched_dest_drain(struct sched *s, struct sched_dest *d, enum sched_job_kind
     }
     if (d->due && d->nwaiting == 0 && !sched_dest_is_paused(s, d) &&
         d->no_attempts < NO_ATTEMPTS_OF_DEST)
-        sched_dest_claim(s, d, DRAIN_ROWS);
+        sched_dest_claim(s, d, DRAIN_ROWS, NULL);
 }
 
 /* Of one flow; false: no more now. */
@@ -172,6 +174,16 @@ void sched_dest_watch(struct sched *s, struct sched_dest *d)
 
 /* ---- claims ---- */
 
+/* One of the site's is free for what is being claimed; NULL: none is kept any more. */
+static void keep_slot(struct sched_dest *d, struct sched_site *site)
+{
+    if (d->claims_at)
+        d->claims_at->claims--;
+    d->claims_at = site;
+    if (site)
+        site->claims++;
+}
+
 static void on_claimed(struct store_claim *c)
 {
     struct sched *s = c->arg;
@@ -180,8 +192,7 @@ static void on_claimed(struct store_claim *c)
     REQUIRE(d && d->claiming);
     d->claiming = false;
     s->nclaims--;
-    if (d->site)
-        d->site->claims--;
+    keep_slot(d, NULL);
     if (c->err < 0) {
         sched_note_due(s, clock_wall_ms() + STORE_PAUSE_MS);
         d->due = false;
@@ -201,7 +212,8 @@ static void on_claimed(struct store_claim *c)
     sched_request_over(s);
 }
 
-void sched_dest_claim(struct sched *s, struct sched_dest *d, size_t max_rows)
+void sched_dest_claim(struct sched *s, struct sched_dest *d, size_t max_rows,
+                      struct sched_site *site)
 {
     if (d->claiming || s->stopping)
         return;
@@ -210,8 +222,7 @@ void sched_dest_claim(struct sched *s, struct sched_dest *d, size_t max_rows)
     s->nclaims++;
     d->claimed_ms = sched_now(s);
     d->claim_late = false;
-    if (d->site)
-        d->site->claims++;
+    keep_slot(d, site);
     s->requests++;
     store_claim(s->config.store, store_claim_new(d->name, clock_wall_ms(), max_rows,
                                                  s->config.mailbox, on_claimed, s));
@@ -241,8 +252,7 @@ void sched_dest_forget_route(struct sched *s, struct sched_dest *d)
     d->state = SCHED_DEST_NEW;
     if (d->site) {
         sched_site_remove(d->site, d);
-        if (d->claiming)
-            d->site->claims--;
+        keep_slot(d, NULL);
         sched_site_unuse(d->site);
         d->site = NULL;
     }
@@ -273,8 +283,6 @@ void sched_resolved(struct sched *s, const char *destination, struct sched_route
         REQUIRE(d->route.site && d->route.plan);
         d->site = sched_site_use(s, d->route.site);
         sched_site_limit(s, d->site, &d->route.limits);
-        if (d->claiming)
-            d->site->claims++;
         if (d->wanted)
             sched_site_forgive(d->site);
     }
@@ -288,10 +296,8 @@ void sched_resolved(struct sched *s, const char *destination, struct sched_route
 
 /* ---- the one place that decides ---- */
 
-void sched_dest_advance(struct sched *s, struct sched_dest *d)
+static void move_on(struct sched *s, struct sched_dest *d)
 {
-    if (s->stopping || (d->nwaiting == 0 && !d->due))
-        return;
     if (d->state == SCHED_DEST_ROUTED && !sched_dest_is_fresh(s, d))
         sched_dest_forget_route(s, d);
     if (d->state == SCHED_DEST_NEW || d->state == SCHED_DEST_QUEUED) {
@@ -308,6 +314,29 @@ void sched_dest_advance(struct sched *s, struct sched_dest *d)
     }
     sched_dest_drain(s, d, d->route.failed ? SCHED_FAIL : SCHED_DEFER, d->route.status,
                      d->route.text);
+}
+
+/* Rows are claimed by their domain, but those with a way of their own need neither its route nor a
+ * slot of its site: where nothing of theirs waits they are claimed without. What is claimed along
+ * with them waits for the domain's own. */
+static void claim_for_ways(struct sched *s, struct sched_dest *d)
+{
+    if (!d->due || d->claiming || s->stopping || s->paused || d->nclaimed > d->nclaimed_own ||
+        d->nclaimed_own >= WAYS_ROWS_PASSED || s->nwaiting >= SCHED_WAIT_MAX / 2 ||
+        s->nclaims >= s->config.slots_max || !s->config.ops->has_ways ||
+        !s->config.ops->has_ways(s->config.arg, d->domain))
+        return;
+    if (d->claims)
+        sched_site_leave_claimers(d->site, d);
+    sched_dest_claim(s, d, WAYS_ROWS, NULL);
+}
+
+void sched_dest_advance(struct sched *s, struct sched_dest *d)
+{
+    if (s->stopping || (d->nwaiting == 0 && !d->due))
+        return;
+    move_on(s, d);
+    claim_for_ways(s, d);
 }
 
 bool sched_dest_is_unused(const struct sched *s, const struct sched_dest *d)

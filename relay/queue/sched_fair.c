@@ -143,6 +143,8 @@ void sched_wait_add(struct sched *s, struct sched_dest *d, struct queue_batch *b
     d->nwaiting++;
     if (claimed_by)
         claimed_by->nclaimed++;
+    if (claimed_by == d)
+        d->nclaimed_own++;
     s->nwaiting++;
 }
 
@@ -156,6 +158,8 @@ struct queue_batch *sched_wait_remove(struct sched *s, struct sched_flow *f, str
     d->nwaiting--;
     if (w->claimed_by)
         w->claimed_by->nclaimed--;
+    if (w->claimed_by == d)
+        d->nclaimed_own--;
     s->nwaiting--;
     free(w);
     if (!f->waits) {
@@ -221,7 +225,7 @@ void sched_site_add_waiving(struct sched_site *site, struct sched_dest *d)
     }
 }
 
-static void leave_claimers(struct sched_site *site, struct sched_dest *d)
+void sched_site_leave_claimers(struct sched_site *site, struct sched_dest *d)
 {
     d->claims = false;
     site->nclaimers--;
@@ -237,7 +241,7 @@ void sched_site_remove(struct sched_site *site, struct sched_dest *d)
             lane_leave(site, f);
     }
     if (d->claims)
-        leave_claimers(site, d);
+        sched_site_leave_claimers(site, d);
 }
 
 /* ---- turns ---- */
@@ -287,5 +291,5 @@ struct queue_batch *sched_turn_take(struct sched *s, struct sched_site *site, st
 void sched_turn_claim(struct sched_site *site, struct sched_dest *d)
 {
     move_on(&site->turn, &site->claim_start, CLAIM_COST);
-    leave_claimers(site, d);
+    sched_site_leave_claimers(site, d);
 }

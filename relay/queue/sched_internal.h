@@ -22,6 +22,8 @@
     256 /* jobs without one: beyond, a destination has one at a time, and none is resolved again \
          */
 
+#define SCHED_WAIT_MAX 20000 /* batches that wait in all destinations together */
+
 struct sched_wait {
     struct queue_batch *batch;
     uint64_t since_ms;
@@ -68,15 +70,18 @@ struct sched_dest {
     enum sched_dest_state state;
     struct sched_route route; /* site is NULL here: see below */
     uint64_t fresh_until_ms;
-    bool outdated;             /* RESOLVING: what is asked for is already wrong */
-    uint64_t wish;             /* of the operator, to try it now; of several the last */
-    bool wanted;               /* likewise: the back-off of its site ends when that is known */
-    struct sched_site *site;   /* holds a use of it; NULL: the route is a failure */
-    struct sched_flow *flows;  /* what waits */
-    size_t nwaiting, nclaimed; /* all; those that came by a claim */
-    size_t jobs;               /* out */
-    size_t no_attempts;        /* of these without an attempt */
-    bool due;                  /* the store has due rows that nobody claimed */
+    bool outdated;                /* RESOLVING: what is asked for is already wrong */
+    uint64_t wish;                /* of the operator, to try it now; of several the last */
+    bool wanted;                  /* likewise: the back-off of its site ends when that is known */
+    struct sched_site *site;      /* holds a use of it; NULL: the route is a failure */
+    struct sched_flow *flows;     /* what waits */
+    size_t nwaiting;              /* all of these */
+    size_t nclaimed;              /* what waits that it has claimed, here or where it belongs */
+    size_t nclaimed_own;          /* of these here */
+    struct sched_site *claims_at; /* keeps a slot for what is being claimed; NULL: none does */
+    size_t jobs;                  /* out */
+    size_t no_attempts;           /* of these without an attempt */
+    bool due;                     /* the store has due rows that nobody claimed */
     bool claiming;
     bool route_late, claim_late; /* should have been answered: told once */
     uint64_t asked_ms;           /* the route; the claim */
@@ -231,6 +236,7 @@ struct sched_turn {
 bool sched_turn_next(const struct sched_site *site, enum sched_who who, struct sched_turn *out);
 struct queue_batch *sched_turn_take(struct sched *s, struct sched_site *site, struct sched_flow *f);
 void sched_turn_claim(struct sched_site *site, struct sched_dest *d);
+void sched_site_leave_claimers(struct sched_site *site, struct sched_dest *d); /* d->claims */
 
 /* ---- sched_dest.c ---- */
 /* What came for d waits, there or where it belongs today: that is answered. Takes batch. */
@@ -240,7 +246,9 @@ struct sched_dest *sched_dest_get(struct sched *s, const char *name);
 /* Does whatever can be done for it now. */
 void sched_dest_advance(struct sched *s, struct sched_dest *d);
 bool sched_dest_is_fresh(const struct sched *s, const struct sched_dest *d);
-void sched_dest_claim(struct sched *s, struct sched_dest *d, size_t max_rows);
+/* site: it keeps a free slot for them; NULL: none does. */
+void sched_dest_claim(struct sched *s, struct sched_dest *d, size_t max_rows,
+                      struct sched_site *site);
 /* Puts off (or fails) what waits and what is due, without an attempt. */
 void sched_dest_drain(struct sched *s, struct sched_dest *d, enum sched_job_kind kind,
                       const char *status, const char *text);

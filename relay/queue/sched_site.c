@@ -301,7 +301,7 @@ static void claim(struct sched *s, struct sched_site *site, struct sched_dest *d
     size_t rows = CLAIM_ROWS / (site->nflows + site->nclaimers), paced = rows_of_pace(s, site);
     rows = rows < paced ? rows : paced;
     sched_turn_claim(site, d);
-    sched_dest_claim(s, d, rows > CLAIM_ROWS_MIN ? rows : CLAIM_ROWS_MIN);
+    sched_dest_claim(s, d, rows > CLAIM_ROWS_MIN ? rows : CLAIM_ROWS_MIN, site);
 }
 
 /* One turn, for which the site has a slot to give. False: none in all. */

@@ -37,6 +37,21 @@ static const struct {
     {"smtp://h.test:26", "a@sales.example", "", NULL, -1},
 };
 
+static void what_may_go_different_ways(void **state)
+{
+    const struct relay_options all = {
+        .routes = {.items = rows, .count = sizeof rows / sizeof rows[0]}};
+    const struct relay_options rest = {
+        .routes = {.items = rows + 1, .count = sizeof rows / sizeof rows[0] - 1}};
+    const struct relay_options none = {.routes = {.count = 0}};
+    (void)state;
+    assert_true(relay_choice_has_ways(&all, "b.test"));
+    assert_false(relay_choice_has_ways(&rest, "b.test")); /* the first row takes it all */
+    assert_true(relay_choice_has_ways(&rest, "x.test"));
+    assert_false(relay_choice_has_ways(&all, "smtp://h.test:26"));
+    assert_false(relay_choice_has_ways(&none, "x.test"));
+}
+
 static void the_first_row_that_matches_all(void **state)
 {
     const struct relay_options o = {
@@ -63,6 +78,7 @@ static void the_first_row_that_matches_all(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_first_row_that_matches_all)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_may_go_different_ways),
+                                       cmocka_unit_test(the_first_row_that_matches_all)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -383,8 +383,15 @@ static inline char *destination_of(void *arg, const char *domain, const struct q
     return own_way && strcmp(m->login, own_way) == 0 ? mem_str(name) : NULL;
 }
 
-static const struct sched_ops ops = {resolve,   run_job,   job_late,      close_slot,
-                                     keep_plan, drop_plan, destination_of};
+static inline bool has_ways(void *arg, const char *domain)
+{
+    (void)arg;
+    (void)domain;
+    return own_way != NULL;
+}
+
+static const struct sched_ops ops = {resolve,   run_job,   job_late,       close_slot,
+                                     keep_plan, drop_plan, destination_of, has_ways};
 
 enum how { OK, TEMPFAIL, DEAD, POLICY };
 

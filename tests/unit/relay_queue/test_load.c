@@ -211,7 +211,7 @@ static void on_idle(void *arg)
 static void open_all(void)
 {
     static const struct sched_ops ops = {resolve,   run_job,   job_late, close_slot,
-                                         keep_plan, drop_plan, NULL};
+                                         keep_plan, drop_plan, NULL,     NULL};
     struct buf error;
     buf_init(&error, 1000, 0);
     strcpy(t.dir, "/tmp/msa-load-XXXXXX");

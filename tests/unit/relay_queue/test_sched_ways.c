@@ -71,6 +71,38 @@ static void claimed_rows_part(void **state)
     assert_int_equal(gone("a.test"), 60); /* no tick was needed for the second claim */
 }
 
+/* It needs neither the route of the domain nor a slot of its site. */
+static void a_way_does_not_wait_for_the_domains_site(void **state)
+{
+    (void)state;
+    own_way = "vip";
+    auto_resolve = false;
+    for (int i = 0; i < 200; i++)
+        add_mail("joe");
+    add_mail("vip");
+    sched_pause(sched, "mx", true);
+    sched_start(sched);
+    for (int turns = 0; turns < 20 && nasking < 2; turns++)
+        store_turn();
+    to_site("a.test@7", "smarthost"); /* the other look-up is still under way */
+    assert_int_equal(nout, 1);
+    check(0, "vip", "smarthost");
+    finish(out[0], OK);
+    to_site("a.test", "mx");
+    for (int i = 0; i < 3; i++)
+        add_mail("vip");
+    sched_on_due(sched, "a.test", WALL0);
+    for (int turns = 0; turns < 20; turns++)
+        store_turn();
+    assert_int_equal(nout, 3);
+    while (nout)
+        finish(out[0], OK);
+    sched_pause(sched, "mx", false);
+    settle(1000);
+    assert_int_equal(gone("a.test"), 204);
+    assert_int_equal(rows_released, 0);
+}
+
 /* Each way has the bound on what waits in memory; the rest is claimed later. */
 static void each_way_is_bounded(void **state)
 {
@@ -190,9 +222,12 @@ static void what_is_looked_up_moves_first(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        CASE(each_way_has_its_own_site),  CASE(claimed_rows_part),
-        CASE(each_way_is_bounded),        CASE(what_waits_moves),
-        CASE(names_of_ways_change_hands), CASE(what_is_looked_up_moves_first)};
+    const struct CMUnitTest tests[] = {CASE(each_way_has_its_own_site),
+                                       CASE(claimed_rows_part),
+                                       CASE(each_way_is_bounded),
+                                       CASE(a_way_does_not_wait_for_the_domains_site),
+                                       CASE(what_waits_moves),
+                                       CASE(names_of_ways_change_hands),
+                                       CASE(what_is_looked_up_moves_first)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
