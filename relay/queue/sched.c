@@ -210,9 +210,9 @@ static void tick(void *arg)
     {
         sched_dest_watch(s, d);
         sched_dest_advance(s, d);
-        if (sched_dest_is_unused(s, d))
-            sched_dest_free(s, d);
+        sched_dest_look_idle(s, d); /* d may be gone */
     }
+    sched_dests_forget(s);
     HASH_ITER(hh, s->sites, site, site_tmp)
     {
         sched_site_forget(s, site, false);

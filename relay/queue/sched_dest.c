@@ -16,15 +16,60 @@
 #define DRAIN_ROWS          256    /* rows of one claim that are only put off */
 #define LATE_MS             120000 /* a look-up or a claim should have ended */
 #define STORE_PAUSE_MS      5000
-#define WAYS_ROWS           50   /* of a claim for other ways */
-#define WAYS_ROWS_PASSED    1000 /* of the domain's own, claimed in front of them */
+#define IDLE_MAX            10000 /* destinations without anything to do whose route is kept */
+#define WAYS_ROWS           50    /* of a claim for other ways */
+#define WAYS_ROWS_PASSED    1000  /* of the domain's own, claimed in front of them */
+
+/* ---- those that have nothing to do ---- */
+
+static void leave_idle(struct sched *s, struct sched_dest *d)
+{
+    if (!d->idle)
+        return;
+    d->idle = false;
+    s->nidle_dests--;
+    DL_DELETE2(s->idle_dests, d, idle_prev, idle_next);
+}
+
+static void join_idle(struct sched *s, struct sched_dest *d)
+{
+    if (d->idle)
+        return;
+    d->idle = true;
+    s->nidle_dests++;
+    DL_APPEND2(s->idle_dests, d, idle_prev, idle_next);
+}
+
+static bool has_nothing_to_do(const struct sched_dest *d)
+{
+    return d->nwaiting == 0 && !d->due && !d->claiming && d->jobs == 0 && d->nclaimed == 0 &&
+           (d->state == SCHED_DEST_NEW || d->state == SCHED_DEST_ROUTED);
+}
+
+void sched_dest_look_idle(struct sched *s, struct sched_dest *d)
+{
+    if (!has_nothing_to_do(d))
+        return;
+    if (sched_dest_is_fresh(s, d))
+        join_idle(s, d);
+    else
+        sched_dest_free(s, d);
+}
+
+void sched_dests_forget(struct sched *s)
+{
+    while (s->nidle_dests > IDLE_MAX)
+        sched_dest_free(s, s->idle_dests);
+}
 
 struct sched_dest *sched_dest_get(struct sched *s, const char *name)
 {
     struct sched_dest *d;
     HASH_FIND_STR(s->dests, name, d);
-    if (d)
+    if (d) {
+        leave_idle(s, d);
         return d;
+    }
     d = NEW(struct sched_dest);
     d->name = mem_str(name);
     d->domain = mem_str(name);
@@ -339,15 +384,9 @@ void sched_dest_advance(struct sched *s, struct sched_dest *d)
     claim_for_ways(s, d);
 }
 
-bool sched_dest_is_unused(const struct sched *s, const struct sched_dest *d)
-{
-    return d->nwaiting == 0 && !d->due && !d->claiming && d->jobs == 0 && d->nclaimed == 0 &&
-           (d->state == SCHED_DEST_NEW ||
-            (d->state == SCHED_DEST_ROUTED && !sched_dest_is_fresh(s, d)));
-}
-
 void sched_dest_free(struct sched *s, struct sched_dest *d)
 {
+    leave_idle(s, d);
     sched_dest_forget_route(s, d);
     if (d->state == SCHED_DEST_QUEUED)
         sched_resolve_remove(s, d);

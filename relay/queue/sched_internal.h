@@ -90,7 +90,9 @@ struct sched_dest {
     bool again;  /* RESOLVING or QUEUED: for mail that is tried again */
     bool slow;   /* RESOLVING: in sched.nslow instead of sched.resolving */
     struct sched_asker *asker;
-    struct sched_dest *claim_next, *claim_prev;     /* site->claimers */
+    bool idle;                                  /* in sched.idle_dests */
+    struct sched_dest *claim_next, *claim_prev; /* site->claimers */
+    struct sched_dest *idle_next, *idle_prev;
     struct sched_dest *resolve_next, *resolve_prev; /* asker->dests; sched.quick */
     UT_hash_handle hh;
 };
@@ -167,6 +169,8 @@ struct sched {
     struct sched_config config;
     struct sched_dest *dests;
     struct sched_site *sites;
+    struct sched_dest *idle_dests; /* with nothing to do and a fresh route: longest idle first */
+    size_t nidle_dests;
     struct sched_slot *slots, *idle;
     struct sched_job_private *jobs;
     /* of look-ups, two each: for new mail; for mail that is tried again */
@@ -255,7 +259,9 @@ void sched_dest_drain(struct sched *s, struct sched_dest *d, enum sched_job_kind
 /* What has waited too long; a look-up and a claim that should have ended. */
 void sched_dest_watch(struct sched *s, struct sched_dest *d);
 void sched_dest_forget_route(struct sched *s, struct sched_dest *d);
-bool sched_dest_is_unused(const struct sched *s, const struct sched_dest *d);
+/* Where d has nothing to do: it is one of the idle; without a fresh route it is freed. */
+void sched_dest_look_idle(struct sched *s, struct sched_dest *d);
+void sched_dests_forget(struct sched *s); /* those that have been idle longest, if they are many */
 void sched_dest_free(struct sched *s, struct sched_dest *d);
 
 /* ---- sched_resolve.c ---- */
