@@ -189,7 +189,10 @@ void store_put(struct store *s, struct store_put *p);
 
 /* ---- claim ---- */
 /* Rows of one destination that are due, oldest first, at most max_rows and whole messages where
- * they fit; they are ours until recorded. batches are owned by the receiver. */
+ * they fit; but a message that comes first and does not fit comes with STORE_CLAIM_WHOLE of its
+ * rows, so that its content is sent once for all of them. They are ours until recorded. batches are
+ * owned by the receiver. */
+#define STORE_CLAIM_WHOLE 100
 struct store_claim {
     struct task task;
     struct mailbox *reply;
@@ -289,6 +292,7 @@ void store_record_free(struct store_record *r);
 struct store_filter {
     const char *id, *user, *from, *to, *domain, *error;
     int64_t older_than_ms; /* received before this wall time; 0: any */
+    int64_t due_after_ms;  /* due later than this wall time; 0: any */
 };
 enum store_admin_op {
     STORE_LIST,

@@ -96,6 +96,16 @@ static void keep_whole(struct found *f, size_t from, int64_t next_key)
         f->count = keep;
 }
 
+/* Whether one more row only makes a message whole that is all there is so far. */
+static bool makes_whole(const struct found *f, int64_t key)
+{
+    int64_t seq = key >> STORE_ROW_BITS;
+    size_t same = 0;
+    while (same < f->count && f->places[same].key >> STORE_ROW_BITS == seq)
+        same++;
+    return same == f->count && f->count < STORE_CLAIM_WHOLE;
+}
+
 /* *cursor_out: up to where the index is known once all that was found is claimed. */
 static int collect_indexed(struct store *s, struct store_claim *c, struct claim_destination *d,
                            struct found *f, struct store_place *cursor_out)
@@ -105,7 +115,7 @@ static int collect_indexed(struct store *s, struct store_claim *c, struct claim_
     sqlite3_stmt *st = scan_start(s, c->destination, passed);
     int got;
     while ((got = scan_next(s, st, &at, &passed)) == 1) {
-        if (at.due_ms > c->now_ms || f->count == f->max)
+        if (at.due_ms > c->now_ms || (f->count >= f->max && !makes_whole(f, at.key)))
             break;
         f->places[f->count++] = passed = at;
     }
@@ -288,7 +298,7 @@ static int claim(struct store *s, struct store_claim *c)
     struct claim_destination *d = claims_destination(&s->claims, c->destination);
     struct found f = {.max = c->max_rows};
     struct store_place cursor = passed_none;
-    f.places = mem_new(f.max ? f.max : 1, sizeof *f.places);
+    f.places = mem_new(f.max + STORE_CLAIM_WHOLE, sizeof *f.places);
     c->next_due_ms = INT64_MAX;
     int err = collect_returned(s, c, d, &f);
     if (err == 0)

@@ -43,13 +43,41 @@ static void whole_messages_where_they_fit(void **state)
     assert_int_equal(c->batches[0]->nrows, 3);
     assert_true(c->more);
     store_claim_free(c);
-    c = ask_claim(&f, "a.example", 2); /* larger than what is asked: in parts */
+    c = ask_claim(&f, "a.example", 2); /* larger than what is asked: it comes first */
     assert_int_equal(c->nbatches, 1);
-    assert_int_equal(c->batches[0]->nrows, 2);
+    assert_int_equal(c->batches[0]->nrows, 3);
+    assert_false(c->more);
+    store_claim_free(c);
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
+/* Up to a bound; and only that message, which comes first. */
+static void large_messages_in_large_parts(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    static const char one[] = "b@a.example ";
+    static char all[(STORE_CLAIM_WHOLE + 2) * (sizeof one - 1) + 1];
+    for (size_t i = 0; i + 1 < sizeof all; i++)
+        all[i] = one[i % (sizeof one - 1)];
+    all[sizeof all - 2] = '\0';
+    fixture_open(&f);
+    fill(&f, 1, all);
+    assert_int_equal(ask_put(&f, fixture_id(1), "b@a.example"), 0);
+    struct store_claim *c = ask_claim(&f, "a.example", 2);
+    assert_int_equal(c->nbatches, 1);
+    assert_int_equal(c->batches[0]->nrows, STORE_CLAIM_WHOLE);
+    assert_true(c->more);
     store_claim_free(c);
     c = ask_claim(&f, "a.example", 2);
-    assert_int_equal(c->batches[0]->nrows, 1);
-    assert_int_equal(c->batches[0]->rows[0].number, 2);
+    assert_int_equal(c->nbatches, 1);
+    assert_int_equal(c->batches[0]->nrows, 2);
+    assert_true(c->more);
+    store_claim_free(c);
+    c = ask_claim(&f, "a.example", 2);
+    assert_int_equal(c->nbatches, 1);
+    assert_string_equal(c->batches[0]->message->id, fixture_id(1));
     store_claim_free(c);
     fixture_close(&f);
     fixture_remove(&f);
@@ -159,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(oldest_first_and_never_twice),
         cmocka_unit_test(whole_messages_where_they_fit),
+        cmocka_unit_test(large_messages_in_large_parts),
         cmocka_unit_test(returned_rows_are_found),
         cmocka_unit_test(due_destinations_by_page),
         cmocka_unit_test(flags_are_kept),
