@@ -273,6 +273,15 @@ static bool has_ways(void *arg, const char *domain)
     return relay_choice_has_ways(r->settings->relay, domain);
 }
 
+/* Twice the longest interval: jitter is a tenth of it. */
+static uint64_t retry_ms(const struct relay_settings *s)
+{
+    int64_t longest = 0; /* s */
+    for (size_t i = 0; i < s->queue->retry.count; i++)
+        longest = s->queue->retry.items[i] > longest ? s->queue->retry.items[i] : longest;
+    return 2 * 1000 * (uint64_t)longest;
+}
+
 /* Not more than a quarter of the descriptors that there are. */
 static size_t slots_max(void)
 {
@@ -299,6 +308,7 @@ void relay_set_workers(struct relay *r, struct relay_worker *const *workers, siz
                                                 .resolve_max = RESOLVE_MAX,
                                                 .wait_max = WAIT_MAX,
                                                 .wait_ms = WAIT_MS,
+                                                .retry_ms = retry_ms(r->settings),
                                                 .job_deadline_ms = DEADLINE_MS,
                                                 .ops = &ops,
                                                 .arg = r});

@@ -156,11 +156,13 @@ static void on_made_due(struct store_admin *a)
     sched_request_over(s);
 }
 
-/* Due times lie as far ahead as the clock went back. */
-static void make_due(struct sched *s)
+/* What is due after that, where no try that ended by today's clock would have put it; 0: all. */
+static void make_due(struct sched *s, int64_t after_ms)
 {
+    struct store_admin *a = store_admin_new(STORE_RETRY, s->config.mailbox, on_made_due, s);
+    a->filter.due_after_ms = after_ms;
     s->requests++;
-    store_admin(s->config.store, store_admin_new(STORE_RETRY, s->config.mailbox, on_made_due, s));
+    store_admin(s->config.store, a);
 }
 
 static void watch_clock(struct sched *s)
@@ -172,7 +174,7 @@ static void watch_clock(struct sched *s)
               "the wall clock was set by %+lld s; mail in the queue does not age by that",
               (long long)(by_ms / 1000));
     if (by_ms < 0 && !s->stopping)
-        make_due(s);
+        make_due(s, 0); /* due times lie as far ahead as the clock went back */
 }
 
 /* ---- tick: watchdog, waiting too long, forgetting ---- */
@@ -376,7 +378,8 @@ void sched_set_per_site(struct sched *s, size_t per_site)
 struct sched *sched_new(const struct sched_config *config)
 {
     REQUIRE(config->workers > 0 && config->per_site > 0 && config->slots_max > 0 &&
-            config->resolve_max > 0 && config->wait_max > 0 && config->job_deadline_ms > 0);
+            config->resolve_max > 0 && config->wait_max > 0 && config->retry_ms > 0 &&
+            config->job_deadline_ms > 0);
     struct sched *s = NEW(struct sched);
     s->config = *config;
     s->worker_slots = mem_new(config->workers, sizeof *s->worker_slots);
@@ -393,6 +396,8 @@ void sched_start(struct sched *s)
 {
     timer_start(&s->tick_timer, TICK_MS);
     watch_clock(s);
+    /* The clock may have been ahead until it was set while we did not run. */
+    make_due(s, clock_wall_ms() + (int64_t)s->config.retry_ms);
     sweep(s);
 }
 

@@ -120,6 +120,7 @@ struct sched_config {
     size_t resolve_max; /* look-ups at once: see resolve() */
     size_t wait_max;    /* batches that wait in one destination */
     uint64_t wait_ms;   /* the longest they wait */
+    uint64_t retry_ms;  /* no row falls due later than this after a try; as it is at the start */
     uint64_t job_deadline_ms;
     const struct sched_ops *ops;
     void *arg;

@@ -53,6 +53,7 @@ bool store_filter_match(const struct store_filter *f, const struct store_row *ro
     return (!f->id || strcmp(f->id, row->id) == 0) &&
            (!f->domain || sv_ieq(sv_of(f->domain), sv_of(row->domain))) &&
            (!f->older_than_ms || row->received_ms < f->older_than_ms) &&
+           (!f->due_after_ms || row->due_ms > f->due_after_ms) &&
            (!f->user || is_user(row->login, f->user)) &&
            (!f->from || store_filter_holds(row->reverse_path, f->from)) &&
            (!f->to || store_filter_holds(row->address, f->to)) &&

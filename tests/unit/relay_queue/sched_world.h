@@ -194,7 +194,7 @@ void store_admin(struct store *s, struct store_admin *a)
     (void)s;
     assert_int_equal(a->op, STORE_RETRY);
     for (size_t i = 0; i < nrows; i++)
-        if (rows[i].due_ms > clock_wall_ms())
+        if (rows[i].due_ms > clock_wall_ms() && rows[i].due_ms > a->filter.due_after_ms)
             rows[i].due_ms = clock_wall_ms();
     a->done(a);
 }
@@ -497,6 +497,7 @@ static inline int set_up(void **state)
                                              .resolve_max = resolve_max,
                                              .wait_max = 5,
                                              .wait_ms = 600000,
+                                             .retry_ms = 8 * 3600000,
                                              .job_deadline_ms = 3600000,
                                              .ops = &ops});
     return 0;

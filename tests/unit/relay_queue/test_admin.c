@@ -198,6 +198,32 @@ static void retry_makes_due(void **state)
     fixture_remove(&f);
 }
 
+/* What a wrong clock has put off for too long. */
+static void retry_by_due_time(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    fixture_open(&f);
+    int64_t now_ms = clock_wall_ms();
+    for (int i = 0; i < 2; i++) {
+        struct queue_message *m = fixture_message(fixture_id((unsigned)i), "x");
+        struct queue_batch *rows = fixture_rows(m, "b@a.example");
+        rows->rows[0].due_ms = now_ms + (i + 1) * 3600000;
+        assert_int_equal(ask_put_rows(&f, m, rows), 0);
+    }
+    struct store_admin *a = fixture_admin(&f, STORE_RETRY);
+    a->filter.due_after_ms = now_ms + 5400000;
+    assert_int_equal(ask_admin(&f, a), 0);
+    assert_int_equal(a->touched, 1);
+    store_admin_free(a);
+    struct store_claim *c = ask_claim(&f, "a.example", 10);
+    assert_int_equal(c->nbatches, 1);
+    assert_string_equal(c->batches[0]->message->id, fixture_id(1));
+    store_claim_free(c);
+    fixture_close(&f);
+    fixture_remove(&f);
+}
+
 /* What its author wants released later is not tried by "retry all", only by name; meanwhile it does
  * not age. */
 static void retry_leaves_what_awaits_its_release(void **state)
@@ -286,6 +312,7 @@ int main(void)
         cmocka_unit_test(redirected),
         cmocka_unit_test(hold_release_delete),
         cmocka_unit_test(retry_makes_due),
+        cmocka_unit_test(retry_by_due_time),
         cmocka_unit_test(retry_leaves_what_awaits_its_release),
         cmocka_unit_test(delete_under_a_delivery),
     };

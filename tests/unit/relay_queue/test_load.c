@@ -234,6 +234,7 @@ static void open_all(void)
                                                .resolve_max = 200,
                                                .wait_max = 1000,
                                                .wait_ms = 600000,
+                                               .retry_ms = 8 * 3600000,
                                                .job_deadline_ms = 3600000,
                                                .ops = &ops});
     timer_init(&t.poll, t.loop, on_poll, NULL);

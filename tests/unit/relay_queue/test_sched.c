@@ -93,6 +93,21 @@ static void resolving_is_bounded_and_holds_nobody_else(void **state)
     resolved(asking[1], asking[1], 60000);
 }
 
+/* Due times by a clock that was a year ahead, and set right while nobody ran. */
+static void due_times_of_a_wrong_clock(void **state)
+{
+    (void)state;
+    size_t ahead = add_rows("a.test", 1, WALL0 + INT64_C(365) * 86400000);
+    size_t soon = add_rows("b.test", 1, WALL0 + 4 * 3600000);
+    sched_start(sched);
+    for (int i = 0; i < 20; i++) {
+        settle(100);
+        pass(5000);
+    }
+    assert_true(rows[ahead].gone);
+    assert_false(rows[soon].gone);
+}
+
 /* Rows of a destination are claimed only when there is a slot for them. */
 static void claims_wait_for_slots(void **state)
 {
@@ -240,6 +255,7 @@ int main(void)
         CASE(in_memory_path_needs_no_claim),
         CASE(an_idle_connection_goes_first),
         CASE(waiting_is_bounded_and_the_rest_given_back),
+        CASE(due_times_of_a_wrong_clock),
         CASE(resolving_is_bounded_and_holds_nobody_else),
         CASE(claims_wait_for_slots),
         CASE(slots_grow_with_success_up_to_per_site),
