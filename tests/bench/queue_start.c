@@ -3,7 +3,10 @@
  * written; then the queue is opened again by a process of its own, which tells how long that took,
  * how long until the first sweep of the scheduler had seen all, and how much memory it has.
  *
- *     queue_start FOLDER [RECIPIENTS [DESTINATIONS]]      FOLDER must not exist
+ *     queue_start FOLDER [RECIPIENTS [DESTINATIONS [SECONDS]]]
+ *
+ * FOLDER must not exist. The recipients are rN@dK.dead.test; they fall due SECONDS to twice as many
+ * from now (an hour by default; 0: at once). tests/bench/relay starts msad with such a queue.
  */
 #include "msa/base/mem.h"
 #include "msa/loop/clock.h"
@@ -23,6 +26,7 @@ static struct {
     struct mailbox *mailbox;
     struct store *store;
     size_t recipients, destinations, next, answered, pages;
+    int64_t due_in_ms;
     uint64_t began_ms;
 } b;
 
@@ -91,16 +95,18 @@ static void put_next(void)
     struct queue_message *m = queue_message_new();
     queue_id_make(m->id, clock_wall_ms(), random_u64());
     m->received_ms = clock_wall_ms();
-    m->reverse_path = "alice@example.net";
+    m->reverse_path = "alice@our.test";
+    m->mail_params = "<alice@our.test>";
     m->content = block_new(SV("Subject: x\r\n\r\nsome words\r\n"));
     m->size = block_view(m->content).len;
     struct queue_batch *rows = queue_batch_new(m, ROWS_OF_MESSAGE);
     for (size_t i = 0; i < ROWS_OF_MESSAGE; i++, b.next++) {
         struct queue_row *r = &rows->rows[i];
-        r->domain = arena_printf(&rows->arena, "d%zu.example", b.next % b.destinations);
+        r->domain = arena_printf(&rows->arena, "d%zu.dead.test", b.next % b.destinations);
         r->address = arena_printf(&rows->arena, "user%zu@%s", b.next, r->domain);
         r->rcpt_params = arena_printf(&rows->arena, "<%s>", r->address);
-        r->due_ms = m->received_ms + 3600000 + (int64_t)(b.next % 3600000);
+        r->due_ms =
+            m->received_ms + b.due_in_ms + (b.due_in_ms > 0 ? (int64_t)b.next % b.due_in_ms : 0);
     }
     struct store_put *p = NEW(struct store_put);
     p->reply = b.mailbox;
@@ -165,6 +171,7 @@ int main(int argc, char **argv)
         return 2;
     b.recipients = argc > 2 ? strtoul(argv[2], NULL, 10) : 1000000;
     b.destinations = argc > 3 ? strtoul(argv[3], NULL, 10) : 10000;
+    b.due_in_ms = argc > 4 ? 1000 * (int64_t)strtoul(argv[4], NULL, 10) : 3600000;
     if (b.destinations == 0)
         return 2;
     pid_t writer = fork();
