@@ -19,6 +19,7 @@
 #define SWEEP_MIN_MS 1000
 #define SWEEP_MAX_MS 60000
 #define TICK_MS      5000
+#define SOON_MS      200
 
 uint64_t sched_now(const struct sched *s)
 {
@@ -222,6 +223,13 @@ static void tick(void *arg)
     timer_start(&s->tick_timer, TICK_MS);
 }
 
+void sched_look_soon(struct sched *s)
+{
+    if (!s->stopping &&
+        (!timer_armed(&s->tick_timer) || s->tick_timer.due_ms > sched_now(s) + SOON_MS))
+        timer_start(&s->tick_timer, SOON_MS);
+}
+
 /* ---- jobs ---- */
 
 struct sched_job *sched_job_new(struct sched *s, struct sched_dest *d, struct queue_batch *batch)
@@ -317,7 +325,8 @@ void sched_on_queued(struct sched *s, struct queue_batch *claimed)
     }
     struct sched_dest *d = sched_dest_get(s, claimed->rows[0].domain);
     struct sched_dest *to = sched_dest_admit(s, d, claimed, false);
-    if (to && to->flows && (to->nwaiting > s->config.wait_max || s->nwaiting > SCHED_WAIT_MAX)) {
+    if (to && to->flows &&
+        (to->nwaiting > s->config.wait_max || s->nwaiting - s->nclaimed > SCHED_WAIT_MAX)) {
         sched_release(s, sched_wait_take_last(s, to));
         d->due = true; /* by which the store knows it */
     }

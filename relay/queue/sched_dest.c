@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NO_ATTEMPTS_OF_DEST 16     /* jobs without an attempt that one destination has out */
-#define DRAIN_ROWS          256    /* rows of one claim that are only put off */
+#define NO_ATTEMPTS_OF_DEST 16    /* jobs without an attempt that one destination has out */
+#define DRAIN_ROWS          64    /* rows of one claim that are only put off */
+#define CLAIMED_IN_ALL      10000 /* rows that came by claims and wait; twice that for the living */
 #define LATE_MS             120000 /* a look-up or a claim should have ended */
 #define STORE_PAUSE_MS      5000
 #define IDLE_MAX            10000 /* destinations without anything to do whose route is kept */
@@ -154,9 +155,13 @@ void sched_dest_drain(struct sched *s, struct sched_dest *d, enum sched_job_kind
             break;
         run_no_attempt(s, d, batch, kind, status, text);
     }
-    if (d->due && d->nwaiting == 0 && !sched_dest_is_paused(s, d) &&
-        d->no_attempts < NO_ATTEMPTS_OF_DEST)
+    if (!d->due || d->nwaiting > 0 || sched_dest_is_paused(s, d) ||
+        d->no_attempts >= NO_ATTEMPTS_OF_DEST)
+        return;
+    if (sched_has_room(s, false))
         sched_dest_claim(s, d, DRAIN_ROWS, NULL);
+    else
+        s->drains_wait = true;
 }
 
 /* Of one flow; false: no more now. */
@@ -219,6 +224,12 @@ void sched_dest_watch(struct sched *s, struct sched_dest *d)
 
 /* ---- claims ---- */
 
+bool sched_has_room(const struct sched *s, bool alive)
+{
+    return s->nclaims < s->config.slots_max &&
+           s->nclaimed + s->nasked < (alive ? 2 * CLAIMED_IN_ALL : CLAIMED_IN_ALL);
+}
+
 /* One of the site's is free for what is being claimed; NULL: none is kept any more. */
 static void keep_slot(struct sched_dest *d, struct sched_site *site)
 {
@@ -237,6 +248,7 @@ static void on_claimed(struct store_claim *c)
     REQUIRE(d && d->claiming);
     d->claiming = false;
     s->nclaims--;
+    s->nasked -= c->max_rows;
     keep_slot(d, NULL);
     if (c->err < 0) {
         sched_note_due(s, clock_wall_ms() + STORE_PAUSE_MS);
@@ -265,6 +277,7 @@ void sched_dest_claim(struct sched *s, struct sched_dest *d, size_t max_rows,
     d->claiming = true;
     d->due = false; /* set again by what falls due from here on */
     s->nclaims++;
+    s->nasked += max_rows;
     d->claimed_ms = sched_now(s);
     d->claim_late = false;
     keep_slot(d, site);
@@ -367,9 +380,8 @@ static void move_on(struct sched *s, struct sched_dest *d)
 static void claim_for_ways(struct sched *s, struct sched_dest *d)
 {
     if (!d->due || d->claiming || s->stopping || s->paused || d->nclaimed > d->nclaimed_own ||
-        d->nclaimed_own >= WAYS_ROWS_PASSED || s->nwaiting >= SCHED_WAIT_MAX / 2 ||
-        s->nclaims >= s->config.slots_max || !s->config.ops->has_ways ||
-        !s->config.ops->has_ways(s->config.arg, d->domain))
+        d->nclaimed_own >= WAYS_ROWS_PASSED || !sched_has_room(s, false) ||
+        !s->config.ops->has_ways || !s->config.ops->has_ways(s->config.arg, d->domain))
         return;
     if (d->claims)
         sched_site_leave_claimers(d->site, d);

@@ -141,8 +141,10 @@ void sched_wait_add(struct sched *s, struct sched_dest *d, struct queue_batch *b
     insert(f, w);
     f->nwaits++;
     d->nwaiting++;
-    if (claimed_by)
+    if (claimed_by) {
         claimed_by->nclaimed++;
+        s->nclaimed++;
+    }
     if (claimed_by == d)
         d->nclaimed_own++;
     s->nwaiting++;
@@ -156,8 +158,10 @@ struct queue_batch *sched_wait_remove(struct sched *s, struct sched_flow *f, str
     DL_DELETE(f->waits, w);
     f->nwaits--;
     d->nwaiting--;
-    if (w->claimed_by)
+    if (w->claimed_by) {
         w->claimed_by->nclaimed--;
+        s->nclaimed--;
+    }
     if (w->claimed_by == d)
         d->nclaimed_own--;
     s->nwaiting--;
@@ -246,6 +250,15 @@ void sched_site_remove(struct sched_site *site, struct sched_dest *d)
 
 /* ---- turns ---- */
 
+bool sched_site_has_new(const struct sched_site *site)
+{
+    const struct sched_lane *lane;
+    for (lane = site->lanes; lane; lane = lane->hh.next)
+        if (!lane->flows->waits->claimed_by)
+            return true;
+    return false;
+}
+
 static struct sched_flow *first_of(const struct sched_lane *lane, enum sched_who who)
 {
     struct sched_flow *f;
@@ -257,11 +270,12 @@ static struct sched_flow *first_of(const struct sched_lane *lane, enum sched_who
     return NULL;
 }
 
-bool sched_turn_next(const struct sched_site *site, enum sched_who who, struct sched_turn *out)
+bool sched_turn_next(const struct sched_site *site, enum sched_who who, bool may_claim,
+                     struct sched_turn *out)
 {
     const struct sched_lane *lane;
     int64_t least = site->claim_start + CLAIM_COST;
-    *out = (struct sched_turn){.dest = site->claimers};
+    *out = (struct sched_turn){.dest = may_claim ? site->claimers : NULL};
     for (lane = site->lanes; lane; lane = lane->hh.next) {
         struct sched_flow *first = first_of(lane, who);
         int64_t key = first ? lane->start + weight_of(first->waits) : 0;

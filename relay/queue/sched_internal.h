@@ -22,7 +22,7 @@
     256 /* jobs without one: beyond, a destination has one at a time, and none is resolved again \
          */
 
-#define SCHED_WAIT_MAX 20000 /* batches that wait in all destinations together */
+#define SCHED_WAIT_MAX 20000 /* batches of new mail that wait in all destinations together */
 
 struct sched_wait {
     struct queue_batch *batch;
@@ -98,7 +98,14 @@ struct sched_dest {
 };
 
 /* How much is known for a site: the less, the fewer of all slots it may wait for an answer on. */
-enum sched_rank { SCHED_RANK_ALIVE, SCHED_RANK_NEW, SCHED_RANK_FAILING, SCHED_RANKS };
+enum sched_rank {
+    SCHED_RANK_ALIVE,
+    SCHED_RANK_NEW,   /* nothing, and there is new mail for it */
+    SCHED_RANK_AGAIN, /* nothing, and all that is for it comes from the disk */
+    SCHED_RANK_FAILING,
+    SCHED_RANK_FULL, /* not what is known: it wants rows, and memory has no room for more */
+    SCHED_RANKS
+};
 
 struct sched_slot {
     uint32_t id;
@@ -140,7 +147,7 @@ struct sched_site {
     bool alive;     /* it has answered, and not failed since */
     bool paused;    /* by the operator */
     size_t ndests;  /* counted when they are listed */
-    bool starved;   /* in sched.starved: no slot left in all */
+    bool starved;   /* in sched.starved: no slot, or no room, left in all */
     enum sched_rank starved_rank;
     char status[12], text[SCHED_TEXT_MAX];
     struct sched_site *starved_next, *starved_prev;
@@ -179,8 +186,11 @@ struct sched {
     struct sched_dest *quick; /* of resolving: asked earliest first */
     size_t nslow;             /* look-ups that are none of these any more */
     struct sched_site *starved[SCHED_RANKS], *paced;
-    size_t unproven; /* slots */
-    size_t nclaims;  /* under way, each for a slot */
+    size_t nstarved[SCHED_RANKS];
+    size_t unproven;         /* slots */
+    size_t nclaims;          /* under way */
+    size_t nclaimed, nasked; /* batches that wait and came by a claim; rows that claims ask for */
+    bool drains_wait;        /* what is to be put off stays on the disk: no room */
     int64_t arrivals;
     size_t njobs, nwaiting, no_attempts, requests;
     size_t *worker_slots; /* slots of each worker */
@@ -203,6 +213,7 @@ uint64_t sched_now(const struct sched *s);
 /* Rows fall due at due_ms (wall): a sweep will find them. */
 void sched_note_due(struct sched *s, int64_t due_ms);
 void sched_request_over(struct sched *s); /* of the store */
+void sched_look_soon(struct sched *s);    /* at all destinations, before the next tick */
 struct sched_job *sched_job_new(struct sched *s, struct sched_dest *d, struct queue_batch *batch);
 
 void sched_release(struct sched *s, struct queue_batch *batch); /* back to the store, as it was */
@@ -230,14 +241,17 @@ struct queue_batch *sched_wait_remove(struct sched *s, struct sched_flow *f, str
 /* d stands in line for the site's slots, with all that waits and what is due; not any more. */
 void sched_site_add(struct sched_site *site, struct sched_dest *d);
 void sched_site_remove(struct sched_site *site, struct sched_dest *d);
+/* Whether what is next of any login has not been on the disk before. */
+bool sched_site_has_new(const struct sched_site *site);
 void sched_site_add_waiving(struct sched_site *site, struct sched_dest *d);
 enum sched_who { SCHED_ANY, SCHED_BOUND, SCHED_WAIVING }; /* by policies; who claims is both */
-/* Whose turn it is; flow NULL: d's, to claim. False: nobody stands there. */
+/* Whose turn it is; flow NULL: d's, to claim, if any may. False: nobody stands there. */
 struct sched_turn {
     struct sched_dest *dest;
     struct sched_flow *flow;
 };
-bool sched_turn_next(const struct sched_site *site, enum sched_who who, struct sched_turn *out);
+bool sched_turn_next(const struct sched_site *site, enum sched_who who, bool may_claim,
+                     struct sched_turn *out);
 struct queue_batch *sched_turn_take(struct sched *s, struct sched_site *site, struct sched_flow *f);
 void sched_turn_claim(struct sched_site *site, struct sched_dest *d);
 void sched_site_leave_claimers(struct sched_site *site, struct sched_dest *d); /* d->claims */
@@ -253,6 +267,9 @@ bool sched_dest_is_fresh(const struct sched *s, const struct sched_dest *d);
 /* site: it keeps a free slot for them; NULL: none does. */
 void sched_dest_claim(struct sched *s, struct sched_dest *d, size_t max_rows,
                       struct sched_site *site);
+/* Whether more rows may come into memory, by a claim for one whose hosts are, or not, known to
+ * live. */
+bool sched_has_room(const struct sched *s, bool alive);
 /* Puts off (or fails) what waits and what is due, without an attempt. */
 void sched_dest_drain(struct sched *s, struct sched_dest *d, enum sched_job_kind kind,
                       const char *status, const char *text);

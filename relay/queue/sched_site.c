@@ -15,8 +15,8 @@
  *
  * Slots of all sites together are bounded too. A site that finds none closes the connection that
  * has been idle longest, elsewhere; if there is none it stands in a queue (starved). What waits for
- * an answer of sites that are new has three quarters of them at most, those that have failed
- * one quarter: dead sites cannot hold what the living need.
+ * an answer has a share of them only, so that dead sites cannot hold what the living need: new mail
+ * to sites that are not known 7 of 8, mail from the disk to such sites 6, sites that have failed 2.
  */
 #include "relay/queue/sched_internal.h"
 
@@ -74,6 +74,15 @@ void sched_site_unuse(struct sched_site *site)
     site->uses--;
 }
 
+static void leave_starved(struct sched *s, struct sched_site *site)
+{
+    if (!site->starved)
+        return;
+    DL_DELETE2(s->starved[site->starved_rank], site, starved_prev, starved_next);
+    s->nstarved[site->starved_rank]--;
+    site->starved = false;
+}
+
 void sched_site_forget(struct sched *s, struct sched_site *site, bool anyway)
 {
     uint64_t memory_ms = HASH_COUNT(s->sites) > MEMORY_SITES ? MEMORY_SHORT_MS : MEMORY_MS;
@@ -81,8 +90,7 @@ void sched_site_forget(struct sched *s, struct sched_site *site, bool anyway)
     if (site->uses > 0 || (!anyway && (known || sched_site_is_down(s, site))))
         return;
     REQUIRE(!site->lanes && !site->claimers && !site->idle && site->busy == 0);
-    if (site->starved)
-        DL_DELETE2(s->starved[site->starved_rank], site, starved_prev, starved_next);
+    leave_starved(s, site);
     if (site->paced)
         DL_DELETE2(s->paced, site, paced_prev, paced_next);
     HASH_DEL(s->sites, site);
@@ -108,14 +116,16 @@ static enum sched_rank rank_of(const struct sched_site *site)
 {
     if (site->alive)
         return SCHED_RANK_ALIVE;
-    return site->failures ? SCHED_RANK_FAILING : SCHED_RANK_NEW;
+    if (site->failures)
+        return SCHED_RANK_FAILING;
+    return sched_site_has_new(site) ? SCHED_RANK_NEW : SCHED_RANK_AGAIN;
 }
 
 /* Whether a site of this rank may have one more, perhaps in place of an idle one. */
 static bool is_free(const struct sched *s, enum sched_rank rank)
 {
     size_t all = s->config.slots_max;
-    const size_t unproven[] = {all, all - all / 4, all - all / 4 * 3};
+    const size_t unproven[] = {all, all - all / 8, all - all / 4, all - all / 4 * 3};
     return (rank == SCHED_RANK_ALIVE || s->unproven < unproven[rank]) &&
            (s->idle || HASH_COUNT(s->slots) < all);
 }
@@ -286,20 +296,25 @@ static size_t rows_of_pace(const struct sched *s, const struct sched_site *site)
     return site->limits.per_minute && rows < CLAIM_ROWS ? (size_t)rows : CLAIM_ROWS;
 }
 
-static void starve(struct sched *s, struct sched_site *site)
+/* In the queue for what is hardest to have, of that which it needs. */
+static void starve(struct sched *s, struct sched_site *site, enum sched_rank rank)
 {
-    if (site->starved)
+    if (site->starved && site->starved_rank <= rank)
         return;
+    leave_starved(s, site);
     site->starved = true;
-    site->starved_rank = rank_of(site);
-    DL_APPEND2(s->starved[site->starved_rank], site, starved_prev, starved_next);
+    site->starved_rank = rank;
+    s->nstarved[rank]++;
+    DL_APPEND2(s->starved[rank], site, starved_prev, starved_next);
 }
 
-/* The more there are that take turns, the longer the rows of each one's claim would wait. */
+/* The more there are that take turns, the longer the rows of each one's claim would wait. Where
+ * nobody has answered yet few are enough to find out. */
 static void claim(struct sched *s, struct sched_site *site, struct sched_dest *d)
 {
     size_t rows = CLAIM_ROWS / (site->nflows + site->nclaimers), paced = rows_of_pace(s, site);
     rows = rows < paced ? rows : paced;
+    rows = site->alive ? rows : CLAIM_ROWS_MIN;
     sched_turn_claim(site, d);
     sched_dest_claim(s, d, rows > CLAIM_ROWS_MIN ? rows : CLAIM_ROWS_MIN, site);
 }
@@ -308,16 +323,16 @@ static void claim(struct sched *s, struct sched_site *site, struct sched_dest *d
 static bool serve(struct sched *s, struct sched_site *site, const struct sched_turn *turn)
 {
     if (!turn->flow) {
-        bool can = site->idle || (is_free(s, rank_of(site)) && s->nclaims < s->config.slots_max);
+        bool can = site->idle || is_free(s, rank_of(site));
         if (can)
             claim(s, site, turn->dest);
         else
-            starve(s, site);
+            starve(s, site, rank_of(site));
         return can;
     }
     struct sched_slot *slot = slot_take(s, site);
     if (!slot) {
-        starve(s, site);
+        starve(s, site, rank_of(site));
         return false;
     }
     deliver(s, site, turn->dest, sched_turn_take(s, site, turn->flow), slot);
@@ -328,7 +343,7 @@ static bool serve(struct sched *s, struct sched_site *site, const struct sched_t
 static void pump_down(struct sched *s, struct sched_site *site)
 {
     struct sched_turn turn;
-    while (sched_turn_next(site, site->by_policy ? SCHED_BOUND : SCHED_ANY, &turn)) {
+    while (sched_turn_next(site, site->by_policy ? SCHED_BOUND : SCHED_ANY, true, &turn)) {
         sched_site_remove(site, turn.dest);
         sched_dest_drain(s, turn.dest, SCHED_PUT_OFF, site->status, site->text);
         if (site->by_policy)
@@ -344,7 +359,7 @@ static size_t allowed_of(const struct sched *s, const struct sched_site *site)
 }
 
 /* Beside the probe, but within what the site permits. */
-static bool has_room(const struct sched *s, const struct sched_site *site, enum sched_who who)
+static bool has_place(const struct sched *s, const struct sched_site *site, enum sched_who who)
 {
     size_t used = site->busy + site->claims, most = slots_of(s, site);
     if (who == SCHED_WAIVING)
@@ -356,7 +371,8 @@ static bool has_room(const struct sched *s, const struct sched_site *site, enum 
 static void pump_turns(struct sched *s, struct sched_site *site, enum sched_who who)
 {
     struct sched_turn turn;
-    while (!s->stopping && has_room(s, site, who) && sched_turn_next(site, who, &turn)) {
+    while (!s->stopping && has_place(s, site, who) &&
+           sched_turn_next(site, who, sched_has_room(s, site->alive), &turn)) {
         if (!sched_dest_is_fresh(s, turn.dest)) {
             sched_site_remove(site, turn.dest);
             sched_dest_advance(s, turn.dest);
@@ -378,27 +394,34 @@ void sched_site_pump(struct sched *s, struct sched_site *site)
         pump_turns(s, site, SCHED_ANY);
     if (site->by_policy)
         pump_turns(s, site, SCHED_WAIVING);
+    if (site->claimers && !sched_has_room(s, site->alive))
+        starve(s, site, SCHED_RANK_FULL);
     sched_site_unuse(site);
+}
+
+static bool has_for(const struct sched *s, enum sched_rank rank)
+{
+    return rank == SCHED_RANK_FULL ? sched_has_room(s, false) : is_free(s, rank);
 }
 
 /* Each that stands there once: who finds nothing now stands behind. */
 static void pump_starved(struct sched *s, enum sched_rank rank)
 {
-    struct sched_site *site, *last = s->starved[rank] ? s->starved[rank]->starved_prev : NULL;
-    do {
-        site = s->starved[rank];
-        if (!site || !is_free(s, rank))
-            return;
-        DL_DELETE2(s->starved[rank], site, starved_prev, starved_next);
-        site->starved = false;
+    for (size_t n = s->nstarved[rank]; n > 0 && s->starved[rank] && has_for(s, rank); n--) {
+        struct sched_site *site = s->starved[rank];
+        leave_starved(s, site);
         sched_site_pump(s, site);
-    } while (site != last);
+    }
 }
 
 void sched_starved_pump(struct sched *s)
 {
     for (int rank = 0; rank < SCHED_RANKS; rank++)
         pump_starved(s, (enum sched_rank)rank);
+    if (s->drains_wait && sched_has_room(s, false)) {
+        s->drains_wait = false;
+        sched_look_soon(s);
+    }
 }
 
 /* ---- success and failure ---- */

@@ -210,8 +210,12 @@ static void on_idle(void *arg)
 
 static void open_all(void)
 {
-    static const struct sched_ops ops = {resolve,   run_job,   job_late, close_slot,
-                                         keep_plan, drop_plan, NULL,     NULL};
+    static const struct sched_ops ops = {.resolve = resolve,
+                                         .run_job = run_job,
+                                         .job_late = job_late,
+                                         .close_slot = close_slot,
+                                         .keep_plan = keep_plan,
+                                         .drop_plan = drop_plan};
     struct buf error;
     buf_init(&error, 1000, 0);
     strcpy(t.dir, "/tmp/msa-load-XXXXXX");

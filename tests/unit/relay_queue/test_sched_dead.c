@@ -108,10 +108,59 @@ static void the_dead_delay_nobody(void **state)
     assert_true(st.waiting < 5000);
 }
 
+/* After hours without a network: everywhere on the disk mail is due, two rows a site. */
+static int prepare_outage(void **state)
+{
+    slots_max = 4000;
+    resolve_max = 400;
+    set_up(state);
+    for (int i = 0; i < SITES; i++) {
+        snprintf(names[i], sizeof names[i], "s%04d1.test", i);
+        add_rows(names[i], 2, WALL0);
+    }
+    return 0;
+}
+
+/* What is due neither fills the memory nor stands before new mail, known site or not. */
+static void the_disk_does_not_delay_what_is_new(void **state)
+{
+    (void)state;
+    static char new_names[100][24];
+    struct sched_stats st;
+    uint64_t most_ms = 0;
+    size_t most_waiting = 0;
+    sched_start(sched);
+    for (int i = 0; i < 100; i++) {
+        for (int k = 0; k < 6; k++)
+            step();
+        snprintf(new_names[i], sizeof new_names[i], "new%02d.test", i);
+        uint32_t row = (uint32_t)add_rows(new_names[i], 1, clock_wall_ms());
+        sched_on_queued(sched, batch_of(row));
+        uint64_t ms = delay_of(row, 60000);
+        most_ms = ms > most_ms ? ms : most_ms;
+        sched_get_stats(sched, &st);
+        most_waiting = st.waiting > most_waiting ? st.waiting : most_waiting;
+    }
+    print_message("while %d dead sites have %d rows due: new mail waits %llu ms, %zu in memory\n",
+                  SITES, SITES * 2, (unsigned long long)most_ms, most_waiting);
+    assert_true(most_ms <= 3 * STEP_MS);
+    assert_true(most_waiting > 1000 && most_waiting <= 10100);
+    size_t tried = 0;
+    for (uint64_t end_ms = now_ms + 900000; tried < nrows && now_ms < end_ms;) {
+        for (int k = 0; k < 50; k++)
+            step();
+        for (tried = 0; tried < nrows && (rows[tried].gone || rows[tried].due_ms > WALL0);)
+            tried++;
+    }
+    assert_int_equal(tried, nrows); /* what finds no room is not forgotten */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_dead_delay_nobody, prepare, tear_down),
+        cmocka_unit_test_setup_teardown(the_disk_does_not_delay_what_is_new, prepare_outage,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
