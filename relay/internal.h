@@ -32,6 +32,7 @@ struct relay_plan {
 struct relay_fate {
     bool known; /* else the row is released, as if it had not been taken */
     bool attempted;
+    bool asked;        /* a host was: the outcome is what came of that */
     bool v4_only;      /* the mark of MX6, to be kept */
     uint32_t hop_exts; /* SMTP_EXT_BIT()s of the next hop that took the recipient over */
     struct relay_outcome outcome;

@@ -33,6 +33,7 @@ void relay_job_decide(struct relay_job *j, size_t row, const struct smtp_client_
     bool was_v4_only = j->rows[row].v4_only;
     relay_walk_result(&j->walk, row, r, outcome);
     f->attempted = true;
+    f->asked = r != NULL;
     f->outcome = *outcome;
     f->hop_exts = outcome->verdict == RELAY_DELIVERED && j->conn ? relay_conn_exts(j->conn) : 0;
     if (j->rows[row].v4_only && !was_v4_only)
@@ -127,13 +128,19 @@ static void fail_at_last(struct relay_job *j)
     }
 }
 
-/* Whether the row's result shows a host that works. */
-static bool shows_life(const struct relay_job *j, size_t row)
+/* What a row's result says about the site. */
+enum sign { SIGN_NONE, SIGN_ALIVE, SIGN_FAILED };
+
+static enum sign sign_of(const struct relay_job *j, size_t row)
 {
-    const struct relay_outcome *o = &j->fates[row].outcome;
-    return j->rows[row].state == RELAY_WALK_OPEN /* nothing was found out */ ||
-           o->verdict != RELAY_DEFERRED || o->fails_at_last ||
-           (o->scope != RELAY_SCOPE_HOST && o->scope != RELAY_SCOPE_SITE);
+    const struct relay_fate *f = &j->fates[row];
+    const struct relay_outcome *o = &f->outcome;
+    bool of_host = o->scope == RELAY_SCOPE_HOST || o->scope == RELAY_SCOPE_SITE;
+    if (j->rows[row].state == RELAY_WALK_OPEN || o->scope == RELAY_SCOPE_LOCAL || o->spares_site)
+        return SIGN_NONE;
+    if (o->verdict == RELAY_DEFERRED && !o->fails_at_last && of_host)
+        return SIGN_FAILED;
+    return f->asked || o->verdict == RELAY_DELIVERED ? SIGN_ALIVE : SIGN_NONE;
 }
 
 static void tell_failure(struct sched_job_end *end, const struct relay_outcome *o, bool by_policy)
@@ -146,20 +153,26 @@ static void tell_failure(struct sched_job_end *end, const struct relay_outcome *
     snprintf(end->status, sizeof end->status, "%s", smtp_status_text(o->status, status));
 }
 
+/* A row that shows a host that works counts more than those that show one that does not. */
 static void fill_end(struct relay_job *j)
 {
     struct sched_job_end *end = &j->run->job->end;
-    bool reached = j->batch->nrows == 0;
+    const struct relay_outcome *failure = j->last_backs_off.text ? &j->last_backs_off : NULL;
+    bool alive = false;
     for (size_t i = 0; i < j->batch->nrows; i++) {
+        enum sign sign = sign_of(j, i);
         end->delivered = end->delivered || (j->rows[i].state != RELAY_WALK_OPEN &&
                                             j->fates[i].outcome.verdict == RELAY_DELIVERED);
-        reached = reached || shows_life(j, i);
+        alive = alive || sign == SIGN_ALIVE;
+        if (sign == SIGN_FAILED && !failure)
+            failure = &j->fates[i].outcome;
     }
     end->slot = j->conn ? SCHED_SLOT_IDLE : SCHED_SLOT_CLOSED;
     if (j->last_backs_off.text)
-        tell_failure(end, &j->last_backs_off, false);
-    else if (!reached)
-        tell_failure(end, &j->fates[0].outcome, j->by_policy);
+        tell_failure(end, failure, false);
+    else if (failure && !alive)
+        tell_failure(end, failure, j->by_policy);
+    end->nothing_learnt = !failure && !alive;
 }
 
 void relay_job_end_form(struct relay_job *j)

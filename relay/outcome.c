@@ -123,11 +123,20 @@ static bool is_expired(struct smtp_status s)
     return s.class == 5 && s.subject == 4 && s.detail == 7;
 }
 
+/* Whether a recipient had been taken: SMTP asks for content only then. */
+static bool is_past_rcpt(const struct smtp_client_result *r)
+{
+    return !r->qmtp && (r->phase == SMTP_PHASE_DATA || r->phase == SMTP_PHASE_BODY ||
+                        r->phase == SMTP_PHASE_END_OF_DATA);
+}
+
 /* Everything that is not a reply: verdict, status and reach of each end. */
 static void judge_end(const struct smtp_client_result *r, struct relay_outcome *o)
 {
-    *o = (struct relay_outcome){
-        .verdict = RELAY_DEFERRED, .scope = RELAY_SCOPE_HOST, .status = SMTP_STATUS(4, 4, 2)};
+    *o = (struct relay_outcome){.verdict = RELAY_DEFERRED,
+                                .scope = RELAY_SCOPE_HOST,
+                                .status = SMTP_STATUS(4, 4, 2),
+                                .spares_site = is_past_rcpt(r)};
     switch (r->end) {
     case SMTP_END_REPLY:
     case SMTP_END_TIMEOUT:

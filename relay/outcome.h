@@ -10,8 +10,10 @@
  * A permanent reply to greeting, EHLO, HELO, STARTTLS, AUTH or RSET says nothing about the
  * message: it is deferred and another host is tried. So is 421 in any phase, and 4yz to MAIL. An
  * enhanced status that the operator named (relay.site_backoff_codes) reaches the site in any phase.
- * An extension that only this host lacks (RFC 8689 4.2.1, 2852, 7293 5, 6531 3.4) puts a message
- * off to the next host and fails_at_last: when no host has it, relay_outcome_fail() says so.
+ * A session that ends once a recipient was taken may have ended because of the content: another
+ * host is tried, but the site is spared. An extension that only this host lacks (RFC 8689 4.2.1,
+ * 2852, 7293 5, 6531 3.4) puts a message off to the next host and fails_at_last: when no host has
+ * it, relay_outcome_fail() says so.
  *
  * Ownership: text and remote lie in the arena given. Any thread.
  */
@@ -43,6 +45,7 @@ struct relay_outcome {
     bool fails_at_last; /* deferred to the next host, failed if there is none */
     bool backs_off;     /* whatever the verdict: the site wants to be left alone for a while */
     bool by_policy;     /* a rule that messages may waive (RFC 8689 5) found TLS wanting */
+    bool spares_site;   /* of the host's scope, and yet nothing against what else it is sent */
 };
 
 /* Failures without an SMTP session: name, verdict, status, scope, words. What the route says

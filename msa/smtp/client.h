@@ -96,7 +96,7 @@ struct smtp_client_result {
     const char *detail;  /* PROTOCOL, UNSUPPORTED, DEMANDS: what exactly (static); else NULL, unless
                             the owner of the session knows more */
     uint64_t elapsed_ms; /* since the phase began */
-    bool qmtp;           /* REPLY: it was said by QMTP (relay/qmtp/client.h) */
+    bool qmtp;           /* the session is by QMTP (relay/qmtp/client.h) */
 };
 
 enum smtp_client_action_kind {

@@ -99,7 +99,7 @@ static void become_idle(struct qmtp_client *c)
 static struct smtp_client_result result_of(const struct qmtp_client *c, enum smtp_end end)
 {
     return (struct smtp_client_result){
-        .end = end, .phase = c->phase, .elapsed_ms = c->now_ms - c->phase_began_ms};
+        .end = end, .phase = c->phase, .elapsed_ms = c->now_ms - c->phase_began_ms, .qmtp = true};
 }
 
 static bool is_sending(const struct qmtp_client *c)

@@ -54,9 +54,10 @@ struct sched_route {
 enum sched_slot_state { SCHED_SLOT_IDLE, SCHED_SLOT_CLOSED };
 struct sched_job_end {
     enum sched_slot_state slot;
-    bool site_failed; /* no host of the site could be used, or one asked for what follows */
-    bool by_policy;   /* site_failed: a host may be had without a policy that asks for TLS */
-    bool backs_off;   /* the site wants to be left alone: at once, whatever else was delivered */
+    bool site_failed;    /* no host of the site could be used, or one asked for what follows */
+    bool nothing_learnt; /* no host was asked, or what came of it says nothing about others' mail */
+    bool by_policy;      /* site_failed: a host may be had without a policy that asks for TLS */
+    bool backs_off;      /* the site wants to be left alone: at once, whatever else was delivered */
     char status[12], text[SCHED_TEXT_MAX]; /* of that failure */
     bool delivered;                        /* something was accepted: the site is alive */
     int64_t next_due_ms; /* earliest new due time among the rows; INT64_MAX: none */

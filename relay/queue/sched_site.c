@@ -5,7 +5,8 @@
  *     limit   starts small, grows by one with each success up to per_site, halves with a failure
  *     down    after FAILURES_TO_DOWN failures in a row, or when the site asks for it, for a pause
  *             that doubles: what is due is put off without an attempt
- *     probing after the pause: one job alone; success opens the site, failure makes it down again
+ *     probing after the pause: one job alone; success opens the site, failure makes it down again,
+ *             and one that says neither leaves it to the next
  *
  * Where it is a policy on TLS that no host meets, mail that waives such policies (RFC 8689 5) is
  * neither put off nor waits for the probe, and its success says nothing for the others.
@@ -454,8 +455,8 @@ void sched_site_ended(struct sched *s, struct sched_site *site, const struct sch
         site_failed(s, site, end);
         return;
     }
-    /* jobs from before the pause */
-    if (site->asked && sched_site_is_down(s, site))
+    /* the next job is the probe; or jobs from before the pause */
+    if (end->nothing_learnt || (site->asked && sched_site_is_down(s, site)))
         return;
     if (site->by_policy && job->private->waives)
         return; /* that was not in question */

@@ -21,7 +21,8 @@ static struct host {
     uint16_t port;
     pthread_t thread;
     const char *ehlo;          /* last line of the reply, "250 " before it; NULL: nobody listens */
-    const char *refuse, *with; /* a verb, "220" the greeting or "." the end of data; the reply */
+    const char *refuse, *with; /* a verb, "220" the greeting or "." the end of data; the reply,
+                                  NULL: it breaks off */
     unsigned refuse_chunk;     /* this chunk of a session gets 452; counted from 1 */
     char seen[20000];          /* commands, " " between them */
     size_t seen_len, bytes, chunks;
@@ -74,8 +75,10 @@ static void get_chunk(struct host *h, FILE *f, const char *line)
 static bool refuses(const struct host *h, FILE *f, const char *what)
 {
     bool is_it = h->refuse && strcmp(h->refuse, what) == 0;
-    if (is_it)
+    if (is_it && h->with)
         put(f, h->with);
+    else if (is_it)
+        shutdown(fileno(f), SHUT_RDWR);
     return is_it;
 }
 
@@ -198,12 +201,21 @@ static const struct {
     unsigned connections[2];    /* of two messages */
     size_t down_by_one, by_two; /* sites, after one message and after two */
 } backing_off[] = {
-    {"220", "421 4.3.2 later", {2, 2}, 0, 1},    {"220", "554 5.7.1 not you", {2, 2}, 0, 1},
-    {"EHLO", "450 4.3.2 later", {2, 2}, 0, 1},   {"MAIL", "451 4.3.0 later", {2, 2}, 0, 1},
-    {"MAIL", "421 4.3.2 later", {2, 2}, 0, 1},   {"RCPT", "450 4.2.1 later", {1, 0}, 0, 0},
-    {"RCPT", "450 4.7.28 slowly", {1, 0}, 1, 1}, {".", "451 4.3.0 later", {1, 0}, 0, 0},
-    {".", "451 4.7.28 slowly", {1, 0}, 1, 1},    {".", "421 4.7.28 slowly", {1, 0}, 1, 1},
+    {"220", "421 4.3.2 later", {2, 2}, 0, 1},
+    {"220", "554 5.7.1 not you", {2, 2}, 0, 1},
+    {"EHLO", "450 4.3.2 later", {2, 2}, 0, 1},
+    {"MAIL", "451 4.3.0 later", {2, 2}, 0, 1},
+    {"MAIL", "421 4.3.2 later", {2, 2}, 0, 1},
+    {"RCPT", "450 4.2.1 later", {1, 0}, 0, 0},
+    {"RCPT", "450 4.7.28 slowly", {1, 0}, 1, 1},
+    {".", "451 4.3.0 later", {1, 0}, 0, 0},
+    {".", "451 4.7.28 slowly", {1, 0}, 1, 1},
+    {".", "421 4.7.28 slowly", {1, 0}, 1, 1},
     {"MAIL", "421 4.7.28 slowly", {1, 0}, 1, 1},
+    {"MAIL", NULL, {2, 2}, 0, 1},
+    {"RCPT", NULL, {2, 2}, 0, 1},
+    {"DATA", NULL, {2, 2}, 0, 0},
+    {".", NULL, {2, 0}, 0, 0},
 };
 
 static size_t sites_down(void)
@@ -220,7 +232,8 @@ static void a_refusal_backs_off_what_it_is_about(void **state)
     (void)state;
     options.site_backoff_codes = (struct conf_strings){.items = codes, .count = 1};
     for (size_t i = 0; i < sizeof backing_off / sizeof backing_off[0]; i++) {
-        print_message("%s to %s\n", backing_off[i].with, backing_off[i].refuse);
+        print_message("%s to %s\n", backing_off[i].with ? backing_off[i].with : "breaks off",
+                      backing_off[i].refuse);
         open_hosts("SIZE", "SIZE", 0);
         for (int k = 0; k < 2; k++) {
             hosts[k].with = backing_off[i].with;
@@ -237,6 +250,25 @@ static void a_refusal_backs_off_what_it_is_about(void **state)
             assert_int_equal(hosts[k].connections, backing_off[i].connections[k]);
     }
     options.site_backoff_codes = (struct conf_strings){.count = 0};
+}
+
+/* A message that cannot go to any host says nothing of the site, neither for it nor against it. */
+static void what_asks_nobody_is_no_answer(void **state)
+{
+    static const char *const to[] = {"a@x.test"};
+    (void)state;
+    open_hosts(NULL, NULL, 0);
+    submit("", to, 1, CONTENT);
+    run_until(1, 0);
+    assert_int_equal(sites_down(), 0);
+    mail_params = " DAMAGED=1";
+    submit("", to, 1, CONTENT);
+    run_until(1, 0);
+    mail_params = "";
+    submit("", to, 1, CONTENT);
+    run_until(2, 0);
+    assert_int_equal(sites_down(), 1);
+    close_hosts();
 }
 
 /* ---- what a host lacks ---- */
@@ -441,6 +473,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_refusal_backs_off_what_it_is_about),
+        cmocka_unit_test(what_asks_nobody_is_no_answer),
         cmocka_unit_test(an_extension_is_looked_for_at_each_host),
         cmocka_unit_test(one_recipient_goes_to_the_host_that_has_it),
         cmocka_unit_test(a_kept_connection_is_not_the_last_word),

@@ -106,6 +106,16 @@ static const struct {
      "connection lost after 61 s, waiting for the reply to the end of data: the peer closed the "
      "connection (possible duplicate)",
      true},
+    {"lost in the content by QMTP, where nobody says that a recipient was taken",
+     {.end = SMTP_END_LOST, .phase = SMTP_PHASE_BODY, .err = ERR_EOF, .qmtp = true},
+     RELAY_DEFERRED,
+     RELAY_SCOPE_HOST,
+     "4.4.2",
+     "connection lost after 0 s, sending the content: the peer closed the connection",
+     false},
+    {"lost in the content", END(LOST, BODY, ERR_EOF, NULL), RELAY_DEFERRED, RELAY_SCOPE_HOST,
+     "4.4.2", "connection lost after 61 s, sending the content: the peer closed the connection",
+     false},
     {"protocol", END(PROTOCOL, EHLO, 0, "a reply without end"), RELAY_DEFERRED, RELAY_SCOPE_HOST,
      "4.5.0",
      "the server broke the protocol after 61 s, waiting for the reply to EHLO: a reply without end",
@@ -156,6 +166,9 @@ static void test_results(void **state)
         check(results[i].label, &o, results[i].verdict, results[i].scope, results[i].status,
               results[i].text);
         assert_int_equal(o.maybe_taken, results[i].maybe_taken);
+        assert_int_equal(o.spares_site, results[i].in.end != SMTP_END_REPLY &&
+                                            results[i].in.phase >= SMTP_PHASE_DATA &&
+                                            !results[i].in.qmtp);
         assert_int_equal(o.fails_at_last, results[i].in.end == SMTP_END_UNSUPPORTED &&
                                               results[i].verdict != RELAY_FAILED);
         assert_string_equal(o.remote, "mx.example [192.0.2.1]:25");

@@ -61,6 +61,34 @@ static void a_dead_site_is_probed_by_one_job(void **state)
     assert_int_equal(gone("dead.test"), 20);
 }
 
+/* A probe that asked no host changes nothing: the next message is the probe. */
+static void a_probe_that_says_nothing(void **state)
+{
+    struct sched_stats st;
+    (void)state;
+    size_t i = add_rows("dead.test", 5, WALL0);
+    sched_start(sched);
+    sched_on_queued(sched, batch_of((uint32_t)i));
+    finish(out[0], DEAD);
+    sched_on_queued(sched, batch_of((uint32_t)i + 1));
+    finish(out[0], DEAD);
+    pass(30000);
+    sched_on_queued(sched, batch_of((uint32_t)i + 2));
+    sched_on_queued(sched, batch_of((uint32_t)i + 3));
+    assert_int_equal(nout, 1);
+    out[0]->end.nothing_learnt = true;
+    finish(out[0], TEMPFAIL);
+    assert_int_equal(nout, 1); /* still one alone */
+    assert_int_equal(out[0]->kind, SCHED_DELIVER);
+    finish(out[0], DEAD); /* and the pause doubles */
+    pass(59000);
+    sched_get_stats(sched, &st);
+    assert_int_equal(st.sites_down, 1);
+    pass(1000);
+    sched_get_stats(sched, &st);
+    assert_int_equal(st.sites_down, 0);
+}
+
 /* It is left alone at once, also by jobs that still succeed; and longer each time. */
 static void a_site_that_asks_is_left_alone(void **state)
 {
@@ -395,6 +423,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_dead_domain_delays_nobody),
         CASE(a_dead_site_is_probed_by_one_job),
+        CASE(a_probe_that_says_nothing),
         CASE(a_site_that_asks_is_left_alone),
         CASE(a_failed_route_ends_rows_without_a_slot),
         CASE(a_stale_route_is_asked_again),
