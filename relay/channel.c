@@ -33,6 +33,7 @@ struct relay_channel {
     struct relay_dial *dial; /* while CONNECTING */
     struct stream *stream;   /* afterwards */
     size_t index;
+    uint32_t failed; /* attempts that could not be connected to before it, a bit each */
     const char *name;
     struct tls_stream *tls;
     struct buf tls_out, plain;
@@ -199,6 +200,7 @@ static void on_connected(void *arg, const struct relay_dial_result *result)
     struct relay_channel *ch = arg;
     ch->dial = NULL;
     ch->index = result->index;
+    ch->failed = result->failed;
     ch->name = result->name;
     ch->stream = result->stream;
     stream_set_ops(ch->stream, &stream_ops, ch);
@@ -380,6 +382,11 @@ void relay_channel_close(struct relay_channel *ch)
         relay_dial_end(ch->dial);
     else
         stream_close(ch->stream);
+}
+
+uint32_t relay_channel_failed(const struct relay_channel *ch)
+{
+    return ch->failed;
 }
 
 size_t relay_channel_index(const struct relay_channel *ch)

@@ -63,6 +63,8 @@ size_t relay_channel_pending(const struct relay_channel *ch);
 void relay_channel_close(struct relay_channel *ch);
 /* Of attempts: the one that is in use, or that failed last; 0 before. */
 size_t relay_channel_index(const struct relay_channel *ch);
+/* Those that could not be connected to before it, a bit each. */
+uint32_t relay_channel_failed(const struct relay_channel *ch);
 /* Ours for EHLO, of the address that it leaves from; "": none is set. Lives as long as bind. */
 const char *relay_channel_name(const struct relay_channel *ch);
 

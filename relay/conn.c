@@ -472,6 +472,19 @@ void relay_conn_body_fail(struct relay_conn *c, int err)
     pump(c);
 }
 
+bool relay_conn_is_ready(const struct relay_conn *c)
+{
+    return c->state == SESSION;
+}
+
+bool relay_conn_time_out(struct relay_conn *c)
+{
+    bool under_way = c->state == SESSION && timer_armed(&c->timer);
+    if (under_way)
+        on_timer(c);
+    return under_way;
+}
+
 void relay_conn_quit(struct relay_conn *c)
 {
     relay_conn_set_ops(c, NULL, NULL, "");
@@ -519,6 +532,11 @@ const char *relay_conn_remote(const struct relay_conn *c)
 const struct route_attempt *relay_conn_attempt(const struct relay_conn *c)
 {
     return c->attempt;
+}
+
+uint32_t relay_conn_failed(const struct relay_conn *c)
+{
+    return relay_channel_failed(c->channel);
 }
 
 size_t relay_conn_index(const struct relay_conn *c)

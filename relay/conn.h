@@ -62,6 +62,10 @@ void relay_conn_set_ops(struct relay_conn *c, const struct relay_conn_ops *ops, 
 void relay_conn_send(struct relay_conn *c, const struct smtp_client_mail *mail);
 void relay_conn_body(struct relay_conn *c, struct sv bytes, bool is_last);
 void relay_conn_body_fail(struct relay_conn *c, int err);
+/* Past the beginning: the core has it. */
+bool relay_conn_is_ready(const struct relay_conn *c);
+/* As if the time of the phase under way were over; false: there is none, it connects or is idle. */
+bool relay_conn_time_out(struct relay_conn *c);
 void relay_conn_quit(struct relay_conn *c);
 void relay_conn_drop(struct relay_conn *c);
 /* At the worker's end: also those that nobody else knows any more, as their QUIT is not answered
@@ -78,6 +82,8 @@ const char *relay_conn_remote(const struct relay_conn *c);
 unsigned relay_conn_converts(const struct relay_conn *c, const struct smtp_client_mail *mail);
 /* The attempt that is in use or failed last, and which of those it is. */
 size_t relay_conn_index(const struct relay_conn *c);
+/* Those that could not be connected to before it, a bit each. */
+uint32_t relay_conn_failed(const struct relay_conn *c);
 const struct route_attempt *relay_conn_attempt(const struct relay_conn *c);
 /* Whether it is what this attempt at this level would have opened: what was checked of the host is
  * what it asks. must_verify: and it was checked. */

@@ -168,6 +168,15 @@ static void note_loser(struct relay_dial *d, const struct runner *winner)
     }
 }
 
+static uint32_t failed_of(const struct relay_dial *d, const struct runner *winner)
+{
+    uint32_t set = 0;
+    for (size_t i = 0; i < d->begun; i++)
+        if (&d->runners[i] != winner && d->runners[i].over)
+            set |= (uint32_t)1 << d->runners[i].index;
+    return set;
+}
+
 static void win(struct runner *r, struct sv early)
 {
     struct relay_dial *d = r->dial;
@@ -175,6 +184,7 @@ static void win(struct runner *r, struct sv early)
     struct relay_dial_result result = {.index = r->index,
                                        .stream = r->stream,
                                        .early = early,
+                                       .failed = failed_of(d, r),
                                        .name = r->bind ? r->bind->name : ""};
     void *arg = d->arg;
     note_loser(d, r);

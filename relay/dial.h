@@ -44,6 +44,7 @@ struct relay_dial_result {
     size_t index;          /* of attempts */
     struct stream *stream; /* handed over: its ops are to be set before on_connected returns */
     struct sv early;       /* what the host has said already; a view, during on_connected only */
+    uint32_t failed;       /* attempts that could not be connected to, a bit each */
     const char *name;      /* ours for EHLO, of the address that it leaves from; "": none is set */
 };
 

@@ -107,7 +107,7 @@ static void put_told(struct dsn_writer *w, const struct relay_dsn_recipient *r)
     dsn_put(w, SV("        "));
     if (r->remote.len) {
         dsn_put_clean(w, r->remote);
-        dsn_put(w, SV(" said:\r\n        "));
+        dsn_put(w, dsn_is_reply(r->text) ? SV(" said:\r\n        ") : SV(":\r\n        "));
     }
     dsn_put_wrapped(w, dsn_told(r->text), SV("        "));
     if (r->action == RELAY_DSN_DELAYED && r->retry_until_s) {

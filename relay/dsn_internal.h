@@ -53,4 +53,7 @@ void dsn_make_apart(struct dsn_writer *w, struct buf *text, void (*write)(struct
 /* Text that is UTF-8, behind the line Content-Type, in the encoding that it needs. */
 void dsn_put_encoded(struct dsn_writer *w, struct sv text);
 
+/* Whether this is what a server said, and not words of ours about it. */
+bool dsn_is_reply(struct sv text);
+
 #endif

@@ -89,11 +89,16 @@ static void put_envid(struct dsn_writer *w, struct sv envid)
     buf_deinit(&text);
 }
 
-/* Three digits of a reply code: what was said came from a server. */
-static bool is_reply(struct sv text)
+/* By the three digits of a reply code. */
+static bool is_smtp_reply(struct sv text)
 {
     return text.len >= 3 && ascii_digit(text.ptr[0]) && ascii_digit(text.ptr[1]) &&
            ascii_digit(text.ptr[2]) && (text.len == 3 || text.ptr[3] == ' ');
+}
+
+bool dsn_is_reply(struct sv text)
+{
+    return is_smtp_reply(text) || sv_starts(text, SV("QMTP: "));
 }
 
 /* What the remote said, with the name of how it said that (RFC 3464 2.3.6), or our own words. */
@@ -101,9 +106,9 @@ static void put_diagnostic(struct dsn_writer *w, struct sv text)
 {
     struct sv qmtp = SV("QMTP: ");
     bool by_qmtp = sv_starts(text, qmtp);
-    dsn_put_str(w, by_qmtp          ? "Diagnostic-Code: x-qmtp; "
-                   : is_reply(text) ? "Diagnostic-Code: smtp; "
-                                    : "Diagnostic-Code: x-local; ");
+    dsn_put_str(w, by_qmtp               ? "Diagnostic-Code: x-qmtp; "
+                   : is_smtp_reply(text) ? "Diagnostic-Code: smtp; "
+                                         : "Diagnostic-Code: x-local; ");
     dsn_put_wrapped(w, dsn_told(by_qmtp ? sv_skip(text, qmtp.len) : text), SV(" "));
 }
 

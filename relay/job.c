@@ -47,7 +47,8 @@ struct relay_outcome relay_job_judge(struct relay_job *j, const struct smtp_clie
                                      const char *remote)
 {
     struct relay_outcome o = relay_outcome_of_result(&j->arena, r, sv_of(remote));
-    relay_outcome_back_off(&o, &j->run->settings->relay->site_backoff_codes);
+    if (relay_walk_is_of_site(&j->walk))
+        relay_outcome_back_off(&o, &j->run->settings->relay->site_backoff_codes);
     if (o.backs_off)
         j->last_backs_off = o;
     return o;
@@ -168,6 +169,8 @@ static void fill_end(struct relay_job *j)
             failure = &j->fates[i].outcome;
     }
     end->slot = j->conn ? SCHED_SLOT_IDLE : SCHED_SLOT_CLOSED;
+    end->second_best = j->conn && j->walk.at < j->walk.nattempts &&
+                       j->walk.attempts[j->walk.at].host_index != j->walk.attempts[0].host_index;
     if (j->last_backs_off.text)
         tell_failure(end, failure, false);
     else if (failure && !alive)
@@ -248,7 +251,8 @@ static void without_attempt(struct relay_job *j)
                               .text = job->text,
                               .remote = ""};
     if (!smtp_status_parse(sv_of(job->status), &o.status, NULL))
-        o.status = job->kind == SCHED_FAIL ? SMTP_STATUS(5, 0, 0) : SMTP_STATUS(4, 0, 0);
+        o.status = SMTP_STATUS(4, 0, 0);
+    o.status.class = job->kind == SCHED_FAIL ? 5 : 4; /* what a site said of others is no verdict */
     relay_job_decide_open(j, &o);
     for (size_t i = 0; i < j->batch->nrows; i++)
         j->fates[i].attempted = false;
@@ -333,13 +337,16 @@ void relay_job_give_up(struct relay_job *j)
         relay_job_finish(j);
         return;
     }
-    if (!j->conn)
-        return; /* it waits for a disk, which ends by itself */
+    /* without a connection it waits for a disk, which ends by itself */
+    if (!j->conn || relay_conn_time_out(j->conn))
+        return;
     struct smtp_client_result why = {.end = SMTP_END_TIMEOUT,
-                                     .phase = j->sent ? SMTP_PHASE_END_OF_DATA : SMTP_PHASE_EHLO};
+                                     .phase = SMTP_PHASE_CONNECT,
+                                     .elapsed_ms = relay_job_now(j) - j->began_ms};
+    if (relay_conn_is_ready(j->conn)) /* idle: the content is being counted */
+        why = (struct smtp_client_result){
+            .end = SMTP_END_CONTENT, .phase = SMTP_PHASE_BODY, .err = ERR_TIMEOUT};
     relay_conn_drop(j->conn);
-    if (j->sent)
-        relay_job_on_message(j, &why);
     relay_job_on_closed(j, &why);
 }
 

@@ -28,6 +28,10 @@ struct relay_job {
     struct relay_needs needs;
     struct smtp_envelope all, part;       /* of the job; of the transaction under way */
     size_t part_rows[RELAY_JOB_PART_MAX]; /* rows of part's recipients */
+    struct relay_job_left *left;          /* of part: refused as too many */
+    uint32_t part_refused;                /* recipients of part that were refused */
+    uint32_t part_max; /* as many as the server of conn takes at once; 0: not known */
+    bool part_served;  /* its content came to an end that is no "later" */
     struct relay_conn *conn;
     struct relay_body body;
     struct relay_lf_size lf; /* of what goes by QMTP */
@@ -76,8 +80,8 @@ void relay_job_finish(struct relay_job *j); /* j is gone */
 /* ---- job_attempts.c ---- */
 /* Over conn, if it fits the plan and the message (it is taken over), else along the plan. */
 void relay_job_walk(struct relay_job *j, struct relay_conn *conn);
-/* The next attempt from this index on, or the end. */
-void relay_job_next(struct relay_job *j, size_t index);
+/* The next attempt that has not had its turn, or the end. */
+void relay_job_next(struct relay_job *j);
 void relay_job_open(struct relay_job *j); /* the attempt in use, and those that race with it */
 /* Goes to the attempt that the connection has come to. */
 void relay_job_stand(struct relay_job *j);
@@ -94,6 +98,8 @@ void relay_tell_barred(struct relay_job *j); /* hosts that the message may not u
 /* ---- job_transaction.c ---- */
 extern const struct relay_conn_ops relay_job_conn_ops;
 void relay_job_send(struct relay_job *j); /* over a connection that is ready */
+/* What was too many is left to the next transaction (again), or told as the server said it. */
+void relay_job_end_left(struct relay_job *j, bool again);
 void relay_job_on_message(void *arg, const struct smtp_client_result *r);
 void relay_job_on_size(void *arg, int err); /* the content has been counted */
 /* No form of the content can go to this host, or not now: what it takes is decided. */

@@ -46,6 +46,7 @@ void relay_job_open(struct relay_job *j)
         .qmtp_memory = relay_worker_qmtp_memory(j->run->worker),
         .qmtp_recipients = (uint32_t)j->run->settings->relay->qmtp_recipients};
     j->reused = false;
+    j->part_max = 0;
     j->tls_told = false;
     j->began_ms = relay_job_now(j);
     j->conn = relay_conn_open(&config, &relay_job_conn_ops, j);
@@ -53,8 +54,12 @@ void relay_job_open(struct relay_job *j)
 
 void relay_job_stand(struct relay_job *j)
 {
-    if (j->race > 0)
-        relay_walk_stand(&j->walk, j->race_at + relay_conn_index(j->conn));
+    if (j->race == 0)
+        return;
+    relay_walk_stand(&j->walk, j->race_at + relay_conn_index(j->conn));
+    for (size_t i = 0; i < j->race; i++)
+        if (relay_conn_failed(j->conn) >> i & 1)
+            relay_walk_tried(&j->walk, j->race_at + i);
 }
 
 /* What no attempt could ever take. */
@@ -82,13 +87,16 @@ static void skip_known_dead(struct relay_job *j)
     }
 }
 
-/* What the last host put off is open again for the next one; the last one's word stays. */
-void relay_job_next(struct relay_job *j, size_t index)
+static bool is_in_time(const struct relay_job *j)
 {
-    bool in_time = !j->given_up && relay_job_now(j) < j->run->job->deadline_ms;
-    size_t before = j->walk.at;
-    if (in_time && relay_walk_next(&j->walk, index)) {
-        j->clear_text = j->clear_text && j->walk.at == before; /* TLS is tried at any other host */
+    return !j->given_up && relay_job_now(j) < j->run->job->deadline_ms;
+}
+
+/* What the last host put off is open again for the next one; the last one's word stays. */
+void relay_job_next(struct relay_job *j)
+{
+    j->clear_text = false; /* TLS is tried at any other host */
+    if (is_in_time(j) && relay_walk_next(&j->walk)) {
         relay_job_open(j);
         return;
     }
@@ -120,19 +128,17 @@ bool relay_job_refuses_clear(struct relay_job *j)
 {
     if (relay_conn_is_tls(j->conn) || !must_have_tls(j))
         return false;
-    size_t next = j->walk.at + 1;
-    if (j->reused) {
-        next = 0; /* it is older than what is known of the host */
-    } else {
+    if (!j->reused) { /* else it is older than what is known of the host */
         const struct smtp_client_result why = {.end = SMTP_END_NO_TLS, .phase = SMTP_PHASE_EHLO};
         const char *remote = arena_str(&j->arena, sv_of(relay_conn_remote(j->conn)));
         struct relay_outcome o = relay_job_judge(j, &why, remote);
         relay_outcome_name_rule(&j->arena, &o, ROUTE_RULE_MEMORY,
                                 j->walk.attempts[j->walk.at].host);
         relay_job_decide_taken(j, &why, &o, remote);
+        relay_walk_tried(&j->walk, j->walk.at);
     }
     relay_job_drop_conn(j);
-    relay_job_next(j, next);
+    relay_job_next(j);
     return true;
 }
 
@@ -168,23 +174,30 @@ static void decide_closed(struct relay_job *j, const struct smtp_client_result *
     relay_job_decide_taken(j, why, &o, remote);
 }
 
+/* Whom this end is the turn of: a connection that was idle is none. */
+static void note_tried(struct relay_job *j, const struct smtp_client_result *why)
+{
+    bool none_connected = why->phase == SMTP_PHASE_CONNECT && j->race > 0;
+    if (j->reused)
+        return;
+    relay_walk_tried(&j->walk, j->walk.at);
+    for (size_t i = 0; i < j->race && none_connected; i++)
+        relay_walk_tried(&j->walk, j->race_at + i);
+}
+
 void relay_job_on_closed(void *arg, const struct smtp_client_result *why)
 {
     struct relay_job *j = arg;
     relay_job_stand(j);
-    size_t next = j->walk.at + 1;
-    if (j->reused)
-        next = 0;
-    else if (why->phase == SMTP_PHASE_CONNECT && j->race > 0)
-        next = j->race_at + j->race; /* none of them could be connected to */
-    if (j->waits_for_form) {         /* for us: that says nothing about the host */
+    if (j->waits_for_form) { /* for us: that says nothing about the host */
         j->conn = NULL;
         if (j->reused)
-            (void)relay_walk_next(&j->walk, 0);
+            (void)relay_walk_next(&j->walk);
         return;
     }
     const char *remote = arena_str(&j->arena, sv_of(relay_conn_remote(j->conn)));
     relay_tell_tls(j, why);
+    relay_job_end_left(j, false);
     bool in_clear = wants_clear_text(j, why);
     if (!j->sent && !j->reused)
         decide_closed(j, why, remote, in_clear);
@@ -192,8 +205,13 @@ void relay_job_on_closed(void *arg, const struct smtp_client_result *why)
     relay_lf_size_stop(&j->lf);
     j->conn = NULL;
     j->sent = false;
-    j->clear_text = in_clear;
-    relay_job_next(j, in_clear ? j->walk.at : next);
+    if (in_clear && is_in_time(j)) {
+        j->clear_text = true;
+        relay_job_open(j);
+        return;
+    }
+    note_tried(j, why);
+    relay_job_next(j);
 }
 
 /* ---- an idle connection ---- */
@@ -226,7 +244,7 @@ void relay_job_walk(struct relay_job *j, struct relay_conn *conn)
         conn = NULL;
     }
     if (!conn) {
-        relay_job_next(j, 0);
+        relay_job_next(j);
         return;
     }
     j->conn = conn;

@@ -1,10 +1,12 @@
 /*
  * Transactions of a job over one connection, of at most RELAY_JOB_PART_MAX recipients each;
- * where a server's LIMITS are reached the rest goes over a new connection. A hop that cannot take
- * the content as it is gets a form of it, which may have to be waited for (form.h).
+ * where a server's LIMITS are reached the rest goes over a new connection, and where it takes no
+ * more recipients in a transaction (RFC 5321 4.5.3.1.10) in another one at once. A hop that cannot
+ * take the content as it is gets a form of it, which may have to be waited for (form.h).
  */
 #include "relay/job.h"
 
+#include "msa/base/log.h"
 #include "rewrite/survey.h"
 
 #include <string.h>
@@ -100,6 +102,10 @@ static void fill_part(struct relay_job *j)
     uint32_t most = relay_conn_takes(j->conn, sv_of(j->run->job->destination));
     if (most > RELAY_JOB_PART_MAX)
         most = RELAY_JOB_PART_MAX;
+    if (j->part_max && most > j->part_max)
+        most = j->part_max;
+    j->part_refused = 0;
+    j->part_served = false;
     smtp_envelope_init(&j->part, &j->arena);
     j->part.reverse = j->all.reverse;
     memcpy(j->part.values, j->all.values, sizeof j->part.values);
@@ -161,16 +167,83 @@ void relay_job_send(struct relay_job *j)
     relay_conn_send(j->conn, &mail);
 }
 
+/* ---- recipients that were too many for one transaction ---- */
+
+/* One of the part under way, until it is known what became of the others. */
+struct relay_job_left {
+    struct relay_job_left *next;
+    size_t row;
+    struct smtp_client_result said;
+    struct relay_outcome outcome;
+};
+
+static void leave(struct relay_job *j, size_t row, const struct smtp_client_result *r,
+                  const struct relay_outcome *o)
+{
+    struct relay_job_left *left = arena_alloc(&j->arena, sizeof *left);
+    *left = (struct relay_job_left){.next = j->left, .row = row, .said = *r, .outcome = *o};
+    left->said.reply.text = SV_NONE; /* a view */
+    j->left = left;
+}
+
+static bool is_left(const struct relay_job *j, size_t row)
+{
+    const struct relay_job_left *left = j->left;
+    while (left && left->row != row)
+        left = left->next;
+    return left != NULL;
+}
+
+void relay_job_end_left(struct relay_job *j, bool again)
+{
+    struct relay_job_left *left = j->left;
+    const char *remote = j->conn ? relay_conn_remote(j->conn) : "";
+    j->left = NULL;
+    if (left && again)
+        log_event(LOG_INFO, "next-transaction",
+                  &(struct log_ctx){.queue = sv_of(j->batch->message->id)},
+                  "domain=%s remote=%s recipients=%u at once: %s", j->run->job->destination, remote,
+                  (unsigned)j->part_max, left->outcome.text);
+    for (; left && !again; left = left->next) {
+        relay_job_decide(j, left->row, &left->said, &left->outcome);
+        relay_job_log(j, relay_job_recipients(j, 1, left->row), remote, &left->said,
+                      &left->outcome);
+    }
+}
+
+/* The server took others of the transaction, or refused them for good: it is as willing to judge
+ * the rest. */
+static void note_served(struct relay_job *j, const struct smtp_client_result *r,
+                        const struct relay_outcome *o)
+{
+    bool past_rcpt = r->phase == SMTP_PHASE_DATA || r->phase == SMTP_PHASE_BODY ||
+                     r->phase == SMTP_PHASE_END_OF_DATA;
+    if (r->end == SMTP_END_REPLY && past_rcpt && o->verdict != RELAY_DEFERRED)
+        j->part_served = true;
+    else if (!past_rcpt)
+        j->part_refused++;
+}
+
+static void end_part(struct relay_job *j)
+{
+    if (j->left && j->part_served && j->part.count > j->part_refused)
+        j->part_max = j->part.count - j->part_refused;
+    relay_job_end_left(j, j->part_served && !j->given_up);
+}
+
 /* ---- what the connection says ---- */
 
 static void on_ready(void *arg)
 {
     struct relay_job *j = arg;
     relay_job_stand(j);
-    size_t row, next = j->reused ? 0 : j->walk.at + 1;
+    size_t row;
+    if (!j->reused)
+        relay_walk_tried(&j->walk, j->walk.at);
     relay_walk_reached(&j->walk);
     relay_tell_tls(j, NULL);
     if (j->sent) {
+        end_part(j);
         j->sent = false;
         j->reused = false;
         relay_body_stop(&j->body);
@@ -184,12 +257,12 @@ static void on_ready(void *arg)
         }
         return;
     }
-    if (j->given_up || !relay_walk_has_next(&j->walk, next)) {
+    if (j->given_up || !relay_walk_has_next(&j->walk)) {
         relay_job_finish(j);
         return;
     }
     relay_job_drop_conn(j);
-    relay_job_next(j, next);
+    relay_job_next(j);
 }
 
 static void on_need_body(void *arg)
@@ -204,6 +277,11 @@ static void on_recipient(void *arg, uint32_t index, const struct smtp_client_res
     const char *remote = relay_conn_remote(j->conn);
     struct relay_outcome o = relay_job_judge(j, r, remote);
     size_t row = j->part_rows[index];
+    note_served(j, r, &o);
+    if (relay_outcome_is_too_many(r) && !o.backs_off) {
+        leave(j, row, r, &o);
+        return;
+    }
     relay_job_decide(j, row, r, &o);
     relay_job_log(j, relay_job_recipients(j, 1, row), remote, r, &o);
 }
@@ -218,8 +296,9 @@ void relay_job_on_message(void *arg, const struct smtp_client_result *r)
         !said.maybe_taken && !said.fails_at_last)
         return;
     size_t count = 0, row = 0;
+    note_served(j, r, &said);
     for (uint32_t i = 0; i < j->part.count; i++) {
-        if (!relay_walk_takes(&j->walk, j->part_rows[i]))
+        if (!relay_walk_takes(&j->walk, j->part_rows[i]) || is_left(j, j->part_rows[i]))
             continue;
         row = j->part_rows[i];
         o = said;

@@ -103,6 +103,15 @@ static bool has_global_ipv6(const struct relay_settings *s)
     return false;
 }
 
+/* Only where this machine's addresses are known. */
+static bool lacks_ipv4(const struct relay_settings *s)
+{
+    for (size_t i = 0; i < s->nown_ips; i++)
+        if (s->own_ips[i].family == IP_V4 && !ip_is_forbidden_target(&s->own_ips[i]))
+            return false;
+    return s->nown_ips > 0 && !s->relay->allow_loopback;
+}
+
 static enum route_mx6 mx6_state(struct relay_lookups *ls, const char *destination)
 {
     const struct relay_options *o = ls->settings->relay;
@@ -271,6 +280,7 @@ static struct route *make_route(struct relay_lookups *ls, const char *destinatio
                              .nlisteners = s->nlisteners,
                              .own_ips = s->own_ips,
                              .nown_ips = s->nown_ips,
+                             .no_ipv4 = lacks_ipv4(s),
                              .seed = random_u64(),
                              .explain = explain};
     if (explain && s->relay->capture[0])

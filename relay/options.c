@@ -381,7 +381,9 @@ static const struct conf_option site_rows[] = {
              "has come, or put off. 0: as many as the site takes.",
              .min = 0, .max = PER_MINUTE_MAX, .flags = CONF_RELOAD),
     CONF_ROW(CONF_INT, struct relay_site_options, per_connection, "per_connection", "0",
-             "most messages over one connection", "Then it is closed. 0: as many as there are.",
+             "most messages over one connection",
+             "Then it is closed. 0: 100. Whatever is set, a connection is used for five minutes at "
+             "most, and one that is not to the host that comes first for ten messages or a minute.",
              .min = 0, .max = 1000000, .flags = CONF_RELOAD),
     CONF_END,
 };

@@ -4,6 +4,7 @@
  */
 #include "relay/outcome.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* The longest text that is kept, bytes; a report and the queue's listing need no more. */
@@ -86,12 +87,13 @@ static bool is_session_phase(enum smtp_phase phase)
     }
 }
 
-/* RFC 5321 4.5.3.1.10: 552 to RCPT is "too many recipients", unless the server says that it means
- * something else (552 5.2.2, a full mailbox). */
-static bool is_too_many_recipients(const struct smtp_client_result *r)
+/* RFC 5321 4.5.3.1.10: 452 to RCPT is "too many recipients", 552 too, unless the server says that
+ * it means something else (552 5.2.2, a full mailbox). */
+bool relay_outcome_is_too_many(const struct smtp_client_result *r)
 {
     struct smtp_status s = r->reply.enhanced;
-    return r->phase == SMTP_PHASE_RCPT && r->reply.code == 552 &&
+    return r->end == SMTP_END_REPLY && r->phase == SMTP_PHASE_RCPT &&
+           (r->reply.code == 452 || r->reply.code == 552) &&
            (!s.class || (s.subject == 5 && s.detail == 3));
 }
 
@@ -109,7 +111,7 @@ static void judge_reply(const struct smtp_client_result *r, struct relay_outcome
         o->scope = RELAY_SCOPE_HOST; /* of its load, or of us; nothing of the content is known */
     if (smtp_reply_is_ok(&r->reply)) {
         o->verdict = RELAY_DELIVERED;
-    } else if (is_too_many_recipients(r)) {
+    } else if (relay_outcome_is_too_many(r)) {
         o->verdict = RELAY_DEFERRED;
         o->status = SMTP_STATUS(4, 5, 3);
     } else {
@@ -130,20 +132,28 @@ static bool is_past_rcpt(const struct smtp_client_result *r)
                         r->phase == SMTP_PHASE_END_OF_DATA);
 }
 
+/* What this machine lacks for a connection: no host has to do with it. */
+static bool is_ours(const struct smtp_client_result *r)
+{
+    return r->phase == SMTP_PHASE_CONNECT &&
+           (r->err == -EADDRNOTAVAIL || r->err == -EMFILE || r->err == -ENFILE ||
+            r->err == -ENOBUFS || r->err == -ENOMEM);
+}
+
 /* Everything that is not a reply: verdict, status and reach of each end. */
 static void judge_end(const struct smtp_client_result *r, struct relay_outcome *o)
 {
     *o = (struct relay_outcome){.verdict = RELAY_DEFERRED,
                                 .scope = RELAY_SCOPE_HOST,
                                 .status = SMTP_STATUS(4, 4, 2),
-                                .spares_site = is_past_rcpt(r)};
+                                .spares_site = is_past_rcpt(r) || is_ours(r)};
     switch (r->end) {
     case SMTP_END_REPLY:
     case SMTP_END_TIMEOUT:
     case SMTP_END_LOST:
     case SMTP_END_QUIT:
         if (r->phase == SMTP_PHASE_CONNECT)
-            o->status = SMTP_STATUS(4, 4, 1);
+            o->status = is_ours(r) ? SMTP_STATUS(4, 4, 0) : SMTP_STATUS(4, 4, 1);
         o->maybe_taken = r->phase == SMTP_PHASE_END_OF_DATA;
         break;
     case SMTP_END_PROTOCOL:
@@ -191,8 +201,8 @@ static void judge_end(const struct smtp_client_result *r, struct relay_outcome *
     }
 }
 
-/* "timed out after 300 s, waiting for the reply to MAIL: detail"; where the time tells nothing,
- * without it. */
+/* "timed out after 300 s, waiting for the reply to MAIL: detail", "TLS failed: detail (after 55 s,
+ * in the TLS handshake)". */
 static const char *end_text(struct arena *a, const struct smtp_client_result *r, bool maybe_taken)
 {
     const char *what = r->detail       ? r->detail
@@ -207,7 +217,10 @@ static const char *end_text(struct arena *a, const struct smtp_client_result *r,
         return arena_printf(a, "%s after %llu s, %s%s%s%s", smtp_end_text(r->end), s,
                             smtp_phase_text(r->phase), part, what,
                             maybe_taken ? " (possible duplicate)" : "");
-    return arena_printf(a, "%s%s%s", smtp_end_text(r->end), part, what);
+    if (r->end == SMTP_END_UNSUPPORTED || r->end == SMTP_END_DEMANDS || r->end == SMTP_END_TOO_BIG)
+        return arena_printf(a, "%s%s%s", smtp_end_text(r->end), part, what); /* found before MAIL */
+    return arena_printf(a, "%s%s%s (after %llu s, %s)", smtp_end_text(r->end), part, what, s,
+                        smtp_phase_text(r->phase));
 }
 
 struct relay_outcome relay_outcome_of_result(struct arena *a, const struct smtp_client_result *r,

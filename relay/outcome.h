@@ -11,7 +11,9 @@
  * message: it is deferred and another host is tried. So is 421 in any phase, and 4yz to MAIL. An
  * enhanced status that the operator named (relay.site_backoff_codes) reaches the site in any phase.
  * A session that ends once a recipient was taken may have ended because of the content: another
- * host is tried, but the site is spared. An extension that only this host lacks (RFC 8689 4.2.1,
+ * host is tried, but the site is spared. So it is by
+ * what this machine lacks for a connection (an address of relay.bind, descriptors, memory), which
+ * another family or a later try may have. An extension that only this host lacks (RFC 8689 4.2.1,
  * 2852, 7293 5, 6531 3.4) puts a message off to the next host and fails_at_last: when no host has
  * it, relay_outcome_fail() says so.
  *
@@ -85,6 +87,8 @@ struct relay_outcome relay_outcome_of_failure(struct arena *a, enum relay_failur
                                               struct sv remote);
 /* 421: the host goes away (RFC 5321 3.8), which says nothing of what it was asked for. */
 bool relay_outcome_is_goodbye(const struct smtp_client_result *r);
+/* To RCPT: no more recipients in this transaction (RFC 5321 4.5.3.1.10). */
+bool relay_outcome_is_too_many(const struct smtp_client_result *r);
 /* Where the status is one of these codes ("4.7.28") the site backs off, and what was deferred tries
  * no other host of it. */
 void relay_outcome_back_off(struct relay_outcome *o, const struct conf_strings *codes);

@@ -1,7 +1,7 @@
 /*
  * Design: everything that is known of an attempt for a row is a bit in a set, so that each rule is
- * one line on sets. An attempt behind the one in use is not gone back to, but for a connection that
- * was open before the walk began.
+ * one line on sets. An attempt that has had its turn is not gone back to; a connection that was
+ * open before the walk began is no such turn.
  */
 #include "relay/walk.h"
 
@@ -93,23 +93,29 @@ static bool is_of_use(const struct relay_walk_row *row, size_t attempt)
     return row->state != RELAY_WALK_DONE && (row->may & bit(attempt));
 }
 
-static size_t find(const struct relay_walk *w, size_t index)
+static size_t find(const struct relay_walk *w)
 {
-    for (; index < w->nattempts; index++)
+    for (size_t index = 0; index < w->nattempts; index++)
         for (size_t i = 0; i < w->nrows; i++)
-            if (is_of_use(&w->rows[i], index))
+            if (!(w->tried & bit(index)) && is_of_use(&w->rows[i], index))
                 return index;
     return w->nattempts;
 }
 
-bool relay_walk_has_next(const struct relay_walk *w, size_t index)
+void relay_walk_tried(struct relay_walk *w, size_t attempt)
 {
-    return find(w, index) < w->nattempts;
+    REQUIRE(attempt < w->nattempts);
+    w->tried |= bit(attempt);
 }
 
-bool relay_walk_next(struct relay_walk *w, size_t index)
+bool relay_walk_has_next(const struct relay_walk *w)
 {
-    w->at = find(w, index);
+    return find(w) < w->nattempts;
+}
+
+bool relay_walk_next(struct relay_walk *w)
+{
+    w->at = find(w);
     if (w->at == w->nattempts)
         return false;
     for (size_t i = 0; i < w->nrows; i++)
@@ -118,10 +124,12 @@ bool relay_walk_next(struct relay_walk *w, size_t index)
     return true;
 }
 
-/* Whether both are of use for the same rows. */
+/* Whether both are of use for the same rows, and none has had its turn. */
 static bool serve_alike(const struct relay_walk *w, size_t a, size_t b)
 {
     size_t i = 0;
+    if (w->tried & (bit(a) | bit(b)))
+        return false;
     while (i < w->nrows && is_of_use(&w->rows[i], a) == is_of_use(&w->rows[i], b))
         i++;
     return i == w->nrows;
@@ -146,6 +154,11 @@ bool relay_walk_takes(const struct relay_walk *w, size_t row)
 {
     return w->at < w->nattempts && w->rows[row].state == RELAY_WALK_OPEN &&
            (w->rows[row].may & bit(w->at));
+}
+
+bool relay_walk_is_of_site(const struct relay_walk *w)
+{
+    return w->at == w->nattempts || w->attempts[w->at].via != ROUTE_VIA_MX6;
 }
 
 bool relay_walk_is_barred(const struct relay_walk *w, size_t row)
@@ -183,7 +196,7 @@ static uint64_t fallback_of(const struct relay_walk *w, const struct relay_walk_
                             const struct smtp_client_result *r)
 {
     const struct route_attempt *a = &w->attempts[w->at];
-    if (a->via != ROUTE_VIA_MX6 || !is_v6(a) || row->v4_only ||
+    if (a->via != ROUTE_VIA_MX6 || !is_v6(a) || row->v4_only || w->plan->no_ipv4 ||
         !relay_outcome_asks_for_ipv4(r, &w->options->mx6_fallback_codes, w->options->mx6_any_550))
         return 0;
     return row->might & ~row->lacks &

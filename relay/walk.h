@@ -15,12 +15,13 @@
  *   lost after the end of data               done: it may have been taken
  *   extension that this host lacks           put off: hosts of another name
  *   MX6, 550 and a code of fallback          marked: IPv4 of the same target, else IPv4 by MX
- *   MX6, any 4yz, or 5yz to the session      put off: next target, then MX
+ *   MX6, any 4yz, or 5yz to the session      put off: next target, then MX (also a code of
+ *                                            relay.site_backoff_codes: the site is that of MX)
  *   QMTP cannot be connected to              SMTP at the same address
  *   QMTP connected, whatever comes           never SMTP at that host
  *
  * Order: relay_walk_init(); relay_walk_next(), then of that attempt relay_walk_reached() if it
- * was, and relay_walk_result() for rows that it takes; relay_walk_next() again.
+ * was, relay_walk_result() for rows that it takes, and relay_walk_tried(); relay_walk_next() again.
  * Pure: no I/O, no clock. Ownership: rows, plan and options stay the caller's. One thread.
  */
 #ifndef RELAY_WALK_H
@@ -47,7 +48,8 @@ struct relay_walk {
     const struct relay_options *options; /* mx6_fallback_codes, mx6_any_550 */
     struct relay_walk_row *rows;
     size_t nrows;
-    size_t at; /* the attempt that is in use; nattempts: none */
+    size_t at;      /* the attempt that is in use; nattempts: none */
+    uint64_t tried; /* private: attempts that have had their turn, a bit each */
 };
 
 /* rows: zeroed but for v4_only. The walk stands before the first attempt. */
@@ -56,11 +58,14 @@ void relay_walk_init(struct relay_walk *w, const struct route_plan *plan,
                      struct relay_walk_row *rows, size_t nrows);
 /* Nobody goes by this attempt. */
 void relay_walk_skip(struct relay_walk *w, size_t attempt);
-/* Whether an attempt from index on is of use for a row that is not done. */
-bool relay_walk_has_next(const struct relay_walk *w, size_t index);
+/* The attempt has had its turn: the walk does not come to it again. In a race that may be another
+ * than the first (one that wins leaves others untried). */
+void relay_walk_tried(struct relay_walk *w, size_t attempt);
+/* Whether an attempt that has not had its turn is of use for a row that is not done. */
+bool relay_walk_has_next(const struct relay_walk *w);
 /* Goes to the first such attempt; rows that it can take and that were put off are open again.
  * False: there is none. */
-bool relay_walk_next(struct relay_walk *w, size_t index);
+bool relay_walk_next(struct relay_walk *w);
 /* How many attempts, from the one in use on, may be raced for its rows (route/attempt.h): 1 or
  * more. */
 size_t relay_walk_race(const struct relay_walk *w);
@@ -68,6 +73,9 @@ size_t relay_walk_race(const struct relay_walk *w);
 void relay_walk_stand(struct relay_walk *w, size_t index);
 /* Whether the attempt in use takes the row now. */
 bool relay_walk_takes(const struct relay_walk *w, size_t row);
+/* Whether what the attempt in use says may back the site off: it is that of the hosts by MX, or of
+ * a static route. What a target of MX6 says sends the row on to them. */
+bool relay_walk_is_of_site(const struct relay_walk *w);
 /* Whether no attempt was ever of use for the row. */
 bool relay_walk_is_barred(const struct relay_walk *w, size_t row);
 /* What becomes of such a row. */

@@ -218,7 +218,9 @@ size_t smtp_client_feed(struct smtp_client *c, struct sv bytes, uint64_t now_ms)
 void smtp_client_timeout(struct smtp_client *c, uint64_t now_ms)
 {
     smtp_client_event(c, now_ms);
-    if (c->phase != SMTP_PHASE_CLOSED && c->phase != SMTP_PHASE_IDLE)
+    if (c->auth_waiting) /* for the owner, which the server has nothing to do with */
+        smtp_client_auth_fail(c, ERR_TIMEOUT, now_ms);
+    else if (c->phase != SMTP_PHASE_CLOSED && c->phase != SMTP_PHASE_IDLE)
         finish_err(c, c->phase == SMTP_PHASE_QUIT ? SMTP_END_QUIT : SMTP_END_TIMEOUT, 0, false);
 }
 

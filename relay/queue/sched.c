@@ -278,7 +278,7 @@ void sched_job_done(struct sched *s, struct sched_job *job)
         s->no_attempts--;
     }
     if (p->slot)
-        sched_slot_release(s, p->slot, job->end.slot);
+        sched_slot_release(s, p->slot, &job->end);
     if (site)
         sched_site_ended(s, site, job);
     if (job->plan)

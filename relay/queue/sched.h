@@ -59,6 +59,7 @@ struct sched_job_end {
     bool by_policy;      /* site_failed: a host may be had without a policy that asks for TLS */
     bool backs_off;      /* the site wants to be left alone: at once, whatever else was delivered */
     char status[12], text[SCHED_TEXT_MAX]; /* of that failure */
+    bool second_best;                      /* the connection is not to the plan's first host */
     bool delivered;                        /* something was accepted: the site is alive */
     int64_t next_due_ms; /* earliest new due time among the rows; INT64_MAX: none */
 };

@@ -112,11 +112,12 @@ struct sched_slot {
     unsigned worker;
     struct sched_site *site; /* holds a use of it */
     bool busy;
-    bool unproven;                  /* counted in sched.unproven: its site has not answered yet */
-    uint64_t idle_ms;               /* since when it is not busy */
-    unsigned served;                /* jobs */
-    bool closed;                    /* while busy: a connection of it went away */
-    struct sched_slot *next, *prev; /* site->idle */
+    bool unproven;    /* counted in sched.unproven: its site has not answered yet */
+    uint64_t idle_ms; /* since when it is not busy */
+    unsigned served;  /* jobs */
+    uint64_t made_ms;
+    bool closed;                              /* while busy: a connection of it went away */
+    struct sched_slot *next, *prev;           /* site->idle */
     struct sched_slot *idle_next, *idle_prev; /* sched.idle: longest idle first */
     UT_hash_handle hh;
 };
@@ -298,7 +299,7 @@ void sched_site_pump(struct sched *s, struct sched_site *site);
 bool sched_site_is_down(const struct sched *s, const struct sched_site *site);
 void sched_site_forgive(struct sched_site *site); /* it is left alone no longer */
 void sched_site_ended(struct sched *s, struct sched_site *site, const struct sched_job *job);
-void sched_slot_release(struct sched *s, struct sched_slot *slot, enum sched_slot_state state);
+void sched_slot_release(struct sched *s, struct sched_slot *slot, const struct sched_job_end *end);
 void sched_slot_forget(struct sched *s, struct sched_slot *slot);
 void sched_starved_pump(struct sched *s);
 void sched_slots_watch(struct sched *s); /* those that are idle for too long */

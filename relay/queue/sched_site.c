@@ -12,7 +12,8 @@
  * neither put off nor waits for the probe, and its success says nothing for the others.
  *
  * A site with limits of its own has at most so many slots, begins jobs at an even pace (without one
- * to spare: never more in any minute), and closes a connection that has had its share.
+ * to spare: never more in any minute). A connection that has had its share is closed, so that the
+ * hosts take turns and the preferred one is tried again.
  *
  * Slots of all sites together are bounded too. A site that finds none closes the connection that
  * has been idle longest, elsewhere; if there is none it stands in a queue (starved). What waits for
@@ -28,13 +29,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIMIT_START      4
-#define FAILURES_TO_DOWN 2
-#define BACKOFF_MIN_MS   30000
-#define BACKOFF_MAX_MS   300000
-#define IDLE_MAX_MS      60000
-#define PACE_TICK_MS     10 /* sites that are paced are looked at no more often */
-#define MINUTE_US        60000000u
+#define LIMIT_START       4
+#define FAILURES_TO_DOWN  2
+#define BACKOFF_MIN_MS    30000
+#define BACKOFF_MAX_MS    300000
+#define IDLE_MAX_MS       60000
+#define SERVED_MAX        100 /* jobs over one connection, where the site has no limit of its own */
+#define AGE_MAX_MS        300000
+#define SECOND_SERVED_MAX 10 /* over one to another host than the first of the plan */
+#define SECOND_AGE_MAX_MS 60000
+#define PACE_TICK_MS      10 /* sites that are paced are looked at no more often */
+#define MINUTE_US         60000000u
 #define MEMORY_MS                                                                                \
     18000000                  /* a site that has failed is remembered so long: the longest pause \
                                  between two tries of a message */
@@ -143,6 +148,7 @@ static struct sched_slot *slot_new(struct sched *s, struct sched_site *site)
     slot->id = s->last_slot;
     slot->worker = worker;
     slot->site = site;
+    slot->made_ms = sched_now(s);
     slot->unproven = !site->alive;
     s->unproven += slot->unproven;
     site->uses++;
@@ -199,14 +205,24 @@ static struct sched_slot *slot_take(struct sched *s, struct sched_site *site)
     return slot;
 }
 
-void sched_slot_release(struct sched *s, struct sched_slot *slot, enum sched_slot_state state)
+/* Whether the connection has had its share. One that is not to the host that comes first has less:
+ * that one may be back (RFC 5321 5.1). */
+static bool is_worn(const struct sched *s, const struct sched_slot *slot, bool second_best)
 {
-    if (state == SCHED_SLOT_CLOSED) {
+    unsigned most = slot->site->limits.per_connection;
+    uint64_t age_ms = sched_now(s) - slot->made_ms;
+    if (second_best && (slot->served >= SECOND_SERVED_MAX || age_ms >= SECOND_AGE_MAX_MS))
+        return true;
+    return slot->served >= (most ? most : SERVED_MAX) || age_ms >= AGE_MAX_MS;
+}
+
+void sched_slot_release(struct sched *s, struct sched_slot *slot, const struct sched_job_end *end)
+{
+    if (end->slot == SCHED_SLOT_CLOSED) {
         sched_slot_forget(s, slot);
         return;
     }
-    unsigned most = slot->site->limits.per_connection;
-    if (slot->closed || (most && slot->served >= most)) {
+    if (slot->closed || is_worn(s, slot, end->second_best)) {
         /* closed: the connection, or the one before it, went away meanwhile: neither is kept */
         s->config.ops->close_slot(s->config.arg, slot->worker, slot->id);
         sched_slot_forget(s, slot);
@@ -341,12 +357,18 @@ static bool serve(struct sched *s, struct sched_site *site, const struct sched_t
     return true;
 }
 
+/* What was said to one message, perhaps with an address in it, is told to no other: it has words of
+ * ours. Its status, which is for now whatever it was there (RFC 3464 2.3.4). */
 static void pump_down(struct sched *s, struct sched_site *site)
 {
     struct sched_turn turn;
+    char status[sizeof site->status], text[SCHED_TEXT_MAX];
+    snprintf(status, sizeof status, "4%s", site->status + 1);
+    snprintf(text, sizeof text, "not tried: the site is left alone for a while, after %s there: %s",
+             site->status, site->key);
     while (sched_turn_next(site, site->by_policy ? SCHED_BOUND : SCHED_ANY, true, &turn)) {
         sched_site_remove(site, turn.dest);
-        sched_dest_drain(s, turn.dest, SCHED_PUT_OFF, site->status, site->text);
+        sched_dest_drain(s, turn.dest, SCHED_PUT_OFF, status, text);
         if (site->by_policy)
             sched_site_add_waiving(site, turn.dest);
     }

@@ -174,6 +174,7 @@ static void copy_input(struct route *r, const struct route_input *in)
             targets[i].proxy = copy_proxy(&r->arena, in->targets[i].proxy);
     }
     *mine = *in;
+    r->plan.no_ipv4 = in->no_ipv4;
     mine->targets = targets;
     mine->listeners = copied(a, in->listeners, in->nlisteners, sizeof *in->listeners);
     mine->own_ips = copied(a, in->own_ips, in->nown_ips, sizeof *in->own_ips);

@@ -114,6 +114,7 @@ struct route_input {
     size_t nlisteners;
     const struct ip *own_ips;
     size_t nown_ips;
+    bool no_ipv4; /* this machine has no IPv4 address to go out by: for the plan */
     uint64_t seed;
     bool explain; /* keep the steps */
 };
@@ -175,6 +176,7 @@ struct route_plan {
     bool unsure;
     const char *unproven; /* why nothing but MTA-STS can vouch for hosts, and not for now only;
                              NULL: nothing stands in the way */
+    bool no_ipv4;         /* of the input: a host that asks for IPv4 (MX6) asks in vain */
     bool srv_failed;      /* the look-up of SRV: for ROUTE_MX6_FAILED */
     uint32_t ttl_s;       /* least of the answers used, with bounds for use */
     const struct route_step *steps;

@@ -19,6 +19,7 @@
 
 static struct {
     unsigned connected, failed, closed;
+    uint32_t failed_before;
     size_t index;
     uint64_t at_ms;
     struct smtp_client_result why;
@@ -40,6 +41,7 @@ static void on_connected(void *arg, const struct relay_dial_result *result)
     (void)arg;
     seen.connected++;
     seen.index = result->index;
+    seen.failed_before = result->failed;
     seen.at_ms = sim_now();
     seen.name = result->name;
     snprintf(seen.early, sizeof seen.early, "%.*s", SV_ARG(result->early));
@@ -169,6 +171,11 @@ static void try_row(const struct row *row)
     assert_int_equal(seen.closed, row->index < 0);
     if (row->index >= 0)
         assert_int_equal(seen.index, row->index);
+    for (size_t i = 0; i < count && seen.connected; i++)
+        if (seen.failed_before >> i & 1)
+            assert_true(row->to[i].fault == SIM_REFUSED || row->to[i].fault == SIM_UNREACH);
+        else
+            assert_false(i == 0 && row->index == 1 && row->to[0].fault == SIM_REFUSED);
     assert_in_range(seen.at_ms, row->after_ms, row->after_ms + 20);
     assert_int_equal(relay_families_loser(families, "mx.test", loop_now_ms(loop)),
                      row->loser_after);

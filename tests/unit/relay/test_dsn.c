@@ -390,6 +390,19 @@ static void test_said_by_qmtp(void **state)
     free(text);
 }
 
+/* What became of a connection is our own word. */
+static void test_said_by_us(void **state)
+{
+    (void)state;
+    struct relay_dsn_recipient r = failed_b();
+    r.text = SV("timed out after 300 s, waiting for the reply to MAIL");
+    struct relay_dsn d = report(&r, 1);
+    char *text = written(&d);
+    assert_null(strstr(text, "said:"));
+    assert_non_null(strstr(text, "mx.example.org [192.0.2.1]:25:\r\n        timed out after"));
+    free(text);
+}
+
 static void test_hostile(void **state)
 {
     (void)state;
@@ -460,6 +473,7 @@ static void test_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_said_by_us),
         cmocka_unit_test(test_said_by_qmtp),
         cmocka_unit_test(test_wanted),
         cmocka_unit_test(test_whole_text),

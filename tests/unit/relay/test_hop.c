@@ -4,6 +4,7 @@
  */
 #include "tests/unit/relay/relay_fixture.h"
 
+#include "msa/base/log.h"
 #include "msa/smtp/ext.h"
 
 #include <arpa/inet.h>
@@ -22,9 +23,10 @@ static struct host {
     pthread_t thread;
     const char *ehlo;          /* last line of the reply, "250 " before it; NULL: nobody listens */
     const char *refuse, *with; /* a verb, "220" the greeting or "." the end of data; the reply,
-                                  NULL: it breaks off */
-    unsigned refuse_chunk;     /* this chunk of a session gets 452; counted from 1 */
-    char seen[20000];          /* commands, " " between them */
+                                  NULL: it breaks off, "...": none */
+    unsigned rcpt_most;    /* of a transaction; those behind it get 452 4.5.3; 0: all are taken */
+    unsigned refuse_chunk; /* this chunk of a session gets 452; counted from 1 */
+    char seen[20000];      /* commands, " " between them */
     size_t seen_len, bytes, chunks;
     unsigned connections, recipients;
 } hosts[2];
@@ -75,9 +77,9 @@ static void get_chunk(struct host *h, FILE *f, const char *line)
 static bool refuses(const struct host *h, FILE *f, const char *what)
 {
     bool is_it = h->refuse && strcmp(h->refuse, what) == 0;
-    if (is_it && h->with)
+    if (is_it && h->with && strcmp(h->with, "...") != 0)
         put(f, h->with);
-    else if (is_it)
+    else if (is_it && !h->with)
         shutdown(fileno(f), SHUT_RDWR);
     return is_it;
 }
@@ -98,6 +100,7 @@ static void converse(struct host *h, FILE *f)
 {
     char line[2048], verb[8];
     bool refused = false;
+    unsigned recipients = 0; /* of the transaction */
     if (refuses(h, f, "220"))
         return;
     put(f, "220 test");
@@ -105,9 +108,14 @@ static void converse(struct host *h, FILE *f)
         snprintf(verb, sizeof verb, "%.4s", line);
         note(h, verb);
         bool follows = strcmp(verb, "RCPT") == 0 || strcmp(verb, "DATA") == 0;
+        recipients = strcmp(verb, "RCPT") != 0 ? 0 : recipients + 1;
+        if (h->rcpt_most && recipients > h->rcpt_most) {
+            put(f, "452 4.5.3 too many");
+            continue;
+        }
         refused = refuses(h, f, verb) || (refused && follows);
         if (refused) {
-            if (follows && strcmp(verb, h->refuse) != 0)
+            if (follows && h->with && strcmp(verb, h->refuse) != 0 && strcmp(h->with, "...") != 0)
                 put(f, "503 5.5.1 not now");
         } else if (strcmp(verb, "EHLO") == 0) {
             fprintf(f, "250-test\r\n250-PIPELINING\r\n250 %s\r\n", h->ehlo);
@@ -271,6 +279,45 @@ static void what_asks_nobody_is_no_answer(void **state)
     close_hosts();
 }
 
+/* ---- a job that the scheduler gives up ---- */
+
+static char said[400];
+
+static void on_line(void *arg, const char *line, size_t len)
+{
+    (void)arg;
+    if (strstr(line, " deferred "))
+        snprintf(said, sizeof said, "%.*s", (int)len, line);
+}
+
+static void on_late(void *arg)
+{
+    (void)arg;
+    for (uint32_t slot = 1; slot < 4; slot++)
+        relay_worker_give_up(t.worker, slot);
+}
+
+/* What is said of it is where it stood, and for how long. */
+static void a_late_job_tells_its_phase(void **state)
+{
+    static const char *const to[] = {"a@x.test"};
+    struct timer late;
+    (void)state;
+    open_hosts("SIZE", "SIZE", 0);
+    hosts[0].refuse = "RCPT";
+    hosts[0].with = "...";
+    timer_init(&late, t.loop, on_late, NULL);
+    timer_start(&late, 1500);
+    log_set_sink(on_line, NULL);
+    submit("", to, 1, CONTENT);
+    run_until(1, 0);
+    log_set_sink(NULL, NULL);
+    assert_non_null(strstr(said, "phase=RCPT"));
+    assert_non_null(strstr(said, "timed out after 1 s, waiting for the reply to RCPT"));
+    assert_int_equal(hosts[1].connections, 0);
+    close_hosts();
+}
+
 /* ---- what a host lacks ---- */
 
 static const struct {
@@ -378,6 +425,41 @@ static void limits_are_kept_to(void **state)
     }
 }
 
+/* What is too many for one transaction follows at once in others, over the same connection; unless
+ * nobody is taken at all, or what was taken is put off. */
+static void too_many_go_in_further_transactions(void **state)
+{
+    static const struct {
+        const char *label;
+        unsigned most;
+        const char *refuse, *with;
+        unsigned rows, messages;
+        const char *seen;
+    } rows[] = {
+        {"taken", 2, NULL, NULL, 0, 3,
+         "EHLO MAIL RCPT RCPT RCPT RCPT RCPT DATA MAIL RCPT RCPT DATA MAIL RCPT DATA "},
+        {"for good", 2, ".", "550 5.7.1 no", 0, 0,
+         "EHLO MAIL RCPT RCPT RCPT RCPT RCPT DATA MAIL RCPT RCPT DATA MAIL RCPT DATA "},
+        {"for now", 2, ".", "451 4.3.0 later", 5, 0, "EHLO MAIL RCPT RCPT RCPT RCPT RCPT DATA "},
+        {"broken off", 2, ".", NULL, 5, 0, "EHLO MAIL RCPT RCPT RCPT RCPT RCPT DATA "},
+        {"none", 0, "RCPT", "452 4.5.3 too many", 5, 0, "EHLO MAIL RCPT RCPT RCPT RCPT RCPT DATA "},
+    };
+    static const char *const to[] = {"a@x.test", "b@x.test", "c@x.test", "d@x.test", "e@x.test"};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        print_message("%s\n", rows[i].label);
+        open_hosts("SIZE", NULL, 0);
+        hosts[0].rcpt_most = rows[i].most;
+        hosts[0].refuse = rows[i].refuse;
+        hosts[0].with = rows[i].with;
+        submit("", to, 5, CONTENT);
+        run_until(rows[i].rows, rows[i].messages);
+        assert_int_equal(hosts[0].connections, 1);
+        assert_string_equal(hosts[0].seen, rows[i].seen);
+        close_hosts();
+    }
+}
+
 /* The connection is the site's: another domain needs a new one where only one is allowed. */
 static void domains_of_a_connection_are_counted(void **state)
 {
@@ -474,10 +556,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_refusal_backs_off_what_it_is_about),
         cmocka_unit_test(what_asks_nobody_is_no_answer),
+        cmocka_unit_test(a_late_job_tells_its_phase),
         cmocka_unit_test(an_extension_is_looked_for_at_each_host),
         cmocka_unit_test(one_recipient_goes_to_the_host_that_has_it),
         cmocka_unit_test(a_kept_connection_is_not_the_last_word),
         cmocka_unit_test(limits_are_kept_to),
+        cmocka_unit_test(too_many_go_in_further_transactions),
         cmocka_unit_test(domains_of_a_connection_are_counted),
         cmocka_unit_test(large_content_goes_in_chunks),
         cmocka_unit_test(chunking_can_be_switched_off),

@@ -27,6 +27,7 @@ static struct relay_settings *settings;
 static struct relay_options options;
 static struct queue_options queue;
 static struct ip own_ip;
+static bool told_no_ipv4;
 static int64_t ports[] = {25};
 static char told[512];
 static uint64_t told_at;
@@ -100,6 +101,7 @@ static void on_done(void *arg, const char *destination, struct route *route)
     int used =
         snprintf(told, sizeof told, "%s %s%s", destination,
                  p->verdict == ROUTE_DELIVER ? "deliver" : p->status, p->unsure ? " unsure" : "");
+    told_no_ipv4 = p->no_ipv4;
     for (size_t i = 0; i < p->nattempts; i++)
         used += snprintf(told + used, sizeof told - (size_t)used, " %s",
                          ip_port_text(&p->attempts[i].to, text));
@@ -233,6 +235,18 @@ static void mx6_needs_ipv6(void **state)
     }
 }
 
+static void a_machine_without_ipv4_says_so(void **state)
+{
+    (void)state;
+    static const char *const own[] = {"2001:db8::1", "127.0.0.1", "192.0.2.9"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        assert_true(ip_parse(sv_of(own[i]), &own_ip));
+        set();
+        check("plain.test", "plain.test deliver 192.0.2.1:25", 0);
+        assert_int_equal(told_no_ipv4, i < 2);
+    }
+}
+
 static void ports_are_the_operators(void **state)
 {
     static int64_t both[] = {26, 2525};
@@ -301,6 +315,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(mx6_is_asked_beside_mx),
+        CASE(a_machine_without_ipv4_says_so),
         CASE(a_slow_srv_is_waited_for_two_seconds_and_then_not_at_all),
         CASE(a_slow_address_of_a_target_is_not_waited_for_either),
         CASE(other_questions_have_their_own_time),

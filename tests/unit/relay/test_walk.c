@@ -169,6 +169,8 @@ static const struct {
 } walks[] = {
     {"taken at the first", PLAN(mx), "0:kk", "DD"},
     {"another address, then another host", PLAN(mx), "0:xx 1:xx 2:kk", "DD"},
+    {"who wins a race and fails leaves the others", PLAN(mx), "0>1:GG 0:kk", "DD"},
+    {"who wins a race, and the other, and another host", PLAN(mx), "0>1:mm 0:gg 2:kk", "DD"},
     {"none", PLAN(mx), "0:xx 1:ll 2:gg", "PP"},
     {"a recipient that is refused is done", PLAN(mx), "0:fk", "FD"},
     {"for now by MX: no other host", PLAN(mx), "0:tk", "PD"},
@@ -304,20 +306,21 @@ static void run(const char *label, struct relay_walk *w, const char *script, con
 {
     struct relay_outcome outcomes[ROWS] = {0};
     struct arena a;
-    size_t next = 0;
     arena_init(&a);
     while (*script) {
         char *colon;
         size_t at = strtoul(script, &colon, 10);
-        if (!relay_walk_next(w, next) || w->at != at)
+        if (!relay_walk_next(w) || w->at != at)
             fail_msg("%s: attempt %zu, not %zu", label, w->at, at);
+        if (*colon == '>') /* a race, and who wins it */
+            relay_walk_stand(w, strtoul(colon + 1, &colon, 10));
         say(label, w, &a, colon + 1, outcomes);
-        next = w->at + 1;
+        relay_walk_tried(w, w->at);
         script = colon + 1 + w->nrows;
         script += *script == END;
     }
-    assert_false(relay_walk_has_next(w, next));
-    if (relay_walk_next(w, next))
+    assert_false(relay_walk_has_next(w));
+    if (relay_walk_next(w))
         fail_msg("%s: attempt %zu, and none was expected", label, w->at);
     check_end(label, w, outcomes, end);
     arena_deinit(&a);
@@ -449,8 +452,38 @@ static void test_stand(void **state)
     assert_false(relay_walk_takes(&w, 1));
     relay_walk_stand(&w, 0);
     say("stand", &w, &a, "-k", outcomes);
+    assert_true(relay_walk_has_next(&w));
     run("behind it", &w, "1:k-", "d=");
     arena_deinit(&a);
+}
+
+/* A machine without IPv4 cannot do what the host asks for: what it said is the result. */
+static void test_no_ipv4_here(void **state)
+{
+    (void)state;
+    struct relay_needs needs = {.by_qmtp = true};
+    struct relay_walk_row rows[ROWS] = {0};
+    struct relay_walk w;
+    struct route_plan plan = plan_of(PLAN(mx6));
+    plan.no_ipv4 = true;
+    relay_walk_init(&w, &plan, &needs, &options, rows, ROWS);
+    run("no IPv4 here", &w, "0:66", "FF");
+}
+
+/* Whose words may back the site off. */
+static void test_of_site(void **state)
+{
+    (void)state;
+    struct relay_needs needs = {.by_qmtp = true};
+    struct relay_walk_row rows[ROWS] = {0};
+    struct relay_walk w;
+    struct route_plan plan = plan_of(PLAN(mx6));
+    relay_walk_init(&w, &plan, &needs, &options, rows, ROWS);
+    assert_true(relay_walk_is_of_site(&w)); /* ours */
+    for (size_t i = 0; i < plan.nattempts; i++) {
+        relay_walk_stand(&w, i);
+        assert_int_equal(relay_walk_is_of_site(&w), i >= 3);
+    }
 }
 
 /* What may be connected to at once: the same host's addresses of both families, as far as they are
@@ -496,6 +529,8 @@ int main(void)
         cmocka_unit_test(test_lacked),
         cmocka_unit_test(test_skipped),
         cmocka_unit_test(test_stand),
+        cmocka_unit_test(test_no_ipv4_here),
+        cmocka_unit_test(test_of_site),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

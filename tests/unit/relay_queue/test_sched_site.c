@@ -101,6 +101,7 @@ static void a_site_that_asks_is_left_alone(void **state)
         sched_on_queued(sched, batch_of((uint32_t)i + j));
     assert_int_equal(nout, 3);
     out[0]->end.backs_off = true;
+    snprintf(out[0]->end.status, sizeof out[0]->end.status, "5.7.1");
     finish(out[0], DEAD);
     finish(out[0], OK);
     finish(out[0], OK);
@@ -108,6 +109,11 @@ static void a_site_that_asks_is_left_alone(void **state)
     assert_int_equal(st.sites_down, 1);
     sched_on_queued(sched, batch_of((uint32_t)i + 3));
     assert_int_equal(out[0]->kind, SCHED_PUT_OFF);
+    /* what was said to one message is told to no other, and it was no verdict on this one */
+    assert_string_equal(out[0]->status, "4.7.1");
+    assert_null(strstr(out[0]->text, "connection refused"));
+    assert_non_null(strstr(out[0]->text, "not tried: "));
+    assert_non_null(strstr(out[0]->text, "5.7.1"));
     finish(out[0], OK);
     pass(30000); /* the pause is over: one job alone, which is asked to go as well */
     sched_on_queued(sched, batch_of((uint32_t)i + 4));
@@ -278,6 +284,38 @@ static void an_idle_slot_is_not_kept_for_ever(void **state)
     assert_int_equal(closed_slots, 1);
 }
 
+/* One message after the other over one slot: how many go until its connection is closed. */
+static size_t served_until_closed(uint64_t step_ms, bool second_best)
+{
+    size_t n = 0, i = add_rows("good.test", 300, WALL0 + INT64_C(1000000000000));
+    uint32_t slot = 0;
+    for (; n < 300; n++) {
+        sched_on_queued(sched, batch_of((uint32_t)(i + n)));
+        assert_int_equal(nout, 1);
+        if (n == 0)
+            slot = out[0]->slot;
+        if (out[0]->slot != slot)
+            break;
+        out[0]->end.second_best = second_best;
+        finish(out[0], OK);
+        pass(step_ms);
+    }
+    finish(out[0], OK);
+    pass(120000); /* idle ones go */
+    return n;
+}
+
+static void a_connection_is_not_used_for_ever(void **state)
+{
+    (void)state;
+    sched_start(sched);
+    settle(5);
+    assert_int_equal(served_until_closed(100, false), 100);
+    assert_int_equal(served_until_closed(4000, false), 76);
+    assert_int_equal(served_until_closed(100, true), 10);
+    assert_int_equal(served_until_closed(10000, true), 7);
+}
+
 static void wake_forgets_back_off(void **state)
 {
     (void)state;
@@ -424,6 +462,7 @@ int main(void)
         CASE(a_dead_domain_delays_nobody),
         CASE(a_dead_site_is_probed_by_one_job),
         CASE(a_probe_that_says_nothing),
+        CASE(a_connection_is_not_used_for_ever),
         CASE(a_site_that_asks_is_left_alone),
         CASE(a_failed_route_ends_rows_without_a_slot),
         CASE(a_stale_route_is_asked_again),
