@@ -14,18 +14,18 @@
 #include "relay/choice.h"
 #include "relay/internal.h"
 #include "relay/lookup.h"
+#include "relay/site_query.h"
 #include "relay/sites.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
-#define SLOTS_MAX    4000 /* most of them would wait for dead hosts */
-#define RESOLVE_MAX  400
-#define WAIT_MAX     5000   /* batches of one destination; what is beyond is read back from disk */
-#define WAIT_MS      600000 /* the longest they wait */
-#define DEADLINE_MS  (2 * 3600 * 1000)
-#define CAPTURE_SITE "capture"
+#define SLOTS_MAX   4000 /* most of them would wait for dead hosts */
+#define RESOLVE_MAX 400
+#define WAIT_MAX    5000   /* batches of one destination; what is beyond is read back from disk */
+#define WAIT_MS     600000 /* the longest they wait */
+#define DEADLINE_MS (2 * 3600 * 1000)
 
 struct relay {
     struct relay_config config;
@@ -89,7 +89,7 @@ static void resolve(void *arg, const char *destination)
     struct relay *r = arg;
     if (r->settings->relay->capture[0]) {
         struct sched_route route = {
-            .site = mem_str(CAPTURE_SITE), .plan = plan_new(NULL), .fresh_ms = 60000};
+            .site = mem_str(RELAY_CAPTURE_SITE), .plan = plan_new(NULL), .fresh_ms = 60000};
         sched_resolved(r->sched, destination, &route);
         return;
     }
@@ -410,6 +410,12 @@ void relay_each_site(struct relay *r, void (*on_site)(void *arg, const struct sc
                      void *arg)
 {
     sched_each_site(r->sched, on_site, arg);
+}
+
+struct site_query *relay_site_query(struct relay *r, const char *site)
+{
+    return site_query_new(&(struct site_query_config){
+        .lookups = r->lookups, .sched = r->sched, .settings = r->settings, .site = site});
 }
 
 void relay_get_stats(const struct relay *r, struct sched_stats *out)

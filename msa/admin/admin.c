@@ -1,6 +1,7 @@
 #include "msa/admin/request.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
+#include "relay/site_query.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ static void forget(struct request *r)
     DL_DELETE(r->admin->requests, r);
     if (r->page.state)
         r->page.drop(r->page.state);
+    site_query_free(r->site);
     json_decref(r->json);
     free(r);
 }

@@ -1,8 +1,9 @@
 /* Commands on the queue: listings a page at a time, and changes by filter. */
 #include "msa/admin/request.h"
-#include "relay/options.h"
 #include "msa/loop/clock.h"
 #include "msa/server/spending.h"
+#include "relay/options.h"
+#include "relay/site_query.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,7 @@ static void fill_filter(struct store_admin *a, const struct request *r)
         .domain = copy(a, request_text(r, "domain")),
         .error = copy(a, request_text(r, "error")),
         .older_than_ms = older_s > 0 ? clock_wall_ms() - older_s * 1000 : 0,
+        .destinations = r->site ? site_query_found(r->site) : NULL,
     };
     a->dry_run = request_flag(r, "dry_run");
 }
@@ -88,7 +90,7 @@ static bool forgives(const struct store_admin *a)
     const struct store_filter *f = &a->filter;
     const char *at = f->user ? strchr(f->user, '@') : NULL;
     return a->op == STORE_RELEASE && !a->dry_run && at && at > f->user && at[1] && !f->id &&
-           !f->from && !f->to && !f->domain && !f->error && !f->older_than_ms;
+           !f->from && !f->to && !f->domain && !f->error && !f->older_than_ms && !f->destinations;
 }
 
 static void on_changed(struct store_admin *a)
@@ -143,27 +145,15 @@ static bool fill_target(struct store_admin *a, const char *to)
 
 static bool has_filter(const struct request *r)
 {
-    static const char *const names[] = {"id", "user", "from", "to", "domain", "error"};
+    static const char *const names[] = {"id", "user", "from", "to", "domain", "error", "site"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (request_text(r, names[i]))
             return true;
     return request_number(r, "older") > 0;
 }
 
-void admin_queue(struct request *r, enum store_admin_op op)
+static void change(struct request *r, enum store_admin_op op)
 {
-    if (op == STORE_SHOW && !request_text(r, "id")) {
-        request_end(r, ADMIN_USAGE, "queue show needs the queue id");
-        return;
-    }
-    if (op == STORE_LIST || op == STORE_SHOW || op == STORE_SUMMARY) {
-        start_page(r, op, NULL);
-        return;
-    }
-    if (op != STORE_RETRY && !has_filter(r)) {
-        request_end(r, ADMIN_USAGE, "say what: an id or a filter");
-        return;
-    }
     struct store_admin *a = store_admin_new(op, server_mailbox(r->admin->server), on_changed, r);
     fill_filter(a, r);
     a->wish = ++r->admin->wishes;
@@ -176,4 +166,36 @@ void admin_queue(struct request *r, enum store_admin_op op)
         return;
     }
     store_admin(server_store(r->admin->server), a);
+}
+
+/* The site is known, if the filter says one. */
+static void run(struct request *r)
+{
+    enum store_admin_op op = r->op;
+    if (op == STORE_LIST || op == STORE_SHOW || op == STORE_SUMMARY)
+        start_page(r, op, NULL);
+    else
+        change(r, op);
+}
+
+void admin_queue(struct request *r, enum store_admin_op op)
+{
+    bool reads = op == STORE_LIST || op == STORE_SHOW || op == STORE_SUMMARY;
+    if (op == STORE_SHOW && !request_text(r, "id")) {
+        request_end(r, ADMIN_USAGE, "queue show needs the queue id");
+        return;
+    }
+    if (!reads && op != STORE_RETRY && !has_filter(r)) {
+        request_end(r, ADMIN_USAGE, "say what: an id or a filter");
+        return;
+    }
+    r->op = op;
+    if (!request_text(r, "site")) {
+        run(r);
+        return;
+    }
+    struct store_admin *a =
+        store_admin_new(STORE_SUMMARY, server_mailbox(r->admin->server), NULL, r);
+    fill_filter(a, r);
+    admin_find_site(r, a, run);
 }

@@ -12,6 +12,7 @@
 enum admin_code { ADMIN_DONE = 0, ADMIN_REFUSED = 1, ADMIN_USAGE = 2, ADMIN_UNREACHABLE = 3 };
 
 struct request;
+struct site_query;
 
 struct admin {
     struct server *server;
@@ -34,7 +35,10 @@ struct request {
     struct admin *admin;
     uint64_t number;
     json_t *json;
-    uint64_t total; /* counted over the pages */
+    uint64_t total;          /* counted over the pages */
+    enum store_admin_op op;  /* of admin_queue() */
+    struct site_query *site; /* --site: which destinations that is; NULL: not yet asked */
+    void (*site_known)(struct request *r);
     struct request_page page;
 };
 
@@ -62,5 +66,8 @@ void admin_resume(struct request *r);
 json_t *admin_paused(struct server *s);          /* what is paused: an array of names */
 const char *admin_paused_note(struct server *s); /* what that means for mail; "" for nothing */
 void admin_sites(struct request *r);
+/* Asks where the mail goes that the filter selects, so that r->site is known and named what is not;
+ * then runs go(r). Takes a, a STORE_SUMMARY with its filter; may end the request instead. */
+void admin_find_site(struct request *r, struct store_admin *a, void (*go)(struct request *r));
 
 #endif

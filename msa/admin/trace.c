@@ -102,6 +102,7 @@ void admin_trace(struct request *r)
     q->user = copy(q, request_text(r, "user"));
     q->from = copy(q, request_text(r, "from"));
     q->to = copy(q, request_text(r, "to"));
+    q->site = copy(q, request_text(r, "site"));
     q->since_ms = since_s > 0 ? clock_wall_ms() - since_s * 1000 : 0;
     q->max = PAGE_EVENTS;
     store_trace(server_store(r->admin->server), q);

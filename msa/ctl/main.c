@@ -28,7 +28,7 @@ struct args {
     const char *word;       /* LABEL, ROLE or SELECTOR */
     const char *reason;     /* --reason; NULL: none */
     json_t *to;             /* each --to */
-    json_t *filter;         /* id, user, from, to, domain, error, older, since, message_id */
+    json_t *filter;         /* id, user, from, to, domain, error, site, older, since, message_id */
 };
 
 enum takes {
@@ -115,7 +115,8 @@ static const struct command commands[] = {
      "F --to ADDRESS-OR-ROUTE [--dry-run]  send to another address, or by a next hop such as "
      "smtp://HOST:25"},
     {"trace", NULL, TAKES_FILTER, "trace", show_trace, run_trace, 0,
-     "[ID [--diff]] [--user U] [--from A] [--to A] [--message-id M] [--since 2h]  what happened; "
+     "[ID [--diff]] [--user U] [--from A] [--to A] [--site S] [--message-id M] [--since 2h]  what "
+     "happened; "
      "ID is a "
      "queue id, or the id at the end of a refusal; --diff: and who changed what in its header"},
     {"route", NULL, TAKES_ADDRESS, "route", show_route, run_ask, 0,
@@ -168,7 +169,7 @@ static const struct {
     {"--to", "to", false, {"queue", "trace", "explain", "sign"}},
     {"--domain", "domain", false, {"queue"}},
     {"--error", "error", false, {"queue"}},
-    {"--site", "site", false, {"site", "pause", "resume"}},
+    {"--site", "site", false, {"queue", "trace", "site", "pause", "resume"}},
     {"--older", "older", true, {"queue"}},
     {"--since", "since", true, {"trace"}},
     {"--message-id", "message_id", false, {"trace"}},
@@ -183,8 +184,8 @@ static void help(FILE *out)
                 commands[i].verb ? commands[i].verb : "",
                 commands[i].takes == TAKES_NOTHING ? "  " : " ", commands[i].help);
     fprintf(out,
-            "\nF is an ID, or any of --user U, --from A, --to A, --domain D, --older 2h, --error "
-            "TEXT.\nNAME without \"@\" is of the first realm. FILE of -c is " DEFAULT_CONFIG
+            "\nF is an ID, or any of --user U, --from A, --to A, --domain D, --site S, --older 2h, "
+            "--error TEXT.\nNAME without \"@\" is of the first realm. FILE of -c is " DEFAULT_CONFIG
             " by default.\nWith --json (not for sign) each line is one JSON object; see msactl(8)."
             "\nExit codes: 0 done, 1 refused or fault found, 2 usage, 3 daemon needed but not "
             "reachable.\n");

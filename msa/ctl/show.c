@@ -46,9 +46,24 @@ void show_json(json_t *line)
     json_decref(line);
 }
 
+/* Not among the lines: --site could not be answered for this one. */
+static void warn_of_site(json_t *line)
+{
+    struct arena arena;
+    arena_init(&arena);
+    fprintf(stderr, "msactl: mail for %s is left alone, as its site is not known now: %s %s\n",
+            plain_copy(&arena, text_of(line, "site_unknown")),
+            plain_copy(&arena, text_of(line, "status")), plain_copy(&arena, text_of(line, "text")));
+    arena_deinit(&arena);
+}
+
 void show_line(void *arg, json_t *line)
 {
     struct show *s = arg;
+    if (!s->json && json_object_get(line, "site_unknown")) {
+        warn_of_site(line);
+        return;
+    }
     if (s->json)
         show_json(json_incref(line));
     else

@@ -66,6 +66,7 @@ struct history_query {
     struct pool_job job;
     struct mailbox *reply;
     const char *id, *message_id, *user, *from, *to; /* text in arena */
+    const char *site; /* likewise: events at one of its hosts (sched_site_has_host()) */
     int64_t since_ms;
     size_t max;
     char after_day[11]; /* page key, set by the reader; "" at first */

@@ -9,6 +9,7 @@
 #include "msa/loop/clock.h"
 #include "relay/queue/history.h"
 #include "relay/queue/history_files.h"
+#include "relay/queue/sched.h"
 #include "msa/sql/sql.h"
 #include "relay/queue/store_filter.h"
 
@@ -30,13 +31,23 @@ static const char *const sql[] = {
     [BEGUN] = "SELECT 1 FROM sqlite_master WHERE name='event'",
 };
 
+/* remote: "host [address]:port", or "". */
+static bool was_at(const char *remote, const char *site)
+{
+    char *host = sv_dup(sv_first(sv_of(remote), strcspn(remote, " ")));
+    bool found = *host && sched_site_has_host(site, host);
+    free(host);
+    return found;
+}
+
 static bool match(const struct history_query *q, sqlite3_stmt *st)
 {
     return sqlite3_column_int64(st, 1) >= q->since_ms &&
            (!q->user || store_filter_holds(sql_column(st, 4), q->user)) &&
            (!q->from || store_filter_holds(sql_column(st, 5), q->from)) &&
            (!q->to || store_filter_holds(sql_column(st, 6), q->to)) &&
-           (!q->id || strcmp(sql_column(st, 3), q->id) == 0);
+           (!q->id || strcmp(sql_column(st, 3), q->id) == 0) &&
+           (!q->site || was_at(sql_column(st, 12), q->site));
 }
 
 static const char *copy(struct history_query *q, sqlite3_stmt *st, int column)

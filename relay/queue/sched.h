@@ -165,6 +165,12 @@ void sched_pause(struct sched *s, const char *site, bool paused);
 /* Whether the pattern names a host of the site with this key, or is the key itself. */
 bool sched_site_matches(const char *key, const char *pattern);
 
+/* Whether a host, by its name, is one of those that the pattern names; also a key names hosts. */
+bool sched_site_has_host(const char *pattern, const char *host);
+/* The key of the site that mail of this destination goes to, where that is known now and may be
+ * used; else NULL. Valid during the call of the asker. */
+const char *sched_site_of(const struct sched *s, const char *destination);
+
 /* What is known of a site; texts are valid during the call. */
 struct sched_site_info {
     const char *site, *state; /* "up", "new", "failing", "down", "probing", "paused" */

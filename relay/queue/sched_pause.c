@@ -52,6 +52,27 @@ bool sched_site_matches(const char *key, const char *pattern)
     return false;
 }
 
+bool sched_site_has_host(const char *pattern, const char *host)
+{
+    struct sv left = sv_of(pattern);
+    while (left.len) {
+        size_t len = 0;
+        while (len < left.len && left.ptr[len] != ',' && left.ptr[len] != ' ')
+            len++;
+        if (is_host(sv_of(host), host_of(sv_first(left, len))))
+            return true;
+        left = sv_skip(left, len + 1);
+    }
+    return false;
+}
+
+const char *sched_site_of(const struct sched *s, const char *destination)
+{
+    const struct sched_dest *d;
+    HASH_FIND_STR(s->dests, destination, d);
+    return d && d->site && sched_dest_is_fresh(s, d) ? d->site->key : NULL;
+}
+
 /* ---- pause ---- */
 
 void sched_site_look_paused(struct sched *s, struct sched_site *site)

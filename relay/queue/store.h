@@ -26,6 +26,7 @@
 #define RELAY_QUEUE_STORE_H
 
 #include "msa/loop/thread.h"
+#include "relay/queue/destinations.h"
 #include "relay/queue/message.h"
 #include "relay/queue/partial.h"
 
@@ -291,8 +292,9 @@ void store_record_free(struct store_record *r);
  * without ASCII case, id and domain as a whole, and so does a user with its realm. */
 struct store_filter {
     const char *id, *user, *from, *to, *domain, *error;
-    int64_t older_than_ms; /* received before this wall time; 0: any */
-    int64_t due_after_ms;  /* due later than this wall time; 0: any */
+    int64_t older_than_ms;                   /* received before this wall time; 0: any */
+    int64_t due_after_ms;                    /* due later than this wall time; 0: any */
+    const struct destinations *destinations; /* NULL: any */
 };
 enum store_admin_op {
     STORE_LIST,
@@ -331,8 +333,9 @@ struct store_admin {
     struct pool_job job;
     struct mailbox *reply;
     enum store_admin_op op;
-    struct store_filter filter; /* text in arena */
-    struct store_target target; /* likewise; REDIRECT */
+    struct store_filter filter;        /* text in arena */
+    struct store_target target;        /* likewise; REDIRECT */
+    const struct destinations *sum_by; /* SUMMARY: by what this set's rule names; NULL: by domain */
     bool dry_run;
     uint64_t wish; /* RETRY, REDIRECT: told with each destination, so that sites that are left alone
                       are tried; one number for one wish. 0: what is due is due, no more */

@@ -122,12 +122,21 @@ static bool slice_is_full(const struct store_admin *a)
     return is_change(a) && !a->dry_run && a->scan->ntargets == SLICE_CHANGES;
 }
 
+static void sum_up(struct store_admin *a, struct store_row row)
+{
+    char *name =
+        a->sum_by ? destinations_name(a->sum_by, row.domain, row.reverse_path, row.login) : NULL;
+    row.domain = name ? name : row.domain;
+    store_summary_add(&a->scan->summary, &row, row.state == STATE_HELD);
+    free(name);
+}
+
 static void look_at(struct store_admin *a, const struct store_row *row, int64_t now_ms)
 {
     if (row->state == STATE_DELETED || !store_filter_match(&a->filter, row))
         return;
     if (a->op == STORE_SUMMARY)
-        store_summary_add(&a->scan->summary, row, row->state == STATE_HELD);
+        sum_up(a, *row);
     else if (!is_change(a))
         found_listed(a, row);
     else if (concerns(a, row, now_ms) && a->dry_run)

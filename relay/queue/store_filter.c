@@ -58,7 +58,9 @@ bool store_filter_match(const struct store_filter *f, const struct store_row *ro
            (!f->from || store_filter_holds(row->reverse_path, f->from)) &&
            (!f->to || store_filter_holds(row->address, f->to)) &&
            (!f->error || store_filter_holds(row->text, f->error) ||
-            store_filter_holds(row->status, f->error));
+            store_filter_holds(row->status, f->error)) &&
+           (!f->destinations ||
+            destinations_hold(f->destinations, row->domain, row->reverse_path, row->login));
 }
 
 struct store_summary {

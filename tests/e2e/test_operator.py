@@ -92,6 +92,30 @@ def put_offs_are_no_attempts(w):
 
 
 @test()
+def what_goes_to_a_site(w):
+    """By name of a host, or as site list prints it; also where it has not been tried yet."""
+    Receiver(NETWORK + "10")
+    start(w, {"relay": {"routes": [{"domain": "else.test", "sender": "other@our.test",
+                                    "to": ["smtp://hub.test:25"]}]}})
+    bring_down(w, "dead.test")
+    w.wait_event(w.submit("dave@else.test"), "delivered")
+    dead = w.submit(["carol@dead.test", "erin@dead2.test"])
+    w.wait_event(dead, "deferred")
+    printed = site(w, "mx.dead.test")["site"]
+    for name in ("mx.dead.test", "*.dead.test", printed):
+        equal([r["domain"] for r in rows(w, "--site", name)], ["dead.test"] * 3, name)
+    check("1 recipients" in w.ctl("queue", "hold", "--site", "mx.dead2.test"), "hold")
+    equal({(r["to"], r["held"]) for r in rows(w, dead)},
+          {("carol@dead.test", False), ("erin@dead2.test", True)}, "held by site")
+    equal([r["recipients"] for r in w.ask("queue", "summary", "--site", printed)[1]], [3])
+    w.ctl("queue", "delete", "--site", "mx.nowhere.test", code=1)
+    w.ctl("queue", "delete", "--site", printed)
+    equal([r["to"] for r in rows(w)], ["erin@dead2.test"], "what is left")
+    told = eventually(lambda: w.ask("trace", "--site", "mx.else.test", may_fail=True)[1], "trace")
+    equal({(e["event"], e["to"]) for e in told}, {("delivered", "dave@else.test")})
+
+
+@test()
 def a_bounce_acts_while_all_is_paused(w):
     """Held, backed off, not yet tried: returned at once; the reports wait, and it is said."""
     author = Receiver(NETWORK + "9")

@@ -100,8 +100,8 @@ PLACES = {
         "msa/ctl/blocks.c",
     ],
     "unit/msa_admin/test_admin.c": [
-        "msa/admin/dkim.c", "msa/admin/pause.c", "msa/admin/queue.c", "msa/admin/rights.c", "msa/admin/route.c", "msa/admin/stats.c",
-        "msa/admin/status.c", "msa/admin/trace.c",
+        "msa/admin/dkim.c", "msa/admin/pause.c", "msa/admin/queue.c", "msa/admin/rights.c", "msa/admin/route.c", "msa/admin/site.c",
+        "msa/admin/stats.c", "msa/admin/status.c", "msa/admin/trace.c",
     ],
     "e2e/test_process.py": [
         "msa/base/crashring.c", "msa/daemon/keeper_process.c", "msa/daemon/master.c",

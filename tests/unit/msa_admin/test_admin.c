@@ -341,6 +341,47 @@ static void bounces_while_paused(void **state)
     assert_string_equal(text(0, "paused_note"), "");
 }
 
+/* By what DNS says now, though nothing was delivered; where it says nothing, that is told. */
+static void by_site(void **state)
+{
+    static const char *const same[] = {"mx.one.test", "*.one.test", "mx.one.test,mx.three.test"};
+    (void)state;
+    ask("{\"command\":\"pause\",\"what\":\"relay\"}");
+    sim_dns_remove("d1.test");
+    sim_dns_remove("d2.test");
+    sim_dns_add("d1.test", DNS_MX, "10 mx.one.test");
+    sim_dns_add("d1.test", DNS_MX, "20 mx.three.test");
+    sim_dns_add("d2.test", DNS_MX, "10 mx.two.test");
+    sim_dns_add("mx.one.test", DNS_A, "10.9.0.1");
+    sim_dns_add("mx.two.test", DNS_A, "10.9.0.2");
+    sim_dns_add("mx.three.test", DNS_A, "10.9.0.3");
+    sim_run_for(3600000);
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        char request[128];
+        snprintf(request, sizeof request, "{\"command\":\"queue-list\",\"site\":\"%s\"}", same[i]);
+        ask(request);
+        assert_int_equal(given.code, 0);
+        assert_int_equal(json_array_size(given.lines), MESSAGES * RECIPIENTS / 3 + 1);
+        assert_string_equal(text(0, "site_unknown"), "d0.test");
+        assert_string_equal(text(0, "status"), "4.4.3");
+        for (size_t k = 1; k < json_array_size(given.lines); k++)
+            assert_string_equal(text(k, "domain"), "d1.test");
+    }
+    ask("{\"command\":\"queue-delete\",\"site\":\"mx.four.test\"}");
+    assert_int_equal(given.code, 1);
+    ask("{\"command\":\"queue-delete\",\"site\":\"mx.two.test\",\"domain\":\"d1.test\"}");
+    assert_int_equal(given.code, 1);
+    assert_int_equal(json_array_size(given.lines), 1); /* d0 was not asked for */
+    ask("{\"command\":\"queue-delete\",\"site\":\"mx.two.test\"}");
+    assert_int_equal(number(1, "recipients"), MESSAGES * RECIPIENTS / 3);
+    ask("{\"command\":\"queue-summary\"}");
+    assert_int_equal(json_array_size(given.lines), 2);
+    assert_string_equal(text(0, "domain"), "d0.test");
+    assert_string_equal(text(1, "domain"), "d1.test");
+    ask("{\"command\":\"trace\",\"site\":\"mx.one.test\"}");
+    assert_int_equal(given.code, 1); /* nothing has happened there */
+}
+
 /* 13 acceptances and a deferral for each recipient. */
 static void traces(void **state)
 {
@@ -692,6 +733,7 @@ int main(void)
         T(bounces_and_redirects),
         T(pauses),
         T(bounces_while_paused),
+        T(by_site),
         T(traces),
         T(refusals),
         T(refusals_are_limited),

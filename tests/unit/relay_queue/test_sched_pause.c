@@ -28,6 +28,11 @@ static void names_of_sites(void **state)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (sched_site_matches(names[i].key, names[i].pattern) != names[i].matches)
             fail_msg("%s, %s", names[i].key, names[i].pattern);
+    assert_true(sched_site_has_host("mx1.a.test,mx2.a.test", "MX2.a.test"));
+    assert_true(sched_site_has_host("*.a.test", "mx2.a.test"));
+    assert_true(sched_site_has_host("route smtp://hub.test:2525", "hub.test"));
+    assert_false(sched_site_has_host("mx1.a.test,mx2.a.test", "a.test"));
+    assert_false(sched_site_has_host("mx1.a.test", "mx1.a.tests"));
 }
 
 static void run(uint64_t ms)
