@@ -412,6 +412,15 @@ void relay_each_site(struct relay *r, void (*on_site)(void *arg, const struct sc
     sched_each_site(r->sched, on_site, arg);
 }
 
+struct sched_why relay_why(struct relay *r, const char *domain, const char *sender,
+                           const char *login, const char *id)
+{
+    char *key = relay_choice_key(r->settings->relay, domain, sender, login);
+    struct sched_why why = sched_why(r->sched, key ? key : domain, id);
+    free(key);
+    return why;
+}
+
 struct site_query *relay_site_query(struct relay *r, const char *site)
 {
     return site_query_new(&(struct site_query_config){

@@ -47,6 +47,9 @@ void relay_on_validating(struct relay *r);
 void relay_pause(struct relay *r, const char *site, bool paused);
 void relay_each_site(struct relay *r, void (*on_site)(void *arg, const struct sched_site_info *i),
                      void *arg);
+/* sched_why(), by the rules of now. */
+struct sched_why relay_why(struct relay *r, const char *domain, const char *sender,
+                           const char *login, const char *id);
 /* Which of the destinations go to site S: relay/site_query.h, by the rules of now. */
 struct site_query;
 struct site_query *relay_site_query(struct relay *r, const char *site);

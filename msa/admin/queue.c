@@ -31,16 +31,52 @@ static void fill_filter(struct store_admin *a, const struct request *r)
     a->dry_run = request_flag(r, "dry_run");
 }
 
-static json_t *row_line(const struct store_listed *l)
+/* Of what is due, and neither held nor on its way back; else nothing is looked at. */
+static struct sched_why why_of(const struct request *r, const struct store_listed *l)
 {
-    return json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:b, s:b, s:o, s:o}", "id",
-                     request_string(l->id), "recipient", (json_int_t)l->number, "from",
-                     request_string(l->reverse_path), "login", request_string(l->login), "to",
-                     request_string(l->address), "domain", request_string(l->domain), "received_ms",
-                     (json_int_t)l->received_ms, "due_ms", (json_int_t)l->due_ms, "size",
-                     (json_int_t)l->size, "attempts", (json_int_t)l->attempts, "held", l->held,
-                     "delivering", l->claimed, "status", request_string(l->status), "text",
-                     request_string(l->text));
+    struct relay *relay = server_relay(r->admin->server);
+    bool due = l->claimed || l->due_ms <= clock_wall_ms();
+    if (!relay || !due || l->held || l->returning)
+        return (struct sched_why){.waits = SCHED_WAITS_TURN};
+    return relay_why(relay, l->domain, l->reverse_path, l->login, l->id);
+}
+
+static const char *state_of(const struct store_listed *l, const struct sched_why *why)
+{
+    if (l->returning)
+        return "returning";
+    if (l->held)
+        return "held";
+    if (l->claimed && why->waits == SCHED_OUT)
+        return "delivering";
+    return l->attempts ? "deferred" : "queued";
+}
+
+static json_t *row_line(const struct request *r, const struct store_listed *l)
+{
+    static const char *const waits[] = {
+        [SCHED_WAITS_PAUSE] = "pause", [SCHED_WAITS_DNS] = "dns",   [SCHED_WAITS_SITE] = "site",
+        [SCHED_WAITS_PACE] = "pace",   [SCHED_WAITS_SLOT] = "slot",
+    };
+    struct sched_why why = why_of(r, l);
+    int64_t now_ms = clock_wall_ms();
+    json_t *line = json_pack(
+        "{s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:o, s:o}", "id",
+        request_string(l->id), "recipient", (json_int_t)l->number, "state", state_of(l, &why),
+        "from", request_string(l->reverse_path), "login", request_string(l->login), "to",
+        request_string(l->address), "domain", request_string(l->domain), "received_ms",
+        (json_int_t)l->received_ms, "due_ms", (json_int_t)l->due_ms, "size", (json_int_t)l->size,
+        "attempts", (json_int_t)l->attempts, "held", l->held, "delivering",
+        l->claimed && why.waits == SCHED_OUT, "v4_only", l->v4_only, "status",
+        request_string(l->status), "text", request_string(l->text));
+    if (why.waits <= SCHED_WAITS_TURN)
+        return line;
+    json_object_set_new(line, "waits_for", json_string(waits[why.waits]));
+    if (why.for_ms)
+        json_object_set_new(line, "waits_since_ms", json_integer(now_ms - (int64_t)why.for_ms));
+    if (why.left_ms)
+        json_object_set_new(line, "waits_until_ms", json_integer(now_ms + (int64_t)why.left_ms));
+    return line;
 }
 
 static json_t *summary_line(const struct store_listed *l)
@@ -69,7 +105,7 @@ static void on_listed(struct store_admin *a)
     struct request *r = a->arg;
     for (size_t i = 0; i < a->nlisted; i++)
         request_line(r, a->op == STORE_SUMMARY ? summary_line(&a->listed[i])
-                                               : row_line(&a->listed[i]));
+                                               : row_line(r, &a->listed[i]));
     r->total += a->nlisted;
     if (a->err == 0 && a->more) {
         request_pause(r, (struct request_page){next_page, drop_page, a});

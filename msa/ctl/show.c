@@ -71,22 +71,40 @@ void show_line(void *arg, json_t *line)
     s->lines++;
 }
 
-static const char *state_of(json_t *line)
+/* Of a row that is due: what it waits for; "" for nothing. */
+static const char *wait_of(json_t *line, char out[96])
 {
-    if (flag_of(line, "held"))
-        return "held";
-    if (flag_of(line, "delivering"))
-        return "delivering";
-    return number_of(line, "attempts") ? "deferred" : "queued";
+    static const struct {
+        const char *name, *words;
+    } waits[] = {
+        {"dns", "DNS"},
+        {"pause", "the end of a pause (msactl resume)"},
+        {"site", "its site, which is left alone"},
+        {"pace", "the pace of its site (relay.sites)"},
+        {"slot", "a free connection"},
+    };
+    const char *for_what = text_of(line, "waits_for"), *words = for_what;
+    char at[32] = "", *end = out;
+    if (!*for_what)
+        return "";
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
+        if (strcmp(for_what, waits[i].name) == 0)
+            words = waits[i].words;
+    end += snprintf(out, 56, "waits for %s", words);
+    if (number_of(line, "waits_since_ms"))
+        snprintf(end, 40, " since %s", time_of(line, "waits_since_ms", at));
+    else if (number_of(line, "waits_until_ms"))
+        snprintf(end, 40, " until %s", time_of(line, "waits_until_ms", at));
+    return out;
 }
 
 void show_queue(struct show *s, json_t *line)
 {
-    char due[32];
+    char due[32], wait[96];
     if (s->lines == 0)
         printf("%-16s %-10s %-19s %8s  %s\n", "ID", "STATE", "NEXT ATTEMPT", "BYTES",
                "FROM -> TO (LAST RESULT)");
-    printf("%-16s %-10s %-19s %8lld  ", text_of(line, "id"), state_of(line),
+    printf("%-16s %-10s %-19s %8lld  ", text_of(line, "id"), text_of(line, "state"),
            time_of(line, "due_ms", due), number_of(line, "size"));
     put(*text_of(line, "from") ? text_of(line, "from") : "<>");
     printf(" -> ");
@@ -96,12 +114,16 @@ void show_queue(struct show *s, json_t *line)
         put(text_of(line, "text"));
         putchar(')');
     }
+    if (flag_of(line, "v4_only"))
+        printf(" [over IPv4 only]");
+    if (*wait_of(line, wait))
+        printf(" [%s]", wait);
     putchar('\n');
 }
 
 void show_queue_detail(struct show *s, json_t *line)
 {
-    char at[32];
+    char at[32], wait[96];
     if (s->lines == 0) {
         printf("id        %s\nfrom      ", text_of(line, "id"));
         put(*text_of(line, "from") ? text_of(line, "from") : "<>");
@@ -112,8 +134,12 @@ void show_queue_detail(struct show *s, json_t *line)
     }
     printf("to        ");
     put(text_of(line, "to"));
-    printf("\n  state   %s, %lld attempts, next %s\n", state_of(line), number_of(line, "attempts"),
-           time_of(line, "due_ms", at));
+    printf("\n  state   %s, %lld attempts, next %s\n", text_of(line, "state"),
+           number_of(line, "attempts"), time_of(line, "due_ms", at));
+    if (*wait_of(line, wait))
+        printf("          %s\n", wait);
+    if (flag_of(line, "v4_only"))
+        printf("  way     over IPv4 only, as a host of its domain has asked (MX6)\n");
     if (*text_of(line, "text")) {
         printf("  result  %s ", text_of(line, "status"));
         put(text_of(line, "text"));

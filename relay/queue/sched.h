@@ -185,6 +185,22 @@ struct sched_site_info {
 void sched_each_site(struct sched *s, void (*on_site)(void *arg, const struct sched_site_info *i),
                      void *arg);
 
+/* Why a message that is due to a destination is not under way there. */
+enum sched_waits {
+    SCHED_OUT,         /* it is: in a job */
+    SCHED_WAITS_TURN,  /* the next look at it; nothing is in its way */
+    SCHED_WAITS_PAUSE, /* the operator's */
+    SCHED_WAITS_DNS,   /* its look-up, under way for_ms; 0: or to begin it */
+    SCHED_WAITS_SITE,  /* which is down, for left_ms more */
+    SCHED_WAITS_PACE,  /* of its site; the next may go in left_ms */
+    SCHED_WAITS_SLOT,  /* a free connection to the site, or of all */
+};
+struct sched_why {
+    enum sched_waits waits;
+    uint64_t for_ms, left_ms;
+};
+struct sched_why sched_why(const struct sched *s, const char *destination, const char *id);
+
 struct sched_stats {
     size_t destinations, sites, slots, idle_slots, jobs, resolving, waiting;
     size_t sites_down;

@@ -7,6 +7,7 @@
  * sched_resolve.c: which destination is looked up next.
  * sched_pause.c: what the operator has stopped.
  * sched_wish.c: what else he wants.
+ * sched_why.c: what he sees of mail that waits.
  * sched_site.c: sites and slots: which of them get the next connection.
  */
 #ifndef RELAY_QUEUE_SCHED_INTERNAL_H

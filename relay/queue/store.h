@@ -318,7 +318,7 @@ struct store_listed {
     int64_t received_ms, due_ms;
     uint64_t size;
     uint32_t number, attempts;
-    bool held, claimed;
+    bool held, claimed, returning, v4_only; /* v4_only: as in queue_row */
     uint64_t
         rows; /* SUMMARY: of the destination; received_ms is then the oldest, due_ms the next */
 };

@@ -72,6 +72,8 @@ static void found_listed(struct store_admin *a, const struct store_row *row)
         .number = (uint32_t)(row->key & (QUEUE_ROWS_MAX - 1)),
         .attempts = row->attempts,
         .held = row->state == STATE_HELD,
+        .returning = row->state == STATE_RETURNED,
+        .v4_only = row->v4_only,
         .rows = 1,
     };
 }

@@ -2,6 +2,7 @@
  * store_filter.c - selecting and summing rows of the queue.
  */
 #include "relay/queue/store_filter.h"
+#include "relay/queue/store_private.h"
 
 #include "msa/base/mem.h"
 #include "msa/sql/sql.h"
@@ -29,6 +30,7 @@ void store_row_read(struct store_row *row, sqlite3_stmt *st)
     row->text = sql_column(st, 12);
     row->params = sql_column(st, 15);
     row->spooled = sqlite3_column_int(st, 13) != 0;
+    row->v4_only = sqlite3_column_int(st, 16) & STORE_V4_ONLY;
 }
 
 bool store_filter_holds(const char *text, const char *part)

@@ -17,7 +17,7 @@ struct store_row {
     uint64_t size;
     uint32_t attempts;
     int state;
-    bool spooled;
+    bool spooled, v4_only;
     bool awaits_release; /* not tried yet, as the author asked for a later time */
 };
 

@@ -102,7 +102,7 @@ enum store_sql {
                    " WHERE m.id=?1")                                                          \
     XX(LIST, "SELECT m.id, m.received, m.reverse_path, m.login, m.size, r.id, r.destination," \
              " r.due, r.state, r.address, r.attempts, r.status, r.text, m.spooled, r.held,"   \
-             " r.params"                                                                      \
+             " r.params, r.warned"                                                            \
              " FROM message m CROSS JOIN recipient r"                                         \
              " ON r.id BETWEEN m.seq<<20 AND (m.seq<<20)|1048575"                             \
              " WHERE m.id BETWEEN ?1 AND ?3 AND (m.id>?1 OR r.id&1048575>=?2)"                \

@@ -125,7 +125,9 @@ def a_bounce_acts_while_all_is_paused(w):
     w.wait_event(tried, "deferred")
     check("reports" in w.ctl("pause", "relay"), "what a pause means")
     check("reports" in w.status()["server"]["paused_note"], "status")
+    equal([r.get("waits_for") for r in rows(w, tried)], [None], "it is not due")
     fresh = w.submit(["dave@else.test", "erin@else.test"])
+    equal([r["waits_for"] for r in rows(w, fresh)], ["pause", "pause"])
     w.ctl("queue", "hold", "--to", "erin")
     w.ctl("queue", "bounce", "--to", "nobody@else.test", code=1)
     for queue_id, count in ((tried, 1), (fresh, 2)):
@@ -152,6 +154,9 @@ def what_waits_for_a_slot_obeys(w):
     first = w.submit("first@else.test")
     eventually(lambda: gate.arrived == 1, "the first is under way")
     ids = {who: w.submit(f"{who}@else.test") for who in ("held", "gone", "moved", "back", "last")}
+    equal({r["id"]: (r["state"], r.get("waits_for")) for r in rows(w)},
+          {first: ("delivering", None), **{i: ("queued", "slot") for i in ids.values()}})
+    check("waits for a free connection" in w.ctl("queue", "show", ids["last"]), "in words")
     w.ctl("queue", "hold", ids["held"])
     w.ctl("queue", "delete", ids["gone"])
     w.ctl("queue", "redirect", ids["moved"], "--to", "moved@other.test")

@@ -151,6 +151,7 @@ static void listing(void **state)
         seen[message][recipient] = true;
         assert_string_equal(text(i, "login"), "u@example.net");
         assert_int_equal(number(i, "attempts"), 1);
+        assert_null(text(i, "waits_for")); /* it is not due */
     }
     ask("{\"command\":\"queue-list\",\"domain\":\"d1.test\"}");
     assert_int_equal(json_array_size(given.lines), MESSAGES * RECIPIENTS / 3);
@@ -299,8 +300,11 @@ static void pauses(void **state)
     ask("{\"command\":\"queue-retry\"}");
     sim_run_for(5000);
     ask("{\"command\":\"queue-list\"}");
-    for (size_t i = 0; i < MESSAGES * RECIPIENTS; i++)
+    for (size_t i = 0; i < MESSAGES * RECIPIENTS; i++) {
         assert_int_equal(number(i, "attempts"), 1);
+        assert_string_equal(text(i, "state"), "deferred");
+        assert_string_equal(text(i, "waits_for"), "pause");
+    }
     ask("{\"command\":\"resume\",\"what\":\"relay\"}");
     sim_run_for(5000);
     ask("{\"command\":\"queue-list\"}");
@@ -326,6 +330,8 @@ static void bounces_while_paused(void **state)
     ask("{\"command\":\"status\"}");
     assert_non_null(strstr(text(0, "paused_note"), "reports"));
     ask("{\"command\":\"queue-hold\",\"domain\":\"d0.test\"}");
+    ask("{\"command\":\"queue-list\",\"domain\":\"d0.test\"}");
+    assert_string_equal(text(0, "state"), "held");
     ask("{\"command\":\"queue-bounce\",\"domain\":\"d0.test\"}");
     assert_int_equal(number(0, "recipients"), MESSAGES * RECIPIENTS / 3);
     sim_run_for(10000);

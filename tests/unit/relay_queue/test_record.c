@@ -51,6 +51,10 @@ static void deferral_is_kept(void **state)
     assert_string_equal(row->last_status, "4.4.1");
     assert_string_equal(row->last_text, "no answer");
     store_claim_free(c);
+    struct store_admin *a = fixture_admin(&f, STORE_LIST); /* the operator sees it */
+    assert_int_equal(ask_admin(&f, a), 0);
+    assert_true(a->nlisted == 1 && a->listed[0].v4_only);
+    store_admin_free(a);
     fixture_close(&f);
     fixture_remove(&f);
 }
