@@ -8,11 +8,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PAGE_ROWS 500
+#define PAGE_ROWS       500
+#define NOTHING_MATCHES "nothing in the queue matches"
 
 static const char *copy(struct store_admin *a, const char *text)
 {
     return text ? arena_str(&a->arena, sv_of(text)) : NULL;
+}
+
+static bool reads(enum store_admin_op op)
+{
+    return op == STORE_LIST || op == STORE_SHOW || op == STORE_SUMMARY;
 }
 
 static void fill_filter(struct store_admin *a, const struct request *r)
@@ -28,7 +34,7 @@ static void fill_filter(struct store_admin *a, const struct request *r)
         .older_than_ms = older_s > 0 ? clock_wall_ms() - older_s * 1000 : 0,
         .destinations = r->site ? site_query_found(r->site) : NULL,
     };
-    a->dry_run = request_flag(r, "dry_run");
+    a->dry_run = !reads(a->op) && request_flag(r, "dry_run");
 }
 
 /* Of what is due, and neither held nor on its way back; else nothing is looked at. */
@@ -86,6 +92,11 @@ static json_t *summary_line(const struct store_listed *l)
                      (json_int_t)l->due_ms);
 }
 
+static json_t *changed_line(uint64_t recipients, bool dry_run)
+{
+    return json_pack("{s:I, s:b}", "recipients", (json_int_t)recipients, "dry_run", dry_run);
+}
+
 static void start_page(struct request *r, enum store_admin_op op, const struct store_admin *before);
 
 static void next_page(struct request *r, void *state)
@@ -111,8 +122,12 @@ static void on_listed(struct store_admin *a)
         request_pause(r, (struct request_page){next_page, drop_page, a});
         return;
     }
+    if (a->dry_run)
+        request_line(r, changed_line(r->total, true));
     if (a->err < 0)
         request_end(r, ADMIN_REFUSED, err_text(a->err));
+    else if (a->dry_run && r->total == 0)
+        request_end(r, ADMIN_REFUSED, NOTHING_MATCHES);
     else if (a->op == STORE_SHOW && r->total == 0)
         request_end(r, ADMIN_REFUSED, "no such message in the queue (msactl trace knows the past)");
     else
@@ -135,27 +150,14 @@ static void on_changed(struct store_admin *a)
     bool forgiven = a->err == 0 && forgives(a);
     if (forgiven)
         spending_forgive(server_spending(r->admin->server), sv_of(a->filter.user));
-    request_line(
-        r, json_pack("{s:I, s:b}", "recipients", (json_int_t)a->touched, "dry_run", a->dry_run));
+    request_line(r, changed_line(a->touched, a->dry_run));
     if (a->err < 0)
         request_end(r, ADMIN_REFUSED, err_text(a->err));
     else if (a->touched == 0 && !forgiven)
-        request_end(r, ADMIN_REFUSED, "nothing in the queue matches");
+        request_end(r, ADMIN_REFUSED, NOTHING_MATCHES);
     else
         request_end(r, ADMIN_DONE, NULL);
     store_admin_free(a);
-}
-
-static void start_page(struct request *r, enum store_admin_op op, const struct store_admin *before)
-{
-    struct store_admin *a = store_admin_new(op, server_mailbox(r->admin->server), on_listed, r);
-    fill_filter(a, r);
-    a->max = PAGE_ROWS;
-    if (before) {
-        memcpy(a->after_id, before->after_id, sizeof a->after_id);
-        a->after_number = before->after_number;
-    }
-    store_admin(server_store(r->admin->server), a);
 }
 
 /* "a@b.example", or the URL of a next hop. */
@@ -188,19 +190,41 @@ static bool has_filter(const struct request *r)
     return request_number(r, "older") > 0;
 }
 
+/* NULL: the request has ended, as it says a wrong target. */
+static struct store_admin *admin_of(struct request *r, enum store_admin_op op,
+                                    void (*done)(struct store_admin *a))
+{
+    const char *target = request_text(r, "target");
+    struct store_admin *a = store_admin_new(op, server_mailbox(r->admin->server), done, r);
+    fill_filter(a, r);
+    if (op != STORE_REDIRECT || (target && fill_target(a, target)))
+        return a;
+    request_end(r, ADMIN_USAGE,
+                "say where: --to ADDRESS, or the URL of a next hop, smtp://HOST:PORT");
+    store_admin_free(a);
+    return NULL;
+}
+
+static void start_page(struct request *r, enum store_admin_op op, const struct store_admin *before)
+{
+    struct store_admin *a = admin_of(r, op, on_listed);
+    if (!a)
+        return;
+    a->max = PAGE_ROWS;
+    a->listing = a->dry_run;
+    if (before) {
+        memcpy(a->after_id, before->after_id, sizeof a->after_id);
+        a->after_number = before->after_number;
+    }
+    store_admin(server_store(r->admin->server), a);
+}
+
 static void change(struct request *r, enum store_admin_op op)
 {
-    struct store_admin *a = store_admin_new(op, server_mailbox(r->admin->server), on_changed, r);
-    fill_filter(a, r);
-    a->wish = ++r->admin->wishes;
-    if (op == STORE_REDIRECT &&
-        (!request_text(r, "target") || !fill_target(a, request_text(r, "target")))) {
-        request_end(r, ADMIN_USAGE,
-                    "say where: --to ADDRESS, or the URL of a next hop, "
-                    "smtp://HOST:PORT");
-        store_admin_free(a);
+    struct store_admin *a = admin_of(r, op, on_changed);
+    if (!a)
         return;
-    }
+    a->wish = ++r->admin->wishes;
     store_admin(server_store(r->admin->server), a);
 }
 
@@ -208,7 +232,7 @@ static void change(struct request *r, enum store_admin_op op)
 static void run(struct request *r)
 {
     enum store_admin_op op = r->op;
-    if (op == STORE_LIST || op == STORE_SHOW || op == STORE_SUMMARY)
+    if (reads(op) || (request_flag(r, "dry_run") && !request_flag(r, "count")))
         start_page(r, op, NULL);
     else
         change(r, op);
@@ -216,12 +240,11 @@ static void run(struct request *r)
 
 void admin_queue(struct request *r, enum store_admin_op op)
 {
-    bool reads = op == STORE_LIST || op == STORE_SHOW || op == STORE_SUMMARY;
     if (op == STORE_SHOW && !request_text(r, "id")) {
         request_end(r, ADMIN_USAGE, "queue show needs the queue id");
         return;
     }
-    if (!reads && op != STORE_RETRY && !has_filter(r)) {
+    if (!reads(op) && op != STORE_RETRY && !has_filter(r)) {
         request_end(r, ADMIN_USAGE, "say what: an id or a filter");
         return;
     }

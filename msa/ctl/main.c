@@ -5,6 +5,7 @@
 #include "msa/ctl/blocks.h"
 #include "msa/ctl/check.h"
 #include "msa/ctl/codes.h"
+#include "msa/ctl/confirm.h"
 #include "msa/ctl/diff.h"
 #include "msa/ctl/explain.h"
 #include "msa/ctl/dkim.h"
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT_CONFIG   "/etc/msa/msa.conf"
 #define CONFIG_MAX_BYTES (4u << 20)
@@ -23,7 +25,7 @@
 /* What the command line says. */
 struct args {
     const char *config;
-    bool json, dry_run, diff, milters, password_stdin;
+    bool json, dry_run, yes, diff, milters, password_stdin;
     const char *positional; /* NAME, ID, ADDRESS or DOMAIN */
     const char *word;       /* LABEL, ROLE or SELECTOR */
     const char *reason;     /* --reason; NULL: none */
@@ -108,11 +110,12 @@ static const struct command commands[] = {
      "the "
      "budget of the login anew"},
     {"queue", "delete", TAKES_FILTER, "queue-delete", show_changed, run_ask, 0,
-     "F [--dry-run]  remove without a report"},
+     "F [--dry-run | --yes]  remove without a report"},
     {"queue", "bounce", TAKES_FILTER, "queue-bounce", show_changed, run_ask, 0,
-     "F [--dry-run]  return to their authors with a report, held ones too"},
+     "F [--dry-run | --yes]  return to their authors with a report, held ones too"},
     {"queue", "redirect", TAKES_FILTER, "queue-redirect", show_changed, run_redirect, 0,
-     "F --to ADDRESS-OR-ROUTE [--dry-run]  send to another address, or by a next hop such as "
+     "F --to ADDRESS-OR-ROUTE [--dry-run | --yes]  send to another address, or by a next hop such "
+     "as "
      "smtp://HOST:25"},
     {"trace", NULL, TAKES_FILTER, "trace", show_trace, run_trace, 0,
      "[ID [--diff]] [--user U] [--from A] [--to A] [--site S] [--message-id M] [--since 2h]  what "
@@ -256,6 +259,18 @@ static const char *positional_name(const struct command *c)
     return c->takes == TAKES_ADDRESS ? "address" : c->takes == TAKES_WHAT ? "what" : "id";
 }
 
+/* Mail in the queue. */
+static bool changes(const struct command *c)
+{
+    return c->takes == TAKES_FILTER && c->text == show_changed;
+}
+
+/* Never a script. */
+static bool may_ask(const struct command *c, const struct args *a)
+{
+    return changes(c) && !a->dry_run && !a->yes && isatty(STDIN_FILENO);
+}
+
 /* Asks the daemon; each line goes to on_line. */
 static int ask_and_show(const struct command *c, const struct args *a,
                         void (*on_line)(void *arg, json_t *line), struct show *show)
@@ -277,7 +292,11 @@ static int ask_and_show(const struct command *c, const struct args *a,
             json_decref(request);
             code = usage("not UTF-8", a->positional);
         } else {
-            code = ask_daemon(o.admin.socket, request, on_line, show, &error);
+            code =
+                may_ask(c, a) ? confirm_change(o.admin.socket, request, c->verb, &error) : CTL_DONE;
+            if (code == CTL_DONE)
+                code = ask_daemon(o.admin.socket, json_incref(request), on_line, show, &error);
+            json_decref(request);
             if (code == CTL_DONE && c->text == show_status)
                 users_health(&o, show_line, show);
         }
@@ -426,6 +445,10 @@ static bool take_option(struct args *a, int argc, char **argv, int *at)
         a->dry_run = true;
         return true;
     }
+    if (strcmp(option, "--yes") == 0) {
+        a->yes = true;
+        return true;
+    }
     if (strcmp(option, "--diff") == 0) {
         a->diff = true;
         return true;
@@ -470,7 +493,6 @@ static bool is_for(const char *const groups[5], const char *group)
 /* An option that the command would ignore: "queue delete --since 2h" must not delete all. */
 static const char *misplaced(const struct command *c, const struct args *a)
 {
-    bool changes = c->takes == TAKES_FILTER && c->text == show_changed;
     bool sets_password = c->run == run_user && c->takes == TAKES_NAME &&
                          (c->number == AUTH_ADMIN_ADD || c->number == AUTH_ADMIN_PASSWD);
     for (size_t i = 0; i < NVALUED; i++)
@@ -478,8 +500,10 @@ static const char *misplaced(const struct command *c, const struct args *a)
             (c->takes < TAKES_FILTER || c->takes == TAKES_ID ||
              !is_for(valued[i].groups, c->group)))
             return valued[i].option;
-    if (a->dry_run && !changes)
+    if (a->dry_run && !changes(c))
         return "--dry-run";
+    if (a->yes && !changes(c))
+        return "--yes";
     if (a->diff && c->run != run_trace)
         return "--diff";
     if (a->json && c->run == run_letter && c->number == LETTER_SIGN)

@@ -160,7 +160,10 @@ void show_summary(struct show *s, json_t *line)
 
 void show_changed(struct show *s, json_t *line)
 {
-    (void)s;
+    if (json_object_get(line, "id")) { /* --dry-run: one of them */
+        show_queue(s, line);
+        return;
+    }
     printf("%lld recipients%s\n", number_of(line, "recipients"),
            flag_of(line, "dry_run") ? " would be changed (--dry-run)" : "");
 }

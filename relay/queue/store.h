@@ -336,7 +336,8 @@ struct store_admin {
     struct store_filter filter;        /* text in arena */
     struct store_target target;        /* likewise; REDIRECT */
     const struct destinations *sum_by; /* SUMMARY: by what this set's rule names; NULL: by domain */
-    bool dry_run;
+    bool dry_run;                      /* of a change: only counted */
+    bool listing;                      /* likewise: and listed, page by page as LIST does it */
     uint64_t wish; /* RETRY, REDIRECT: told with each destination, so that sites that are left alone
                       are tried; one number for one wish. 0: what is due is due, no more */
     char after_id[QUEUE_ID_LEN + 1]; /* LIST, SHOW: page key, set by the store; "" at first */

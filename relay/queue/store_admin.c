@@ -47,6 +47,11 @@ static bool is_change(const struct store_admin *a)
     return a->op >= STORE_RETRY;
 }
 
+static bool is_listing(const struct store_admin *a)
+{
+    return a->op == STORE_LIST || a->op == STORE_SHOW || (a->dry_run && a->listing);
+}
+
 /* ---- on the disk pool: one slice ---- */
 
 static void found_listed(struct store_admin *a, const struct store_row *row)
@@ -119,7 +124,7 @@ static bool concerns(const struct store_admin *a, const struct store_row *row, i
 
 static bool slice_is_full(const struct store_admin *a)
 {
-    if (a->op == STORE_LIST || a->op == STORE_SHOW)
+    if (is_listing(a))
         return a->nlisted == a->max;
     return is_change(a) && !a->dry_run && a->scan->ntargets == SLICE_CHANGES;
 }
@@ -133,6 +138,13 @@ static void sum_up(struct store_admin *a, struct store_row row)
     free(name);
 }
 
+static void found_untouched(struct store_admin *a, const struct store_row *row)
+{
+    a->touched++;
+    if (a->listing)
+        found_listed(a, row);
+}
+
 static void look_at(struct store_admin *a, const struct store_row *row, int64_t now_ms)
 {
     if (row->state == STATE_DELETED || !store_filter_match(&a->filter, row))
@@ -142,7 +154,7 @@ static void look_at(struct store_admin *a, const struct store_row *row, int64_t 
     else if (!is_change(a))
         found_listed(a, row);
     else if (concerns(a, row, now_ms) && a->dry_run)
-        a->touched++;
+        found_untouched(a, row);
     else if (concerns(a, row, now_ms))
         found_target(a, row);
 }
@@ -336,13 +348,13 @@ static void mark_claimed(struct store *s, struct store_admin *a)
 /* The next slice, or the answer. */
 static void go_on(struct store *s, struct store_admin *a)
 {
-    bool page_full = !is_change(a) && a->op != STORE_SUMMARY && a->nlisted == a->max;
+    bool page_full = is_listing(a) && a->nlisted == a->max;
     if (a->err == 0 && !a->scan->ended && !page_full) {
         pool_submit(s->disk, &a->job);
         return;
     }
     a->more = a->err == 0 && !a->scan->ended;
-    if (a->err == 0 && !is_change(a))
+    if (a->err == 0 && (a->op == STORE_SUMMARY || is_listing(a)))
         mark_claimed(s, a);
     reply(a);
 }

@@ -1,5 +1,8 @@
 """What the operator does to mail in the queue: at once, to what he names, by today's rules."""
 
+import os
+import pty
+import subprocess
 import threading
 import time
 
@@ -113,6 +116,47 @@ def what_goes_to_a_site(w):
     equal([r["to"] for r in rows(w)], ["erin@dead2.test"], "what is left")
     told = eventually(lambda: w.ask("trace", "--site", "mx.else.test", may_fail=True)[1], "trace")
     equal({(e["event"], e["to"]) for e in told}, {("delivered", "dave@else.test")})
+
+
+def at_terminal(w, types, *words):
+    """msactl with a terminal as its standard input; exit code, standard output and error."""
+    mine, its = pty.openpty()
+    os.write(mine, types)
+    done = subprocess.run([f"{w.build}/msactl", "-c", w.conf, *words], stdin=its, text=True,
+                          capture_output=True, env=w.environment, timeout=60)
+    os.close(its)
+    os.close(mine)
+    return done.returncode, done.stdout, done.stderr
+
+
+@test()
+def changes_are_shown_before(w):
+    """--dry-run lists and counts; at a terminal the count is told, and some of them ask."""
+    start(w)
+    w.ctl("pause", "relay")
+    ids = [w.submit([f"a{n}@else.test", f"b{n}@else.test"]) for n in range(2)]
+    told = w.ask("queue", "delete", "--from", USER, "--dry-run")[1]
+    equal({(r["id"], r["to"]) for r in told[:-1]},
+          {(i, f"{c}{n}@else.test") for n, i in enumerate(ids) for c in "ab"}, "rows")
+    equal(told[-1], {"recipients": 4, "dry_run": True})
+    text = w.ctl("queue", "hold", ids[0], "--dry-run")
+    check("a0@else.test" in text and "2 recipients would be changed" in text, text)
+    for types in (b"n\n", b"\n", b"yesterday\n", b"\x04"):
+        code, out, err = at_terminal(w, types, "queue", "delete", "--from", USER)
+        check((code, out) == (1, "") and "4 recipients match" in err and "nothing was done" in err,
+              (types, code, out, err))
+    equal(len(rows(w)), 4, "all are left")
+    code, out, err = at_terminal(w, b"", "queue", "hold", ids[0])
+    check(code == 0 and "2 recipients match" in err and "?" not in err and "2 rec" in out, err)
+    code, out, err = at_terminal(w, b"y\n", "queue", "delete", "--to", "a")
+    equal((code, out), (0, "2 recipients\n"), err)
+    code, out, err = at_terminal(w, b"", "queue", "redirect", ids[1], "--yes",
+                                 "--to", "c@other.test")
+    equal((code, out, err), (0, "1 recipients\n", ""))
+    code, out, err = at_terminal(w, b"y\n", "queue", "bounce", "--to", "nobody")
+    check(code == 1 and "nothing in the queue matches" in err and "?" not in err, err)
+    equal({r["to"] for r in rows(w)}, {"b0@else.test", "c@other.test"})
+    w.ctl("queue", "list", "--yes", code=2)
 
 
 @test()

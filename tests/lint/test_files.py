@@ -82,7 +82,7 @@ PLACES = {
         "msa/ctl/check.c",
     ],
     "unit/msa_ctl/test_main.c": [
-        "msa/ctl/ask.c", "msa/ctl/show.c",
+        "msa/ctl/ask.c", "msa/ctl/confirm.c", "msa/ctl/show.c",
     ],
     "e2e/test_control.py": [
         "msa/daemon/main.c",

@@ -210,8 +210,19 @@ static void changes(void **state)
     snprintf(request, sizeof request, "{\"command\":\"queue-show\",\"id\":\"%s\"}", id);
     ask(request);
     assert_int_equal(json_array_size(given.lines), RECIPIENTS);
-    ask("{\"command\":\"queue-hold\",\"domain\":\"d2.test\",\"dry_run\":true}");
+    ask("{\"command\":\"queue-hold\",\"domain\":\"d2.test\",\"dry_run\":true,\"count\":true}");
     assert_int_equal(number(0, "recipients"), MESSAGES * RECIPIENTS / 3);
+    assert_int_equal(json_array_size(given.lines), 1);
+    ask("{\"command\":\"queue-hold\",\"dry_run\":true,\"from\":\"u@\"}"); /* with the rows */
+    assert_int_equal(json_array_size(given.lines), MESSAGES * RECIPIENTS + 1);
+    assert_string_equal(text(0, "state"), "deferred");
+    assert_int_equal(number(MESSAGES * RECIPIENTS, "recipients"), MESSAGES * RECIPIENTS);
+    ask("{\"command\":\"queue-redirect\",\"dry_run\":true,\"from\":\"u@\",\"target\":\"a@d1."
+        "test\"}");
+    assert_int_equal(number(MESSAGES * RECIPIENTS, "recipients"), MESSAGES * RECIPIENTS);
+    ask("{\"command\":\"queue-release\",\"dry_run\":true,\"from\":\"u@\"}");
+    assert_int_equal(given.code, 1);
+    assert_int_equal(number(0, "recipients"), 0);
     ask("{\"command\":\"queue-release\",\"domain\":\"d2.test\"}");
     assert_int_equal(given.code, 1); /* the dry run held nothing */
     ask("{\"command\":\"queue-hold\",\"domain\":\"d2.test\"}");
@@ -234,7 +245,7 @@ static void bounces_and_redirects(void **state)
     sim_dns_fail("example.net", DNS_MX, DNS_TEMPFAIL);
     ask("{\"command\":\"queue-bounce\"}");
     assert_int_equal(given.code, 2);
-    ask("{\"command\":\"queue-bounce\",\"domain\":\"d1.test\",\"dry_run\":true}");
+    ask("{\"command\":\"queue-bounce\",\"domain\":\"d1.test\",\"dry_run\":true,\"count\":true}");
     assert_int_equal(number(0, "recipients"), MESSAGES * RECIPIENTS / 3);
     ask("{\"command\":\"queue-bounce\",\"domain\":\"d1.test\"}");
     assert_int_equal(number(0, "recipients"), MESSAGES * RECIPIENTS / 3);

@@ -121,6 +121,8 @@ static const struct asking {
     {"queue list 0abc", "{\"command\":\"queue-list\",\"dry_run\":false,\"id\":\"0abc\"}"},
     {"queue delete --user u --older 2h --dry-run",
      "{\"command\":\"queue-delete\",\"dry_run\":true,\"user\":\"u\",\"older\":7200}"},
+    {"queue delete --yes --site S",
+     "{\"command\":\"queue-delete\",\"dry_run\":false,\"site\":\"S\"}"},
     {"queue hold --from a --to b --domain c --error d",
      "{\"command\":\"queue-hold\",\"dry_run\":false,\"from\":\"a\",\"to\":\"b\",\"domain\":\"c\","
      "\"error\":\"d\"}"},
