@@ -86,7 +86,7 @@ def put_offs_are_no_attempts(w):
     bring_down(w, "dead.test")
     queue_id = w.submit("carol@dead.test")
     told = w.wait_event(queue_id, "deferred")[0]
-    check("refused" in told["text"], told)
+    check("left alone" in told["text"], told)
     row = rows(w, queue_id)[0]
     equal((row["attempts"], row["text"]), (0, told["text"]), "row of what was not tried")
     equal({r["attempts"] for r in rows(w, "--to", "u")}, {1}, "attempts of what was tried")
