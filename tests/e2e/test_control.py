@@ -138,8 +138,9 @@ def queue_commands(w):
           {"else.test": 2, "other.test": 1})
     check("other.test" in w.ctl("queue", "summary"), "queue summary")
 
-    equal(w.ask("queue", "hold", "--domain", "other.test", "--dry-run")[1],
-          [{"recipients": 1, "dry_run": True}])
+    told = w.ask("queue", "hold", "--domain", "other.test", "--dry-run")[1]
+    equal([q.get("to") for q in told], ["carol@other.test", None], "rows, and at the end the count")
+    equal(told[-1], {"recipients": 1, "dry_run": True})
     equal([q["held"] for q in w.queue()].count(True), 0, "held after --dry-run")
     w.ctl("queue", "hold", "--domain", "other.test")
     equal([q["to"] for q in w.queue() if q["held"]], ["carol@other.test"])
