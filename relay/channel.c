@@ -32,6 +32,7 @@ struct relay_channel {
     enum state state;
     struct relay_dial *dial; /* while CONNECTING */
     struct stream *stream;   /* afterwards */
+    struct ip local;
     size_t index;
     uint32_t failed; /* attempts that could not be connected to before it, a bit each */
     const char *name;
@@ -203,6 +204,7 @@ static void on_connected(void *arg, const struct relay_dial_result *result)
     ch->failed = result->failed;
     ch->name = result->name;
     ch->stream = result->stream;
+    ch->local = stream_local(ch->stream);
     stream_set_ops(ch->stream, &stream_ops, ch);
     stream_read_start(ch->stream);
     begin(ch);
@@ -407,11 +409,12 @@ bool relay_channel_is_tls(const struct relay_channel *ch)
 void relay_channel_get_tls(const struct relay_channel *ch, struct relay_channel_tls *out)
 {
     struct tls_stream_info info;
-    *out = (struct relay_channel_tls){.version = "", .cipher = "", .fault = ""};
+    *out = (struct relay_channel_tls){.local = ch->local, .version = "", .cipher = "", .fault = ""};
     if (!ch->tls)
         return;
     tls_stream_info(ch->tls, &info);
-    *out = (struct relay_channel_tls){.active = true,
+    *out = (struct relay_channel_tls){.local = ch->local,
+                                      .active = true,
                                       .version = info.version,
                                       .cipher = info.cipher,
                                       .verified = info.verified,

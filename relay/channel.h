@@ -70,6 +70,7 @@ const char *relay_channel_name(const struct relay_channel *ch);
 
 /* What became of TLS, so far. Words live as long as the channel. */
 struct relay_channel_tls {
+    struct ip local;              /* our address; family IP_NONE: there is no connection */
     bool active;                  /* it was begun; nothing is said in clear any more */
     const char *version, *cipher; /* "TLSv1.3"; "" unless active */
     bool verified;                /* as the attempt's level asks, or as its names would have it */

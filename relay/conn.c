@@ -544,6 +544,11 @@ size_t relay_conn_index(const struct relay_conn *c)
     return (size_t)(c->attempt - c->attempts);
 }
 
+const char *relay_conn_greeting(const struct relay_conn *c)
+{
+    return c->core && c->type->greeting ? c->type->greeting(c->core) : "";
+}
+
 bool relay_conn_serves(const struct relay_conn *c, const struct route_attempt *a,
                        enum route_tls level, bool must_verify)
 {

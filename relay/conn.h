@@ -85,6 +85,8 @@ size_t relay_conn_index(const struct relay_conn *c);
 /* Those that could not be connected to before it, a bit each. */
 uint32_t relay_conn_failed(const struct relay_conn *c);
 const struct route_attempt *relay_conn_attempt(const struct relay_conn *c);
+/* The server's name in its greeting; "": not known. Lives as long as the connection. */
+const char *relay_conn_greeting(const struct relay_conn *c);
 /* Whether it is what this attempt at this level would have opened: what was checked of the host is
  * what it asks. must_verify: and it was checked. */
 bool relay_conn_serves(const struct relay_conn *c, const struct route_attempt *a,

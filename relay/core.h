@@ -34,7 +34,8 @@ struct relay_core_type {
     void (*auth)(void *core, struct sv mechanism, struct sv response, uint64_t now_ms);
     void (*auth_fail)(void *core, int err, uint64_t now_ms);
     /* facts */
-    uint32_t (*exts)(const void *core); /* SMTP_EXT_BIT()s that the peer offers */
+    const char *(*greeting)(const void *core); /* NULL: there is none */
+    uint32_t (*exts)(const void *core);        /* SMTP_EXT_BIT()s that the peer offers */
     uint32_t (*takes)(const void *core, struct sv domain);
     unsigned (*converts)(const void *core, const struct smtp_client_mail *mail);
     /* NULL: no. The last transaction got fewer answers than it had recipients. */

@@ -71,6 +71,11 @@ static void auth_fail(void *core, int err, uint64_t now_ms)
     smtp_client_auth_fail(core, err, now_ms);
 }
 
+static const char *greeting(const void *core)
+{
+    return smtp_client_greeting(core);
+}
+
 static uint32_t exts(const void *core)
 {
     return smtp_client_peer(core)->exts;
@@ -102,6 +107,7 @@ const struct relay_core_type relay_core_smtp = {
     .tls_done = tls_done,
     .auth = auth,
     .auth_fail = auth_fail,
+    .greeting = greeting,
     .exts = exts,
     .takes = takes,
     .converts = converts,

@@ -51,6 +51,7 @@ static void on_fault(void *arg, const char *domain, enum sts_fault fault, const 
     struct relay_security *s = arg;
     struct tls_event e = {.domain = domain,
                           .host = "",
+                          .helo = "",
                           .policy = TLS_POLICY_STS,
                           .result = results[fault],
                           .reason = text};

@@ -66,6 +66,8 @@ void relay_tell_tls(struct relay_job *j, const struct smtp_client_result *why)
         return;
     j->tls_told = true;
     e->remote = a->to.ip;
+    e->local = tls.local;
+    e->helo = arena_str(&e->arena, sv_of(relay_conn_greeting(j->conn)));
     e->established = !why && tls.active;
     if (failed && tls.failure == AUTH_TLS_FAILURE_NONE)
         tls.failure = why->end == SMTP_END_NO_TLS ? AUTH_TLS_FAILURE_STARTTLS_NOT_SUPPORTED

@@ -372,3 +372,13 @@ struct ip_port stream_peer(const struct stream *s)
 {
     return s->peer;
 }
+
+struct ip stream_local(const struct stream *s)
+{
+    struct sockaddr_storage sa = {0};
+    int len = sizeof sa;
+    if (s->peer.ip.family == IP_NONE || s->closing ||
+        uv_tcp_getsockname(&s->uv.tcp, (struct sockaddr *)&sa, &len) < 0)
+        return (struct ip){.family = IP_NONE};
+    return addr_value(&sa).ip;
+}

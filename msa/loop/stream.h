@@ -56,6 +56,8 @@ void stream_close(struct stream *s);
 /* Closes with RST, so that a peer that does not read holds nothing here. */
 void stream_reset(struct stream *s);
 struct ip_port stream_peer(const struct stream *s); /* family IP_NONE for a unix socket */
+/* Our address of a connected one, the same. */
+struct ip stream_local(const struct stream *s);
 
 struct listener;
 /* on_accept takes ownership of the stream and calls stream_set_ops() before it returns.

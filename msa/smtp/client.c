@@ -68,6 +68,11 @@ void smtp_client_free(struct smtp_client *c)
     free(c);
 }
 
+const char *smtp_client_greeting(const struct smtp_client *c)
+{
+    return c->greeting;
+}
+
 const struct smtp_peer *smtp_client_peer(const struct smtp_client *c)
 {
     return &c->peer;

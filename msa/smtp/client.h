@@ -167,6 +167,9 @@ void smtp_client_body_fail(struct smtp_client *c, int err, uint64_t now_ms);
 void smtp_client_quit(struct smtp_client *c, uint64_t now_ms);
 
 /* ---- facts ---- */
+/* The name in the greeting, as the server wrote it, printable; "" before, or where there is none.
+ */
+const char *smtp_client_greeting(const struct smtp_client *c);
 const struct smtp_peer *smtp_client_peer(const struct smtp_client *c); /* of the last EHLO */
 /* By the server's LIMITS: how many recipients of this domain the next transaction may have.
  * UINT32_MAX: nothing was said; 0: none, this session has had all that it may have. */

@@ -18,6 +18,7 @@
 #define CLIENT_OUT_FULL    (32u << 10) /* no further command is added beyond */
 #define CLIENT_SECRET_MAX  (16u << 10) /* of an AUTH line or challenge */
 #define CLIENT_CHUNKS_MAX  4           /* sent and not answered yet, where PIPELINING is offered */
+#define CLIENT_NAME_MAX    255         /* bytes of the server's name */
 #define CLIENT_DOMAINS_MAX (4u << 10)  /* bytes of domains that RCPTDOMAINMAX counts */
 
 enum { STEP_RSET, STEP_MAIL, STEP_RCPT };
@@ -28,6 +29,7 @@ struct smtp_client {
     uint64_t phase_began_ms, now_ms;
     struct smtp_reply_parser parser;
     struct smtp_peer peer;
+    char greeting[CLIENT_NAME_MAX + 1];
     bool tls_active, starttls_refused, logged_in, auth_waiting;
     bool need_rset; /* the server holds a transaction that did not reach its end of data */
 

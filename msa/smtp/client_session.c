@@ -7,6 +7,8 @@
 
 #include "msa/base/b64.h"
 
+#include <string.h>
+
 typedef void reply_handler(struct smtp_client *c, const struct smtp_reply *r);
 
 static void finish_reply(struct smtp_client *c, bool polite)
@@ -34,8 +36,22 @@ void smtp_client_ehlo(struct smtp_client *c)
     say_hello(c, c->config.lmtp ? SV("LHLO ") : SV("EHLO "), SMTP_PHASE_EHLO);
 }
 
+/* RFC 5321 4.3.1: the first word. Whoever greets otherwise has no name. */
+static void take_name(struct smtp_client *c, struct sv text)
+{
+    struct sv line = sv_split(&text, '\n'), name = sv_split(&line, ' ');
+    size_t n = 0;
+    while (n < name.len && name.ptr[n] > ' ' && name.ptr[n] <= '~')
+        n++;
+    if (n < name.len || n > CLIENT_NAME_MAX)
+        n = 0;
+    memcpy(c->greeting, name.ptr, n);
+    c->greeting[n] = '\0';
+}
+
 static void on_greeting(struct smtp_client *c, const struct smtp_reply *r)
 {
+    take_name(c, r->text);
     if (smtp_reply_is_ok(r))
         smtp_client_ehlo(c);
     else

@@ -9,6 +9,7 @@ struct tls_event *tls_event_new(void)
     struct tls_event *e = NEW(struct tls_event);
     arena_init(&e->arena);
     e->reason = "";
+    e->helo = "";
     return e;
 }
 

@@ -21,7 +21,9 @@ struct tls_event {
     struct arena arena;
     const char *domain; /* of the recipients */
     const char *host;   /* MX host */
+    const char *helo;   /* its own name in its greeting, or "" */
     struct ip remote;   /* IP_NONE: no connection was made */
+    struct ip local;    /* ours, the same */
     enum tls_policy policy;
     const char *const *tlsa; /* TLSA: its records in the form of zone files */
     size_t ntlsa;

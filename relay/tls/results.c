@@ -217,8 +217,12 @@ static json_t *detail_of(const struct tls_event *e)
 {
     char address[IP_TEXT_MAX], reason[REASON_BYTES];
     json_t *o = json_pack("{s:s}", "result-type", e->result);
+    if (e->local.family != IP_NONE)
+        json_object_set_new(o, "sending-mta-ip", json_string(ip_text(&e->local, address)));
     if (*e->host)
         json_object_set_new(o, "receiving-mx-hostname", text_of(e->host));
+    if (*e->helo)
+        json_object_set_new(o, "receiving-mx-helo", text_of(e->helo));
     if (e->remote.family != IP_NONE)
         json_object_set_new(o, "receiving-ip", json_string(ip_text(&e->remote, address)));
     snprintf(reason, sizeof reason, "%s", e->reason);

@@ -438,6 +438,11 @@ struct ip_port stream_peer(const struct stream *s)
     return s->remote;
 }
 
+struct ip stream_local(const struct stream *s)
+{
+    return s->local.ip;
+}
+
 void stream_to_loop(struct stream *s, struct loop *l)
 {
     s->actor.loop = l;

@@ -90,8 +90,11 @@ static void add(const struct step *s)
     e->reason = s->reason ? s->reason : "";
     e->tlsa = tlsa;
     e->ntlsa = 2;
-    if (!s->no_address)
+    if (!s->no_address) {
         e->remote = (struct ip){.family = IP_V4, .bytes = {192, 0, 2, 1}};
+        e->local = (struct ip){.family = IP_V6, .bytes = {0x20, 0x01, 0x0d, 0xb8, [15] = 9}};
+        e->helo = "greets.d.test";
+    }
     tls_results_add(results, e, s->policy == TLS_POLICY_STS ? &p : NULL);
     tls_event_free(e);
 }
@@ -101,6 +104,9 @@ static char *text_of(int64_t day)
     struct tls_group *g = tls_results_find(results, day, "d.test");
     return g ? json_dumps(g->policies, JSON_COMPACT) : NULL;
 }
+
+#define OURS   "\"sending-mta-ip\":\"2001:db8::9\","
+#define THEIRS "\"receiving-mx-helo\":\"greets.d.test\","
 
 static void test_texts(void **state)
 {
@@ -119,13 +125,14 @@ static void test_texts(void **state)
           {TLS_POLICY_STS, "mx2.d.test", "certificate-expired", "said \"so\"", false},
           {TLS_POLICY_STS, "mx.d.test", NULL, NULL, false}},
          "[" STS SUMS(
-             1,
-             3) ",\"failure-details\":["
-                "{\"result-type\":\"certificate-expired\",\"receiving-mx-hostname\":\"mx.d.test\","
-                "\"receiving-ip\":\"192.0.2.1\",\"failed-session-count\":2},"
-                "{\"result-type\":\"certificate-expired\",\"receiving-mx-hostname\":\"mx2.d.test\","
-                "\"receiving-ip\":\"192.0.2.1\",\"failure-reason-code\":\"said \\\"so\\\"\","
-                "\"failed-session-count\":1}]}]"},
+             1, 3) ",\"failure-details\":["
+                   "{\"result-type\":\"certificate-expired\"," OURS
+                   "\"receiving-mx-hostname\":\"mx.d.test\"," THEIRS
+                   "\"receiving-ip\":\"192.0.2.1\",\"failed-session-count\":2},"
+                   "{\"result-type\":\"certificate-expired\"," OURS
+                   "\"receiving-mx-hostname\":\"mx2.d.test\"," THEIRS
+                   "\"receiving-ip\":\"192.0.2.1\",\"failure-reason-code\":\"said \\\"so\\\"\","
+                   "\"failed-session-count\":1}]}]"},
         {"DANE names its records and host",
          {{TLS_POLICY_TLSA, "mx.d.test", "dnssec-invalid", NULL, true}},
          "[{\"policy\":{\"policy-type\":\"tlsa\",\"policy-domain\":\"d.test\",\"policy-string\":"
