@@ -35,6 +35,9 @@ void relay_job_decide(struct relay_job *j, size_t row, const struct smtp_client_
     f->attempted = true;
     f->asked = r != NULL;
     f->outcome = *outcome;
+    if (r && r->end == SMTP_END_REPLY && r->phase == SMTP_PHASE_END_OF_DATA &&
+        j->rows[row].state == RELAY_WALK_DONE)
+        j->has_served = true;
     f->hop_exts = outcome->verdict == RELAY_DELIVERED && j->conn ? relay_conn_exts(j->conn) : 0;
     if (j->rows[row].v4_only && !was_v4_only)
         log_event(LOG_INFO, "mx6-fallback",
@@ -195,7 +198,8 @@ void relay_job_finish(struct relay_job *j)
     relay_body_stop(&j->body);
     relay_job_end_form(j);
     /* what is in clear because TLS failed there is for this message alone */
-    if (j->conn && (j->clear_text || relay_conn_takes(j->conn, sv_of(run->job->destination)) == 0))
+    if (j->conn && (j->clear_text || j->one_each ||
+                    relay_conn_takes(j->conn, sv_of(run->job->destination)) == 0))
         relay_job_drop_conn(j);
     struct relay_conn *conn = j->conn;
     fail_at_last(j);

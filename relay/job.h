@@ -46,6 +46,8 @@ struct relay_job {
     bool clear_text;      /* TLS has failed at the attempt in use: nothing of any other */
     bool reused;          /* the connection was idle when the job came */
     bool sent;            /* a transaction is under way */
+    bool has_served;      /* the connection in use has taken content, and said so */
+    bool one_each;        /* one that had served ended by itself: no other serves more than once */
     struct relay_outcome
         last_backs_off; /* of a host that wants to be left alone; text NULL: none */
     bool by_policy;     /* a host may be had but for a policy on TLS */

@@ -3,9 +3,10 @@
  * them (walk.h).
  *
  * An idle connection that dies before it took anything is no attempt: the plan starts at its
- * beginning. One that ends while it waits for a form of ours is opened again with the form. A TLS
- * handshake that fails where TLS is opportunistic is tried once more in clear, over a connection
- * that serves no other job.
+ * beginning. A server may close between transactions as it likes (QMTP): after one that has served
+ * the same attempt is opened again, so that each connection brings the job forward. One that ends
+ * while it waits for a form of ours is opened again with the form. A TLS handshake that fails where
+ * TLS is opportunistic is tried once more in clear, over a connection that serves no other job.
  */
 #include "relay/job.h"
 
@@ -47,6 +48,7 @@ void relay_job_open(struct relay_job *j)
         .qmtp_recipients = (uint32_t)j->run->settings->relay->qmtp_recipients};
     j->reused = false;
     j->part_max = 0;
+    j->has_served = false;
     j->tls_told = false;
     j->began_ms = relay_job_now(j);
     j->conn = relay_conn_open(&config, &relay_job_conn_ops, j);
@@ -102,7 +104,9 @@ void relay_job_next(struct relay_job *j)
     }
     if (!j->given_up) {
         struct relay_outcome o =
-            relay_outcome_of_failure(&j->arena, RELAY_FAILURE_NO_HOST, 0, SV_NONE);
+            j->last_backs_off.text && j->last_backs_off.verdict == RELAY_DEFERRED
+                ? j->last_backs_off
+                : relay_outcome_of_failure(&j->arena, RELAY_FAILURE_NO_HOST, 0, SV_NONE);
         relay_job_decide_open(j, &o);
     }
     relay_job_finish(j);
@@ -189,6 +193,10 @@ void relay_job_on_closed(void *arg, const struct smtp_client_result *why)
 {
     struct relay_job *j = arg;
     relay_job_stand(j);
+    /* of a host that serves well, but not for long */
+    bool again = j->has_served && !j->last_backs_off.text;
+    size_t row;
+    j->one_each = j->one_each || again;
     if (j->waits_for_form) { /* for us: that says nothing about the host */
         j->conn = NULL;
         if (j->reused)
@@ -199,7 +207,7 @@ void relay_job_on_closed(void *arg, const struct smtp_client_result *why)
     relay_tell_tls(j, why);
     relay_job_end_left(j, false);
     bool in_clear = wants_clear_text(j, why);
-    if (!j->sent && !j->reused)
+    if (!j->sent && !j->reused && !again)
         decide_closed(j, why, remote, in_clear);
     relay_body_stop(&j->body);
     relay_lf_size_stop(&j->lf);
@@ -207,6 +215,10 @@ void relay_job_on_closed(void *arg, const struct smtp_client_result *why)
     j->sent = false;
     if (in_clear && is_in_time(j)) {
         j->clear_text = true;
+        relay_job_open(j);
+        return;
+    }
+    if (again && is_in_time(j) && relay_job_taken(j, &row) > 0) {
         relay_job_open(j);
         return;
     }

@@ -1,8 +1,9 @@
 /*
  * Transactions of a job over one connection, of at most RELAY_JOB_PART_MAX recipients each;
- * where a server's LIMITS are reached the rest goes over a new connection, and where it takes no
- * more recipients in a transaction (RFC 5321 4.5.3.1.10) in another one at once. A hop that cannot
- * take the content as it is gets a form of it, which may have to be waited for (form.h).
+ * where a server's LIMITS are reached, or it closes by itself, the rest goes over a new connection,
+ * and where it takes no more recipients in a transaction (RFC 5321 4.5.3.1.10) in another one at
+ * once. A hop that cannot take the content as it is gets a form of it, which may have to be waited
+ * for (form.h).
  */
 #include "relay/job.h"
 
@@ -238,6 +239,7 @@ static void on_ready(void *arg)
     struct relay_job *j = arg;
     relay_job_stand(j);
     size_t row;
+    bool is_over = j->sent && j->one_each;
     if (!j->reused)
         relay_walk_tried(&j->walk, j->walk.at);
     relay_walk_reached(&j->walk);
@@ -249,7 +251,7 @@ static void on_ready(void *arg)
         relay_body_stop(&j->body);
     }
     if (relay_job_taken(j, &row) > 0 && !j->given_up) {
-        if (relay_conn_takes(j->conn, sv_of(j->run->job->destination)) > 0) {
+        if (!is_over && relay_conn_takes(j->conn, sv_of(j->run->job->destination)) > 0) {
             relay_job_send(j);
         } else {
             relay_job_drop_conn(j);

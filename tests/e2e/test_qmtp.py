@@ -13,12 +13,13 @@ HERE = NETWORK + "10"
 TO = f"qmtp://{HERE}"
 
 
-def start(w, to=TO, relay=None, route=None):
+def start(w, to=TO, relay=None, route=None, queue=None):
     """msad with a static route for all mail but the author's own."""
     author = Receiver(NETWORK + "20")
-    w.start({"relay": {**(relay or {}), "routes": [
-        {"domain": "our.test", "to": f"smtp://{NETWORK}20"},
-        {"domain": "*", "to": to, **(route or {})}]}})
+    w.start({"queue": queue or {},
+             "relay": {**(relay or {}), "routes": [
+                 {"domain": "our.test", "to": f"smtp://{NETWORK}20"},
+                 {"domain": "*", "to": to, **(route or {})}]}})
     return author
 
 
@@ -132,6 +133,33 @@ def qmtp_servers_may_close_after_each_package(w):
     equal(sorted(r for r, _ in receiver.taken), names)
     equal(len(w.wait_event(queue_id, "delivered")), 10)
     equal(receiver.faults, [])
+
+
+# how a server ends a connection that has just taken mail; packages that are lost with it
+GOODBYES = [
+    ("closed", lambda event, what, s: event != "DONE" and None, 1),
+    ("a stray octet", lambda event, what, s: [netstring(b"K"), b"3:Kok,"]
+     if event == "PACKAGE" else None, 0),
+]
+
+
+@test()
+def qmtp_servers_that_close_are_opened_again(w):
+    """What was not asked for yet goes over another connection now, not after a retry; and a host
+    that has just taken mail is not told to be out of reach."""
+    start(w, queue={"retry": ["1h"]})
+    for goodbye, script, lost in GOODBYES:
+        receiver = QmtpReceiver(HERE, script=script)
+        names = [f"bob{i}@else.test" for i in range(5)]
+        queue_id = w.submit(names)
+        eventually(lambda: len(w.wait_event(queue_id, "delivered")) == 5 - lost, goodbye)
+        equal(len(w.queue()), lost, goodbye)
+        check("no host" not in w.log(), goodbye)
+        check(receiver.connections <= 5, goodbye, receiver.connections)
+        equal(receiver.faults, [])
+        receiver.close()
+        if lost:
+            w.ctl("queue", "delete", queue_id)
 
 
 @test()
