@@ -42,6 +42,7 @@ struct relay_conn {
     bool auth_asked, scram;
     unsigned auth_steps;
     struct timer timer;
+    size_t timer_pending; /* what was unsent when it was set */
     bool pumping, body_wanted;
     int write_err;
     const char *auth_fault; /* why there is no login, in words; static or in arena, or NULL */
@@ -280,6 +281,7 @@ static void act(struct relay_conn *c, const struct smtp_client_action *a)
             c->ops->on_message(c->arg, &a->result);
         break;
     case SMTP_CLIENT_SET_TIMER:
+        c->timer_pending = relay_channel_pending(c->channel);
         if (a->timeout_ms)
             timer_start(&c->timer, a->timeout_ms);
         else
@@ -380,7 +382,7 @@ static void on_timer(void *arg)
 {
     struct relay_conn *c = arg;
     crashring_hold(c->queue_id);
-    c->type->timeout(c->core, now(c));
+    c->type->timeout(c->core, relay_channel_pending(c->channel) < c->timer_pending, now(c));
     pump(c);
     crashring_done();
 }

@@ -21,7 +21,8 @@ struct relay_core_type {
     void (*free)(void *core);
     bool (*next)(void *core, struct smtp_client_action *out);
     size_t (*feed)(void *core, struct sv bytes, uint64_t now_ms);
-    void (*timeout)(void *core, uint64_t now_ms);
+    /* moves: since the timer was set the peer has taken some of what waits for it */
+    void (*timeout)(void *core, bool moves, uint64_t now_ms);
     void (*lost)(void *core, int err, uint64_t now_ms);
     void (*send)(void *core, const struct smtp_client_mail *mail, uint64_t now_ms);
     void (*body)(void *core, struct sv bytes, bool is_last, uint64_t now_ms);

@@ -24,9 +24,9 @@ static size_t feed(void *core, struct sv bytes, uint64_t now_ms)
     return qmtp_client_feed(core, bytes, now_ms);
 }
 
-static void timeout(void *core, uint64_t now_ms)
+static void timeout(void *core, bool moves, uint64_t now_ms)
 {
-    qmtp_client_timeout(core, now_ms);
+    qmtp_client_timeout(core, moves, now_ms);
 }
 
 static void lost(void *core, int err, uint64_t now_ms)

@@ -21,8 +21,9 @@ static size_t feed(void *core, struct sv bytes, uint64_t now_ms)
     return smtp_client_feed(core, bytes, now_ms);
 }
 
-static void timeout(void *core, uint64_t now_ms)
+static void timeout(void *core, bool moves, uint64_t now_ms)
 {
+    (void)moves; /* RFC 5321 4.5.3.2.5: of a block, however it goes */
     smtp_client_timeout(core, now_ms);
 }
 

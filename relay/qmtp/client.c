@@ -402,10 +402,12 @@ void qmtp_client_flushed(struct qmtp_client *c, uint64_t now_ms)
         enter(c, SMTP_PHASE_END_OF_DATA, RESPONSE_MS);
 }
 
-void qmtp_client_timeout(struct qmtp_client *c, uint64_t now_ms)
+void qmtp_client_timeout(struct qmtp_client *c, bool moves, uint64_t now_ms)
 {
     event(c, now_ms);
-    if (is_sending(c))
+    if (c->phase == SMTP_PHASE_BODY && moves && now_ms - c->began_ms < QMTP_SESSION_MS)
+        set_timer(c, STALL_MS); /* it is slow, and no stall */
+    else if (is_sending(c))
         finish(c, SMTP_END_TIMEOUT, 0, NULL);
 }
 

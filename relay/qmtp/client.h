@@ -45,7 +45,8 @@ bool qmtp_client_next(struct qmtp_client *c, struct smtp_client_action *out);
 /* Takes at most one response. */
 size_t qmtp_client_feed(struct qmtp_client *c, struct sv bytes, uint64_t now_ms);
 void qmtp_client_flushed(struct qmtp_client *c, uint64_t now_ms);
-void qmtp_client_timeout(struct qmtp_client *c, uint64_t now_ms);
+/* moves: since the timer was set the peer has taken some of what was given out. */
+void qmtp_client_timeout(struct qmtp_client *c, bool moves, uint64_t now_ms);
 void qmtp_client_lost(struct qmtp_client *c, int err, uint64_t now_ms);
 /* Content that does not turn out as long as mail->lf_size says (lf.h) ends the connection, before
  * the end of the package. */

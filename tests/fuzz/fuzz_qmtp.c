@@ -136,7 +136,7 @@ static void run_session(uint8_t bits, size_t piece, struct sv bytes)
         bytes = sv_skip(bytes, used);
     }
     if (bits & BIT_TIMEOUT)
-        qmtp_client_timeout(w.client, 0);
+        qmtp_client_timeout(w.client, false, 0);
     else
         qmtp_client_lost(w.client, ERR_EOF, 0);
     drain(&w);

@@ -1,7 +1,8 @@
 /*
  * The QMTP client in scripts. Steps: "M" and recipients (letters; upper case: one that needs RRVS),
  * "B" more content, "Z" the last, "z" content lost, "F" flushed, "S" bytes of the server, "T"
- * timeout, "L" lost, "Q" quit. In content and trace "|" is CRLF and "/" is LF.
+ * timeout, "Tm" one of a peer that moves, "L" lost, "Q" quit. In content and trace "|" is CRLF and
+ * "/" is LF.
  */
 #include "relay/qmtp/client.h"
 
@@ -163,7 +164,7 @@ static void step(struct world *w, const char *s, unsigned seed)
         feed(w, sv_of(s + 1), seed);
         break;
     case 'T':
-        qmtp_client_timeout(w->client, w->now_ms);
+        qmtp_client_timeout(w->client, s[1] == 'm', w->now_ms);
         break;
     case 'L':
         qmtp_client_lost(w->client, -ECONNRESET, w->now_ms);
@@ -450,6 +451,39 @@ static void test_timers(void **state)
     stop(&w);
 }
 
+static bool has_ended(struct world *w, const char *how)
+{
+    return strstr(arena_str(&w->arena, buf_view(&w->trace)), how) != NULL;
+}
+
+/* A slow peer is no stall, until the session is over; one that says nothing has no such excuse. */
+static void test_slow(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w, 2);
+    step(&w, "Mb", 0);
+    step(&w, "Zx|", 0);
+    for (int i = 0; i < 48; i++) {
+        w.timer = 0;
+        w.now_ms += 74000;
+        step(&w, "Tm", 0);
+        assert_int_equal(w.timer, i < 47 ? 75000 : 48000);
+    }
+    assert_false(has_ended(&w, "= timeout"));
+    w.now_ms += 48000;
+    step(&w, "Tm", 0);
+    assert_true(has_ended(&w, "= timeout BODY"));
+    stop(&w);
+    start(&w, 2);
+    step(&w, "Mb", 0);
+    step(&w, "Zx|", 0);
+    step(&w, "F", 0);
+    step(&w, "Tm", 0);
+    assert_true(has_ended(&w, "= timeout END_OF_DATA"));
+    stop(&w);
+}
+
 /* How long it took is told with the result. */
 static void test_elapsed(void **state)
 {
@@ -574,8 +608,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),    cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_timers),
-        cmocka_unit_test(test_elapsed), cmocka_unit_test(test_short),
-        cmocka_unit_test(test_content), cmocka_unit_test(test_many),
+        cmocka_unit_test(test_slow),    cmocka_unit_test(test_elapsed),
+        cmocka_unit_test(test_short),   cmocka_unit_test(test_content),
+        cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
