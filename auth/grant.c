@@ -7,37 +7,29 @@
  */
 #include "auth/grant.h"
 
-#include "auth/copy.h"
 #include "auth/fetch.h"
+#include "auth/refresh.h"
 #include "msa/base/log.h"
 #include "msa/base/mem.h"
 #include "msa/base/require.h"
 #include "msa/loop/clock.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <malloc.h>
-#include <openssl/sha.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <utlist.h>
-
-#define DIGEST_MAX    (2 * SHA256_DIGEST_LENGTH) /* characters */
-#define KEPT_NAME_MAX 64
-#define KEPT_FILE_MAX (DIGEST_MAX + AUTH_TOKEN_REFRESH_MAX + 3)
 
 struct auth_grant {
     struct auth_grants *set;
     struct auth_grant *prev, *next;
     unsigned refs; /* of the loop's thread */
-    char *accounts_path, *user, *url;
-    char name[KEPT_NAME_MAX];        /* of the file in which a refresh token is kept */
+    char *user, *url;
     struct auth_token_issuer issuer; /* copies */
-    struct buf refresh;              /* of the thread that fetches */
+    struct auth_refresh *refresh;    /* NULL: we ask in our own name */
     pthread_mutex_t lock;            /* of what follows */
     pthread_cond_t fetched;
     bool is_fetching;
@@ -49,6 +41,7 @@ struct auth_grant {
 
 struct auth_grants {
     struct auth_grant *all;
+    struct auth_refresh *refreshes;
 };
 
 /* ---- the set ---- */
@@ -106,106 +99,6 @@ static bool is_same(const struct auth_token_issuer *a, const struct auth_token_i
            sv_eq(a->refresh_token, b->refresh_token) && sv_eq(a->ca_pem, b->ca_pem);
 }
 
-/* ---- a refresh token that was handed out ---- */
-
-static void digest_of(struct sv bytes, char out[DIGEST_MAX + 1])
-{
-    unsigned char digest[SHA256_DIGEST_LENGTH];
-
-    SHA256((const unsigned char *)(bytes.ptr ? bytes.ptr : ""), bytes.len, digest);
-    for (size_t i = 0; i < sizeof(digest); i++)
-        snprintf(out + 2 * i, 3, "%02x", digest[i]);
-}
-
-static void set_name(struct auth_grant *g)
-{
-    char digest[DIGEST_MAX + 1];
-    struct buf whose;
-
-    buf_init(&whose, 16384, 0);
-    if (buf_put(&whose, g->issuer.url) < 0 || buf_append(&whose, "", 1) < 0 ||
-        buf_put(&whose, g->issuer.client_id) < 0 || buf_append(&whose, "", 1) < 0 ||
-        buf_put(&whose, sv_of(g->user)) < 0)
-        buf_reset(&whose);
-    digest_of(buf_view(&whose), digest);
-    snprintf(g->name, sizeof(g->name), "token-%.32s", digest);
-    buf_deinit(&whose);
-}
-
-static int read_file(const char *path, struct buf *out)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), err = 0;
-    ssize_t n = 1;
-
-    if (fd < 0)
-        return -errno;
-    while (err == 0 && n > 0) {
-        char *at;
-
-        err = buf_room(out) > 0 ? buf_reserve(out, buf_room(out), &at) : ERR_LIMIT;
-        n = err == 0 ? read(fd, at, buf_room(out)) : 0;
-        if (n > 0)
-            buf_added(out, (size_t)n);
-        else if (n < 0)
-            err = -errno;
-    }
-    close(fd);
-    return err;
-}
-
-static void log_kept(const struct auth_grant *g, const char *what, int err)
-{
-    log_event(LOG_ERROR, "token-kept", NULL,
-              "%s: the refresh token that came in place of the configured one cannot be %s: %s",
-              g->user, what, err_text(err));
-}
-
-/* The digest of the configured token, then the one that came in its place. */
-static void recall(struct auth_grant *g)
-{
-    char path[PATH_MAX], digest[DIGEST_MAX + 1];
-    struct buf file;
-    struct sv rest, token;
-    int err;
-
-    auth_copy_path(g->accounts_path, "", g->name, path);
-    digest_of(g->issuer.refresh_token, digest);
-    buf_init(&file, KEPT_FILE_MAX, BUF_SECRET);
-    err = read_file(path, &file);
-    if (err < 0 && err != -ENOENT)
-        log_kept(g, "read", err);
-    rest = buf_view(&file);
-    if (err == 0 && sv_eq(sv_split(&rest, '\n'), sv_of(digest)) &&
-        (token = sv_split(&rest, '\n')).len > 0) {
-        buf_reset(&g->refresh);
-        err = buf_put(&g->refresh, token);
-        if (err < 0)
-            log_kept(g, "read", err);
-    }
-    buf_deinit(&file);
-}
-
-static void keep_refresh(struct auth_grant *g, struct sv token)
-{
-    char digest[DIGEST_MAX + 1];
-    struct buf file;
-    int err;
-
-    if (g->issuer.refresh_token.len == 0 || token.len == 0 || sv_eq(token, buf_view(&g->refresh)))
-        return;
-    buf_reset(&g->refresh);
-    err = buf_put(&g->refresh, token);
-    digest_of(g->issuer.refresh_token, digest);
-    buf_init(&file, KEPT_FILE_MAX, BUF_SECRET);
-    if (err == 0)
-        err = buf_printf(&file, "%s\n%.*s\n", digest, SV_ARG(token));
-    if (err == 0)
-        err = auth_copy_keep(g->accounts_path, g->name, buf_view(&file));
-    if (err < 0)
-        log_kept(g, "written", err);
-    buf_deinit(&file);
-}
-
 /* ---- one grant ---- */
 
 static struct auth_grant *grant_new(struct auth_grants *s, const char *accounts_path,
@@ -214,7 +107,6 @@ static struct auth_grant *grant_new(struct auth_grants *s, const char *accounts_
     struct auth_grant *g = NEW(struct auth_grant);
 
     g->set = s;
-    g->accounts_path = sv_dup(sv_of(accounts_path));
     g->user = sv_dup(user);
     g->url = sv_dup(issuer->url);
     g->issuer = (struct auth_token_issuer){.url = sv_of(g->url),
@@ -225,10 +117,8 @@ static struct auth_grant *grant_new(struct auth_grants *s, const char *accounts_
                                            .ca_pem = copy(issuer->ca_pem)};
     REQUIRE(pthread_mutex_init(&g->lock, NULL) == 0 && pthread_cond_init(&g->fetched, NULL) == 0);
     buf_init(&g->access, AUTH_TOKEN_ACCESS_MAX, BUF_SECRET);
-    buf_init(&g->refresh, AUTH_TOKEN_REFRESH_MAX, BUF_SECRET);
-    set_name(g);
-    if (issuer->refresh_token.len > 0 && buf_put(&g->refresh, issuer->refresh_token) == 0)
-        recall(g);
+    if (issuer->refresh_token.len > 0)
+        g->refresh = auth_refresh_get(&s->refreshes, accounts_path, user, issuer);
     DL_APPEND(s->all, g);
     return g;
 }
@@ -260,10 +150,10 @@ void auth_grant_drop(struct auth_grant *g)
     drop(g->issuer.refresh_token);
     drop(g->issuer.ca_pem);
     buf_deinit(&g->access);
-    buf_deinit(&g->refresh);
+    if (g->refresh != NULL)
+        auth_refresh_drop(&g->set->refreshes, g->refresh);
     pthread_cond_destroy(&g->fetched);
     pthread_mutex_destroy(&g->lock);
-    free(g->accounts_path);
     free(g->user);
     free(g->url);
     free(g);
@@ -308,8 +198,8 @@ static bool is_worn(const struct auth_grant *g, bool refused)
 /* ---- asking ---- */
 
 /* 0: token_out. Else why holds what is logged, and fault what the relay tells. */
-static int ask(struct auth_grant *g, struct auth_token *token_out, struct buf *why,
-               struct buf *fault)
+static int ask(struct auth_grant *g, struct sv refresh_token, struct auth_token *token_out,
+               struct buf *why, struct buf *fault)
 {
     struct auth_fetch f = {.url = g->url, .ca_pem = g->issuer.ca_pem, .user = ""};
     struct buf form, answer, refusal;
@@ -318,7 +208,7 @@ static int ask(struct auth_grant *g, struct auth_token *token_out, struct buf *w
     buf_init(&form, AUTH_TOKEN_FORM_MAX, BUF_SECRET);
     buf_init(&answer, AUTH_TOKEN_ANSWER_MAX, BUF_SECRET);
     buf_init(&refusal, 1024, 0);
-    err = auth_token_form(&form, &g->issuer, buf_view(&g->refresh));
+    err = auth_token_form(&form, &g->issuer, refresh_token);
     f.form = buf_view(&form).ptr;
     if (err < 0)
         cut = buf_printf(why, "what is to be asked is too long");
@@ -327,7 +217,7 @@ static int ask(struct auth_grant *g, struct auth_token *token_out, struct buf *w
     if (err == 0)
         err = auth_token_read(buf_view(&answer), token_out, why);
     else if (err == -EPROTO)
-        auth_token_refusal(buf_view(&answer), &g->issuer, buf_view(&g->refresh), &refusal);
+        auth_token_refusal(buf_view(&answer), &g->issuer, refresh_token, &refusal);
     if (err < 0 && cut == 0)
         cut = buf_put(fault, buf_view(why));
     if (err < 0 && cut == 0 && buf_len(&refusal) > 0) {
@@ -348,6 +238,7 @@ static int ask(struct auth_grant *g, struct auth_token *token_out, struct buf *w
 static int fetch(struct auth_grant *g)
 {
     struct auth_token token;
+    struct sv refresh_token = SV_NONE;
     struct buf why, fault;
     int err;
 
@@ -356,9 +247,11 @@ static int fetch(struct auth_grant *g)
     buf_init(&fault, AUTH_GRANT_WORDS_MAX, 0);
     g->is_fetching = true;
     pthread_mutex_unlock(&g->lock);
-    err = ask(g, &token, &why, &fault);
-    if (err == 0)
-        keep_refresh(g, buf_view(&token.refresh));
+    if (g->refresh != NULL)
+        refresh_token = auth_refresh_begin(g->refresh);
+    err = ask(g, refresh_token, &token, &why, &fault);
+    if (g->refresh != NULL)
+        auth_refresh_end(g->refresh, err == 0 ? buf_view(&token.refresh) : SV_NONE);
     pthread_mutex_lock(&g->lock);
     g->is_fetching = false;
     snprintf(g->fault, sizeof(g->fault), "%.*s", SV_ARG(buf_view(&fault)));

@@ -3,14 +3,14 @@
  * kept until shortly before it ends, renewed ahead.
  *
  * RFC 6749. One thread at a time fetches for a grant; others take the token that is still good, or
- * wait. A failure is remembered for AUTH_GRANT_RETRY_S. A refresh token that the issuer hands out
- * in place of ours (RFC 6749 6) is kept beside users.db, 0600, and is preferred to the configured
- * one as long as that is unchanged. Grants live as long as a generation names them, so a reload
- * that changes nothing of a route keeps its token.
+ * wait. A failure is remembered for AUTH_GRANT_RETRY_S. Grants of one refresh token share what the
+ * issuer hands out in its place, and fetch one after the other (refresh.h). Grants live as long as
+ * a generation names them, so a reload that changes nothing of a route keeps its token.
  *
  * Ownership: auth_grant_get() gives a reference, auth_grant_drop() takes it back; _get, _drop, _new
  * and _free on the loop's thread, the rest on any thread that knows of a reference.
- * auth_grant_take() may block for twice AUTH_FETCH_MAX_MS.
+ * auth_grant_take() may block for twice AUTH_FETCH_MAX_MS, where others share its refresh token for
+ * that time each.
  */
 #ifndef AUTH_GRANT_H
 #define AUTH_GRANT_H

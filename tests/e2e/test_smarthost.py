@@ -219,6 +219,35 @@ def refresh_token_that_changes(w):
     nowhere(w, "rotated-", "configured anew")
 
 
+@test()
+def refresh_token_that_changes_for_two_routes(w):
+    """One refresh token, two scopes: each takes what came for the other, and none comes twice."""
+    live = ["configured"]
+
+    def answer(path, form, authorization):
+        if form["refresh_token"] != live[0]:
+            return 400, b'{"error": "invalid_grant"}'
+        status, body = tokens(path, form, authorization)
+        live[0] = json.loads(body)["refresh_token"]
+        return status, body
+
+    tokens = Tokens(expires_in=1, refresh_token=lambda n: f"rotated-{n}")
+    issuer = Issuer(answer, 8443, certificate_of(w))
+    host = Host(w, good=[f"token-{n}" for n in range(99)])
+    configured = secret_file(w, "refresh", "configured")
+    start(w, [{**route(w, refresh_token_file=configured, scope="one"), "domain": "one.test"},
+              route(w, refresh_token_file=configured, scope="two")])
+    for i in range(4):
+        w.submit(["bob@one.test", "bob@two.test"])
+        w.wait_empty()
+        time.sleep(1)
+    equal(len(host.messages), 8)
+    equal(sorted(set(form["scope"] for form in forms(issuer))), ["one", "two"])
+    asked = [form["refresh_token"] for form in forms(issuer)]
+    equal(len(set(asked)), len(asked), "each was asked by once")
+    check("token-issuer" not in w.log(), "the issuer never refused")
+
+
 @test(timeout=240)
 def issuer_that_gives_no_token(w):
     """Mail waits, the log says why, and it goes on by itself."""
