@@ -2,7 +2,14 @@
  * fetch.h - one HTTP request to an issuer of tokens, by libcurl, blocking.
  *
  * Only https, and http to loopback; no redirects, no proxy, no configuration of the user's. What
- * comes is bounded in size and time. Ownership: everything is the caller's. Any thread;
+ * comes is bounded in size and time.
+ *
+ * Names are looked up by libcurl, that is by the system's resolvers, within the time for connecting
+ * (3 s): the keeper has no part in the server's DNS, which answers for addresses that strangers
+ * name. These are the operator's own few, as those of his directory and database servers are, which
+ * other libraries look up in the same way; that it is the right server shows in its certificate.
+ *
+ * Ownership: everything is the caller's. Any thread;
  * auth_fetch_init() once before.
  */
 #ifndef AUTH_FETCH_H

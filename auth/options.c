@@ -127,7 +127,7 @@ static const struct conf_option client_rows[] = {
 #define FIRST_SERVER                                                                              \
     "The keeper is confined without a network until it has a server to reach: the first of "      \
     "oauth.keys_url, oauth.introspection_url and keytab counts at the next start; a reload that " \
-    "brings it is refused."
+    "brings it is refused. Its name is looked up by the system's resolvers, not dns.servers."
 
 static const struct conf_option oauth_rows[] = {
     CONF_ROW(CONF_STRING, struct auth_oauth_options, issuer, "issuer", NULL,

@@ -265,6 +265,7 @@ static const struct conf_option oauth_rows[] = {
              "where the issuer gives tokens",
              "Its token endpoint (RFC 6749 3.2): https, or http on loopback. A token is kept until "
              "shortly before it ends; while the issuer does not answer, mail waits in the queue. "
+             "Its name is looked up by the system's resolvers, not those of dns.servers. "
              "The keeper is confined without a network until it has a server to reach: the first "
              "one counts at the next start; a reload that brings it is refused.",
              .flags = CONF_RELOAD, .example = "\"https://login.example.net/token\""),
