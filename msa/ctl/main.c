@@ -13,6 +13,7 @@
 #include "msa/ctl/show.h"
 #include "msa/ctl/users.h"
 #include "msa/daemon/load.h"
+#include "msa/server/permissions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -271,6 +272,19 @@ static bool may_ask(const struct command *c, const struct args *a)
     return changes(c) && !a->dry_run && !a->yes && isatty(STDIN_FILENO);
 }
 
+/* A login without its realm is one of the first realm; false: it is none. */
+static bool complete_login(json_t *request, const struct msa_options *o, struct arena *arena)
+{
+    const char *user = json_string_value(json_object_get(request, "user")), *wrong, *right;
+    const char *login =
+        user ? permissions_login(arena, sv_of(user), &o->auth.realms, &wrong, &right) : NULL;
+    if (login)
+        json_object_set_new(request, "user", json_string(login));
+    else if (user)
+        fprintf(stderr, "msactl: --user %s: %s; %s\n", user, wrong, right);
+    return login || !user;
+}
+
 /* Asks the daemon; each line goes to on_line. */
 static int ask_and_show(const struct command *c, const struct args *a,
                         void (*on_line)(void *arg, json_t *line), struct show *show)
@@ -287,8 +301,11 @@ static int ask_and_show(const struct command *c, const struct args *a,
         json_object_set_new(request, "dry_run", json_boolean(a->dry_run));
         if (a->diff)
             json_object_set_new(request, "diff", json_true());
-        if (a->positional &&
-            json_object_set_new(request, positional_name(c), json_string(a->positional)) < 0) {
+        if (c->text == show_route && !complete_login(request, &o, &arena)) {
+            json_decref(request);
+            code = CTL_USAGE;
+        } else if (a->positional && json_object_set_new(request, positional_name(c),
+                                                        json_string(a->positional)) < 0) {
             json_decref(request);
             code = usage("not UTF-8", a->positional);
         } else {

@@ -227,11 +227,19 @@ static void show_step(json_t *line)
 static void show_attempt(json_t *line)
 {
     const char *tls = text_of(line, "tls"), *rule = text_of(line, "rule");
+    const char *via = text_of(line, "via"), *proxy = text_of(line, "proxy");
+    const char *address = text_of(line, "address");
     bool implicit = flag_of(line, "implicit_tls");
     printf("%-15lld ", number_of(line, "attempt"));
     put(text_of(line, "host"));
-    printf(" %s, %s by %s, ", text_of(line, "address"), text_of(line, "protocol"),
-           text_of(line, "via"));
+    if (strncmp(address, "none:", 5) == 0) /* the proxy finds it out */
+        printf(" port %s", address + 5);
+    else
+        printf(" %s", address);
+    if (*proxy)
+        printf(" through the proxy %s", proxy);
+    printf(", %s by %s, ", text_of(line, "protocol"),
+           strcmp(via, "static") == 0 ? "static route" : via);
     if (strcmp(tls, "none") == 0 && !implicit)
         printf("clear text");
     else
@@ -248,6 +256,19 @@ static void show_attempt(json_t *line)
     }
 }
 
+static void show_verdict(json_t *line)
+{
+    const char *status = text_of(line, "status"), *site = text_of(line, "site");
+    printf("%-15s ", text_of(line, "verdict"));
+    if (*status) {
+        printf("%s ", status);
+        put(text_of(line, "text"));
+    } else {
+        printf("site ");
+        put(site);
+    }
+}
+
 void show_route(struct show *s, json_t *line)
 {
     (void)s;
@@ -256,8 +277,7 @@ void show_route(struct show *s, json_t *line)
     } else if (json_object_get(line, "attempt")) {
         show_attempt(line);
     } else {
-        printf("%-15s %s ", text_of(line, "verdict"), text_of(line, "status"));
-        put(text_of(line, "text"));
+        show_verdict(line);
     }
     putchar('\n');
 }

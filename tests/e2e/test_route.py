@@ -327,3 +327,22 @@ def a_resolver_that_strips_dnssec(w):
     w.wait_empty()
     equal(w.log().count("dns-insecure"), 1, "warnings")
     dns.stop()
+
+
+@test()
+def route_in_words(w):
+    """What an operator reads: where mail goes, by which hop, and of whom."""
+    w.serve_dns(f"xn--bcher-kva.test. MX 10 mx.test.\nmx.test. A {NETWORK}10\n")
+    w.start({"relay": {**RELAY, "routes": [
+        {"domain": "login.test", "login": "al@our.test", "to": f"smtps://{NETWORK}11"},
+        {"domain": "*.onion", "socks": "socks5://127.0.0.1:9050"}]}}, user=False)
+    said = w.ctl("route", "bob@bücher.test")
+    check("MX xn--bcher-kva.test: 10 mx.test" in said, said)
+    check(said.endswith("deliver         site mx.test\n"), said)
+    said = w.ctl("route", "bob@a.onion")
+    check("a.onion port 25 through the proxy 127.0.0.1:9050, smtp by static route" in said, said)
+    for user in ("al", "al@our.test"):
+        check(f"{NETWORK}11:465" in w.ctl("route", "bob@login.test", "--user", user), user)
+    check(f"{NETWORK}11" not in w.ctl("route", "bob@login.test", "--user", "kim"), "another's")
+    check("auth.realms" in w.ctl("route", "bob@login.test", "--user", "al@else.test", code=2), "no login")
+    check("fully qualified" in w.ctl("route", "bob@localhost", code=2), "no address")
