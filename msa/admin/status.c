@@ -28,9 +28,9 @@ void admin_status(struct request *r)
         "sites", n(s.relay.sites), "slots", n(s.relay.slots), "jobs", n(s.relay.jobs), "resolving",
         n(s.relay.resolving), "sites_down", n(s.relay.sites_down), "idle_slots",
         n(s.relay.idle_slots), "waiting", n(s.relay.waiting), "late_jobs", n(s.relay.late_jobs));
-    json_t *dns =
-        json_pack("{s:I, s:I, s:I, s:b}", "questions", n(s.dns.questions), "timeouts",
-                  n(s.dns.timeouts), "bogus", n(s.dns.bogus), "validating", s.dns.validating);
+    json_t *dns = json_pack("{s:I, s:I, s:I, s:b, s:b}", "questions", n(s.dns.questions),
+                            "timeouts", n(s.dns.timeouts), "bogus", n(s.dns.bogus), "answering",
+                            s.dns.answers, "validating", s.dns.validating);
     json_t *policies =
         json_pack("{s:I, s:I, s:I, s:I, s:I}", "domains", n(s.security.sts.domains), "policies",
                   n(s.security.sts.policies), "fetching", n(s.security.sts.fetching), "fetches",

@@ -64,6 +64,7 @@ struct dns {
     struct watch *trial_watch;
     bool probing;
     enum dns_proof verdict;
+    bool answers, heard; /* the resolver does, for all that is known; has, since the last probe */
     struct dns_trust trust; /* what the probes say; validating is what is done */
     void (*on_validating)(void *arg);
     void *arg;
@@ -195,6 +196,20 @@ static void tell(struct flight *f, const struct dns_answer *answer)
     }
 }
 
+/* What is not said twice: that nothing answers, and that something does again. */
+static void note_answers(struct dns *d, bool answers)
+{
+    if (d->answers == answers)
+        return;
+    d->answers = answers;
+    if (answers)
+        log_event(LOG_INFO, "dns-answers", NULL, "the resolvers answer");
+    else
+        log_event(LOG_WARNING, "dns-silent", NULL,
+                  "the resolvers do not answer (dns.servers, else /etc/resolv.conf): mail whose "
+                  "way must be looked up waits");
+}
+
 static void on_resolved(void *arg, int err, struct ub_result *res)
 {
     struct flight *f = arg;
@@ -205,6 +220,10 @@ static void on_resolved(void *arg, int err, struct ub_result *res)
         decode(res, f->type, &arena, &answer);
     else
         answer.text = ub_strerror(err);
+    if (answer.status != DNS_TEMPFAIL) {
+        f->dns->heard = true;
+        note_answers(f->dns, true);
+    }
     tell(f, &answer);
     if (res)
         ub_resolve_free(res);
@@ -366,6 +385,8 @@ static void on_probe_timer(void *arg)
     }
     d->probing = false;
     drop_trial(d);
+    note_answers(d, d->heard || d->verdict != DNS_PROOF_NONE);
+    d->heard = false;
     timer_start(&d->probe_timer, dns_trust_probed(&d->trust, d->verdict));
     if (!d->trust.validates && d->validating) {
         log_event(LOG_WARNING, "dns-insecure", NULL,
@@ -399,6 +420,7 @@ int dns_new(const struct dns_config *config, struct dns **out, const char **why_
     }
     use_context(d, ctx, validate);
     d->trust.validates = validate;
+    d->answers = true;
     d->on_validating = config->on_validating;
     d->arg = config->arg;
     timer_init(&d->probe_timer, d->loop, on_probe_timer, d);
@@ -437,4 +459,5 @@ void dns_get_stats(const struct dns *d, struct dns_stats *out)
     out->stripped = d->anchor && !d->validating;
     out->stripped_ms = out->stripped ? loop_now_ms(d->loop) - d->stripped_since_ms : 0;
     ip_port_text(&d->upstream.servers[0], out->server);
+    out->answers = d->answers;
 }

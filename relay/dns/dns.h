@@ -60,6 +60,7 @@ struct dns_stats {
     bool stripped;            /* none is, because the resolver does not pass DNSSEC on for now */
     uint64_t stripped_ms;     /* for so long */
     char server[IP_TEXT_MAX]; /* the resolver that is asked first, "192.0.2.53:53" */
+    bool answers; /* false: the last probe, made where DNSSEC is wanted, had no answer */
 };
 void dns_get_stats(const struct dns *d, struct dns_stats *out);
 

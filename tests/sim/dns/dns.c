@@ -295,4 +295,5 @@ void dns_get_stats(const struct dns *d, struct dns_stats *out)
     out->stripped = zone_stripped;
     out->stripped_ms = zone_stripped ? clock_mono_ms() - zone_stripped_since_ms : 0;
     snprintf(out->server, sizeof out->server, "192.0.2.53:53");
+    out->answers = true;
 }
