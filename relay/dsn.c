@@ -10,6 +10,7 @@
 #include "msa/base/require.h"
 #include "msa/base/utf8.h"
 #include "msa/smtp/envelope.h"
+#include "msa/smtp/xtext.h"
 #include "rewrite/date.h"
 
 static const struct {
@@ -85,22 +86,44 @@ static void put_header(struct dsn_writer *w)
 
 /* ---- for people ---- */
 
-/* In plain words, before what the server said. */
+/* In plain words, before what the server said. That this server itself does not want to deliver is
+ * no rule of the receiver's. */
 static void put_reason(struct dsn_writer *w, const struct relay_dsn_recipient *r)
 {
     struct smtp_status status;
     const char *words = smtp_status_parse(r->status, &status, NULL) ? relay_reason(status) : NULL;
+    if (words && !r->remote.len && status.subject == 7 && status.detail == 1)
+        words = NULL;
     if (!words || (r->action != RELAY_DSN_FAILED && r->action != RELAY_DSN_DELAYED))
         return;
     dsn_put(w, SV("        "));
     dsn_put_wrapped(w, sv_of(words), SV("        "));
 }
 
+/* The address that the author knows, where ours is another (redirected, or named by ORCPT). */
+static void put_original(struct dsn_writer *w, const struct relay_dsn_recipient *r)
+{
+    struct sv orcpt = r->orcpt, type = sv_split(&orcpt, ';');
+    struct buf text;
+    buf_init(&text, 2048, 0);
+    int err = sv_ieq(type, SV("utf-8")) ? smtp_unitext_decode(&text, orcpt)
+                                        : smtp_xtext_decode(&text, orcpt);
+    if (err == 0 && buf_len(&text) && !sv_ieq(buf_view(&text), r->address)) {
+        dsn_put(w, SV(", in place of <"));
+        dsn_put_utf8(w, buf_view(&text));
+        dsn_put(w, SV(">"));
+    }
+    buf_deinit(&text);
+}
+
 static void put_told(struct dsn_writer *w, const struct relay_dsn_recipient *r)
 {
     dsn_put(w, SV("\r\n    <"));
     dsn_put_utf8(w, r->address);
-    dsn_put(w, SV(">\r\n"));
+    dsn_put(w, SV(">"));
+    if (r->orcpt.len)
+        put_original(w, r);
+    dsn_put(w, SV("\r\n"));
     put_reason(w, r);
     if (!r->text.len)
         return;

@@ -5,6 +5,8 @@
 #include "msa/smtp/xtext.h"
 #include "rewrite/date.h"
 
+#define BY_QMTP SV("QMTP: ") /* before what was said so (outcome.h) */
+
 static const char *const values[] = {
 #define ACTION_VALUE(name, value, subject, words) [RELAY_DSN_##name] = value,
     RELAY_DSN_ACTIONS(ACTION_VALUE)

@@ -110,7 +110,8 @@ static void test_whole_text(void **state)
         "\tboundary=\"=_reportid\"\r\n\r\nThis is a delivery report in MIME format.\r\n"
         "\r\n--=_reportid\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n"
         "This is the mail server at mail.example.net.\r\n\r\n"
-        "Your message could not be delivered to:\r\n\r\n    <b@example.org>\r\n"
+        "Your message could not be delivered to:\r\n\r\n"
+        "    <b@example.org>, in place of <B+x@example.org>\r\n"
         "        There is no such mailbox. Please look whether the address is spelt\r\n"
         "        correctly.\r\n"
         "        mx.example.org [192.0.2.1]:25 said:\r\n        550 5.1.1 no such user\r\n"
@@ -183,7 +184,8 @@ static void test_utf8_for_ascii_author(void **state)
         strstr(text, "\r\nContent-Type: multipart/report; report-type=delivery-status;"));
     assert_non_null(strstr(text, "\r\nContent-Type: text/plain; charset=utf-8\r\n"
                                  "Content-Transfer-Encoding: quoted-printable\r\n\r\n"));
-    assert_non_null(strstr(text, "\r\n    <j=C3=B6rg@xn--bcher-kva.example>\r\n"));
+    assert_non_null(
+        strstr(text, "\r\n    <j=C3=B6rg@xn--bcher-kva.example>, in place of <j=C3=B6rg+x"));
     assert_non_null(strstr(text, "\r\nContent-Type: message/delivery-status\r\n\r\n"));
     assert_non_null(
         strstr(text, "\r\nOriginal-Recipient: utf-8;j\\x{F6}rg\\x{2B}x@b\\x{FC}cher.example\r\n"
@@ -212,7 +214,8 @@ static void test_utf8_for_utf8_author(void **state)
                                  "multipart/report; report-type=global-delivery-status;\r\n"));
     assert_non_null(strstr(text, "\r\nContent-Type: text/plain; charset=utf-8\r\n"
                                  "Content-Transfer-Encoding: 8bit\r\n\r\n"));
-    assert_non_null(strstr(text, "\r\n    <jörg@xn--bcher-kva.example>\r\n"));
+    assert_non_null(strstr(
+        text, "\r\n    <jörg@xn--bcher-kva.example>, in place of <jörg+x@bücher.example>\r\n"));
     assert_non_null(strstr(text, "\r\nContent-Type: message/global-delivery-status\r\n"
                                  "Content-Transfer-Encoding: 8bit\r\n\r\n"));
     assert_non_null(strstr(text, "\r\nOriginal-Recipient: utf-8;jörg+x@bücher.example\r\n"
@@ -390,16 +393,31 @@ static void test_said_by_qmtp(void **state)
     free(text);
 }
 
-/* What became of a connection is our own word. */
-static void test_said_by_us(void **state)
+/* Our own words are not put into the mouth of the server that they speak of, nor is what the
+ * operator does here a rule of the receiver's. */
+static void test_own_words(void **state)
 {
     (void)state;
     struct relay_dsn_recipient r = failed_b();
-    r.text = SV("timed out after 300 s, waiting for the reply to MAIL");
+    r.orcpt = SV("rfc822;B@example.org"); /* the same address */
+    r.text = SV("connection failed after 3 s: timed out");
     struct relay_dsn d = report(&r, 1);
     char *text = written(&d);
-    assert_null(strstr(text, "said:"));
-    assert_non_null(strstr(text, "mx.example.org [192.0.2.1]:25:\r\n        timed out after"));
+    assert_non_null(strstr(text, "    <b@example.org>\r\n"));
+    assert_non_null(strstr(text, "        mx.example.org [192.0.2.1]:25:\r\n"
+                                 "        connection failed after 3 s: timed out\r\n"));
+    assert_null(strstr(text, "said"));
+    free(text);
+    r.status = SV("5.7.1");
+    r.text = SV("the operator of this server has returned the message");
+    r.remote = SV_NONE;
+    text = written(&d);
+    assert_non_null(strstr(text, "    <b@example.org>\r\n        the operator of this server"));
+    free(text);
+    r.remote = SV("mx.example.org [192.0.2.1]:25");
+    r.text = SV("550 5.7.1 no");
+    text = written(&d);
+    assert_non_null(strstr(text, "The receiving server refuses the message"));
     free(text);
 }
 
@@ -473,8 +491,8 @@ static void test_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_said_by_us),
         cmocka_unit_test(test_said_by_qmtp),
+        cmocka_unit_test(test_own_words),
         cmocka_unit_test(test_wanted),
         cmocka_unit_test(test_whole_text),
         cmocka_unit_test(test_content),
