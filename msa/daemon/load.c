@@ -411,6 +411,10 @@ static struct generation *load(const char *path, uint32_t number, bool with_revi
         check_size(&r);
         if (with_review && !faults->errors)
             review(&r);
+    } else if (src.readable) { /* all faults at once: of files, too */
+        struct reading r = {.g = g, .src = &src, .faults = faults};
+        conf_walk(msa_options_rows, &g->options, read_file, &r);
+        check_certificates(&r);
     }
     buf_deinit(&text);
     if (faults->errors) {

@@ -100,6 +100,11 @@ static const struct row {
      ":3: tls[0].certificate: "},
     {HEAD DNS "nonsense = 1; tls = ( { certificate = \"@/cert\"; key = \"@/key\"; } );\n",
      ":3: nonsense: "},
+    /* all faults at once, those of files beside those of values */
+    {HEAD DNS "nonsense = 1; tls = ( { certificate = \"@/cert\"; key = \"@/none\"; } );\n",
+     ":3: tls[0].key: cannot read "},
+    {HEAD DNS "nonsense = 1; tls = ( { certificate = \"@/cert\"; key = \"@/other\"; } );\n",
+     ":3: tls[0].certificate: "},
     {DKIM("rsa", ""), NULL},
     {DKIM("ed", "from = \"2999-01-01\";"), NULL},
     {DKIM("none", ""), ":4: rewrite.dkim[0].key: cannot read "},
