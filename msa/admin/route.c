@@ -15,6 +15,15 @@ static const char *verdict_text(enum route_verdict v)
     }
 }
 
+/* What a proxy connects to has a name only: "host:port". */
+static json_t *address_of(const struct route_attempt *t)
+{
+    char address[IP_TEXT_MAX];
+    if (t->to.ip.family == IP_NONE)
+        return json_sprintf("%s:%u", t->host, (unsigned)t->to.port);
+    return json_string(ip_port_text(&t->to, address));
+}
+
 static json_t *attempt_line(const struct route_attempt *t, int number)
 {
     static const char *const protocols[] = {"smtp", "lmtp", "qmtp"};
@@ -23,11 +32,11 @@ static json_t *attempt_line(const struct route_attempt *t, int number)
                                          "verify", "dane",          "barred"};
     static const char *const rules[] = {"", "static", "dane", "mta-sts", "memory"};
     char address[IP_TEXT_MAX];
-    json_t *line = json_pack(
-        "{s:i, s:o, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b}", "attempt", number, "host",
-        request_string(t->host), "address", ip_port_text(&t->to, address), "protocol",
-        protocols[t->protocol], "via", ways[t->via], "tls", levels[t->tls], "rule", rules[t->rule],
-        "implicit_tls", t->implicit_tls, "secure", t->secure, "login", t->credentials >= 0);
+    json_t *line = json_pack("{s:i, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:b, s:b}", "attempt",
+                             number, "host", request_string(t->host), "address", address_of(t),
+                             "protocol", protocols[t->protocol], "via", ways[t->via], "tls",
+                             levels[t->tls], "rule", rules[t->rule], "implicit_tls",
+                             t->implicit_tls, "secure", t->secure, "login", t->credentials >= 0);
     if (t->proxy)
         json_object_set_new(line, "proxy", json_string(ip_port_text(&t->proxy->at, address)));
     if (t->barred)

@@ -231,11 +231,11 @@ static void show_attempt(json_t *line)
     const char *address = text_of(line, "address");
     bool implicit = flag_of(line, "implicit_tls");
     printf("%-15lld ", number_of(line, "attempt"));
-    put(text_of(line, "host"));
-    if (strncmp(address, "none:", 5) == 0) /* the proxy finds it out */
-        printf(" port %s", address + 5);
-    else
-        printf(" %s", address);
+    if (!*proxy) {
+        put(text_of(line, "host"));
+        putchar(' ');
+    }
+    put(address);
     if (*proxy)
         printf(" through the proxy %s", proxy);
     printf(", %s by %s, ", text_of(line, "protocol"),

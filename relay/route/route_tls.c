@@ -118,7 +118,8 @@ void route_on_policy(struct route *r, const struct sts_answer *a)
         r->plan.ttl_s = a->left_s;
     if (a->status != STS_PRESENT) {
         w->unsure = w->unsure || a->status == STS_UNKNOWN;
-        route_step(r, "policy", "the domain is treated as without MTA-STS policy", "%s", a->why);
+        route_step(r, "policy", "the domain is treated as without MTA-STS policy",
+                   "MTA-STS of %s: %s", w->input.domain, a->why);
         return;
     }
     const struct sts_policy *p = a->policy;
@@ -126,8 +127,8 @@ void route_on_policy(struct route *r, const struct sts_answer *a)
     for (size_t i = 0; i < p->nmx; i++)
         mx[i] = arena_str(&w->arena, sv_of(p->mx[i]));
     w->sts = (struct sts_policy){.mode = p->mode, .mx = mx, .nmx = p->nmx};
-    route_step(r, "policy", meaning[p->mode], "MTA-STS, mode %s: %s", sts_mode_text(p->mode),
-               a->why);
+    route_step(r, "policy", meaning[p->mode], "MTA-STS of %s, mode %s: %s", w->input.domain,
+               sts_mode_text(p->mode), a->why);
 }
 
 static void set_name(struct route *r, const struct route_host *h, struct route_attempt *out)

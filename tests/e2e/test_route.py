@@ -340,9 +340,32 @@ def route_in_words(w):
     check("MX xn--bcher-kva.test: 10 mx.test" in said, said)
     check(said.endswith("deliver         site mx.test\n"), said)
     said = w.ctl("route", "bob@a.onion")
-    check("a.onion port 25 through the proxy 127.0.0.1:9050, smtp by static route" in said, said)
+    check("a.onion:25 through the proxy 127.0.0.1:9050, smtp by static route" in said, said)
     for user in ("al", "al@our.test"):
         check(f"{NETWORK}11:465" in w.ctl("route", "bob@login.test", "--user", user), user)
     check(f"{NETWORK}11" not in w.ctl("route", "bob@login.test", "--user", "kim"), "another's")
     check("auth.realms" in w.ctl("route", "bob@login.test", "--user", "al@else.test", code=2), "no login")
     check("fully qualified" in w.ctl("route", "bob@localhost", code=2), "no address")
+
+
+@test()
+def a_resolver_that_is_dead_at_start(w):
+    """Said at start, by status and by check; what must be looked up waits, and goes out later."""
+    box = Receiver(f"{NETWORK}10")
+    with open(w.path("anchor"), "w", encoding="ascii") as f:
+        f.write(f". 300 IN DS {BAD_DS}\n")
+    w.start({"dns": {"dnssec": "auto", "trust_anchor": w.path("anchor")},
+             "relay": RELAY, "queue": {"retry": ["1s"]}})
+    w.wait_log("dns-silent")
+    equal(w.status()["server"]["dns"]["answering"], False)
+    done = w.msactl("check")
+    equal(done.returncode, 0)
+    check("dns.servers: warning: the resolvers do not answer" in done.stdout, done.stdout)
+    w.submit("bob@ee.test")
+    eventually(lambda: "4.4.3" in w.ctl("queue", "list"), "it waits")
+    dns = w.serve_dns(ROOT, below={"plain.test.": BELOW["plain.test."]})
+    eventually(lambda: box.messages, "the message", 90)
+    w.wait_log("dns-answers")
+    equal(w.status()["server"]["dns"]["answering"], True)
+    check("the resolvers do not answer" not in w.msactl("check").stdout, "no longer said")
+    dns.stop()
