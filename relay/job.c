@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOG_TEXT_MAX 500 /* bytes of what was said that a log line has */
+#define LOG_TEXT_MAX    500    /* bytes of what was said that a log line has */
 
 uint64_t relay_job_now(const struct relay_job *j)
 {
@@ -147,13 +147,14 @@ static enum sign sign_of(const struct relay_job *j, size_t row)
     return f->asked || o->verdict == RELAY_DELIVERED ? SIGN_ALIVE : SIGN_NONE;
 }
 
-static void tell_failure(struct sched_job_end *end, const struct relay_outcome *o, bool by_policy)
+static void tell_failure(struct relay_job *j, const struct relay_outcome *o, bool by_policy)
 {
+    struct sched_job_end *end = &j->run->job->end;
     char status[SMTP_STATUS_TEXT_MAX];
     end->site_failed = true;
     end->by_policy = by_policy;
     end->backs_off = o->backs_off;
-    snprintf(end->text, sizeof end->text, "%s", o->text);
+    snprintf(end->text, sizeof end->text, "%s", relay_outcome_told(&j->arena, o));
     snprintf(end->status, sizeof end->status, "%s", smtp_status_text(o->status, status));
 }
 
@@ -175,9 +176,9 @@ static void fill_end(struct relay_job *j)
     end->second_best = j->conn && j->walk.at < j->walk.nattempts &&
                        j->walk.attempts[j->walk.at].host_index != j->walk.attempts[0].host_index;
     if (j->last_backs_off.text)
-        tell_failure(end, failure, false);
+        tell_failure(j, failure, false);
     else if (failure && !alive)
-        tell_failure(end, failure, j->by_policy);
+        tell_failure(j, failure, j->by_policy);
     end->nothing_learnt = !failure && !alive;
 }
 
@@ -190,6 +191,17 @@ void relay_job_end_form(struct relay_job *j)
     j->has_answer = j->waits_for_form = false;
 }
 
+/* Not kept for the next message: what is in clear because TLS failed, or over IPv4 because the host
+ * asked for it (MX6), is so for this message alone. */
+static bool is_of_one_use(const struct relay_job *j)
+{
+    bool v4_only = false;
+    for (size_t i = 0; i < j->batch->nrows; i++)
+        v4_only = v4_only || j->rows[i].v4_only;
+    return j->clear_text || j->one_each || v4_only ||
+           relay_conn_takes(j->conn, sv_of(j->run->job->destination)) == 0;
+}
+
 void relay_job_finish(struct relay_job *j)
 {
     struct relay_run *run = j->run;
@@ -197,9 +209,7 @@ void relay_job_finish(struct relay_job *j)
     uint32_t slot = run->job->slot;
     relay_body_stop(&j->body);
     relay_job_end_form(j);
-    /* what is in clear because TLS failed there is for this message alone */
-    if (j->conn && (j->clear_text || j->one_each ||
-                    relay_conn_takes(j->conn, sv_of(run->job->destination)) == 0))
+    if (j->conn && is_of_one_use(j))
         relay_job_drop_conn(j);
     struct relay_conn *conn = j->conn;
     fail_at_last(j);

@@ -163,7 +163,9 @@ static void decide_closed(struct relay_job *j, const struct smtp_client_result *
 {
     const struct route_attempt *a = relay_conn_attempt(j->conn);
     struct relay_outcome o = relay_job_judge(j, why, remote);
-    if (a->tls > ROUTE_TLS_OPPORTUNISTIC)
+    if (why->end == SMTP_END_NO_AUTH)
+        o.text = arena_printf(&j->arena, "%s; relay.routes sets user for %s", o.text, a->host);
+    else if (a->tls > ROUTE_TLS_OPPORTUNISTIC)
         relay_outcome_name_rule(&j->arena, &o, a->rule, a->host);
     j->by_policy = j->by_policy || o.by_policy;
     if (j->needs.requires_tls)

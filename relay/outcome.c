@@ -230,6 +230,8 @@ struct relay_outcome relay_outcome_of_result(struct arena *a, const struct smtp_
     if (r->end == SMTP_END_REPLY) {
         judge_reply(r, &o);
         o.text = reply_text(a, &r->reply, r->qmtp);
+        o.when = arena_printf(a, "%s after %llu s", smtp_phase_name(r->phase),
+                              (unsigned long long)(r->elapsed_ms / 1000));
     } else {
         judge_end(r, &o);
         o.text = end_text(a, r, o.maybe_taken);
@@ -249,6 +251,14 @@ struct relay_outcome relay_outcome_of_failure(struct arena *a, enum relay_failur
                              err < 0 ? err_text(err) : ""),
         .remote = arena_str(a, remote),
     };
+}
+
+const char *relay_outcome_told(struct arena *a, const struct relay_outcome *o)
+{
+    if (!o->remote || !*o->remote)
+        return arena_str(a, sv_of(o->text));
+    return arena_printf(a, "%s [%s%s%s]", o->text, o->remote, o->when ? ", " : "",
+                        o->when ? o->when : "");
 }
 
 bool relay_outcome_is_goodbye(const struct smtp_client_result *r)

@@ -43,7 +43,8 @@ struct relay_outcome {
     const char *text;   /* the reply as "550 5.1.1 words", "\n" between lines, or by QMTP "QMTP: D"
                            and words; or our own words */
     const char *remote; /* who said it: "mx.example [192.0.2.1]:25"; "" where nobody did */
-    bool maybe_taken;   /* lost after the end of data: try no other host in this attempt */
+    const char *when; /* of a reply: "RCPT after 3 s"; NULL: text tells it, as far as it matters */
+    bool maybe_taken; /* lost after the end of data: try no other host in this attempt */
     bool fails_at_last; /* deferred to the next host, failed if there is none */
     bool backs_off;     /* whatever the verdict: the site wants to be left alone for a while */
     bool by_policy;     /* a rule that messages may waive (RFC 8689 5) found TLS wanting */
@@ -92,6 +93,9 @@ bool relay_outcome_is_too_many(const struct smtp_client_result *r);
 /* Where the status is one of these codes ("4.7.28") the site backs off, and what was deferred tries
  * no other host of it. */
 void relay_outcome_back_off(struct relay_outcome *o, const struct conf_strings *codes);
+/* What was said, who said it and when, for lists: "451 4.7.1 later [mx.example [192.0.2.1]:25, RCPT
+ * after 3 s]". */
+const char *relay_outcome_told(struct arena *a, const struct relay_outcome *o);
 /* Every host has been asked: what failed at last is final. */
 void relay_outcome_fail(struct relay_outcome *o);
 /* Whether a host that was found by MX6 asks for IPv4: 550 with one of the codes. any_550: 5.7.1 and

@@ -183,6 +183,7 @@ static void decide(struct result *t, size_t row, const struct relay_fate *fate)
                                  .v4_only = fate->v4_only,
                                  .status = copy(t, smtp_status_text(fate->outcome.status, status)),
                                  .text = copy(t, fate->outcome.text),
+                                 .shown = relay_outcome_told(&t->record->arena, &fate->outcome),
                                  .remote = copy(t, fate->outcome.remote)};
     switch (fate->outcome.verdict) {
     case RELAY_DELIVERED:

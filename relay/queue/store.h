@@ -259,7 +259,8 @@ struct store_result {
     bool v4_only;       /* likewise */
     bool untried;       /* STORE_DEFERRED: nothing was tried, so that no attempt is counted */
     const char *status; /* enhanced status; text of the request's arena */
-    const char *text;   /* what was said, for list, trace and the report */
+    const char *text;   /* what was said, for trace and the report */
+    const char *shown;  /* the same for list, with who said it and when; NULL: as text */
     const char *remote; /* host [address]:port, or "" */
 };
 /* Results of one batch, and the report that goes out with them, in one transaction. Rows of the

@@ -71,7 +71,7 @@ static int defer_row(struct store *s, int64_t key, const struct queue_row *row,
             (result->delay_warned ? STORE_DELAY_WARNED : 0) |
                 (result->by_told ? STORE_BY_TOLD : 0) | (result->v4_only ? STORE_V4_ONLY : 0));
     sql_text(st, 4, result->status ? result->status : "");
-    sql_text(st, 5, result->text ? result->text : "");
+    sql_text(st, 5, result->shown ? result->shown : result->text ? result->text : "");
     sql_int(st, 6, !result->untried);
     sql_text(st, 7, row->domain);
     sql_text(st, 8, row->address);

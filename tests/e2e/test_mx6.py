@@ -67,6 +67,19 @@ def mx6_asks_for_ipv4_at_each_stage(w):
 
 
 @test()
+def mx6_judges_each_message_by_itself(w):
+    """The connection over IPv4 is not kept: the next message of the domain begins over IPv6."""
+    start(w, domain("with6.test"))
+    v6, v4 = Receiver(V6, script=at("RCPT", PLEASE, "bob")), Receiver(V4)
+    w.submit("bob@with6.test")
+    w.wait_empty()
+    w.submit("ann@with6.test")
+    w.wait_empty()
+    equal(recipients(v6), ["TO:<ann@with6.test>"])
+    equal(recipients(v4), ["TO:<bob@with6.test>"])
+
+
+@test()
 def mx6_goes_on_over_ipv6_with_the_others(w):
     author = start(w, domain("with6.test"))
     v6, v4 = Receiver(V6, script=at("RCPT", PLEASE, "bob")), Receiver(V4)

@@ -395,12 +395,35 @@ static void test_failures(void **state)
     arena_deinit(&a);
 }
 
+/* For lists: who has said it, and what to; our own words have told that. */
+static void what_is_shown(void **state)
+{
+    static const struct {
+        struct smtp_client_result in;
+        const char *remote, *told;
+    } rows[] = {
+        {REPLY(RCPT, 451, 4, 7, 1, "later"), "mx [192.0.2.1]:25",
+         "451 4.7.1 later [mx [192.0.2.1]:25, RCPT after 0 s]"},
+        {END(TIMEOUT, MAIL, 0, NULL), "mx [192.0.2.1]:25",
+         "timed out after 61 s, waiting for the reply to MAIL [mx [192.0.2.1]:25]"},
+        {END(TIMEOUT, CONNECT, 0, NULL), "", "connection failed after 61 s"},
+    };
+    struct arena a;
+    (void)state;
+    arena_init(&a);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct relay_outcome o = relay_outcome_of_result(&a, &rows[i].in, sv_of(rows[i].remote));
+        assert_string_equal(relay_outcome_told(&a, &o), rows[i].told);
+    }
+    arena_deinit(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_results),    cmocka_unit_test(test_fails_at_last),
-        cmocka_unit_test(test_each_phase), cmocka_unit_test(test_asks_for_ipv4),
-        cmocka_unit_test(test_rules),      cmocka_unit_test(test_back_off),
-        cmocka_unit_test(test_failures)};
+        cmocka_unit_test(what_is_shown),      cmocka_unit_test(test_results),
+        cmocka_unit_test(test_fails_at_last), cmocka_unit_test(test_each_phase),
+        cmocka_unit_test(test_asks_for_ipv4), cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_back_off),      cmocka_unit_test(test_failures)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
