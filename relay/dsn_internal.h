@@ -29,8 +29,6 @@ bool dsn_is_utf8(const struct relay_dsn *d); /* whom it goes to takes SMTPUTF8 *
 
 /* RFC 6522 3: the report's type is the subtype of its second part. */
 struct sv dsn_status_type(const struct dsn_writer *w);
-/* What a server said, by SMTP or QMTP; else the words are ours. */
-bool dsn_is_said(struct sv text);
 void dsn_put_status_part(struct dsn_writer *w);
 
 /* ---- dsn_content.c ---- */

@@ -5,8 +5,6 @@
 #include "msa/smtp/xtext.h"
 #include "rewrite/date.h"
 
-#define BY_QMTP SV("QMTP: ") /* before what was said so (outcome.h) */
-
 static const char *const values[] = {
 #define ACTION_VALUE(name, value, subject, words) [RELAY_DSN_##name] = value,
     RELAY_DSN_ACTIONS(ACTION_VALUE)

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOG_TEXT_MAX    500    /* bytes of what was said that a log line has */
+#define LOG_TEXT_MAX 500 /* bytes of what was said that a log line has */
 
 uint64_t relay_job_now(const struct relay_job *j)
 {
