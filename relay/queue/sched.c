@@ -403,10 +403,12 @@ struct sched *sched_new(const struct sched_config *config)
 
 void sched_start(struct sched *s)
 {
+    struct store_stats stats;
     timer_start(&s->tick_timer, TICK_MS);
     watch_clock(s);
-    /* The clock may have been ahead until it was set while we did not run. */
-    make_due(s, clock_wall_ms() + (int64_t)s->config.retry_ms);
+    store_get_stats(s->config.store, &stats);
+    if (stats.rows > 0) /* the clock may have been ahead until it was set while we did not run */
+        make_due(s, clock_wall_ms() + (int64_t)s->config.retry_ms);
     sweep(s);
 }
 
