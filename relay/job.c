@@ -153,6 +153,7 @@ static void tell_failure(struct relay_job *j, const struct relay_outcome *o, boo
     char status[SMTP_STATUS_TEXT_MAX];
     end->site_failed = true;
     end->by_policy = by_policy;
+    end->was_told = o->when != NULL;
     end->backs_off = o->backs_off;
     snprintf(end->text, sizeof end->text, "%s", relay_outcome_told(&j->arena, o));
     snprintf(end->status, sizeof end->status, "%s", smtp_status_text(o->status, status));

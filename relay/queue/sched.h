@@ -57,6 +57,7 @@ struct sched_job_end {
     bool site_failed;    /* no host of the site could be used, or one asked for what follows */
     bool nothing_learnt; /* no host was asked, or what came of it says nothing about others' mail */
     bool by_policy;      /* site_failed: a host may be had without a policy that asks for TLS */
+    bool was_told;       /* site_failed: hosts have said so, in words: once is enough */
     bool backs_off;      /* the site wants to be left alone: at once, whatever else was delivered */
     char status[12], text[SCHED_TEXT_MAX]; /* of that failure */
     bool second_best;                      /* the connection is not to the plan's first host */

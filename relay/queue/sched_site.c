@@ -3,8 +3,9 @@
  * slot:
  *
  *     limit   starts small, grows by one with each success up to per_site, halves with a failure
- *     down    after FAILURES_TO_DOWN failures in a row, or when the site asks for it, for a pause
- *             that doubles: what is due is put off without an attempt
+ *     down    after FAILURES_TO_DOWN connections in a row that failed, or one that was refused by
+ *             421 or 4yz before RCPT, or when the site asks for it, for a pause that doubles: what
+ *             is due is put off without an attempt
  *     probing after the pause: one job alone; success opens the site, failure makes it down again,
  *             and one that says neither leaves it to the next
  *
@@ -459,8 +460,9 @@ static void site_failed(struct sched *s, struct sched_site *site, const struct s
     site->by_policy = end->by_policy;
     site->limit = site->limit > 1 ? site->limit / 2 : 1;
     site->asked = site->asked || end->backs_off;
-    if (sched_site_is_down(s, site) ||
-        (!site->probing && !end->backs_off && site->failures < FAILURES_TO_DOWN))
+    bool enough = site->probing || end->backs_off || end->was_told ||
+                  site->failures >= FAILURES_TO_DOWN;
+    if (sched_site_is_down(s, site) || !enough)
         return;
     site->backoff_ms = site->backoff_ms ? site->backoff_ms * 2 : BACKOFF_MIN_MS;
     if (site->backoff_ms > BACKOFF_MAX_MS)

@@ -209,11 +209,11 @@ static const struct {
     unsigned connections[2];    /* of two messages */
     size_t down_by_one, by_two; /* sites, after one message and after two */
 } backing_off[] = {
-    {"220", "421 4.3.2 later", {2, 2}, 0, 1},
-    {"220", "554 5.7.1 not you", {2, 2}, 0, 1},
-    {"EHLO", "450 4.3.2 later", {2, 2}, 0, 1},
-    {"MAIL", "451 4.3.0 later", {2, 2}, 0, 1},
-    {"MAIL", "421 4.3.2 later", {2, 2}, 0, 1},
+    {"220", "421 4.3.2 later", {1, 1}, 1, 1},
+    {"220", "554 5.7.1 not you", {1, 1}, 1, 1},
+    {"EHLO", "450 4.3.2 later", {1, 1}, 1, 1},
+    {"MAIL", "451 4.3.0 later", {1, 1}, 1, 1},
+    {"MAIL", "421 4.3.2 later", {1, 1}, 1, 1},
     {"RCPT", "450 4.2.1 later", {1, 0}, 0, 0},
     {"RCPT", "450 4.7.28 slowly", {1, 0}, 1, 1},
     {".", "451 4.3.0 later", {1, 0}, 0, 0},
