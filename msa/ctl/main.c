@@ -116,8 +116,7 @@ static const struct command commands[] = {
      "F [--dry-run | --yes]  return to their authors with a report, held ones too"},
     {"queue", "redirect", TAKES_FILTER, "queue-redirect", show_changed, run_redirect, 0,
      "F --to ADDRESS-OR-ROUTE [--dry-run | --yes]  send to another address, or by a next hop such "
-     "as "
-     "smtp://HOST:25"},
+     "as smtp://HOST:25"},
     {"trace", NULL, TAKES_FILTER, "trace", show_trace, run_trace, 0,
      "[ID [--diff]] [--user U] [--from A] [--to A] [--site S] [--message-id M] [--since 2h]  what "
      "happened; "

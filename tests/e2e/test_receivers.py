@@ -321,6 +321,8 @@ def closed_in_every_phase(w):
         for how in ("plain", "reset", "half", "line", "multi"):
             if verb == "DATA" and how == "line":
                 continue  # "354 send it" without its end
+            if (verb, how) == ("CONNECT", "reset"):
+                phase = None  # it may come before we know that we are connected
             cases.append(Case(f"{verb} {how}", closes(verb, how), (DEFERRED, DEFERRED), phase,
                               again=verb == "END"))
     # the phase of a loss in the content is that of whoever sees it first
