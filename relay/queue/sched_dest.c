@@ -230,6 +230,11 @@ bool sched_has_room(const struct sched *s, bool alive)
            s->nclaimed + s->nasked < (alive ? 2 * CLAIMED_IN_ALL : CLAIMED_IN_ALL);
 }
 
+bool sched_has_much_room(const struct sched *s)
+{
+    return s->nclaimed + s->nasked < CLAIMED_IN_ALL / 2;
+}
+
 /* One of the site's is free for what is being claimed; NULL: none is kept any more. */
 static void keep_slot(struct sched_dest *d, struct sched_site *site)
 {

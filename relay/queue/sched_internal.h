@@ -272,6 +272,7 @@ void sched_dest_claim(struct sched *s, struct sched_dest *d, size_t max_rows,
 /* Whether more rows may come into memory, by a claim for one whose hosts are, or not, known to
  * live. */
 bool sched_has_room(const struct sched *s, bool alive);
+bool sched_has_much_room(const struct sched *s); /* for several claims of whatever size */
 /* Puts off (or fails) what waits and what is due, without an attempt. */
 void sched_dest_drain(struct sched *s, struct sched_dest *d, enum sched_job_kind kind,
                       const char *status, const char *text);

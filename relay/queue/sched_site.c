@@ -327,12 +327,12 @@ static void starve(struct sched *s, struct sched_site *site, enum sched_rank ran
 }
 
 /* The more there are that take turns, the longer the rows of each one's claim would wait. Where
- * nobody has answered yet few are enough to find out. */
+ * nobody has answered yet few are enough to find out, once room becomes scarce. */
 static void claim(struct sched *s, struct sched_site *site, struct sched_dest *d)
 {
     size_t rows = CLAIM_ROWS / (site->nflows + site->nclaimers), paced = rows_of_pace(s, site);
     rows = rows < paced ? rows : paced;
-    rows = site->alive ? rows : CLAIM_ROWS_MIN;
+    rows = site->alive || sched_has_much_room(s) ? rows : CLAIM_ROWS_MIN;
     sched_turn_claim(site, d);
     sched_dest_claim(s, d, rows > CLAIM_ROWS_MIN ? rows : CLAIM_ROWS_MIN, site);
 }
@@ -460,8 +460,8 @@ static void site_failed(struct sched *s, struct sched_site *site, const struct s
     site->by_policy = end->by_policy;
     site->limit = site->limit > 1 ? site->limit / 2 : 1;
     site->asked = site->asked || end->backs_off;
-    bool enough = site->probing || end->backs_off || end->was_told ||
-                  site->failures >= FAILURES_TO_DOWN;
+    bool enough =
+        site->probing || end->backs_off || end->was_told || site->failures >= FAILURES_TO_DOWN;
     if (sched_site_is_down(s, site) || !enough)
         return;
     site->backoff_ms = site->backoff_ms ? site->backoff_ms * 2 : BACKOFF_MIN_MS;
