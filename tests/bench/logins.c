@@ -12,6 +12,8 @@
  * The program itself: logins PORT PID REALM PASSWORD, PID that of msad; the logins are alice@REALM
  * and, for the probe, probe@REALM.
  */
+#include "tests/bench/bench_clock.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -47,20 +49,6 @@ static struct {
     const char *realm, *password;
     char plain[LINE_MAX_SIZE]; /* the AUTH line of every login with PLAIN */
 } b;
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void sleep_until(double at_s)
-{
-    double left = at_s - now_s();
-    if (left > 0)
-        usleep((useconds_t)(left * 1e6));
-}
 
 /* ---- one connection; all false or negative on any fault ---- */
 

@@ -12,6 +12,8 @@
  * domains dK.dead.test. With a certificate the receivers do STARTTLS.
  * Only what a benchmark needs of SMTP is here: one recipient a message, DATA, and no bad input.
  */
+#include "tests/bench/bench_clock.h"
+
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -48,24 +50,10 @@ static struct {
     atomic_size_t next, submitters, accepted, delivered, duplicates, connections, failed;
 } b;
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static void die(const char *what)
 {
     perror(what);
     exit(1);
-}
-
-static void sleep_until(double at_s)
-{
-    double left = at_s - now_s();
-    if (left > 0)
-        usleep((useconds_t)(left * 1e6));
 }
 
 /* ---- one connection, either way; all false on any fault ---- */
