@@ -40,7 +40,7 @@ int confirm_change(const char *socket_path, const json_t *request, const char *v
     int code = ask_daemon(socket_path, dry, on_line, &recipients, error);
     if (code != CTL_DONE)
         return code;
-    fprintf(stderr, "%lld recipients match\n", recipients);
+    fprintf(stderr, "%lld recipient%s\n", recipients, recipients == 1 ? " matches" : "s match");
     for (size_t i = 0; i < sizeof questions / sizeof *questions; i++)
         if (strcmp(questions[i].verb, verb) == 0 && !is_yes(questions[i].question)) {
             fprintf(stderr, "msactl: nothing was done\n");

@@ -164,7 +164,8 @@ void show_changed(struct show *s, json_t *line)
         show_queue(s, line);
         return;
     }
-    printf("%lld recipients%s\n", number_of(line, "recipients"),
+    printf("%lld recipient%s%s\n", number_of(line, "recipients"),
+           number_of(line, "recipients") == 1 ? "" : "s",
            flag_of(line, "dry_run") ? " would be changed (--dry-run)" : "");
 }
 
